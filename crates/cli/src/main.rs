@@ -1,0 +1,3 @@
+//! The `convscope` command.
+
+fn main() {}

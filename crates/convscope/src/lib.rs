@@ -1,0 +1,1 @@
+//! Trains convolutional networks on images and shows what happens inside them.

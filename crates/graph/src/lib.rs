@@ -1,0 +1,1 @@
+//! From a model description to a graph, a plan and its execution.

@@ -1,0 +1,1 @@
+//! The operators with PyTorch's names and arguments, forward and backward side by side.

@@ -1,0 +1,1 @@
+//! Exporters for results: terminal, CSV, PNG.

@@ -1,0 +1,1 @@
+//! Naive oracles, gradient checks and case tables for tests.

@@ -1,0 +1,1 @@
+//! Optimizers, schedules, metrics, the training loop and the run directory.

@@ -1,0 +1,3 @@
+//! The project's own tasks: `cargo xtask check | tidy | fixtures | bench`.
+
+fn main() {}
