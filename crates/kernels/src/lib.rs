@@ -1,5 +1,25 @@
 //! Loops over slices and sizes, with SIMD chosen at run time.
 //!
-//! The only crate of the workspace that may contain `unsafe`.
+//! The lowest layer of Convscope. It knows no tensor and no operator: every function takes `f32` slices in
+//! channels-last order (`[image, row, column, channel]`) and a struct of sizes that was checked when it was made.
+//! It is also the only crate of the workspace that may contain `unsafe`.
+//!
+//! - [`Isa`]: which vector instructions a call uses; a value of it is proof that the processor has them.
+//! - [`conv`]: direct convolution, by input and by weight.
+//! - [`pool`]: maximum and mean over windows.
+//! - [`elementwise`]: activations, sums, per-channel scale and moments.
+//! - [`layout`]: planes to channels-last and back.
+//! - [`threads`]: the pool that work runs on.
+//!
+//! Kernels assume valid input: they assert their slices' lengths, which only a mistake inside Convscope can violate.
 #![allow(unsafe_code)]
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
+
+pub mod conv;
+pub mod elementwise;
+pub mod layout;
+pub mod pool;
+mod simd;
+pub mod threads;
+
+pub use simd::Isa;

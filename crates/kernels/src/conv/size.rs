@@ -1,0 +1,88 @@
+//! The sizes of a convolution.
+
+/// Rows and columns added around an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns at the left.
+    pub left: usize,
+    /// Columns at the right.
+    pub right: usize,
+}
+
+/// What stands in the rows and columns added around an image, as PyTorch's `padding_mode` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PaddingMode {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// The image mirrored at its outermost pixel, which is not repeated.
+    Reflect,
+    /// The outermost pixel repeated.
+    Replicate,
+    /// The image from its other side.
+    Circular,
+}
+
+/// The sizes of a two-dimensional convolution; pairs are (rows, columns).
+///
+/// Whoever makes one has checked that the channels divide by `groups`, that no number but a padding is zero, and
+/// that the dilated kernel fits into the padded image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvSize {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// Rows and columns of the input.
+    pub input: [usize; 2],
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Distance between the taps of a window.
+    pub dilation: [usize; 2],
+    /// What is added around the input.
+    pub padding: Padding,
+    /// What stands there.
+    pub padding_mode: PaddingMode,
+}
+
+impl ConvSize {
+    /// Rows and columns of the output: `(in + padding - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.
+    pub fn output(&self) -> [usize; 2] {
+        let padded = self.padded();
+        std::array::from_fn(|i| {
+            (padded[i] - self.dilation[i] * (self.kernel[i] - 1) - 1) / self.stride[i] + 1
+        })
+    }
+
+    /// Rows and columns of the padded input.
+    pub fn padded(&self) -> [usize; 2] {
+        [
+            self.input[0] + self.padding.top + self.padding.bottom,
+            self.input[1] + self.padding.left + self.padding.right,
+        ]
+    }
+
+    /// Elements of the weight `[out_channels, in_channels / groups, rows, columns]`.
+    pub fn weight_len(&self) -> usize {
+        self.out_channels * (self.in_channels / self.groups) * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Elements of one image of the input.
+    pub fn input_len(&self) -> usize {
+        self.input[0] * self.input[1] * self.in_channels
+    }
+
+    /// Elements of one image of the output.
+    pub fn output_len(&self) -> usize {
+        let [rows, columns] = self.output();
+        rows * columns * self.out_channels
+    }
+}

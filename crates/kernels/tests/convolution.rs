@@ -1,0 +1,166 @@
+//! Every convolution kernel that this processor can run, against the naive oracle.
+
+use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
+use convscope_kernels::{Isa, layout};
+use convscope_testkit::{Convolution, PadWith, assert_close, random};
+use proptest::prelude::*;
+
+const TOLERANCE: f64 = 1e-6;
+
+fn channels_last(planes: &[f32], channels: usize, image_len: usize) -> Vec<f32> {
+    let mut out = vec![0.0; planes.len()];
+    layout::to_channels_last(planes, channels, image_len, &mut out);
+    out
+}
+
+fn planes(values: &[f32], channels: usize, image_len: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    layout::to_planes(values, channels, image_len, &mut out);
+    out
+}
+
+fn check(case: Convolution) {
+    let size = ConvSize {
+        in_channels: case.in_channels,
+        out_channels: case.out_channels,
+        groups: case.groups,
+        input: case.input,
+        kernel: case.kernel,
+        stride: case.stride,
+        dilation: case.dilation,
+        padding: Padding {
+            top: case.padding[0],
+            bottom: case.padding[1],
+            left: case.padding[2],
+            right: case.padding[3],
+        },
+        padding_mode: match case.pad_with {
+            PadWith::Zeros => PaddingMode::Zeros,
+            PadWith::Reflect => PaddingMode::Reflect,
+            PadWith::Replicate => PaddingMode::Replicate,
+            PadWith::Circular => PaddingMode::Circular,
+        },
+    };
+    let conv = Conv::new(size);
+    let (input_len, output_len) = (size.input_len(), size.output_len());
+    let scale = 1.0 / ((size.weight_len() / case.out_channels) as f32).sqrt();
+    let x = random(1, case.batch * input_len);
+    let w: Vec<f32> = random(2, size.weight_len()).iter().map(|w| w * scale).collect();
+    let bias = random(3, case.out_channels);
+    let dy = random(4, case.batch * output_len);
+
+    let x_last = channels_last(&x, case.in_channels, input_len);
+    let dy_last = channels_last(&dy, case.out_channels, output_len);
+    let mut packed = vec![f32::NAN; conv.forward_len()];
+    conv.pack_forward(&w, Some(&bias), &mut packed);
+    let mut turned = vec![f32::NAN; conv.backward_len()];
+    conv.pack_backward(&w, None, &mut turned);
+    for isa in Isa::available() {
+        // NaN in every buffer: whatever is left unwritten shows.
+        let mut scratch = vec![f32::NAN; conv.scratch_len()];
+        let mut y = vec![f32::NAN; dy.len()];
+        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+        let expected = case.forward(&x, &w, &bias);
+        assert_close(
+            &format!("{isa} output"),
+            &planes(&y, case.out_channels, output_len),
+            &expected,
+            TOLERANCE,
+        );
+        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Relu, &mut y, &mut scratch);
+        let expected: Vec<f64> = expected.iter().map(|y| y.max(0.0)).collect();
+        assert_close(
+            &format!("{isa} relu"),
+            &planes(&y, case.out_channels, output_len),
+            &expected,
+            TOLERANCE,
+        );
+
+        let mut dx = vec![f32::NAN; x.len()];
+        scratch.fill(f32::NAN);
+        conv.backward_input(isa, case.batch, &dy_last, &turned, &mut dx, &mut scratch);
+        let dx = planes(&dx, case.in_channels, input_len);
+        assert_close(&format!("{isa} d_input"), &dx, &case.d_input(&w, &dy), TOLERANCE);
+
+        let mut d_packed = vec![0.0; conv.forward_len()];
+        scratch.fill(f32::NAN);
+        // Twice: gradients are added up.
+        for _ in 0..2 {
+            conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+        }
+        let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
+        conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
+        let twice = |values: Vec<f64>| values.iter().map(|v| v * 2.0).collect::<Vec<_>>();
+        assert_close(&format!("{isa} d_weight"), &d_weight, &twice(case.d_weight(&x, &dy)), TOLERANCE);
+        assert_close(&format!("{isa} d_bias"), &d_bias, &twice(case.d_bias(&dy)), TOLERANCE);
+    }
+}
+
+const PLAIN: Convolution = Convolution {
+    batch: 3,
+    in_channels: 3,
+    out_channels: 5,
+    groups: 1,
+    input: [7, 6],
+    kernel: [3, 3],
+    stride: [1, 1],
+    dilation: [1, 1],
+    padding: [1, 1, 1, 1],
+    pad_with: PadWith::Zeros,
+};
+
+/// The layers of the reference network, and panels of 1, 2 and 3 vectors with remainders.
+#[test]
+fn shapes_that_networks_use() {
+    for (in_channels, out_channels, side) in
+        [(3, 16, 32), (16, 32, 16), (64, 64, 8), (64, 128, 4), (20, 49, 5)]
+    {
+        check(Convolution { in_channels, out_channels, input: [side, side], ..PLAIN });
+    }
+}
+
+#[test]
+fn lopsided_shapes() {
+    check(PLAIN);
+    check(Convolution { kernel: [3, 2], stride: [2, 1], padding: [0, 2, 1, 0], ..PLAIN });
+    check(Convolution { kernel: [1, 1], padding: [0; 4], stride: [1, 2], ..PLAIN });
+    check(Convolution { kernel: [2, 3], stride: [3, 4], padding: [0; 4], input: [11, 9], ..PLAIN });
+    check(Convolution { dilation: [2, 3], input: [9, 10], padding: [2, 1, 0, 4], ..PLAIN });
+    check(Convolution { batch: 1, input: [1, 1], in_channels: 1, out_channels: 1, ..PLAIN });
+    check(Convolution {
+        batch: 200,
+        input: [1, 1],
+        kernel: [1, 1],
+        padding: [0; 4],
+        in_channels: 33,
+        ..PLAIN
+    });
+    check(Convolution { stride: [3, 3], kernel: [1, 1], padding: [0; 4], ..PLAIN });
+}
+
+#[test]
+fn groups_and_padding_modes() {
+    check(Convolution { in_channels: 6, out_channels: 4, groups: 2, ..PLAIN });
+    check(Convolution { in_channels: 40, out_channels: 40, groups: 2, stride: [2, 1], ..PLAIN });
+    check(Convolution { in_channels: 6, out_channels: 6, groups: 6, kernel: [3, 2], ..PLAIN });
+    for pad_with in [PadWith::Reflect, PadWith::Replicate, PadWith::Circular] {
+        check(Convolution { pad_with, padding: [2, 1, 0, 3], kernel: [2, 3], stride: [1, 2], ..PLAIN });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn any_shape(
+        batch in 1usize..4, groups in 1usize..4, inner in 1usize..19, outer in 1usize..35,
+        input in [1usize..12, 1usize..12], kernel in [1usize..5, 1usize..5],
+        stride in [1usize..4, 1usize..4], dilation in [1usize..4, 1usize..4], padding in [0usize..4, 0usize..4, 0usize..4, 0usize..4],
+    ) {
+        let padded = [input[0] + padding[0] + padding[1], input[1] + padding[2] + padding[3]];
+        prop_assume!((0..2).all(|i| padded[i] > dilation[i] * (kernel[i] - 1)));
+        check(Convolution {
+            batch, in_channels: groups * inner, out_channels: groups * outer, groups, input, kernel, stride, dilation,
+            padding, pad_with: PadWith::Zeros,
+        });
+    }
+}
