@@ -1,3 +1,50 @@
-//! The project's own tasks: `cargo xtask check | tidy | fixtures | bench`.
+//! The project's own tasks: `cargo xtask check | tidy | fixtures`.
+#![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
 
-fn main() {}
+mod check;
+mod fixtures;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+tasks:
+  check               formatting, tidy, clippy and documentation, stopping at the first that fails
+  tidy                the rules of this repository that no other tool knows
+  fixtures [NAME...]  ask PyTorch again: runs fixtures/*.py (or only those named) in an environment of their own
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = repository();
+    let done = match arguments[..] {
+        ["check"] => check::run(&root),
+        ["tidy"] => tidy::run(&root),
+        ["fixtures", ref names @ ..] => fixtures::run(&root, names),
+        ["help" | "-h" | "--help"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn repository() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

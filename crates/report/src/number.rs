@@ -43,7 +43,8 @@ pub fn bytes(value: u64) -> String {
     format!("{number} {prefix}B")
 }
 
-/// A fraction as a percentage with two decimals; `n/a` for what is not a finite number, such as the precision of a class that was never predicted.
+/// A fraction as a percentage with two decimals; `n/a` for what is not a finite number, such as the precision of a
+/// class that was never predicted.
 ///
 /// ```
 /// assert_eq!(convscope_report::number::percent(0.93414), "93.41 %");
