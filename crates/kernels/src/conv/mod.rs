@@ -20,6 +20,9 @@ pub use size::{ConvSize, Padding, PaddingMode};
 pub use tile::Epilogue;
 use tile::Tap;
 
+/// Values of a tap at most, so that no sum grows long before it is put aside.
+const LONGEST_TAP: usize = 192;
+
 /// Pixels that a block of images should have, so that tiles rarely end on a remainder.
 const BLOCK_PIXELS: usize = 128;
 
@@ -252,7 +255,6 @@ fn forward_pass(size: &ConvSize, block: usize) -> Pass {
         image_pixels: rows * columns,
         order: Vec::new(),
         taps: Vec::new(),
-        run: 0,
         channels,
     };
     for image in 0..block {
@@ -271,7 +273,7 @@ fn forward_pass(size: &ConvSize, block: usize) -> Pass {
             offsets.push(row * size.dilation[0] * row_len + across);
         }
     }
-    (pass.taps, pass.run) = joined(&offsets, channels);
+    pass.taps = joined(&offsets, channels);
     pass
 }
 
@@ -323,7 +325,6 @@ fn backward_passes(size: &ConvSize, block: usize) -> (Frame, Vec<Pass>) {
                 image_pixels: counts[0] * counts[1],
                 order: Vec::new(),
                 taps: Vec::new(),
-                run: 0,
                 channels,
             };
             for image in 0..block {
@@ -344,24 +345,29 @@ fn backward_passes(size: &ConvSize, block: usize) -> (Frame, Vec<Pass>) {
                     offsets.push(from_row * row_len + from_column * size.out_channels);
                 }
             }
-            (pass.taps, pass.run) = joined(&offsets, channels);
+            pass.taps = joined(&offsets, channels);
             passes.push(pass);
         }
     }
     (frame, passes)
 }
 
-/// Joins kernel positions whose input values are adjacent into taps of one length.
-fn joined(offsets: &[usize], channels: Channels) -> (Vec<Tap>, usize) {
-    let adjacent = |pair: &[usize]| channels.groups == 1 && pair[1] == pair[0] + channels.inner;
-    let length = offsets.windows(2).take_while(|pair| adjacent(pair)).count() + 1;
-    let even = |length: usize| {
-        offsets.len() % length == 0 && offsets.chunks(length).all(|chunk| chunk.windows(2).all(adjacent))
-    };
-    let length = if even(length) { length } else { 1 };
-    let tap =
-        |(index, chunk): (usize, &[usize])| Tap { input: chunk[0], row: index * length * channels.inner };
-    (offsets.chunks(length).enumerate().map(tap).collect(), length * channels.inner)
+/// Joins kernel positions whose input values are adjacent into taps of at most [`LONGEST_TAP`] values.
+fn joined(offsets: &[usize], channels: Channels) -> Vec<Tap> {
+    let mut taps: Vec<Tap> = Vec::new();
+    for (index, &offset) in offsets.iter().enumerate() {
+        for at in (0..channels.inner).step_by(LONGEST_TAP) {
+            let (input, row) = (offset + at, index * channels.inner + at);
+            let len = LONGEST_TAP.min(channels.inner - at);
+            match taps.last_mut() {
+                Some(last) if last.input + last.len == input && last.len + len <= LONGEST_TAP => {
+                    last.len += len
+                }
+                _ => taps.push(Tap { input, row, len }),
+            }
+        }
+    }
+    taps
 }
 
 fn offset(at: usize) -> u32 {

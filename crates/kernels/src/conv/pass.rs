@@ -3,6 +3,9 @@
 use super::tile::{self, Epilogue, Panels, Tap};
 use crate::simd::{Kernel, LANES, Simd};
 
+/// Pixels of a weight gradient that are added up before their sum goes to memory, which keeps rounding small.
+const EXACT_PIXELS: usize = 256;
+
 /// A convolution as lists: output pixel `targets[q]` gathers the inputs at `inputs[q] + tap`.
 ///
 /// The lists cover a block of images, so that tiles of pixels may reach over an image's end.
@@ -17,8 +20,6 @@ pub(super) struct Pass {
     /// Kernel positions (row, column) in the order in which the weights are packed.
     pub(super) order: Vec<[usize; 2]>,
     pub(super) taps: Vec<Tap>,
-    /// Adjacent values of one tap.
-    pub(super) run: usize,
     pub(super) channels: Channels,
 }
 
@@ -116,7 +117,7 @@ impl Kernel for Gather<'_> {
             return;
         }
         assert!(self.packed.len() >= pass.packed_len(), "packed weights of another convolution");
-        let reach = pass.taps.iter().map(|tap| tap.input + pass.run).max().unwrap_or(0);
+        let reach = pass.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
         let width = pass.channels.inner * (pass.channels.groups - 1);
         let farthest = pass.inputs[..pixels].iter().max().map_or(0, |&at| at as usize);
         assert!(pass.taps.is_empty() || farthest + reach + width <= self.input.len(), "input too short");
@@ -195,7 +196,6 @@ impl Gather<'_> {
                 self.input.as_ptr(),
                 &pixels,
                 &self.pass.taps,
-                self.pass.run,
                 Panels {
                     first: self.packed.as_ptr().add(first * self.pass.panel_len()),
                     stride: self.pass.panel_len(),
@@ -229,7 +229,7 @@ impl Kernel for Outer<'_> {
             return;
         }
         assert!(self.d_packed.len() >= pass.packed_len(), "gradients of another convolution");
-        let reach = pass.taps.iter().map(|tap| tap.input + pass.run).max().unwrap_or(0);
+        let reach = pass.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
         let width = pass.channels.inner * (pass.channels.groups - 1);
         let farthest = pass.inputs[..pixels].iter().max().map_or(0, |&at| at as usize);
         assert!(farthest + reach + width <= self.input.len(), "input too short");
@@ -264,20 +264,21 @@ impl Outer<'_> {
         pixels: usize,
     ) {
         for tap in 0..self.pass.taps.len() {
+            let len = self.pass.taps[tap].len;
             let mut at = 0;
-            while self.pass.run - at >= P {
+            while len - at >= P {
                 self.tile::<S, P, K>(simd, group, panel, tap, at, pixels);
                 at += P;
             }
-            while self.pass.run - at >= 8 {
+            while len - at >= 8 {
                 self.tile::<S, 8, K>(simd, group, panel, tap, at, pixels);
                 at += 8;
             }
-            while self.pass.run - at >= 3 {
+            while len - at >= 3 {
                 self.tile::<S, 3, K>(simd, group, panel, tap, at, pixels);
                 at += 3;
             }
-            while at < self.pass.run {
+            while at < len {
                 self.tile::<S, 1, K>(simd, group, panel, tap, at, pixels);
                 at += 1;
             }
@@ -295,20 +296,24 @@ impl Outer<'_> {
         pixels: usize,
     ) {
         let Pass { channels, .. } = *self.pass;
-        let Tap { input, row } = self.pass.taps[tap];
+        let Tap { input, row, .. } = self.pass.taps[tap];
         let first = (group * channels.panels() + panel) * self.pass.panel_len() + (row + at) * LANES;
-        // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every pixel's
-        // channels, and the packed gradients all panels.
-        unsafe {
-            tile::outer::<S, P, K>(
-                simd,
-                self.input.as_ptr().add(group * channels.inner + input + at),
-                &self.pass.inputs[..pixels],
-                self.d_output.as_ptr().add(group * channels.outer + panel * LANES),
-                channels.groups * channels.outer,
-                channels.last_lanes(panel, K),
-                Panels { first: self.d_packed.as_mut_ptr().add(first), stride: self.pass.panel_len() },
-            );
+        let pixel_len = channels.groups * channels.outer;
+        for (stretch, pixels) in self.pass.inputs[..pixels].chunks(EXACT_PIXELS).enumerate() {
+            let d_first = stretch * EXACT_PIXELS * pixel_len + group * channels.outer + panel * LANES;
+            // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every
+            // pixel's channels, and the packed gradients all panels.
+            unsafe {
+                tile::outer::<S, P, K>(
+                    simd,
+                    self.input.as_ptr().add(group * channels.inner + input + at),
+                    pixels,
+                    self.d_output.as_ptr().add(d_first),
+                    pixel_len,
+                    channels.last_lanes(panel, K),
+                    Panels { first: self.d_packed.as_mut_ptr().add(first), stride: self.pass.panel_len() },
+                );
+            }
         }
     }
 }

@@ -5,6 +5,9 @@
 
 use crate::simd::{LANES, Simd};
 
+/// Products that are added up before their sum is put aside, which keeps the rounding of long sums small.
+const EXACT_ROWS: usize = 96;
+
 /// One stretch of adjacent input values that meets one stretch of adjacent weight rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tap {
@@ -12,6 +15,8 @@ pub(super) struct Tap {
     pub(super) input: usize,
     /// First weight row.
     pub(super) row: usize,
+    /// Values, and weight rows.
+    pub(super) len: usize,
 }
 
 /// Where a tile reads its weights, or adds its weight gradients: rows of [`LANES`] output channels, one panel of
@@ -32,11 +37,11 @@ pub enum Epilogue {
     Relu,
 }
 
-/// `out[p][k] = epilogue(bias[k] + sum over taps and run of input[pixels[p] + tap + i] * weight[tap + i][k])`
+/// `out[p][k] = epilogue(bias[k] + sum over taps and i of input[pixels[p] + tap + i] * weight[tap + i][k])`
 ///
 /// # Safety
-/// For each pixel and tap, `run` values are readable from the input; the panels hold `K` panels with all the taps'
-/// rows; `bias`, where it is not null, holds `K * LANES` values; at each of `targets` the first
+/// For each pixel and tap, its values are readable from the input; the panels hold `K` panels with all the taps'
+/// rows; `bias` holds `K * LANES` values; at each of `targets` the first
 /// `(K - 1) * LANES + last_lanes` values are writable.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
@@ -45,7 +50,6 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
     input: *const f32,
     pixels: &[usize; P],
     taps: &[Tap],
-    run: usize,
     weights: Panels<*const f32>,
     bias: *const f32,
     epilogue: Epilogue,
@@ -55,15 +59,58 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
-        let mut sums = [[simd.splat(0.0); K]; P];
-        if !bias.is_null() {
-            let start: [S::V; K] = std::array::from_fn(|k| simd.load(bias.add(k * LANES)));
-            sums = [start; P];
+        let mut taps = taps;
+        let mut is_first = true;
+        while is_first || !taps.is_empty() {
+            let (segment, rest) = taps.split_at(segment_len(taps));
+            taps = rest;
+            let sums = segment_sums::<S, P, K>(simd, input, pixels, segment, weights);
+            for p in 0..P {
+                for k in 0..K {
+                    let target = output.add(targets[p] + k * LANES);
+                    let lanes = if k + 1 < K { LANES } else { last_lanes };
+                    let total =
+                        if is_first { simd.load(bias.add(k * LANES)) } else { load(simd, target, lanes) };
+                    let mut total = simd.add(total, sums[p][k]);
+                    if rest.is_empty() && epilogue == Epilogue::Relu {
+                        total = simd.max(simd.splat(0.0), total);
+                    }
+                    if lanes == LANES {
+                        simd.store(target, total);
+                    } else {
+                        simd.store_first(target, total, lanes);
+                    }
+                }
+            }
+            is_first = false;
         }
-        for tap in taps {
+    }
+}
+
+/// How many taps have their products added up before the sum is put aside.
+#[inline(always)]
+fn segment_len(taps: &[Tap]) -> usize {
+    let mut rows = 0;
+    taps.iter().take_while(|tap| (rows < EXACT_ROWS).then(|| rows += tap.len).is_some()).count()
+}
+
+/// # Safety
+/// As for [`gather`].
+#[inline(always)]
+unsafe fn segment_sums<S: Simd, const P: usize, const K: usize>(
+    simd: S,
+    input: *const f32,
+    pixels: &[usize; P],
+    taps: &[Tap],
+    weights: Panels<*const f32>,
+) -> [[S::V; K]; P] {
+    let mut sums = [[simd.splat(0.0); K]; P];
+    for tap in taps {
+        // SAFETY: every access below is one that the caller vouches for.
+        unsafe {
             let from: [*const f32; P] = std::array::from_fn(|p| input.add(pixels[p] + tap.input));
             let mut row = weights.first.add(tap.row * LANES);
-            for i in 0..run {
+            for i in 0..tap.len {
                 let weight: [S::V; K] = std::array::from_fn(|k| simd.load(row.add(k * weights.stride)));
                 for p in 0..P {
                     let value = simd.splat(*from[p].add(i));
@@ -74,21 +121,16 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
                 row = row.add(LANES);
             }
         }
-        for p in 0..P {
-            for k in 0..K {
-                let mut sum = sums[p][k];
-                if epilogue == Epilogue::Relu {
-                    sum = simd.max(simd.splat(0.0), sum);
-                }
-                let target = output.add(targets[p] + k * LANES);
-                if k + 1 < K || last_lanes == LANES {
-                    simd.store(target, sum);
-                } else {
-                    simd.store_first(target, sum, last_lanes);
-                }
-            }
-        }
     }
+    sums
+}
+
+/// # Safety
+/// `lanes <= LANES` values are readable at `from`.
+#[inline(always)]
+unsafe fn load<S: Simd>(simd: S, from: *const f32, lanes: usize) -> S::V {
+    // SAFETY: the caller vouches for it.
+    unsafe { if lanes == LANES { simd.load(from) } else { simd.load_first(from, lanes) } }
 }
 
 /// `d_weight[r][k] += sum over pixels q of input[pixels[q] + r] * d_output[q * d_stride + k]`, for `P` adjacent rows.
@@ -114,8 +156,7 @@ pub(super) unsafe fn outer<S: Simd, const P: usize, const K: usize>(
         for &pixel in pixels {
             let from = input.add(pixel as usize);
             let gradient: [S::V; K] = std::array::from_fn(|k| {
-                let at = gradient_row.add(k * LANES);
-                if k + 1 < K || last_lanes == LANES { simd.load(at) } else { simd.load_first(at, last_lanes) }
+                load(simd, gradient_row.add(k * LANES), if k + 1 < K { LANES } else { last_lanes })
             });
             for p in 0..P {
                 let value = simd.splat(*from.add(p));
