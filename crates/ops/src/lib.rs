@@ -1,1 +1,30 @@
 //! The operators with PyTorch's names and arguments, forward and backward side by side.
+//!
+//! Each operator has a folder or file of its own with three things in it: functions on `ndarray` arrays that read
+//! like PyTorch's functional API ([`conv2d()`]), the struct that describes it as a layer of a network
+//! ([`Conv2d`]), and the bound form that the executor runs ([`Bound`]). All three lead to the same kernels, so what
+//! is checked against PyTorch is what trains.
+//!
+//! Arrays are `[N, C, H, W]` as in PyTorch; bound operators work channels-last on the images of one chunk.
+
+mod bound;
+mod conv2d;
+mod error;
+mod layer;
+mod operator;
+mod pair;
+mod parameter;
+mod shape;
+
+pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Reads, Sample};
+pub use conv2d::{
+    Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
+};
+pub use convscope_kernels::Isa;
+pub use convscope_kernels::conv::PaddingMode;
+pub use error::OpError;
+pub use layer::Layer;
+pub use operator::{Activation, Operator};
+pub use pair::Pair;
+pub use parameter::{Parameter, ParameterSpec, Role};
+pub use shape::Shape;

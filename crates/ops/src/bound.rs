@@ -1,0 +1,163 @@
+//! An operator with its sizes settled, as the executor runs it.
+
+use crate::{Activation, Isa, Parameter};
+use std::fmt::Debug;
+
+/// Whether a network is trained or used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, dropout.
+    Training,
+    /// Running statistics, no dropout.
+    Inference,
+}
+
+/// What a backward pass reads besides the gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The values that came in.
+    pub inputs: bool,
+    /// The value that went out.
+    pub output: bool,
+}
+
+/// Names the images of a call among all that a training run sees, for operators that draw random numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// The run's seed.
+    pub seed: u64,
+    /// The step of the run.
+    pub step: u64,
+    /// Position in the batch of the call's first image.
+    pub first_image: usize,
+}
+
+/// The input values of a call, channels-last.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a>(pub &'a dyn Fn(usize) -> &'a [f32]);
+
+impl<'a> Inputs<'a> {
+    /// The input at `index`.
+    pub fn get(&self, index: usize) -> &'a [f32] {
+        (self.0)(index)
+    }
+}
+
+/// One forward call on the images of a chunk; slices are channels-last and exactly as long as `images` asks.
+pub struct Forward<'a> {
+    /// Instructions to use.
+    pub isa: Isa,
+    /// Number of images.
+    pub images: usize,
+    /// Which images they are.
+    pub sample: Sample,
+    /// The values that come in.
+    pub inputs: Inputs<'a>,
+    /// What [`Bound::pack`] made of the parameters.
+    pub packed: &'a [f32],
+    /// What [`Coupled::finish_forward`] found over the batch; empty for other operators.
+    pub state: &'a [f32],
+    /// An activation that [`Bound::fuses`] said yes to, to be applied to the output.
+    pub activation: Option<Activation>,
+    /// The value that goes out; every element is written.
+    pub output: &'a mut [f32],
+    /// [`Bound::scratch_len`] elements of any content.
+    pub scratch: &'a mut [f32],
+}
+
+/// One backward call; what [`Bound::backward_reads`] did not ask for may be empty.
+pub struct Backward<'a> {
+    /// Instructions to use.
+    pub isa: Isa,
+    /// Number of images.
+    pub images: usize,
+    /// Which images they are.
+    pub sample: Sample,
+    /// The values that came in.
+    pub inputs: Inputs<'a>,
+    /// The value that went out, before any activation that was not fused.
+    pub output: &'a [f32],
+    /// Gradient of the loss by the output, before its activation.
+    pub d_output: &'a [f32],
+    /// What [`Bound::pack`] made of the parameters.
+    pub packed: &'a [f32],
+    /// What [`Coupled::finish_backward`] found over the batch; empty for other operators.
+    pub state: &'a [f32],
+    /// [`Bound::scratch_len`] elements of any content.
+    pub scratch: &'a mut [f32],
+}
+
+/// An operator with its sizes settled.
+///
+/// Parameters are packed once a step, gradients are added up in the packed order and unpacked at the end, so that
+/// the loops over images see them in the order they like best.
+pub trait Bound: Debug + Send + Sync {
+    /// Elements of the packed parameters.
+    fn packed_len(&self) -> usize {
+        0
+    }
+
+    /// Packs the layer's parameters (in the order of [`crate::Layer::parameters`]); writes every element.
+    fn pack(&self, _parameters: &[Parameter], _packed: &mut [f32]) {}
+
+    /// Elements of the packed gradients.
+    fn gradient_len(&self) -> usize {
+        0
+    }
+
+    /// Takes the gradients of the trained parameters out of the packed gradients; `gradients` is parallel to the
+    /// layer's parameters, empty where one is not trained.
+    fn unpack_gradient(&self, _packed: &[f32], _gradients: &mut [Vec<f32>]) {}
+
+    /// Elements of scratch space that a call with `images` images needs.
+    fn scratch_len(&self, _images: usize) -> usize {
+        0
+    }
+
+    /// What [`Bound::backward_input`] and [`Bound::backward_parameters`] read.
+    fn backward_reads(&self) -> Reads;
+
+    /// Whether [`Bound::forward`] can apply the activation itself.
+    fn fuses(&self, _activation: Activation) -> bool {
+        false
+    }
+
+    /// Computes the output.
+    fn forward(&self, call: Forward<'_>);
+
+    /// Writes the gradient by the input at `index`: every element of `d_input`.
+    fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]);
+
+    /// Adds the gradients by the parameters to `d_packed` ([`Bound::gradient_len`] elements).
+    fn backward_parameters(&self, _call: Backward<'_>, _d_packed: &mut [f32]) {}
+
+    /// The steps over the whole batch, where its images are not independent of each other.
+    fn coupled(&self) -> Option<&dyn Coupled> {
+        None
+    }
+}
+
+/// An operator whose output for one image depends on all images of the batch.
+///
+/// Each direction first reduces every chunk to sums, adds the sums of all chunks in their order, makes a state of
+/// them, and then runs [`Bound::forward`] or [`Bound::backward_input`] with that state.
+pub trait Coupled {
+    /// Number of sums of a reduction.
+    fn sums_len(&self) -> usize;
+
+    /// Elements of the state, which both directions share.
+    fn state_len(&self) -> usize;
+
+    /// Adds a chunk's contribution to the sums of the forward direction.
+    fn reduce_forward(&self, isa: Isa, input: &[f32], sums: &mut [f64]);
+
+    /// Makes the state from the sums over `images` images, and updates running statistics in `parameters`.
+    fn finish_forward(&self, images: usize, sums: &[f64], parameters: &mut [Parameter], state: &mut [f32]);
+
+    /// Adds a chunk's contribution to the sums of the backward direction.
+    fn reduce_backward(&self, isa: Isa, input: &[f32], d_output: &[f32], state: &[f32], sums: &mut [f64]);
+
+    /// Completes the state from the sums over `images` images, and adds the gradients by the parameters to
+    /// `d_packed`.
+    fn finish_backward(&self, images: usize, sums: &[f64], state: &mut [f32], d_packed: &mut [f32]);
+}

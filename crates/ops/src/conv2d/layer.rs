@@ -1,0 +1,260 @@
+//! Convolution as a layer and as the executor runs it.
+
+use super::NAME;
+use super::functional::{Conv2dArguments, size};
+use crate::*;
+use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
+use serde::{Deserialize, Serialize};
+
+/// Rows and columns added around an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum ConvPadding {
+    /// So many at each side.
+    Size(Pair),
+    /// By name.
+    Named(NamedPadding),
+}
+
+/// PyTorch's paddings that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedPadding {
+    /// As many as make the output as large as the input; an odd one goes to the bottom and the right. Stride 1 only.
+    Same,
+    /// None.
+    Valid,
+}
+
+impl ConvPadding {
+    /// PyTorch's `'same'`.
+    pub const SAME: ConvPadding = ConvPadding::Named(NamedPadding::Same);
+    /// PyTorch's `'valid'`.
+    pub const VALID: ConvPadding = ConvPadding::Named(NamedPadding::Valid);
+
+    pub(super) fn resolve(
+        self,
+        kernel: [usize; 2],
+        dilation: [usize; 2],
+        stride: [usize; 2],
+    ) -> Result<Padding, OpError> {
+        match self {
+            ConvPadding::Size(Pair { rows, columns }) => {
+                Ok(Padding { top: rows, bottom: rows, left: columns, right: columns })
+            }
+            ConvPadding::Named(NamedPadding::Valid) => Ok(Padding::default()),
+            ConvPadding::Named(NamedPadding::Same) if stride != [1, 1] => {
+                let problem = format!("is 'same', which needs stride 1, not {stride:?}");
+                Err(OpError::argument(NAME, "padding", problem))
+            }
+            ConvPadding::Named(NamedPadding::Same) => {
+                let [rows, columns] = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1));
+                let (top, left) = (rows / 2, columns / 2);
+                Ok(Padding { top, bottom: rows - top, left, right: columns - left })
+            }
+        }
+    }
+}
+
+/// A convolution with its own weight; arguments and defaults of `torch.nn.Conv2d`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Rows and columns of the kernel.
+    pub kernel_size: Pair,
+    /// Steps between windows.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: Pair,
+    /// Rows and columns added around the input.
+    #[serde(default = "no_padding", skip_serializing_if = "is_no_padding")]
+    pub padding: ConvPadding,
+    /// Distance between the taps of a window.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub dilation: Pair,
+    /// Groups of channels that do not see each other.
+    #[serde(default = "one_group", skip_serializing_if = "is_one_group")]
+    pub groups: usize,
+    /// Whether a bias is added.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
+    /// What the padding holds.
+    #[serde(default, with = "mode_name", skip_serializing_if = "is_zeros")]
+    pub padding_mode: PaddingMode,
+}
+
+impl Conv2d {
+    /// A convolution with PyTorch's defaults for everything else.
+    pub fn new(out_channels: usize, kernel_size: impl Into<Pair>) -> Conv2d {
+        let Conv2dArguments { stride, padding, dilation, groups, padding_mode } = Conv2dArguments::default();
+        let kernel_size = kernel_size.into();
+        Conv2d { out_channels, kernel_size, stride, padding, dilation, groups, bias: true, padding_mode }
+    }
+
+    fn size(&self, inputs: &[Shape]) -> Result<ConvSize, OpError> {
+        let &[Shape::Image { channels, height, width }] = inputs else {
+            let shapes: Vec<String> = inputs.iter().map(Shape::to_string).collect();
+            let problem = format!("takes one input [C, H, W], not {}", shapes.join(" and "));
+            return Err(OpError::shape(NAME, problem));
+        };
+        let Conv2d { stride, padding, dilation, groups, padding_mode, .. } = *self;
+        let arguments = Conv2dArguments { stride, padding, dilation, groups, padding_mode };
+        size(channels, [height, width], self.out_channels, self.kernel_size.array(), &arguments)
+    }
+}
+
+impl Layer for Conv2d {
+    fn keras_name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        let size = self.size(inputs)?;
+        Ok(Shape::image(size.out_channels, size.output()))
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Vec<ParameterSpec> {
+        let [rows, columns] = self.kernel_size.array();
+        let inner = inputs[0].channels() / self.groups;
+        let fan_in = inner * rows * columns;
+        let fan_out = self.out_channels / self.groups * rows * columns;
+        let shape = vec![self.out_channels, inner, rows, columns];
+        let weight = ParameterSpec { name: "weight", shape, role: Role::Weight { fan_in, fan_out } };
+        let bias =
+            ParameterSpec { name: "bias", shape: vec![self.out_channels], role: Role::Bias { fan_in } };
+        if self.bias { vec![weight, bias] } else { vec![weight] }
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
+        let [rows, columns] = self.size(inputs).map_or([0, 0], |size| size.output());
+        let weights: usize = self.parameters(inputs)[0].shape.iter().product();
+        (weights * rows * columns) as u64
+    }
+
+    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+        let size = self.size(inputs).expect("output_shape accepted these inputs");
+        Box::new(BoundConv2d { conv: Conv::new(size), mode })
+    }
+}
+
+#[derive(Debug)]
+struct BoundConv2d {
+    conv: Conv,
+    mode: Mode,
+}
+
+impl Bound for BoundConv2d {
+    fn packed_len(&self) -> usize {
+        match self.mode {
+            Mode::Training => self.conv.forward_len() + self.conv.backward_len(),
+            Mode::Inference => self.conv.forward_len(),
+        }
+    }
+
+    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
+        let weight = parameters[0].slice();
+        let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
+        self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
+        if self.mode == Mode::Training {
+            self.conv.pack_backward(weight, None, backward);
+        }
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.conv.forward_len()
+    }
+
+    fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {
+        let (weight, bias) = gradients.split_at_mut(1);
+        self.conv.unpack_gradient(packed, &mut weight[0], bias.first_mut().map(Vec::as_mut_slice));
+    }
+
+    fn scratch_len(&self, _images: usize) -> usize {
+        self.conv.scratch_len()
+    }
+
+    fn backward_reads(&self) -> Reads {
+        Reads { inputs: true, output: false }
+    }
+
+    fn fuses(&self, activation: Activation) -> bool {
+        activation == Activation::Relu
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let epilogue = match call.activation {
+            Some(Activation::Relu) => Epilogue::Relu,
+            _ => Epilogue::Linear,
+        };
+        let packed = &call.packed[..self.conv.forward_len()];
+        let input = call.inputs.get(0);
+        self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);
+    }
+
+    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        let packed = &call.packed[self.conv.forward_len()..];
+        self.conv.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
+    }
+
+    fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
+        let input = call.inputs.get(0);
+        self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+    }
+}
+
+fn one() -> Pair {
+    1.into()
+}
+fn is_one(pair: &Pair) -> bool {
+    *pair == one()
+}
+fn no_padding() -> ConvPadding {
+    ConvPadding::Size(0.into())
+}
+fn is_no_padding(padding: &ConvPadding) -> bool {
+    *padding == no_padding()
+}
+fn one_group() -> usize {
+    1
+}
+fn is_one_group(groups: &usize) -> bool {
+    *groups == 1
+}
+fn yes() -> bool {
+    true
+}
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+fn is_zeros(mode: &PaddingMode) -> bool {
+    *mode == PaddingMode::Zeros
+}
+
+/// The kernels know nothing of files, so their padding mode is named here.
+mod mode_name {
+    use super::PaddingMode;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const NAMES: [(&str, PaddingMode); 4] = [
+        ("zeros", PaddingMode::Zeros),
+        ("reflect", PaddingMode::Reflect),
+        ("replicate", PaddingMode::Replicate),
+        ("circular", PaddingMode::Circular),
+    ];
+
+    pub(super) fn serialize<S: Serializer>(mode: &PaddingMode, to: S) -> Result<S::Ok, S::Error> {
+        let name = NAMES.iter().find(|(_, named)| named == mode).map_or("zeros", |(name, _)| name);
+        to.serialize_str(name)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PaddingMode, D::Error> {
+        let name = String::deserialize(from)?;
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        let names = NAMES.map(|(name, _)| name).join(", ");
+        found
+            .map(|(_, mode)| *mode)
+            .ok_or_else(|| D::Error::custom(format!("padding_mode is one of {names}")))
+    }
+}

@@ -1,0 +1,29 @@
+//! What a network asks of an operator's description.
+
+use crate::{Bound, Mode, OpError, ParameterSpec, Shape};
+use std::fmt::Debug;
+
+/// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
+pub trait Layer: Debug {
+    /// Keras' name, from which nodes get theirs: `conv2d`, `max_pooling2d`, `dense`, ...
+    fn keras_name(&self) -> &'static str;
+
+    /// The shape of one image of the output.
+    ///
+    /// # Errors
+    /// The arguments are no possible ones, or do not fit the inputs.
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError>;
+
+    /// The arrays it needs, for inputs that [`Layer::output_shape`] accepted.
+    fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
+        Vec::new()
+    }
+
+    /// Multiply-adds of one image, for inputs that [`Layer::output_shape`] accepted.
+    fn multiply_adds(&self, _inputs: &[Shape]) -> u64 {
+        0
+    }
+
+    /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
+    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound>;
+}

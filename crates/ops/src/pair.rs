@@ -1,0 +1,72 @@
+//! Sizes that PyTorch takes as one number or two.
+
+use crate::OpError;
+use serde::{Deserialize, Serialize};
+
+/// A number for rows and one for columns; in files and in Rust a single number stands for both.
+///
+/// ```
+/// use convscope_ops::Pair;
+/// assert_eq!(Pair::from(3), Pair::from([3, 3]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "OneOrTwo", into = "OneOrTwo")]
+pub struct Pair {
+    /// For rows (height).
+    pub rows: usize,
+    /// For columns (width).
+    pub columns: usize,
+}
+
+impl Pair {
+    /// Rows, columns.
+    pub fn array(self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    pub(crate) fn at_least_one(
+        self,
+        operator: &'static str,
+        argument: &'static str,
+    ) -> Result<Self, OpError> {
+        if self.rows > 0 && self.columns > 0 {
+            return Ok(self);
+        }
+        let problem = format!("is [{}, {}], each number must be at least 1", self.rows, self.columns);
+        Err(OpError::argument(operator, argument, problem))
+    }
+}
+
+impl From<usize> for Pair {
+    fn from(both: usize) -> Pair {
+        Pair { rows: both, columns: both }
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from([rows, columns]: [usize; 2]) -> Pair {
+        Pair { rows, columns }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum OneOrTwo {
+    One(usize),
+    Two([usize; 2]),
+}
+
+impl From<OneOrTwo> for Pair {
+    fn from(value: OneOrTwo) -> Pair {
+        match value {
+            OneOrTwo::One(both) => both.into(),
+            OneOrTwo::Two(pair) => pair.into(),
+        }
+    }
+}
+
+impl From<Pair> for OneOrTwo {
+    fn from(pair: Pair) -> OneOrTwo {
+        if pair.rows == pair.columns { OneOrTwo::One(pair.rows) } else { OneOrTwo::Two(pair.array()) }
+    }
+}

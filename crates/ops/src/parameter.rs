@@ -1,0 +1,71 @@
+//! The arrays that belong to an operator: weights, and statistics that are not trained.
+
+use ndarray::ArrayD;
+
+/// What an array is for; initialisers and optimizers go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A weight that sums `fan_in` inputs into each of its outputs, while each input reaches `fan_out` outputs.
+    Weight {
+        /// Inputs of one output.
+        fan_in: usize,
+        /// Outputs of one input.
+        fan_out: usize,
+    },
+    /// A bias beside a weight of that `fan_in`.
+    Bias {
+        /// Inputs of one output.
+        fan_in: usize,
+    },
+    /// The factor after a normalisation; starts at one.
+    Scale,
+    /// The offset after a normalisation; starts at zero.
+    Shift,
+    /// Running mean, updated by training, not by gradients; starts at zero.
+    RunningMean,
+    /// Running variance, updated by training, not by gradients; starts at one.
+    RunningVar,
+    /// Number of batches that a running statistic has seen; starts at zero.
+    BatchesTracked,
+}
+
+impl Role {
+    /// Whether gradients change it.
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Role::RunningMean | Role::RunningVar | Role::BatchesTracked)
+    }
+}
+
+/// What an operator says of an array it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterSpec {
+    /// PyTorch's name within the layer: `weight`, `bias`, `running_mean`, ...
+    pub name: &'static str,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// An array of an operator, in PyTorch's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// PyTorch's key: `conv2d_1.weight`.
+    pub key: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its values, contiguous.
+    pub values: ArrayD<f32>,
+}
+
+impl Parameter {
+    /// The values in memory order.
+    pub fn slice(&self) -> &[f32] {
+        self.values.as_slice().expect("parameters are contiguous")
+    }
+
+    /// The values in memory order.
+    pub fn slice_mut(&mut self) -> &mut [f32] {
+        self.values.as_slice_mut().expect("parameters are contiguous")
+    }
+}
