@@ -1,1 +1,56 @@
 //! Image sources, splits, normalisation and batches.
+//!
+//! The way of an image: a [`Source`] holds it as bytes, a [`Loader`] reads it, scales it by a
+//! [`Normalization`] and puts it into a [`Batch`] of shape (batch, 3, height, width).
+//!
+//! ```
+//! use convscope_data::{Loader, Normalize, Order, SourceOptions, Split, SplitCounts, open};
+//!
+//! let shapes = SplitCounts { train: 100, val: 20, test: 20 };
+//! let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
+//! let normalization = Normalize::Standard.fit(&*source)?;
+//! let loader = Loader::new(source, Split::Train, 32, Order::Shuffled { seed: 1 }, &normalization)?;
+//! let mut sizes = Vec::new();
+//! let mut epoch = loader.epoch(0, 0);
+//! while let Some(batch) = epoch.next() {
+//!     let batch = batch?;
+//!     sizes.push(batch.images.dim());
+//!     epoch.recycle(batch);
+//! }
+//! assert_eq!(sizes, [(32, 3, 32, 32), (32, 3, 32, 32), (32, 3, 32, 32), (4, 3, 32, 32)]);
+//! # Ok::<(), convscope_data::DataError>(())
+//! ```
+//!
+//! # Sources
+//! [`open`](open()) takes `shapes` (made by the program, see [`shapes`]), `cifar10` (downloaded once, see
+//! [`cifar`]), or a folder: CIFAR-10 or CIFAR-100 in the binary version, or an image folder (see [`folder`]).
+//! What is wrong with the data is said when it is opened, not in the middle of training.
+//!
+//! # Determinism
+//! The same options give the same images, splits, orders and batches, bit for bit, for any number of threads.
+
+pub mod cifar;
+mod contact_sheet;
+mod decode;
+mod error;
+pub mod folder;
+mod loader;
+mod normalize;
+mod open;
+mod options;
+mod random;
+mod resident;
+mod resize;
+pub mod shapes;
+mod source;
+mod statistics;
+
+pub use contact_sheet::{SheetLayout, contact_sheet};
+pub use decode::decode_image;
+pub use error::DataError;
+pub use loader::{Batch, Epoch, Loader, Order};
+pub use normalize::{Normalization, Normalize};
+pub use open::open;
+pub use options::{BadImages, Observer, Progress, SourceOptions, SplitCounts, Stage};
+pub use source::{CHANNELS, ImageSize, Source, Split, UnreadableFile};
+pub use statistics::Statistics;

@@ -1,0 +1,193 @@
+//! CIFAR-10 and CIFAR-100 in their binary version, and other data in that layout.
+//!
+//! Layout: <https://www.cs.toronto.edu/~kriz/cifar.html>. A record is one label byte (CIFAR-100: a coarse and a
+//! fine one, of which the fine counts) and 3072 bytes of colour, the red plane first, rows from the top.
+//! CIFAR-10 keeps its records in `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 in
+//! `train.bin` and `test.bin`. The classes' names stand in `batches.meta.txt` or `fine_label_names.txt`, one a
+//! line; where that file is missing, the known names are taken.
+//!
+//! The last fifth of the training images validates (10,000 of CIFAR's 50,000), or the share that
+//! [`SourceOptions::val_fraction`](crate::SourceOptions) names.
+
+mod download;
+mod names;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+pub use self::download::Archive;
+use crate::resident::{Resident, ResidentSplit};
+use crate::source::CHANNELS;
+use crate::{DataError, ImageSize, Source, SourceOptions};
+
+/// Which of the two layouts a folder has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Cifar10,
+    Cifar100,
+}
+
+const SIZE: ImageSize = ImageSize::square(32);
+const DEFAULT_VAL_FRACTION: f64 = 0.2;
+
+impl Variant {
+    fn label_bytes(self) -> usize {
+        match self {
+            Variant::Cifar10 => 1,
+            Variant::Cifar100 => 2,
+        }
+    }
+
+    fn train_files(self) -> &'static [&'static str] {
+        match self {
+            Variant::Cifar10 => &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+            ],
+            Variant::Cifar100 => &["train.bin"],
+        }
+    }
+
+    fn test_file(self) -> &'static str {
+        match self {
+            Variant::Cifar10 => "test_batch.bin",
+            Variant::Cifar100 => "test.bin",
+        }
+    }
+
+    fn names_file(self) -> &'static str {
+        match self {
+            Variant::Cifar10 => "batches.meta.txt",
+            Variant::Cifar100 => "fine_label_names.txt",
+        }
+    }
+
+    fn known_names(self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Variant::Cifar10 => &names::CIFAR10,
+            Variant::Cifar100 => &names::CIFAR100,
+        };
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+}
+
+/// Tells whether `path`, or the folder that the official archive unpacks to in it, holds CIFAR files.
+pub(crate) fn recognise(path: &Path) -> Result<Option<(PathBuf, Variant)>, DataError> {
+    let inner = [path.to_owned(), path.join("cifar-10-batches-bin"), path.join("cifar-100-binary")];
+    for folder in inner {
+        for variant in [Variant::Cifar10, Variant::Cifar100] {
+            let has = |file: &str| folder.join(file).is_file();
+            if has(variant.test_file()) || variant.train_files().iter().any(|file| has(file)) {
+                return Ok(Some((folder, variant)));
+            }
+        }
+    }
+    if path.join("data_batch_1").is_file() {
+        return Err(DataError::CifarPython { path: path.to_owned() });
+    }
+    Ok(None)
+}
+
+pub(crate) fn open(
+    folder: &Path,
+    variant: Variant,
+    name: &str,
+    options: &SourceOptions,
+) -> Result<Arc<dyn Source>, DataError> {
+    let size = options.checked_size()?;
+    let val_fraction = options.checked_val_fraction()?.unwrap_or(DEFAULT_VAL_FRACTION);
+    let classes = class_names(folder, variant)?;
+    let read = |file: &&str| read_records(&folder.join(file), variant, classes.len());
+
+    let mut train = ResidentSplit::default();
+    for part in variant.train_files().par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
+        train.pixels.extend(part.pixels);
+        train.labels.extend(part.labels);
+    }
+    let test = read(&variant.test_file())?;
+
+    let images = train.labels.len();
+    if images < 2 {
+        return Err(DataError::CifarTooFew { path: folder.to_owned(), images, expected: 2 });
+    }
+    let val_images = ((images as f64 * val_fraction).round() as usize).clamp(1, images - 1);
+    let train_images = images - val_images;
+    let val = ResidentSplit {
+        pixels: train.pixels.split_off(train_images * SIZE.bytes()),
+        labels: train.labels.split_off(train_images),
+        paths: Vec::new(),
+    };
+    let source = Resident {
+        name: name.to_owned(),
+        synthetic: false,
+        classes,
+        size: SIZE,
+        splits: [train, val, test],
+        unreadable: Vec::new(),
+    };
+    Ok(Arc::new(source.resized(size.unwrap_or(SIZE))))
+}
+
+fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError> {
+    let path = folder.join(variant.names_file());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(variant.known_names()),
+        Err(source) => return Err(DataError::Io { path, source }),
+    };
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if (2..=256).contains(&names.len()) {
+        Ok(names)
+    } else {
+        Err(DataError::CifarNames { path, classes: names.len() })
+    }
+}
+
+fn read_records(path: &Path, variant: Variant, classes: usize) -> Result<ResidentSplit, DataError> {
+    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => DataError::CifarMissing { path: path.to_owned() },
+        _ => DataError::Io { path: path.to_owned(), source },
+    })?;
+    let label_bytes = variant.label_bytes();
+    let record_len = label_bytes + SIZE.bytes();
+    if !bytes.len().is_multiple_of(record_len) {
+        return Err(DataError::CifarTruncated {
+            path: path.to_owned(),
+            bytes: bytes.len(),
+            record: record_len,
+        });
+    }
+    if bytes.is_empty() {
+        return Err(DataError::CifarTooFew { path: path.to_owned(), images: 0, expected: 1 });
+    }
+    let mut labels = Vec::with_capacity(bytes.len() / record_len);
+    let mut pixels = vec![0; bytes.len() / record_len * SIZE.bytes()];
+    for (record, (bytes, image)) in
+        bytes.chunks_exact(record_len).zip(pixels.chunks_exact_mut(SIZE.bytes())).enumerate()
+    {
+        let label = usize::from(bytes[label_bytes - 1]);
+        if label >= classes {
+            return Err(DataError::CifarLabel { path: path.to_owned(), record, label, classes });
+        }
+        labels.push(label);
+        interleave(&bytes[label_bytes..], image);
+    }
+    Ok(ResidentSplit { pixels, labels, paths: Vec::new() })
+}
+
+/// From planes (3, pixels) to interleaved colour (pixels, 3).
+fn interleave(planes: &[u8], image: &mut [u8]) {
+    let (red, rest) = planes.split_at(SIZE.pixels());
+    let (green, blue) = rest.split_at(SIZE.pixels());
+    for (pixel, ((&red, &green), &blue)) in
+        image.chunks_exact_mut(CHANNELS).zip(red.iter().zip(green).zip(blue))
+    {
+        pixel.copy_from_slice(&[red, green, blue]);
+    }
+}

@@ -1,0 +1,257 @@
+//! The one error of this crate.
+
+use std::path::PathBuf;
+
+use crate::{Split, UnreadableFile};
+
+/// What can go wrong between a data set's name and a batch.
+///
+/// Every message names the file or the numbers at fault and, where there is a choice, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The given path does not exist.
+    #[error("{path}: no such folder; give a data folder, `shapes` or `cifar10`")]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The given path is a file.
+    #[error("{path}: a data set is a folder, this is a file; unpack archives first")]
+    NotAFolder {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// An option has a value outside its range.
+    #[error("{name} is {value}; {expected}")]
+    Option {
+        /// The option, named as on the command line.
+        name: &'static str,
+        /// The value it has.
+        value: String,
+        /// The values it may have.
+        expected: &'static str,
+    },
+
+    /// CIFAR's Python version in place of its binary version.
+    #[error("{path}: this is the Python version of CIFAR; fetch the binary version, whose files end in .bin")]
+    CifarPython {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of CIFAR's binary layout is missing.
+    #[error("{path}: this file of CIFAR's binary layout is missing; unpack the archive again")]
+    CifarMissing {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// A CIFAR file ends within a record.
+    #[error(
+        "{path}: {bytes} bytes is no whole number of {record}-byte records; the file is truncated, fetch it again"
+    )]
+    CifarTruncated {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+        /// The length of one record: the label bytes and 3 x 32 x 32 colour values.
+        record: usize,
+    },
+    /// A CIFAR file holds no record, or the training files too few for two splits.
+    #[error("{path}: holds {images} images, at least {expected} are needed")]
+    CifarTooFew {
+        /// The file, or the folder when it concerns all training files.
+        path: PathBuf,
+        /// The images found.
+        images: usize,
+        /// The least number that will do.
+        expected: usize,
+    },
+    /// A CIFAR record has a label beyond the classes.
+    #[error("{path}: record {record} has label {label}, there are only {classes} classes (0 to {})", classes - 1)]
+    CifarLabel {
+        /// The file.
+        path: PathBuf,
+        /// The record, counted from 0.
+        record: usize,
+        /// The label found.
+        label: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A file of class names names fewer than two classes or more than a label byte can tell apart.
+    #[error("{path}: names {classes} classes; between 2 and 256 are needed")]
+    CifarNames {
+        /// The file with the names.
+        path: PathBuf,
+        /// The number of names in it.
+        classes: usize,
+    },
+
+    /// An archive could not be fetched.
+    #[error(
+        "{url} could not be fetched: {reason}; without a network, fetch it elsewhere and unpack it so that {folder} exists, or name an unpacked copy with --data DIR"
+    )]
+    Download {
+        /// The archive's address.
+        url: String,
+        /// What failed.
+        reason: String,
+        /// Where the unpacked archive belongs.
+        folder: PathBuf,
+    },
+    /// A fetched archive is not the one that was expected.
+    #[error(
+        "{url}: the fetched archive has SHA-256 {found}, expected {expected}; it was thrown away, try again or name an unpacked copy with --data DIR"
+    )]
+    Checksum {
+        /// The archive's address.
+        url: String,
+        /// The digest expected, in lower-case hexadecimal digits.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+    /// A fetched archive could not be unpacked.
+    #[error("{url}: the fetched archive could not be unpacked: {reason}")]
+    Unpack {
+        /// The archive's address.
+        url: String,
+        /// What failed.
+        reason: String,
+    },
+    /// There is no home folder, so no cache folder either.
+    #[error("no cache folder: {reason}; set XDG_CACHE_HOME, or name an unpacked copy with --data DIR")]
+    NoCache {
+        /// What the platform says.
+        reason: String,
+    },
+
+    /// An image folder without class folders.
+    #[error("{path}: no class folder; an image folder is DIR/<class>/* or DIR/{{train,val,test}}/<class>/*")]
+    NoClasses {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An image folder with one class only.
+    #[error("{path}: only one class (`{class}`); a classifier needs at least two class folders")]
+    OneClass {
+        /// The folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// A class without a usable image.
+    #[error(
+        "{path}: class folder without {}; add images or remove the folder",
+        if *unreadable == 0 { "an image".to_owned() } else { format!("a readable image ({unreadable} unreadable)") }
+    )]
+    EmptyClass {
+        /// The class folder.
+        path: PathBuf,
+        /// Files in it that look like images and cannot be read.
+        unreadable: usize,
+    },
+    /// An image folder without a single usable image.
+    #[error("{path}: no PNG, JPEG, WebP or BMP image in any class folder")]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A class that only the validation or test folder has.
+    #[error("{path}: the training folder has no class of this name")]
+    UnknownClass {
+        /// The class folder.
+        path: PathBuf,
+    },
+    /// Unreadable files in an image folder, while the options refuse them.
+    #[error("{}", bad_images(.path, .files))]
+    BadImages {
+        /// The image folder.
+        path: PathBuf,
+        /// Every file that could not be read.
+        files: Vec<UnreadableFile>,
+    },
+    /// One image could not be read.
+    #[error("{path}: {reason}")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A split without images where some are needed.
+    #[error("{name}: no images in the {split} split")]
+    EmptySplit {
+        /// The source's name.
+        name: String,
+        /// The split.
+        split: Split,
+    },
+    /// An index beyond the end of a split.
+    #[error("image {index} of the {split} split was asked for, which holds {len}")]
+    Index {
+        /// The split.
+        split: Split,
+        /// The index.
+        index: usize,
+        /// The images in the split.
+        len: usize,
+    },
+    /// A buffer that does not fit one image.
+    #[error("a buffer of {found} bytes was given for an image of {expected}")]
+    Buffer {
+        /// Bytes given.
+        found: usize,
+        /// Bytes of one image.
+        expected: usize,
+    },
+    /// A batch size that does not fit the data.
+    #[error(
+        "batch size {batch_size} does not fit the {images} images of the {split} split; choose 1 to {images}"
+    )]
+    BatchSize {
+        /// The batch size.
+        batch_size: usize,
+        /// The split.
+        split: Split,
+        /// The images in the split.
+        images: usize,
+    },
+    /// Normalisation by a deviation that is not a positive number.
+    #[error(
+        "normalisation with mean {mean:?} and deviation {std:?}; the deviation must be positive and both finite"
+    )]
+    Normalization {
+        /// The mean of each channel.
+        mean: [f32; 3],
+        /// The deviation of each channel.
+        std: [f32; 3],
+    },
+}
+
+/// How many unreadable files an error message names.
+const NAMED_FILES: usize = 3;
+
+fn bad_images(path: &std::path::Path, files: &[UnreadableFile]) -> String {
+    let mut text = format!("{}: {} unreadable image file(s): ", path.display(), files.len());
+    for (position, file) in files.iter().take(NAMED_FILES).enumerate() {
+        if position > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(&format!("{} ({})", file.path.display(), file.reason));
+    }
+    if files.len() > NAMED_FILES {
+        text.push_str(&format!("; and {} more", files.len() - NAMED_FILES));
+    }
+    text.push_str("; mend or remove them, or go on without them with --skip-bad");
+    text
+}

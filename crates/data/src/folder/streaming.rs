@@ -1,0 +1,64 @@
+//! An image folder too large for memory: every reading decodes the file.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use super::scan::Entry;
+use crate::decode::decode_into;
+use crate::resize::Resizer;
+use crate::source::check_read;
+use crate::{DataError, ImageSize, Source, Split, UnreadableFile};
+
+pub(super) struct Streaming {
+    pub(super) name: String,
+    pub(super) classes: Vec<String>,
+    pub(super) size: ImageSize,
+    /// In the order of [`Split::ALL`].
+    pub(super) splits: [Vec<Entry>; 3],
+    pub(super) unreadable: Vec<UnreadableFile>,
+}
+
+thread_local! {
+    /// Keeps its working memory from image to image.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+impl Source for Streaming {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_resident(&self) -> bool {
+        false
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn image_size(&self) -> ImageSize {
+        self.size
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.splits[split as usize].len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.splits[split as usize][index].label
+    }
+
+    fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
+        check_read(self, split, index, pixels.len())?;
+        let path = &self.splits[split as usize][index].path;
+        RESIZER.with_borrow_mut(|resizer| decode_into(path, self.size, resizer, pixels))
+    }
+
+    fn path(&self, split: Split, index: usize) -> Option<&Path> {
+        self.splits[split as usize].get(index).map(|entry| entry.path.as_path())
+    }
+
+    fn unreadable(&self) -> &[UnreadableFile] {
+        &self.unreadable
+    }
+}

@@ -1,0 +1,225 @@
+//! Batches in order, prepared ahead by a thread of their own.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use ndarray::Array4;
+use rayon::prelude::*;
+
+use crate::normalize::Table;
+use crate::random::{Stream, generator, shuffle};
+use crate::source::CHANNELS;
+use crate::{DataError, Normalization, Source, Split};
+
+/// The order in which an epoch visits the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// 0, 1, 2, ...; the same in every epoch.
+    Sequential,
+    /// Every image once, in an order drawn anew for each epoch from the seed and the epoch's number.
+    Shuffled {
+        /// Where the order comes from.
+        seed: u64,
+    },
+}
+
+impl Order {
+    /// The images of an epoch in the order they are visited.
+    pub fn indices(self, len: usize, epoch: u64) -> Vec<usize> {
+        let mut indices: Vec<usize> = (0..len).collect();
+        if let Order::Shuffled { seed } = self {
+            shuffle(&mut generator(seed, Stream::Shuffle, epoch), &mut indices);
+        }
+        indices
+    }
+}
+
+/// Images as a network takes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Normalised images, shape (batch, 3, height, width).
+    pub images: Array4<f32>,
+    /// The class of each image, shape (batch).
+    pub labels: Vec<usize>,
+    /// The index of each image in its split, shape (batch).
+    pub indices: Vec<usize>,
+}
+
+/// Makes batches out of one split of a source.
+///
+/// The same source, order and epoch give the same batches whatever the number of threads, and
+/// [`epoch`](Loader::epoch) may start at any batch, so a resumed run sees what the first run would have seen.
+pub struct Loader {
+    worker: Arc<Worker>,
+    order: Order,
+}
+
+/// Batches that wait for the consumer; one more is in the making.
+const BATCHES_AHEAD: usize = 2;
+
+impl Loader {
+    /// A loader of batches of `batch_size` images; the last batch of an epoch may be smaller.
+    ///
+    /// # Errors
+    /// [`DataError::EmptySplit`]; [`DataError::BatchSize`] for a batch size of 0, or for a shuffled loader
+    /// one larger than the split; [`DataError::Normalization`].
+    pub fn new(
+        source: Arc<dyn Source>,
+        split: Split,
+        batch_size: usize,
+        order: Order,
+        normalization: &Normalization,
+    ) -> Result<Loader, DataError> {
+        let images = source.len(split);
+        if images == 0 {
+            return Err(DataError::EmptySplit { name: source.name().to_owned(), split });
+        }
+        // Evaluation takes a small split in one batch; training on one batch larger than the set is a slip.
+        let too_large = batch_size > images && order != Order::Sequential;
+        if batch_size == 0 || too_large {
+            return Err(DataError::BatchSize { batch_size, split, images });
+        }
+        let table = normalization.table()?;
+        Ok(Loader { worker: Arc::new(Worker { source, split, batch_size, table }), order })
+    }
+
+    /// The batches of one epoch.
+    pub fn batches(&self) -> usize {
+        self.images().div_ceil(self.worker.batch_size)
+    }
+
+    /// The images of one epoch.
+    pub fn images(&self) -> usize {
+        self.worker.source.len(self.worker.split)
+    }
+
+    /// The images of every batch but the last.
+    pub fn batch_size(&self) -> usize {
+        self.worker.batch_size
+    }
+
+    /// The batches of an epoch from number `first_batch` on (0 for all of them; none from
+    /// [`batches`](Loader::batches) on).
+    pub fn epoch(&self, epoch: u64, first_batch: usize) -> Epoch {
+        let worker = Arc::clone(&self.worker);
+        let order = self.order;
+        let (send, batches) = sync_channel(BATCHES_AHEAD);
+        let (recycle, recycled) = channel();
+        let thread = std::thread::Builder::new()
+            .name("convscope-loader".into())
+            .spawn(move || worker.run(order, epoch, first_batch, &send, &recycled))
+            .expect("the system can start a thread");
+        let left = self.batches().saturating_sub(first_batch);
+        Epoch { batches: Some(batches), recycle, thread: Some(thread), left }
+    }
+}
+
+/// The batches of one epoch; see [`Loader::epoch`]. Dropping it early stops the thread behind it.
+pub struct Epoch {
+    batches: Option<Receiver<Result<Batch, DataError>>>,
+    recycle: Sender<Vec<f32>>,
+    thread: Option<JoinHandle<()>>,
+    left: usize,
+}
+
+impl Epoch {
+    /// Takes back a batch that is done with, so that a later one uses its memory.
+    pub fn recycle(&self, batch: Batch) {
+        // The thread is gone once it has made the last batch; the memory is then simply freed.
+        let _ = self.recycle.send(batch.images.into_raw_vec_and_offset().0);
+    }
+
+    fn stop(&mut self) {
+        self.batches = None;
+        if let Some(thread) = self.thread.take()
+            && let Err(panic) = thread.join()
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let received = self.batches.as_ref()?.recv().ok();
+        match received {
+            Some(Ok(_)) => self.left -= 1,
+            Some(Err(_)) => self.left = 0,
+            None => self.stop(),
+        }
+        received
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left))
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Worker {
+    source: Arc<dyn Source>,
+    split: Split,
+    batch_size: usize,
+    table: Table,
+}
+
+impl Worker {
+    fn run(
+        &self,
+        order: Order,
+        epoch: u64,
+        first_batch: usize,
+        send: &SyncSender<Result<Batch, DataError>>,
+        recycled: &Receiver<Vec<f32>>,
+    ) {
+        let indices = order.indices(self.source.len(self.split), epoch);
+        for batch_indices in indices.chunks(self.batch_size).skip(first_batch) {
+            let batch = self.batch(batch_indices, recycled.try_recv().unwrap_or_default());
+            let failed = batch.is_err();
+            // A consumer that has gone away wants no further batch.
+            if send.send(batch).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn batch(&self, indices: &[usize], mut values: Vec<f32>) -> Result<Batch, DataError> {
+        let size = self.source.image_size();
+        values.resize(indices.len() * size.bytes(), 0.0);
+        let new_buffer = || vec![0; size.bytes()];
+        if self.source.is_resident() {
+            // Copying is so quick that the cores are better left to the network.
+            let mut pixels = new_buffer();
+            for (planes, &index) in values.chunks_exact_mut(size.bytes()).zip(indices) {
+                self.example(index, &mut pixels, planes)?;
+            }
+        } else {
+            values
+                .par_chunks_exact_mut(size.bytes())
+                .zip(indices)
+                .try_for_each_init(new_buffer, |pixels, (planes, &index)| {
+                    self.example(index, pixels, planes)
+                })?;
+        }
+        let shape = (indices.len(), CHANNELS, size.height, size.width);
+        let images = Array4::from_shape_vec(shape, values).expect("the values fill the batch");
+        let labels = indices.iter().map(|&index| self.source.label(self.split, index)).collect();
+        Ok(Batch { images, labels, indices: indices.to_vec() })
+    }
+
+    /// One image from the source into its place in the batch: read, then scale.
+    fn example(&self, index: usize, pixels: &mut [u8], planes: &mut [f32]) -> Result<(), DataError> {
+        self.source.read(self.split, index, pixels)?;
+        self.table.apply(pixels, planes);
+        Ok(())
+    }
+}

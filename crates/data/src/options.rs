@@ -1,0 +1,153 @@
+//! How a source is to be opened, and who is told about the progress.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cifar::Archive;
+use crate::{DataError, ImageSize};
+
+/// What to do about files that look like images and cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BadImages {
+    /// Opening fails and names them.
+    #[default]
+    Refuse,
+    /// They are left out and listed by [`Source::unreadable`](crate::Source::unreadable).
+    Skip,
+}
+
+/// How many images the built-in source makes for each split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitCounts {
+    /// Training images, 8,000 by default.
+    pub train: usize,
+    /// Validation images, 2,000 by default.
+    pub val: usize,
+    /// Test images, 2,000 by default.
+    pub test: usize,
+}
+
+impl Default for SplitCounts {
+    fn default() -> Self {
+        SplitCounts { train: 8_000, val: 2_000, test: 2_000 }
+    }
+}
+
+/// How to open a source. The default is right for a first look at any data set.
+#[derive(Clone)]
+pub struct SourceOptions {
+    /// Chooses the built-in source's images and an image folder's random splits. Default 0.
+    pub seed: u64,
+    /// Resize every image to this many pixels square; by default CIFAR and shapes stay 32x32, and an image
+    /// folder keeps its size if all its images share one, else becomes 64x64.
+    pub image_size: Option<usize>,
+    /// The share of the training images that validates, between 0 and 1; by default 0.2, or 0.1 for an image
+    /// folder without a test folder. An image folder with a validation folder keeps that.
+    pub val_fraction: Option<f64>,
+    /// What to do about unreadable files. Default [`BadImages::Refuse`].
+    pub bad_images: BadImages,
+    /// How many images the built-in source makes.
+    pub shapes: SplitCounts,
+    /// An image folder whose decoded images need more bytes than this is read from disk again and again.
+    /// Default 1 GiB.
+    pub memory_budget: usize,
+    /// Where downloaded data sets are kept; by default `convscope` in `$XDG_CACHE_HOME` or the platform's
+    /// cache folder.
+    pub cache_dir: Option<PathBuf>,
+    /// The archive that `cifar10` stands for.
+    pub cifar10: Archive,
+    /// Who is told about long work.
+    pub observer: Observer,
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        SourceOptions {
+            seed: 0,
+            image_size: None,
+            val_fraction: None,
+            bad_images: BadImages::Refuse,
+            shapes: SplitCounts::default(),
+            memory_budget: 1 << 30,
+            cache_dir: None,
+            cifar10: Archive::cifar10(),
+            observer: Observer::default(),
+        }
+    }
+}
+
+/// The largest side that images are resized to.
+const MAX_SIDE: usize = 4096;
+
+impl SourceOptions {
+    pub(crate) fn checked_size(&self) -> Result<Option<ImageSize>, DataError> {
+        match self.image_size {
+            None => Ok(None),
+            Some(side) if (1..=MAX_SIDE).contains(&side) => Ok(Some(ImageSize::square(side))),
+            Some(side) => Err(DataError::Option {
+                name: "--image-size",
+                value: side.to_string(),
+                expected: "it must be between 1 and 4096 pixels",
+            }),
+        }
+    }
+
+    pub(crate) fn checked_val_fraction(&self) -> Result<Option<f64>, DataError> {
+        match self.val_fraction {
+            Some(share) if !(share > 0.0 && share < 1.0) => Err(DataError::Option {
+                name: "--val-fraction",
+                value: share.to_string(),
+                expected: "it must lie between 0 and 1, both excluded",
+            }),
+            share => Ok(share),
+        }
+    }
+}
+
+/// The kind of work a [`Progress`] tells about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Fetching an archive; counted in bytes.
+    Download,
+    /// Unpacking it; counted in bytes of the archive.
+    Unpack,
+    /// Looking at image headers; counted in files.
+    Scan,
+    /// Decoding images; counted in files.
+    Decode,
+}
+
+/// How far a piece of work has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The kind of work.
+    pub stage: Stage,
+    /// Units done.
+    pub done: u64,
+    /// Units to do, where known.
+    pub total: Option<u64>,
+}
+
+/// A function that is told about progress, from any thread; by default nobody is.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+
+impl Observer {
+    /// Tells `function` about every step.
+    pub fn new(function: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Observer(Some(Arc::new(function)))
+    }
+
+    pub(crate) fn tell(&self, stage: Stage, done: u64, total: Option<u64>) {
+        if let Some(function) = &self.0 {
+            function(Progress { stage, done, total });
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Observer(..)" } else { "Observer(none)" })
+    }
+}

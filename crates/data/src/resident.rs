@@ -1,0 +1,96 @@
+//! Decoded images that lie in memory.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::resize::Resizer;
+use crate::source::check_read;
+use crate::{DataError, ImageSize, Source, Split, UnreadableFile};
+
+/// The images of one split, one after the other.
+#[derive(Default)]
+pub(crate) struct ResidentSplit {
+    /// Interleaved RGB, all images of one size.
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) labels: Vec<usize>,
+    /// The files, where each image has its own; else empty.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// A source that holds its images as bytes.
+pub(crate) struct Resident {
+    pub(crate) name: String,
+    pub(crate) synthetic: bool,
+    pub(crate) classes: Vec<String>,
+    pub(crate) size: ImageSize,
+    /// In the order of [`Split::ALL`].
+    pub(crate) splits: [ResidentSplit; 3],
+    pub(crate) unreadable: Vec<UnreadableFile>,
+}
+
+impl Resident {
+    /// The same images at another size.
+    pub(crate) fn resized(mut self, size: ImageSize) -> Self {
+        if size == self.size {
+            return self;
+        }
+        for split in &mut self.splits {
+            let mut pixels = vec![0; split.labels.len() * size.bytes()];
+            pixels
+                .par_chunks_exact_mut(size.bytes())
+                .zip(split.pixels.par_chunks_exact(self.size.bytes()))
+                .for_each_init(Resizer::new, |resizer, (to, from)| {
+                    resizer.resize(from, self.size, to, size);
+                });
+            split.pixels = pixels;
+        }
+        self.size = size;
+        self
+    }
+
+    fn split(&self, split: Split) -> &ResidentSplit {
+        &self.splits[split as usize]
+    }
+}
+
+impl Source for Resident {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_synthetic(&self) -> bool {
+        self.synthetic
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn image_size(&self) -> ImageSize {
+        self.size
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.split(split).labels.len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.split(split).labels[index]
+    }
+
+    fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
+        check_read(self, split, index, pixels.len())?;
+        let start = index * pixels.len();
+        pixels.copy_from_slice(&self.split(split).pixels[start..start + pixels.len()]);
+        Ok(())
+    }
+
+    fn path(&self, split: Split, index: usize) -> Option<&Path> {
+        self.split(split).paths.get(index).map(PathBuf::as_path)
+    }
+
+    fn unreadable(&self) -> &[UnreadableFile] {
+        &self.unreadable
+    }
+}

@@ -1,0 +1,101 @@
+//! The built-in data set: ten kinds of shapes, drawn by the program.
+//!
+//! Colour pictures of 32x32 pixels with one shape at a random place, size, turn and colour, lighter or darker
+//! than a textured background, with clutter around it, smaller pieces in front of it, and noise. An image is a
+//! function of seed, split and index alone; image `i` shows class `i % 10`. It is a synthetic stand-in for a
+//! first run without any files: what a network reaches on it says nothing about photographs.
+
+mod outline;
+mod paint;
+mod texture;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use self::outline::Outline;
+pub use self::paint::Difficulty;
+use crate::random::Stream;
+use crate::resident::{Resident, ResidentSplit};
+use crate::{DataError, ImageSize, Source, SourceOptions, Split, SplitCounts};
+
+/// The size that shapes are drawn at.
+pub(crate) const SIZE: ImageSize = ImageSize::square(32);
+
+/// The built-in data set's generator.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    seed: u64,
+    difficulty: Difficulty,
+}
+
+impl Shapes {
+    /// A generator with the default difficulty.
+    pub fn new(seed: u64) -> Self {
+        Shapes { seed, difficulty: Difficulty::default() }
+    }
+
+    /// The same generator with another difficulty.
+    pub fn with_difficulty(self, difficulty: Difficulty) -> Self {
+        Shapes { difficulty, ..self }
+    }
+
+    /// Makes all images of the three splits, on all cores.
+    ///
+    /// # Errors
+    /// [`DataError::Option`] for a split without images.
+    pub fn generate(&self, counts: SplitCounts) -> Result<Arc<dyn Source>, DataError> {
+        Ok(Arc::new(self.resident(counts)?))
+    }
+
+    fn resident(&self, counts: SplitCounts) -> Result<Resident, DataError> {
+        let split = |split, images: usize| {
+            if images == 0 {
+                return Err(DataError::Option {
+                    name: "shapes",
+                    value: format!("0 {split} images"),
+                    expected: "every split needs at least one",
+                });
+            }
+            Ok(self.split(split, images))
+        };
+        Ok(Resident {
+            name: "shapes".into(),
+            synthetic: true,
+            classes: Outline::ALL.iter().map(|outline| outline.name().to_owned()).collect(),
+            size: SIZE,
+            splits: [
+                split(Split::Train, counts.train)?,
+                split(Split::Val, counts.val)?,
+                split(Split::Test, counts.test)?,
+            ],
+            unreadable: Vec::new(),
+        })
+    }
+
+    fn split(&self, split: Split, images: usize) -> ResidentSplit {
+        let stream = match split {
+            Split::Train => Stream::ShapesTrain,
+            Split::Val => Stream::ShapesVal,
+            Split::Test => Stream::ShapesTest,
+        };
+        let labels: Vec<usize> = (0..images).map(|index| index % Outline::ALL.len()).collect();
+        let mut pixels = vec![0; images * SIZE.bytes()];
+        pixels.par_chunks_exact_mut(SIZE.bytes()).enumerate().for_each(|(index, image)| {
+            let mut random = crate::random::generator(self.seed, stream, index as u64);
+            paint::paint(Outline::ALL[labels[index]], &self.difficulty, &mut random, image);
+        });
+        ResidentSplit { pixels, labels, paths: Vec::new() }
+    }
+}
+
+pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
+    let size = options.checked_size()?.unwrap_or(SIZE);
+    let mut counts = options.shapes;
+    if let Some(share) = options.checked_val_fraction()? {
+        let images = counts.train + counts.val;
+        counts.val = ((images as f64 * share).round() as usize).clamp(1, images.saturating_sub(1).max(1));
+        counts.train = images - counts.val;
+    }
+    Ok(Arc::new(Shapes::new(options.seed).resident(counts)?.resized(size)))
+}

@@ -1,0 +1,183 @@
+//! Paints one picture: background, clutter, shape, pieces in front, noise.
+
+use std::f32::consts::TAU;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::SIZE;
+use super::outline::Outline;
+use super::texture::{Texture, mix};
+use crate::random::{below, uniform};
+use crate::source::CHANNELS;
+
+/// What makes the pictures hard to tell apart. Lengths are in pixels of the 32x32 picture, colours on the scale
+/// where white is 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difficulty {
+    /// The least radius of a shape.
+    pub min_radius: f32,
+    /// The largest radius of a shape.
+    pub max_radius: f32,
+    /// How far a shape is stretched along one axis at most: 0.2 makes it up to 20 % longer or shorter.
+    pub max_stretch: f32,
+    /// How far a shape may reach beyond the picture's edge.
+    pub max_cut: f32,
+    /// The least distance between the shape's mean colour and the background's, in brightness; 0.6 at most.
+    pub min_contrast: f32,
+    /// How much the background's pattern varies around its mean colour.
+    pub background_texture: f32,
+    /// How much the shape's own pattern varies around its mean colour.
+    pub shape_texture: f32,
+    /// Pieces behind the shape at most; half of them at least.
+    pub clutter: usize,
+    /// Pieces in front of the shape at most; they cover a small part of it.
+    pub occluders: usize,
+    /// The largest radius of a piece.
+    pub max_piece: f32,
+    /// Standard deviation of the noise on every value.
+    pub noise: f32,
+}
+
+impl Default for Difficulty {
+    fn default() -> Self {
+        Difficulty {
+            min_radius: 7.0,
+            max_radius: 12.0,
+            max_stretch: 0.12,
+            max_cut: 1.5,
+            min_contrast: 0.28,
+            background_texture: 0.14,
+            shape_texture: 0.08,
+            clutter: 6,
+            occluders: 2,
+            max_piece: 2.2,
+            noise: 0.05,
+        }
+    }
+}
+
+type Colour = [f32; CHANNELS];
+
+const SIDE: f32 = SIZE.width as f32;
+
+/// Fills `image`, rows of interleaved RGB.
+pub(super) fn paint(outline: Outline, difficulty: &Difficulty, random: &mut ChaCha8Rng, image: &mut [u8]) {
+    let mut canvas = [[0.0; CHANNELS]; SIZE.pixels()];
+    let (back, front) = colours(difficulty, random);
+    fill(&mut canvas, back, difficulty.background_texture, random);
+
+    let pieces = difficulty.clutter / 2 + below(random, difficulty.clutter / 2 + 1);
+    for _ in 0..pieces {
+        piece(&mut canvas, difficulty, random);
+    }
+    shape(&mut canvas, outline, front, difficulty, random);
+    for _ in 0..below(random, difficulty.occluders + 1) {
+        piece(&mut canvas, difficulty, random);
+    }
+
+    for (pixel, colour) in image.chunks_exact_mut(CHANNELS).zip(&canvas) {
+        for (byte, value) in pixel.iter_mut().zip(colour) {
+            let noisy = value + difficulty.noise * normal(random);
+            *byte = (noisy.clamp(0.0, 1.0) * 255.0).round() as u8;
+        }
+    }
+}
+
+/// A background and a shape colour, either of which may be the lighter.
+fn colours(difficulty: &Difficulty, random: &mut ChaCha8Rng) -> (Colour, Colour) {
+    // Above this nearly every drawn pair would be thrown away.
+    let min_contrast = difficulty.min_contrast.min(0.6);
+    loop {
+        let [back, front] = [(); 2].map(|()| colour(random));
+        if (brightness(back) - brightness(front)).abs() >= min_contrast {
+            return (back, front);
+        }
+    }
+}
+
+fn colour(random: &mut ChaCha8Rng) -> Colour {
+    std::array::from_fn(|_| uniform(random, 0.08, 0.92))
+}
+
+/// Rec. 601's weights.
+fn brightness(colour: Colour) -> f32 {
+    0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+}
+
+fn fill(canvas: &mut [Colour], mean: Colour, strength: f32, random: &mut ChaCha8Rng) {
+    let texture = Texture::random(random);
+    let tint: Colour = std::array::from_fn(|_| strength * uniform(random, 0.4, 1.0));
+    for (position, pixel) in canvas.iter_mut().enumerate() {
+        let (x, y) = centre(position);
+        let value = texture.at(x / SIDE, y / SIDE);
+        *pixel = std::array::from_fn(|c| mean[c] + tint[c] * value);
+    }
+}
+
+fn shape(
+    canvas: &mut [Colour],
+    outline: Outline,
+    colour: Colour,
+    difficulty: &Difficulty,
+    random: &mut ChaCha8Rng,
+) {
+    let radius = uniform(random, difficulty.min_radius, difficulty.max_radius);
+    let inset = (radius - difficulty.max_cut).clamp(0.0, SIDE / 2.0);
+    let (left, top) = (uniform(random, inset, SIDE - inset), uniform(random, inset, SIDE - inset));
+    let (sin, cos) = uniform(random, 0.0, TAU).sin_cos();
+    let stretch = 1.0 + uniform(random, -difficulty.max_stretch, difficulty.max_stretch);
+    let texture = Texture::random(random);
+    let reach = 1.3 * radius * stretch.max(1.0 / stretch);
+    for (position, pixel) in canvas.iter_mut().enumerate() {
+        let (x, y) = centre(position);
+        let (right, down) = (x - left, y - top);
+        if right.abs() > reach || down.abs() > reach {
+            continue;
+        }
+        let along = (cos * right + sin * down) / (radius * stretch);
+        let across = (cos * down - sin * right) / radius * stretch;
+        let cover = (0.5 - radius * outline.distance(along, across)).clamp(0.0, 1.0);
+        if cover > 0.0 {
+            let pattern = difficulty.shape_texture * texture.at(x / SIDE, y / SIDE);
+            blend(pixel, colour.map(|value| value + pattern), cover);
+        }
+    }
+}
+
+/// A small blot or stroke in a colour of its own.
+fn piece(canvas: &mut [Colour], difficulty: &Difficulty, random: &mut ChaCha8Rng) {
+    let colour = colour(random);
+    let (left, top) = (uniform(random, 0.0, SIDE), uniform(random, 0.0, SIDE));
+    let (sin, cos) = uniform(random, 0.0, TAU).sin_cos();
+    let is_stroke = below(random, 2) == 0;
+    let (half_length, radius) = if is_stroke {
+        (uniform(random, 1.0, 1.0 + 2.0 * difficulty.max_piece), uniform(random, 0.4, 0.9))
+    } else {
+        (0.0, uniform(random, 0.5 * difficulty.max_piece, difficulty.max_piece))
+    };
+    for (position, pixel) in canvas.iter_mut().enumerate() {
+        let (x, y) = centre(position);
+        let (right, down) = (x - left, y - top);
+        let along = (cos * right + sin * down).clamp(-half_length, half_length);
+        let distance = (right - along * cos).hypot(down - along * sin) - radius;
+        blend(pixel, colour, (0.5 - distance).clamp(0.0, 1.0));
+    }
+}
+
+fn centre(position: usize) -> (f32, f32) {
+    ((position % SIZE.width) as f32 + 0.5, (position / SIZE.width) as f32 + 0.5)
+}
+
+fn blend(pixel: &mut Colour, colour: Colour, cover: f32) {
+    for (value, over) in pixel.iter_mut().zip(colour) {
+        *value = mix(*value, over, cover);
+    }
+}
+
+/// Nearly normal with deviation 1: the sum of four bytes, centred.
+fn normal(random: &mut ChaCha8Rng) -> f32 {
+    let sum: u16 = random.next_u32().to_le_bytes().into_iter().map(u16::from).sum();
+    // The variance of one byte is (256^2 - 1) / 12.
+    (f32::from(sum) - 510.0) / (4.0_f32 * 65_535.0 / 12.0).sqrt()
+}

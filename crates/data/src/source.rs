@@ -1,0 +1,158 @@
+//! What every data set offers: classes, sizes, labels and pixels.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::DataError;
+
+/// Colour channels of every image: red, green, blue.
+pub const CHANNELS: usize = 3;
+
+/// The part of a data set that an image belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Images that the weights are fitted to.
+    Train,
+    /// Images that choose among epochs and settings.
+    Val,
+    /// Images that are looked at once, at the end.
+    Test,
+}
+
+impl Split {
+    /// The three splits in the order of use.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+    /// `train`, `val` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The size of an image in pixels. Images always have three channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImageSize {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+}
+
+impl ImageSize {
+    /// The size `side` x `side`.
+    pub const fn square(side: usize) -> Self {
+        ImageSize { height: side, width: side }
+    }
+
+    /// Pixels of one channel: height x width.
+    pub const fn pixels(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Bytes of one image with 8 bits a channel: 3 x height x width.
+    pub const fn bytes(self) -> usize {
+        CHANNELS * self.pixels()
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+/// A file that looks like an image and cannot be read as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A data set: images of one size with one label each, in three splits.
+///
+/// A source is opened once (see [`open`](crate::open())), does not change afterwards, and gives the same bytes
+/// for the same split and index from any thread.
+pub trait Source: Send + Sync {
+    /// What the source is called in reports: `shapes`, or the folder.
+    fn name(&self) -> &str;
+
+    /// Whether the images were made by a program rather than taken from the world.
+    fn is_synthetic(&self) -> bool {
+        false
+    }
+
+    /// Whether reading an image is a copy from memory; otherwise it decodes a file.
+    fn is_resident(&self) -> bool {
+        true
+    }
+
+    /// The class names; a label is an index into them.
+    fn classes(&self) -> &[String];
+
+    /// The size of every image.
+    fn image_size(&self) -> ImageSize;
+
+    /// The number of images in a split, which may be 0 for `Val` and `Test`.
+    fn len(&self, split: Split) -> usize;
+
+    /// Whether a split has no image.
+    fn is_empty(&self, split: Split) -> bool {
+        self.len(split) == 0
+    }
+
+    /// The class of an image.
+    ///
+    /// # Panics
+    /// Where `index` is not below `len(split)`, as indexing a slice does.
+    fn label(&self, split: Split, index: usize) -> usize;
+
+    /// Writes an image as rows of interleaved RGB bytes, shape (height, width, 3).
+    ///
+    /// # Errors
+    /// [`DataError::Index`] and [`DataError::Buffer`] for an index or a buffer that does not fit; from a
+    /// source that streams from disk also [`DataError::Image`], when a file has changed since it was opened.
+    fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError>;
+
+    /// The file an image comes from, where it has one of its own.
+    fn path(&self, _split: Split, _index: usize) -> Option<&Path> {
+        None
+    }
+
+    /// Files that were left out because they cannot be read, with the reason.
+    fn unreadable(&self) -> &[UnreadableFile] {
+        &[]
+    }
+}
+
+/// Checks the arguments of [`Source::read`].
+pub(crate) fn check_read(
+    source: &dyn Source,
+    split: Split,
+    index: usize,
+    buffer_bytes: usize,
+) -> Result<(), DataError> {
+    let len = source.len(split);
+    if index >= len {
+        return Err(DataError::Index { split, index, len });
+    }
+    let expected = source.image_size().bytes();
+    if buffer_bytes != expected {
+        return Err(DataError::Buffer { found: buffer_bytes, expected });
+    }
+    Ok(())
+}
