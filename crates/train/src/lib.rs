@@ -1,1 +1,30 @@
 //! Optimizers, schedules, metrics, the training loop and the run directory.
+//!
+//! The parts work on plain slices and know nothing of each other; the training loop joins them:
+//!
+//! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, file and flags, and checked;
+//! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
+//! - [`metrics`]: loss, accuracy and the confusion matrix;
+//! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
+
+pub mod checkpoint;
+pub mod clip;
+pub mod config;
+pub mod ema;
+mod error;
+pub mod memory;
+pub mod metrics;
+pub mod optimizer;
+pub mod run_dir;
+pub mod schedule;
+pub mod stop;
+
+pub use checkpoint::Checkpoint;
+pub use config::{PartialConfig, TrainConfig};
+pub use error::TrainError;
+pub use optimizer::{Optimizer, OptimizerConfig};
+pub use run_dir::RunDir;
+pub use schedule::{Schedule, ScheduleConfig};
+
+#[cfg(test)]
+mod reference;

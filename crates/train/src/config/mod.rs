@@ -1,0 +1,310 @@
+//! What a training run is asked to do, every value resolved.
+
+mod partial;
+
+pub use partial::{
+    OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
+};
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::ScheduleConfig;
+
+/// A whole configuration, as it stands in a run directory's `config.toml`.
+///
+/// It comes about as defaults, overridden by a file, overridden by flags, each of the latter a [`PartialConfig`]:
+///
+/// ```
+/// use convscope_train::{OptimizerConfig, PartialConfig, TrainConfig};
+/// let file: PartialConfig = toml::from_str("epochs = 30\n[optimizer]\nname = 'sgd'\nmomentum = 0.9")?;
+/// let flags: PartialConfig = toml::from_str("epochs = 2\n[optimizer]\nweight_decay = 0.01")?;
+/// let config = TrainConfig::default().merged(&file)?.merged(&flags)?;
+/// config.validate()?;
+/// assert_eq!(config.epochs, 2);
+/// assert_eq!(config.optimizer, OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.01 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The version of convscope that resolved the configuration.
+    pub version: String,
+    /// The preset (`plain8`) or the TOML file of the network. Default `plain8`.
+    pub model: String,
+    /// How the weights start. Default `glorot_uniform`.
+    pub initializer: Initializer,
+    /// How often the training images are gone through, at least 1. Default 10.
+    pub epochs: u64,
+    /// Images per optimizer step, at least 1. Default 128.
+    pub batch_size: usize,
+    /// The learning rate, finite and above 0; the schedule starts from it or climbs to it. Default 0.001.
+    pub lr: f64,
+    /// The largest norm of all gradients together; larger ones are scaled down to it. Default none.
+    pub clip_norm: Option<f64>,
+    /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
+    pub label_smoothing: f64,
+    /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
+    pub ema: Option<f64>,
+    /// After how many epochs without a lower validation loss the run ends, at least 1. Default none, it never ends early.
+    pub patience: Option<u64>,
+    /// Where all randomness comes from, at most 2^63 - 1. Default 1.
+    pub seed: u64,
+    /// How many threads compute, at least 1. Default none, as many as there are cores. The result does not depend on it.
+    pub threads: Option<usize>,
+    /// The images.
+    pub data: DataConfig,
+    /// The optimizer. Default Adam.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate runs. Default constant.
+    pub schedule: ScheduleConfig,
+}
+
+/// Which images and what is done to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// A built-in source (`shapes`, `cifar10`) or a folder. Default `shapes`.
+    pub source: String,
+    /// The side in pixels that images are resized to, at least 1. Default none: the images' own size where all are equal, else 64.
+    pub image_size: Option<u32>,
+    /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`. Default 0.2.
+    pub val_fraction: f64,
+    /// How pixel values are scaled. Default `standard`.
+    pub normalize: Normalize,
+    /// What to do about files that cannot be read. Default `refuse`.
+    pub bad_files: BadFiles,
+}
+
+/// How the weights of a network start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    /// Uniform in `±sqrt(6 / (fan_in + fan_out))`, biases 0 (Glorot and Bengio 2010; Keras's default).
+    #[default]
+    GlorotUniform,
+    /// Normal with deviation `sqrt(2 / fan_in)`, biases 0 (He et al. 2015).
+    HeNormal,
+    /// Uniform in `±sqrt(6 / fan_in)`, biases 0 (He et al. 2015).
+    HeUniform,
+    /// Uniform in `±1 / sqrt(fan_in)`, biases too (PyTorch's default for convolution and linear layers).
+    Pytorch,
+}
+
+/// How pixel values are scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// Divided by 255, to `[0, 1]`.
+    Unit,
+    /// To mean 0 and deviation 1 in each channel, by the statistics of the training images.
+    #[default]
+    Standard,
+}
+
+/// What to do about files of an image folder that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadFiles {
+    /// Name them and do not start.
+    #[default]
+    Refuse,
+    /// Name them and train without them.
+    Skip,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: "plain8".to_owned(),
+            initializer: Initializer::default(),
+            epochs: 10,
+            batch_size: 128,
+            lr: 0.001,
+            clip_norm: None,
+            label_smoothing: 0.0,
+            ema: None,
+            patience: None,
+            seed: 1,
+            threads: None,
+            data: DataConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            source: "shapes".to_owned(),
+            image_size: None,
+            val_fraction: 0.2,
+            normalize: Normalize::default(),
+            bad_files: BadFiles::default(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first of [`problems`](Self::problems).
+    pub fn validate(&self) -> Result<(), TrainError> {
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// One error for each value that is out of range, naming field, value and range.
+    pub fn problems(&self) -> Vec<TrainError> {
+        let mut problems = Vec::new();
+        let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
+            if !fits {
+                problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
+            }
+        };
+        let at_least_1 = "at least 1";
+        check(!self.model.trim().is_empty(), "model", &"empty", "a preset's name or a TOML file");
+        check(self.epochs >= 1, "epochs", &self.epochs, at_least_1);
+        check(self.batch_size >= 1, "batch_size", &self.batch_size, at_least_1);
+        check(self.lr.is_finite() && self.lr > 0.0, "lr", &self.lr, "a finite number above 0");
+        if let Some(norm) = self.clip_norm {
+            check(norm.is_finite() && norm > 0.0, "clip_norm", &norm, "a finite number above 0");
+        }
+        let smoothing = self.label_smoothing;
+        check((0.0..1.0).contains(&smoothing), "label_smoothing", &smoothing, "in [0, 1)");
+        if let Some(decay) = self.ema {
+            check(decay > 0.0 && decay < 1.0, "ema", &decay, "in (0, 1)");
+        }
+        if let Some(patience) = self.patience {
+            check(patience >= 1, "patience", &patience, at_least_1);
+        }
+        // TOML's integers end there, and the seed has to be written to config.toml.
+        check(i64::try_from(self.seed).is_ok(), "seed", &self.seed, "at most 9223372036854775807");
+        if let Some(threads) = self.threads {
+            check(threads >= 1, "threads", &threads, at_least_1);
+        }
+        let data = &self.data;
+        check(
+            !data.source.trim().is_empty(),
+            "data.source",
+            &"empty",
+            "a built-in source's name or a folder",
+        );
+        if let Some(size) = data.image_size {
+            check(size >= 1, "data.image_size", &size, "at least 1 pixel");
+        }
+        let fraction = data.val_fraction;
+        check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
+        problems.extend(self.optimizer.problems());
+        problems.extend(self.schedule.problems());
+        problems
+    }
+
+    /// Reads a `config.toml` that a run wrote; a file with some of the keys is a [`PartialConfig`].
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] and [`TrainError::ConfigSyntax`].
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        toml::from_str(&text).map_err(|error| syntax_error(path, &error))
+    }
+
+    /// The contents of `config.toml`; keys without a value are left out.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidValue`] as [`validate`](Self::validate) has it.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        self.validate()?;
+        Ok(toml::to_string(self).expect("a valid configuration has a TOML form"))
+    }
+}
+
+fn syntax_error(path: &Path, error: &toml::de::Error) -> TrainError {
+    TrainError::ConfigSyntax { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(toml: &str) -> String {
+        let partial: PartialConfig = toml::from_str(toml).unwrap();
+        let problems = TrainConfig::default().merged(&partial).unwrap().problems();
+        assert_eq!(problems.len(), 1, "{toml}: {problems:?}");
+        problems[0].to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_survive_their_file() {
+        let config = TrainConfig::default();
+        config.validate().unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
+        let full: PartialConfig = toml::from_str(
+            "clip_norm = 0.7\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
+             [data]\nimage_size = 48\nbad_files = 'skip'\nnormalize = 'unit'\n\
+             [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
+        )
+        .unwrap();
+        let config = config.merged(&full).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
+        assert_eq!(config.schedule, ScheduleConfig::one_cycle());
+    }
+
+    #[test]
+    fn every_value_out_of_range_has_its_error() {
+        for (toml, expected) in [
+            ("lr = nan", "lr is NaN; it must be a finite number above 0"),
+            ("lr = -0.1", "lr is -0.1; it must be a finite number above 0"),
+            ("lr = 0.0", "lr is 0; it must be a finite number above 0"),
+            ("lr = inf", "lr is inf; it must be a finite number above 0"),
+            ("epochs = 0", "epochs is 0; it must be at least 1"),
+            ("batch_size = 0", "batch_size is 0; it must be at least 1"),
+            ("label_smoothing = 1.0", "label_smoothing is 1; it must be in [0, 1)"),
+            ("label_smoothing = nan", "label_smoothing is NaN; it must be in [0, 1)"),
+            ("clip_norm = 0.0", "clip_norm is 0; it must be a finite number above 0"),
+            ("ema = 1.0", "ema is 1; it must be in (0, 1)"),
+            ("patience = 0", "patience is 0; it must be at least 1"),
+            ("threads = 0", "threads is 0; it must be at least 1"),
+            ("model = ' '", "model is empty; it must be a preset's name or a TOML file"),
+            ("data.source = ''", "data.source is empty; it must be a built-in source's name or a folder"),
+            ("data.image_size = 0", "data.image_size is 0; it must be at least 1 pixel"),
+            ("data.val_fraction = 1.0", "data.val_fraction is 1; it must be in (0, 1)"),
+            ("data.val_fraction = 0.0", "data.val_fraction is 0; it must be in (0, 1)"),
+            ("optimizer = {name='sgd', momentum=1.0}", "optimizer.momentum is 1; it must be in [0, 1)"),
+            (
+                "optimizer = {name='sgd', nesterov=true}",
+                "optimizer.nesterov is true; it must be false where optimizer.momentum is 0",
+            ),
+            ("optimizer.betas = [0.9, 1.0]", "optimizer.betas is 1; it must be two numbers in [0, 1)"),
+            ("optimizer.eps = 0.0", "optimizer.eps is 0; it must be a finite number above 0"),
+            (
+                "optimizer.weight_decay = -1.0",
+                "optimizer.weight_decay is -1; it must be a finite number of at least 0",
+            ),
+            ("schedule = {name='step', step_size=0}", "schedule.step_size is 0; it must be at least 1 epoch"),
+            ("schedule = {name='step', gamma=0.0}", "schedule.gamma is 0; it must be in (0, 1]"),
+            ("schedule = {name='one-cycle', pct_start=1.0}", "schedule.pct_start is 1; it must be in (0, 1)"),
+            (
+                "schedule = {name='cosine', warmup_epochs=inf}",
+                "schedule.warmup_epochs is inf; it must be a finite number of at least 0",
+            ),
+        ] {
+            assert_eq!(problem(toml), expected);
+        }
+        let seed = TrainConfig { seed: u64::MAX, ..TrainConfig::default() };
+        assert!(seed.to_toml().unwrap_err().to_string().starts_with("seed is 18446744073709551615"));
+    }
+
+    #[test]
+    fn several_wrong_values_are_all_named() {
+        let config = TrainConfig { epochs: 0, batch_size: 0, lr: f64::NAN, ..TrainConfig::default() };
+        let fields: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
+        assert_eq!(fields.len(), 3);
+        assert_eq!(config.validate().unwrap_err().to_string(), fields[0]);
+    }
+}

@@ -1,0 +1,331 @@
+//! A configuration with gaps: a user's file or the flags of a command line.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BadFiles, Initializer, Normalize, TrainConfig, syntax_error};
+use crate::error::TrainError;
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::ScheduleConfig;
+
+/// Some of the values of a [`TrainConfig`]; the absent ones keep what they were merged over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialConfig {
+    /// Accepted so that a run's own `config.toml` can be used, and otherwise without effect.
+    pub version: Option<String>,
+    /// See [`TrainConfig::model`].
+    pub model: Option<String>,
+    /// See [`TrainConfig::initializer`].
+    pub initializer: Option<Initializer>,
+    /// See [`TrainConfig::epochs`].
+    pub epochs: Option<u64>,
+    /// See [`TrainConfig::batch_size`].
+    pub batch_size: Option<usize>,
+    /// See [`TrainConfig::lr`].
+    pub lr: Option<f64>,
+    /// See [`TrainConfig::clip_norm`].
+    pub clip_norm: Option<f64>,
+    /// See [`TrainConfig::label_smoothing`].
+    pub label_smoothing: Option<f64>,
+    /// See [`TrainConfig::ema`].
+    pub ema: Option<f64>,
+    /// See [`TrainConfig::patience`].
+    pub patience: Option<u64>,
+    /// See [`TrainConfig::seed`].
+    pub seed: Option<u64>,
+    /// See [`TrainConfig::threads`].
+    pub threads: Option<usize>,
+    /// See [`TrainConfig::data`].
+    pub data: PartialData,
+    /// See [`TrainConfig::optimizer`].
+    pub optimizer: PartialOptimizer,
+    /// See [`TrainConfig::schedule`].
+    pub schedule: PartialSchedule,
+}
+
+/// Some of the values of a [`DataConfig`](super::DataConfig).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialData {
+    /// See [`DataConfig::source`](super::DataConfig::source).
+    pub source: Option<String>,
+    /// See [`DataConfig::image_size`](super::DataConfig::image_size).
+    pub image_size: Option<u32>,
+    /// See [`DataConfig::val_fraction`](super::DataConfig::val_fraction).
+    pub val_fraction: Option<f64>,
+    /// See [`DataConfig::normalize`](super::DataConfig::normalize).
+    pub normalize: Option<Normalize>,
+    /// See [`DataConfig::bad_files`](super::DataConfig::bad_files).
+    pub bad_files: Option<BadFiles>,
+}
+
+/// Some of the settings of an optimizer. A `name` that differs from the optimizer merged over starts from that optimizer's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialOptimizer {
+    /// Which optimizer.
+    pub name: Option<OptimizerName>,
+    /// Of `adam` and `adamw`.
+    pub betas: Option<[f64; 2]>,
+    /// Of `adam` and `adamw`.
+    pub eps: Option<f64>,
+    /// Of all.
+    pub weight_decay: Option<f64>,
+    /// Of `sgd`.
+    pub momentum: Option<f64>,
+    /// Of `sgd`.
+    pub nesterov: Option<bool>,
+}
+
+/// The optimizers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// [`OptimizerConfig::Adam`].
+    Adam,
+    /// [`OptimizerConfig::AdamW`].
+    AdamW,
+    /// [`OptimizerConfig::Sgd`].
+    Sgd,
+}
+
+/// Some of the settings of a schedule. A `name` that differs from the schedule merged over starts from that schedule's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartialSchedule {
+    /// Which schedule.
+    pub name: Option<ScheduleName>,
+    /// Of `step`.
+    pub step_size: Option<u64>,
+    /// Of `step`.
+    pub gamma: Option<f64>,
+    /// Of `cosine`.
+    pub warmup_epochs: Option<f64>,
+    /// Of `cosine`.
+    pub final_lr: Option<f64>,
+    /// Of `one-cycle`.
+    pub pct_start: Option<f64>,
+    /// Of `one-cycle`.
+    pub div_factor: Option<f64>,
+    /// Of `one-cycle`.
+    pub final_div_factor: Option<f64>,
+}
+
+/// The schedules by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleName {
+    /// [`ScheduleConfig::Constant`].
+    Constant,
+    /// [`ScheduleConfig::Step`].
+    Step,
+    /// [`ScheduleConfig::Cosine`].
+    Cosine,
+    /// [`ScheduleConfig::OneCycle`].
+    OneCycle,
+}
+
+impl PartialConfig {
+    /// Reads a TOML file with any of the keys.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], and [`TrainError::ConfigSyntax`] for a key that does not exist or has the wrong kind of value.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        toml::from_str(&text).map_err(|error| syntax_error(path, &error))
+    }
+}
+
+impl TrainConfig {
+    /// This configuration with the values that `over` has.
+    ///
+    /// # Errors
+    /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have.
+    pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
+        let PartialConfig { version: _, model, initializer, epochs, batch_size, lr, .. } = over.clone();
+        let PartialConfig { clip_norm, label_smoothing, ema, patience, seed, threads, data, .. } =
+            over.clone();
+        set(&mut self.model, model);
+        set(&mut self.initializer, initializer);
+        set(&mut self.epochs, epochs);
+        set(&mut self.batch_size, batch_size);
+        set(&mut self.lr, lr);
+        self.clip_norm = clip_norm.or(self.clip_norm);
+        set(&mut self.label_smoothing, label_smoothing);
+        self.ema = ema.or(self.ema);
+        self.patience = patience.or(self.patience);
+        set(&mut self.seed, seed);
+        self.threads = threads.or(self.threads);
+        set(&mut self.data.source, data.source);
+        self.data.image_size = data.image_size.or(self.data.image_size);
+        set(&mut self.data.val_fraction, data.val_fraction);
+        set(&mut self.data.normalize, data.normalize);
+        set(&mut self.data.bad_files, data.bad_files);
+        merge_optimizer(&mut self.optimizer, &over.optimizer)?;
+        merge_schedule(&mut self.schedule, &over.schedule)?;
+        Ok(self)
+    }
+}
+
+fn set<T>(value: &mut T, over: Option<T>) {
+    if let Some(over) = over {
+        *value = over;
+    }
+}
+
+fn merge_optimizer(config: &mut OptimizerConfig, over: &PartialOptimizer) -> Result<(), TrainError> {
+    if let Some(name) = over.name {
+        let chosen = match name {
+            OptimizerName::Adam => OptimizerConfig::adam(),
+            OptimizerName::AdamW => OptimizerConfig::adamw(),
+            OptimizerName::Sgd => OptimizerConfig::sgd(),
+        };
+        if chosen.name() != config.name() {
+            *config = chosen;
+        }
+    }
+    let name = config.name();
+    match config {
+        OptimizerConfig::Adam { betas, eps, weight_decay }
+        | OptimizerConfig::AdamW { betas, eps, weight_decay } => {
+            refuse("optimizer.momentum", name, over.momentum.is_some(), "sgd")?;
+            refuse("optimizer.nesterov", name, over.nesterov.is_some(), "sgd")?;
+            set(betas, over.betas);
+            set(eps, over.eps);
+            set(weight_decay, over.weight_decay);
+        }
+        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
+            refuse("optimizer.betas", name, over.betas.is_some(), "adam or adamw")?;
+            refuse("optimizer.eps", name, over.eps.is_some(), "adam or adamw")?;
+            set(momentum, over.momentum);
+            set(nesterov, over.nesterov);
+            set(weight_decay, over.weight_decay);
+        }
+    }
+    Ok(())
+}
+
+fn merge_schedule(config: &mut ScheduleConfig, over: &PartialSchedule) -> Result<(), TrainError> {
+    if let Some(name) = over.name {
+        let chosen = match name {
+            ScheduleName::Constant => ScheduleConfig::Constant,
+            ScheduleName::Step => ScheduleConfig::step(),
+            ScheduleName::Cosine => ScheduleConfig::cosine(),
+            ScheduleName::OneCycle => ScheduleConfig::one_cycle(),
+        };
+        if chosen.name() != config.name() {
+            *config = chosen;
+        }
+    }
+    let name = config.name();
+    for (field, given, owner) in [
+        ("schedule.step_size", over.step_size.is_some(), "step"),
+        ("schedule.gamma", over.gamma.is_some(), "step"),
+        ("schedule.warmup_epochs", over.warmup_epochs.is_some(), "cosine"),
+        ("schedule.final_lr", over.final_lr.is_some(), "cosine"),
+        ("schedule.pct_start", over.pct_start.is_some(), "one-cycle"),
+        ("schedule.div_factor", over.div_factor.is_some(), "one-cycle"),
+        ("schedule.final_div_factor", over.final_div_factor.is_some(), "one-cycle"),
+    ] {
+        refuse(field, name, given && owner != name, owner)?;
+    }
+    match config {
+        ScheduleConfig::Constant => {}
+        ScheduleConfig::Step { step_size, gamma } => {
+            set(step_size, over.step_size);
+            set(gamma, over.gamma);
+        }
+        ScheduleConfig::Cosine { warmup_epochs, final_lr } => {
+            set(warmup_epochs, over.warmup_epochs);
+            set(final_lr, over.final_lr);
+        }
+        ScheduleConfig::OneCycle { pct_start, div_factor, final_div_factor } => {
+            set(pct_start, over.pct_start);
+            set(div_factor, over.div_factor);
+            set(final_div_factor, over.final_div_factor);
+        }
+    }
+    Ok(())
+}
+
+fn refuse(
+    field: &'static str,
+    name: &'static str,
+    given: bool,
+    owners: &'static str,
+) -> Result<(), TrainError> {
+    if given { Err(TrainError::SettingNotApplicable { field, name, owners }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partial(toml: &str) -> PartialConfig {
+        toml::from_str(toml).unwrap()
+    }
+
+    #[test]
+    fn every_key_overrides() {
+        // Each value differs from the default, so that a key that is not merged shows.
+        let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
+                    clip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nthreads = 5\n\
+                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_files = 'skip'\n\
+                    [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
+                    [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
+        let config = TrainConfig::default().merged(&partial(over)).unwrap();
+        let text = config.to_toml().unwrap();
+        let expected: toml::Table = toml::from_str(over).unwrap();
+        let mut ours: toml::Table = toml::from_str(&text).unwrap();
+        ours.remove("version");
+        assert_eq!(ours, expected);
+        assert_eq!(TrainConfig::default().merged(&PartialConfig::default()).unwrap(), TrainConfig::default());
+        assert_eq!(TrainConfig::default().merged(&partial(&text)).unwrap(), config);
+    }
+
+    #[test]
+    fn the_same_name_keeps_settings_and_another_starts_from_its_defaults() {
+        let config = TrainConfig::default().merged(&partial("optimizer = {name='adamw', eps=0.5}")).unwrap();
+        let same = config.clone().merged(&partial("optimizer = {name='adamw', weight_decay=0.0}")).unwrap();
+        assert_eq!(
+            same.optimizer,
+            OptimizerConfig::AdamW { betas: [0.9, 0.999], eps: 0.5, weight_decay: 0.0 }
+        );
+        let other = config.merged(&partial("optimizer.name = 'adam'\nschedule.name = 'step'")).unwrap();
+        assert_eq!(other.optimizer, OptimizerConfig::adam());
+        assert_eq!(other.schedule, ScheduleConfig::step());
+    }
+
+    #[test]
+    fn a_setting_of_another_optimizer_or_schedule_is_refused() {
+        let error = |toml| TrainConfig::default().merged(&partial(toml)).unwrap_err().to_string();
+        assert_eq!(
+            error("optimizer.momentum = 0.9"),
+            "optimizer.momentum does not apply to adam; leave it out or choose sgd"
+        );
+        assert_eq!(
+            error("optimizer = {name='sgd', eps=0.1}"),
+            "optimizer.eps does not apply to sgd; leave it out or choose adam or adamw"
+        );
+        assert_eq!(
+            error("schedule = {name='cosine', gamma=0.1}"),
+            "schedule.gamma does not apply to cosine; leave it out or choose step"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_file_line_and_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "epochs = 3\nlearning_rate = 0.1\n").unwrap();
+        let error = PartialConfig::read(&path).unwrap_err().to_string();
+        for part in ["mine.toml", "line 2", "learning_rate"] {
+            assert!(error.contains(part), "{error}");
+        }
+        std::fs::write(&path, "[optimizer]\nname = 'rmsprop'\n").unwrap();
+        let error = PartialConfig::read(&path).unwrap_err().to_string();
+        assert!(error.contains("rmsprop") && error.contains("adamw"), "{error}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The exponential moving average of the weights.
+
+use crate::error::TrainError;
+use crate::optimizer::copy_state;
+
+/// A second copy of the weights that follows the trained ones slowly and often does better on new images.
+///
+/// After the t-th step (counted from 0) `average += (1 - d) * (weight - average)` with
+/// `d = min(decay, (1 + t) / (10 + t))`, so that the random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+///
+/// ```
+/// use convscope_train::ema::Ema;
+/// let mut ema = Ema::new(0.999, [[0.0_f32].as_slice()]);
+/// ema.begin_step();
+/// ema.update(0, &[1.0]);
+/// assert_eq!(ema.average(0), [0.9]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ema {
+    decay: f64,
+    step_count: u64,
+    share: f32,
+    averages: Vec<Vec<f32>>,
+}
+
+impl Ema {
+    /// Averages that start at the present weights; `decay` is in `[0, 1)`.
+    pub fn new<'a>(decay: f64, weights: impl IntoIterator<Item = &'a [f32]>) -> Self {
+        Self {
+            decay,
+            step_count: 0,
+            share: 0.0,
+            averages: weights.into_iter().map(<[f32]>::to_vec).collect(),
+        }
+    }
+
+    /// Starts the averaging after an optimizer step.
+    pub fn begin_step(&mut self) {
+        let t = self.step_count as f64;
+        self.share = (1.0 - self.decay.min((1.0 + t) / (10.0 + t))) as f32;
+        self.step_count += 1;
+    }
+
+    /// Moves the average of weight `index` towards its present value.
+    ///
+    /// # Panics
+    /// When there is no such weight or it has another length than at the start.
+    pub fn update(&mut self, index: usize, weight: &[f32]) {
+        let average = &mut self.averages[index];
+        assert_eq!(average.len(), weight.len());
+        for (average, &weight) in average.iter_mut().zip(weight) {
+            *average += self.share * (weight - *average);
+        }
+    }
+
+    /// The average of weight `index`.
+    ///
+    /// # Panics
+    /// When there is no such weight.
+    pub fn average(&self, index: usize) -> &[f32] {
+        &self.averages[index]
+    }
+
+    /// How many steps were begun.
+    pub fn step_count(&self) -> u64 {
+        self.step_count
+    }
+
+    /// The state for a checkpoint, beside the [step count](Self::step_count): `ema.<weight index>`.
+    pub fn state(&self) -> impl Iterator<Item = (String, &[f32])> {
+        self.averages.iter().enumerate().map(|(index, average)| (format!("ema.{index}"), average.as_slice()))
+    }
+
+    /// Takes up a state written from [`state`](Self::state); `find` looks an array up by its name.
+    ///
+    /// # Errors
+    /// [`TrainError::StateMismatch`] when an array is absent or has another length; nothing is changed then.
+    pub fn restore<'a>(
+        &mut self,
+        step_count: u64,
+        find: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> Result<(), TrainError> {
+        let mut averages = self.averages.clone();
+        for (index, average) in averages.iter_mut().enumerate() {
+            copy_state(&format!("ema.{index}"), average, &find)?;
+        }
+        self.averages = averages;
+        self.step_count = step_count;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decay_warms_up_to_its_limit() {
+        let mut ema = Ema::new(0.2, [[1.0_f32, 5.0].as_slice(), &[0.0]]);
+        let mut expected = 0.0_f64;
+        for decay in [0.1, 2.0 / 11.0, 0.2, 0.2] {
+            ema.begin_step();
+            ema.update(1, &[1.0]);
+            expected += (1.0 - decay) * (1.0 - expected);
+            assert!((f64::from(ema.average(1)[0]) - expected).abs() < 1e-7);
+        }
+        assert_eq!(ema.average(0), [1.0, 5.0]);
+    }
+
+    #[test]
+    fn restored_average_continues_with_the_same_bits() {
+        let mut ema = Ema::new(0.9, [[0.5_f32, -0.25].as_slice()]);
+        for step in 0..5 {
+            ema.begin_step();
+            ema.update(0, &[step as f32, 0.3]);
+        }
+        let mut resumed = Ema::new(0.9, [[0.0_f32, 0.0].as_slice()]);
+        let saved = ema.average(0).to_vec();
+        resumed.restore(ema.step_count(), |name| (name == "ema.0").then_some(saved.as_slice())).unwrap();
+        for ema in [&mut ema, &mut resumed] {
+            ema.begin_step();
+            ema.update(0, &[7.0, 0.1]);
+        }
+        assert_eq!(ema.average(0), resumed.average(0));
+        assert!(resumed.restore(1, |_| Some([1.0_f32].as_slice())).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! What can go wrong between a configuration and a finished run directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate; its text is one sentence that names the file or the field and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A configuration value outside its range.
+    #[error("{field} is {value}; it must be {accepted}")]
+    InvalidValue {
+        /// The configuration key, as in the TOML file (`optimizer.momentum`).
+        field: &'static str,
+        /// The value that was given.
+        value: String,
+        /// The accepted range.
+        accepted: &'static str,
+    },
+    /// A setting that the chosen optimizer or schedule does not have.
+    #[error("{field} does not apply to {name}; leave it out or choose {owners}")]
+    SettingNotApplicable {
+        /// The configuration key.
+        field: &'static str,
+        /// The optimizer or schedule that was chosen.
+        name: &'static str,
+        /// Those that have the setting.
+        owners: &'static str,
+    },
+    /// A configuration file that is no valid TOML or has a key or value of the wrong kind.
+    #[error("{}: {message}", path.display())]
+    ConfigSyntax {
+        /// The file.
+        path: PathBuf,
+        /// The parser's message with line, key and the keys that exist.
+        message: String,
+    },
+    /// An operation on a file or folder failed.
+    #[error("{}: cannot {action}: {cause}{}", path.display(), advice(cause))]
+    Io {
+        /// What was attempted (`write the file`).
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// The folder that a new run was to get exists and is not empty.
+    #[error("{}: already exists and is not empty; choose another folder or resume the run in it", path.display())]
+    OutputTaken {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder is no run directory.
+    #[error("{}: is no run directory, it has no config.toml; give the folder that a training run wrote", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run directory without a checkpoint.
+    #[error("{}: there is no checkpoint; the run ended before its first one, start it anew", path.display())]
+    CheckpointMissing {
+        /// The file that was expected.
+        path: PathBuf,
+    },
+    /// A file at the checkpoint's place that is something else.
+    #[error("{}: is no checkpoint of convscope; give a run directory that convscope wrote", path.display())]
+    NotACheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint that was cut short or altered.
+    #[error("{}: the checkpoint is damaged: {reason}; restore it from a copy or start the run anew", path.display())]
+    CheckpointDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A checkpoint of a run with another model.
+    #[error("{}: the checkpoint was made for {found}, this run trains {expected}; resume with the run's own configuration", path.display())]
+    CheckpointOfOtherModel {
+        /// The file.
+        path: PathBuf,
+        /// The fingerprint in the file.
+        found: String,
+        /// The fingerprint of the present run.
+        expected: String,
+    },
+    /// An entry of a checkpoint is absent or does not fit the present run.
+    #[error(
+        "{name}: the saved state has {found}, this run needs {expected}; resume with the run's own configuration"
+    )]
+    StateMismatch {
+        /// The entry.
+        name: String,
+        /// What is there.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A file of the run directory has contents that this program does not write.
+    #[error("{}: {reason}", path.display())]
+    BadContents {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A label or prediction that is no class of the model.
+    #[error("class {class} is out of range for {classes} classes; the data has other classes than the model")]
+    ClassOutOfRange {
+        /// The label or prediction.
+        class: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+}
+
+impl TrainError {
+    /// For `map_err`: puts the file and the attempted action beside the operating system's answer.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |cause| Self::Io { action, path, cause }
+    }
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and try again",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that you may write to"
+        }
+        io::ErrorKind::NotFound => "; check the path",
+        _ => "",
+    }
+}

@@ -1,0 +1,184 @@
+//! The confusion matrix and what can be read from it.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+/// How often each class (row) was predicted as each class (column).
+///
+/// ```
+/// use convscope_train::metrics::Confusion;
+/// let mut confusion = Confusion::new(3);
+/// for (label, prediction) in [(0, 0), (0, 1), (1, 1), (1, 1)] {
+///     confusion.record(label, prediction)?;
+/// }
+/// assert_eq!(confusion.accuracy(), Some(0.75));
+/// assert_eq!(confusion.scores(1).precision, Some(2.0 / 3.0));
+/// assert_eq!(confusion.scores(2).recall, None);
+/// # Ok::<(), convscope_train::TrainError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    classes: usize,
+    /// `classes` rows of `classes` counts.
+    counts: Vec<u64>,
+}
+
+/// How well one class is told from the others; `None` where a quotient has a zero denominator.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassScores {
+    /// Of the images predicted as the class, the fraction that are: `tp / (tp + fp)`.
+    pub precision: Option<f64>,
+    /// Of the images of the class, the fraction predicted as it: `tp / (tp + fn)`.
+    pub recall: Option<f64>,
+    /// The harmonic mean of the two: `2 tp / (2 tp + fp + fn)`.
+    pub f1: Option<f64>,
+    /// How many images of the class there were.
+    pub support: u64,
+}
+
+/// A class and another for which it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfusedPair {
+    /// The true class.
+    pub label: usize,
+    /// The class that was predicted.
+    pub prediction: usize,
+    /// For how many images.
+    pub count: u64,
+}
+
+impl Confusion {
+    /// An empty matrix for so many classes.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// Counts one image.
+    ///
+    /// # Errors
+    /// [`TrainError::ClassOutOfRange`] when one of the two is no class.
+    pub fn record(&mut self, label: usize, prediction: usize) -> Result<(), TrainError> {
+        for class in [label, prediction] {
+            if class >= self.classes {
+                return Err(TrainError::ClassOutOfRange { class, classes: self.classes });
+            }
+        }
+        self.counts[label * self.classes + prediction] += 1;
+        Ok(())
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How the images of class `label` were predicted: a count for each class.
+    ///
+    /// # Panics
+    /// When there is no such class.
+    pub fn row(&self, label: usize) -> &[u64] {
+        &self.counts[label * self.classes..][..self.classes]
+    }
+
+    /// How many images were counted.
+    pub fn images(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// How many of them were predicted rightly.
+    pub fn correct(&self) -> u64 {
+        (0..self.classes).map(|class| self.row(class)[class]).sum()
+    }
+
+    /// The fraction predicted rightly, `None` without images.
+    pub fn accuracy(&self) -> Option<f64> {
+        fraction(self.correct(), self.images())
+    }
+
+    /// How well class `class` is told from the others.
+    ///
+    /// # Panics
+    /// When there is no such class.
+    pub fn scores(&self, class: usize) -> ClassScores {
+        let support: u64 = self.row(class).iter().sum();
+        let predicted: u64 = (0..self.classes).map(|label| self.row(label)[class]).sum();
+        let correct = self.row(class)[class];
+        ClassScores {
+            precision: fraction(correct, predicted),
+            recall: fraction(correct, support),
+            f1: fraction(2 * correct, predicted + support),
+            support,
+        }
+    }
+
+    /// The confusions that happened, the most frequent first and at most `limit` of them; equals in the order of label and prediction.
+    pub fn most_confused(&self, limit: usize) -> Vec<ConfusedPair> {
+        let mut pairs: Vec<ConfusedPair> = (0..self.classes)
+            .flat_map(|label| {
+                let row = self.row(label).iter().enumerate();
+                row.map(move |(prediction, &count)| ConfusedPair { label, prediction, count })
+            })
+            .filter(|pair| pair.label != pair.prediction && pair.count > 0)
+            .collect();
+        pairs.sort_by_key(|pair| Reverse(pair.count));
+        pairs.truncate(limit);
+        pairs
+    }
+}
+
+fn fraction(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Labels in rows: 0 -> [3, 2, 0, 0], 1 -> [0, 4, 1, 0], 2 -> [1, 2, 0, 0], 3 -> nothing.
+    fn lopsided() -> Confusion {
+        let mut confusion = Confusion::new(4);
+        for (label, row) in [[3, 2, 0, 0], [0, 4, 1, 0], [1, 2, 0, 0]].iter().enumerate() {
+            for (prediction, &count) in row.iter().enumerate() {
+                for _ in 0..count {
+                    confusion.record(label, prediction).unwrap();
+                }
+            }
+        }
+        confusion
+    }
+
+    #[test]
+    fn scores_keep_rows_and_columns_apart() {
+        let confusion = lopsided();
+        assert_eq!((confusion.images(), confusion.correct()), (13, 7));
+        assert_eq!(confusion.accuracy(), Some(7.0 / 13.0));
+        assert_eq!(confusion.row(1), [0, 4, 1, 0]);
+        let scores = |class| {
+            let scores = confusion.scores(class);
+            (scores.precision, scores.recall, scores.f1, scores.support)
+        };
+        assert_eq!(scores(0), (Some(3.0 / 4.0), Some(3.0 / 5.0), Some(6.0 / 9.0), 5));
+        assert_eq!(scores(1), (Some(4.0 / 8.0), Some(4.0 / 5.0), Some(8.0 / 13.0), 5));
+        assert_eq!(scores(2), (Some(0.0), Some(0.0), Some(0.0), 3));
+        assert_eq!(scores(3), (None, None, None, 0));
+    }
+
+    #[test]
+    fn most_confused_pairs_come_first_and_equals_in_class_order() {
+        let pair = |label, prediction, count| ConfusedPair { label, prediction, count };
+        assert_eq!(lopsided().most_confused(3), [pair(0, 1, 2), pair(2, 1, 2), pair(1, 2, 1)]);
+        assert_eq!(lopsided().most_confused(9).len(), 4);
+    }
+
+    #[test]
+    fn a_class_out_of_range_is_an_error_and_not_counted() {
+        let mut confusion = Confusion::new(2);
+        let error = confusion.record(0, 2).unwrap_err().to_string();
+        assert!(error.starts_with("class 2 is out of range for 2 classes"), "{error}");
+        assert!(confusion.record(5, 0).is_err());
+        assert_eq!((confusion.images(), confusion.accuracy()), (0, None));
+    }
+}

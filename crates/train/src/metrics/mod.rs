@@ -1,0 +1,93 @@
+//! What a run is judged by: loss, accuracy, the confusion matrix, and the line an epoch leaves.
+
+mod confusion;
+
+pub use confusion::{ClassScores, ConfusedPair, Confusion};
+
+use serde::{Deserialize, Serialize};
+
+/// A mean over images, from the means of batches of any size, in f64.
+///
+/// ```
+/// use convscope_train::metrics::RunningMean;
+/// let mut loss = RunningMean::default();
+/// loss.add(1.0, 30);
+/// loss.add(2.0, 10);
+/// assert_eq!(loss.mean(), Some(1.25));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunningMean {
+    sum: f64,
+    images: u64,
+}
+
+impl RunningMean {
+    /// Adds the mean over a batch of `images`.
+    pub fn add(&mut self, mean: f64, images: u64) {
+        self.sum += mean * images as f64;
+        self.images += images;
+    }
+
+    /// The mean over all images, `None` before the first.
+    pub fn mean(&self) -> Option<f64> {
+        (self.images > 0).then(|| self.sum / self.images as f64)
+    }
+
+    /// How many images were added.
+    pub fn images(&self) -> u64 {
+        self.images
+    }
+}
+
+/// What is known after an epoch: a line of `metrics.csv`, whose columns have these names.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+    /// The mean training loss over the epoch, taken while the weights moved.
+    pub train_loss: f64,
+    /// The training accuracy over the epoch, as a fraction, taken while the weights moved.
+    pub train_accuracy: f64,
+    /// The mean loss over the validation images after the epoch.
+    pub val_loss: f64,
+    /// The accuracy over the validation images after the epoch, as a fraction.
+    pub val_accuracy: f64,
+    /// How long the epoch took, validation included, in seconds.
+    pub seconds: f64,
+    /// Training images per second, validation excluded.
+    pub images_per_second: f64,
+    /// For how much of that time training waited for batches, in seconds.
+    pub data_wait_seconds: f64,
+}
+
+/// The index of the largest value, the first of equals: the class that logits or probabilities predict. Values that are NaN
+/// are passed over; where there is nothing else the answer is 0.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best: Option<(usize, f32)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        if !value.is_nan() && best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map_or(0, |(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_of_nothing_is_unknown() {
+        assert_eq!(RunningMean::default().mean(), None);
+    }
+
+    #[test]
+    fn argmax_takes_the_first_of_equals_and_skips_nan() {
+        assert_eq!(argmax(&[-3.0, -1.0, -1.0, -2.0]), 1);
+        assert_eq!(argmax(&[f32::NAN, -2.0, f32::NEG_INFINITY]), 1);
+        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
+        assert_eq!(argmax(&[f32::NAN, f32::NAN]), 0);
+    }
+}

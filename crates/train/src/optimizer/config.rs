@@ -1,0 +1,132 @@
+//! Which optimizer and with which settings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+/// The choice of an optimizer, with PyTorch's names and defaults. The learning rate is not part of it: a
+/// [`Schedule`](crate::Schedule) gives it step by step.
+///
+/// ```
+/// # use convscope_train::OptimizerConfig;
+/// let config: OptimizerConfig = serde_json::from_str(r#"{"name": "sgd", "momentum": 0.9}"#).unwrap();
+/// assert_eq!(config, OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 });
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// Adam (Kingma and Ba 2015), with weight decay as an L2 term in the gradient, as `torch.optim.Adam`:
+    ///
+    /// `g += weight_decay * w; m += (1 - b1) * (g - m); v = b2 * v + (1 - b2) * g^2;`
+    /// `w -= lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)`
+    Adam {
+        /// The decay rates of the two running means, in `[0, 1)`; default `[0.9, 0.999]`.
+        #[serde(default = "betas")]
+        betas: [f64; 2],
+        /// Added to the denominator; default `1e-8`.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// The L2 factor; default 0.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    /// AdamW (Loshchilov and Hutter 2019), as `torch.optim.AdamW`: `w *= 1 - lr * weight_decay` first, then Adam's step.
+    AdamW {
+        /// The decay rates of the two running means, in `[0, 1)`; default `[0.9, 0.999]`.
+        #[serde(default = "betas")]
+        betas: [f64; 2],
+        /// Added to the denominator; default `1e-8`.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// The decay per unit of learning rate; default 0.01.
+        #[serde(default = "adamw_weight_decay")]
+        weight_decay: f64,
+    },
+    /// Stochastic gradient descent, as `torch.optim.SGD` with dampening 0:
+    ///
+    /// `g += weight_decay * w; b = momentum * b + g; w -= lr * b`, and with Nesterov `w -= lr * (g + momentum * b)`
+    Sgd {
+        /// The share of the last step that is kept, in `[0, 1)`; default 0.
+        #[serde(default)]
+        momentum: f64,
+        /// Whether to look ahead along the momentum, which must then be above 0; default false.
+        #[serde(default)]
+        nesterov: bool,
+        /// The L2 factor; default 0.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+}
+
+impl OptimizerConfig {
+    /// Adam with its defaults.
+    pub fn adam() -> Self {
+        Self::Adam { betas: betas(), eps: eps(), weight_decay: 0.0 }
+    }
+
+    /// AdamW with its defaults.
+    pub fn adamw() -> Self {
+        Self::AdamW { betas: betas(), eps: eps(), weight_decay: adamw_weight_decay() }
+    }
+
+    /// Plain stochastic gradient descent.
+    pub fn sgd() -> Self {
+        Self::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }
+    }
+
+    /// The name in configuration files: `adam`, `adamw` or `sgd`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Adam { .. } => "adam",
+            Self::AdamW { .. } => "adamw",
+            Self::Sgd { .. } => "sgd",
+        }
+    }
+
+    /// Every value that is out of range.
+    pub(crate) fn problems(&self) -> Vec<TrainError> {
+        let mut problems = Vec::new();
+        let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
+            if !fits {
+                problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
+            }
+        };
+        match *self {
+            Self::Adam { betas, eps, .. } | Self::AdamW { betas, eps, .. } => {
+                for beta in betas {
+                    check((0.0..1.0).contains(&beta), "optimizer.betas", &beta, "two numbers in [0, 1)");
+                }
+                check(eps.is_finite() && eps > 0.0, "optimizer.eps", &eps, "a finite number above 0");
+            }
+            Self::Sgd { momentum, nesterov, .. } => {
+                check((0.0..1.0).contains(&momentum), "optimizer.momentum", &momentum, "in [0, 1)");
+                let fits = !nesterov || momentum != 0.0;
+                check(fits, "optimizer.nesterov", &nesterov, "false where optimizer.momentum is 0");
+            }
+        }
+        let (Self::Adam { weight_decay, .. }
+        | Self::AdamW { weight_decay, .. }
+        | Self::Sgd { weight_decay, .. }) = *self;
+        let fits = weight_decay.is_finite() && weight_decay >= 0.0;
+        check(fits, "optimizer.weight_decay", &weight_decay, "a finite number of at least 0");
+        problems
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::adam()
+    }
+}
+
+fn betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+fn eps() -> f64 {
+    1e-8
+}
+
+fn adamw_weight_decay() -> f64 {
+    0.01
+}

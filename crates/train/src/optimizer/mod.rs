@@ -1,0 +1,244 @@
+//! Optimizers: from a gradient to a new weight, with PyTorch's formulas and defaults.
+
+mod config;
+mod update;
+
+pub use config::OptimizerConfig;
+
+use crate::error::TrainError;
+use update::{AdamStep, SgdStep};
+
+/// An optimizer with its state for every parameter of a network.
+///
+/// A step is [`begin_step`](Self::begin_step) and then [`update`](Self::update) once for each parameter, in any order.
+/// Weight decay applies to every parameter, biases and the scale and shift of batch norms included, as in PyTorch
+/// where all parameters stand in one group.
+///
+/// ```
+/// use convscope_train::{Optimizer, OptimizerConfig};
+/// let config = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+/// let mut optimizer = Optimizer::new(&config, [2]);
+/// let mut weights = [1.0, 2.0];
+/// optimizer.begin_step(0.5);
+/// optimizer.update(0, &mut weights, &[1.0, -1.0]);
+/// assert_eq!(weights, [0.5, 2.5]);
+/// optimizer.begin_step(0.5);
+/// optimizer.update(0, &mut weights, &[0.0, 0.0]);
+/// assert_eq!(weights, [0.5 - 0.45, 2.5 + 0.45]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    step_count: u64,
+    step: Step,
+    slots: Vec<Slot>,
+}
+
+/// The running values of one parameter; those that the optimizer does not use are empty.
+#[derive(Clone, Debug)]
+struct Slot {
+    first: Vec<f32>,
+    second: Vec<f32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Adam(AdamStep),
+    Sgd(SgdStep),
+}
+
+impl Optimizer {
+    /// An optimizer for parameters of these lengths, with all running values zero.
+    pub fn new(config: &OptimizerConfig, lens: impl IntoIterator<Item = usize>) -> Self {
+        let names = state_names(config);
+        let slots = lens
+            .into_iter()
+            .map(|len| Slot {
+                first: vec![0.0; if names.is_empty() { 0 } else { len }],
+                second: vec![0.0; if names.len() < 2 { 0 } else { len }],
+            })
+            .collect();
+        Self { config: config.clone(), step_count: 0, step: step(config, 0, 0.0), slots }
+    }
+
+    /// Starts the next step, whose learning rate is `lr`.
+    pub fn begin_step(&mut self, lr: f64) {
+        self.step_count += 1;
+        self.step = step(&self.config, self.step_count, lr);
+    }
+
+    /// Moves parameter `index` against its gradient, in one pass over memory and without allocating.
+    ///
+    /// # Panics
+    /// When there is no such parameter or its length is not the one that [`new`](Self::new) was told.
+    pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
+        let slot = &mut self.slots[index];
+        match self.step {
+            Step::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
+            Step::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
+            Step::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
+        }
+    }
+
+    /// How many steps were begun.
+    pub fn step_count(&self) -> u64 {
+        self.step_count
+    }
+
+    /// The state for a checkpoint, beside the [step count](Self::step_count): `optimizer.<PyTorch's name>.<parameter index>`
+    /// (`exp_avg` and `exp_avg_sq`, or `momentum_buffer`).
+    pub fn state(&self) -> impl Iterator<Item = (String, &[f32])> {
+        let names = state_names(&self.config);
+        self.slots.iter().enumerate().flat_map(move |(index, slot)| {
+            [&slot.first, &slot.second]
+                .into_iter()
+                .zip(names)
+                .map(move |(values, name)| (state_name(name, index), values.as_slice()))
+        })
+    }
+
+    /// Takes up a state written from [`state`](Self::state); `find` looks an array up by its name.
+    ///
+    /// # Errors
+    /// [`TrainError::StateMismatch`] when an array is absent or has another length; the optimizer is then unchanged.
+    pub fn restore<'a>(
+        &mut self,
+        step_count: u64,
+        find: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> Result<(), TrainError> {
+        let names = state_names(&self.config);
+        let mut slots = self.slots.clone();
+        for (index, slot) in slots.iter_mut().enumerate() {
+            for (values, name) in [&mut slot.first, &mut slot.second].into_iter().zip(names) {
+                copy_state(&state_name(name, index), values, &find)?;
+            }
+        }
+        self.slots = slots;
+        self.step_count = step_count;
+        Ok(())
+    }
+}
+
+/// Copies the saved array called `name` over `values`.
+pub(crate) fn copy_state<'a>(
+    name: &str,
+    values: &mut [f32],
+    find: impl Fn(&str) -> Option<&'a [f32]>,
+) -> Result<(), TrainError> {
+    let expected = values.len();
+    match find(name) {
+        Some(saved) if saved.len() == expected => {
+            values.copy_from_slice(saved);
+            Ok(())
+        }
+        found => Err(TrainError::StateMismatch {
+            name: name.to_owned(),
+            found: found.map_or("no such array".to_owned(), |saved| format!("{} numbers", saved.len())),
+            expected: format!("{expected} numbers"),
+        }),
+    }
+}
+
+fn state_names(config: &OptimizerConfig) -> &'static [&'static str] {
+    match *config {
+        OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } => &["exp_avg", "exp_avg_sq"],
+        OptimizerConfig::Sgd { momentum, .. } if momentum != 0.0 => &["momentum_buffer"],
+        OptimizerConfig::Sgd { .. } => &[],
+    }
+}
+
+fn state_name(name: &str, index: usize) -> String {
+    format!("optimizer.{name}.{index}")
+}
+
+fn step(config: &OptimizerConfig, count: u64, lr: f64) -> Step {
+    match *config {
+        OptimizerConfig::Adam { betas, eps, weight_decay } => {
+            Step::Adam(AdamStep::new(betas, eps, lr, count).with_l2(weight_decay))
+        }
+        OptimizerConfig::AdamW { betas, eps, weight_decay } => {
+            Step::Adam(AdamStep::new(betas, eps, lr, count).with_decoupled(lr * weight_decay))
+        }
+        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
+            Step::Sgd(SgdStep::new(lr, momentum, nesterov, weight_decay))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::reference;
+
+    #[test]
+    fn follows_pytorch_over_several_steps() {
+        let reference = reference();
+        assert_eq!(reference.optimizers.len(), 8);
+        for case in &reference.optimizers {
+            let mut parameters = reference.start.clone();
+            let mut optimizer = Optimizer::new(&case.config, parameters.iter().map(Vec::len));
+            for ((&lr, gradients), expected) in
+                reference.rates.iter().zip(&reference.gradients).zip(&case.after)
+            {
+                optimizer.begin_step(lr);
+                for index in 0..parameters.len() {
+                    optimizer.update(index, &mut parameters[index], &gradients[index]);
+                }
+                for (ours, theirs) in parameters.iter().flatten().zip(expected.iter().flatten()) {
+                    let error = (f64::from(*ours) - theirs).abs();
+                    assert!(
+                        error <= 1e-6 * theirs.abs().max(1.0),
+                        "{:?}: {ours} is not {theirs}",
+                        case.config
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn restored_optimizer_continues_with_the_same_bits() {
+        let reference = reference();
+        for case in &reference.optimizers {
+            let mut parameters = reference.start.clone();
+            let mut run =
+                |optimizer: &mut Optimizer, parameters: &mut Vec<Vec<f32>>, steps: std::ops::Range<usize>| {
+                    for step in steps {
+                        optimizer.begin_step(reference.rates[step]);
+                        for (index, parameter) in parameters.iter_mut().enumerate() {
+                            optimizer.update(index, parameter, &reference.gradients[step][index]);
+                        }
+                    }
+                };
+            let mut optimizer = Optimizer::new(&case.config, [5, 2]);
+            run(&mut optimizer, &mut parameters, 0..3);
+            let saved: Vec<(String, Vec<f32>)> =
+                optimizer.state().map(|(name, values)| (name, values.to_vec())).collect();
+            let mut resumed = Optimizer::new(&case.config, [5, 2]);
+            let find =
+                |name: &str| saved.iter().find(|entry| entry.0 == name).map(|entry| entry.1.as_slice());
+            resumed.restore(optimizer.step_count(), find).unwrap();
+            let mut resumed_parameters = parameters.clone();
+            run(&mut optimizer, &mut parameters, 3..6);
+            run(&mut resumed, &mut resumed_parameters, 3..6);
+            assert_eq!(parameters, resumed_parameters, "{:?}", case.config);
+        }
+    }
+
+    #[test]
+    fn state_of_another_network_is_refused() {
+        let small = Optimizer::new(&OptimizerConfig::adam(), [5, 2]);
+        let saved: Vec<(String, Vec<f32>)> =
+            small.state().map(|(name, values)| (name, values.to_vec())).collect();
+        let find = |name: &str| saved.iter().find(|entry| entry.0 == name).map(|entry| entry.1.as_slice());
+        let error =
+            Optimizer::new(&OptimizerConfig::adam(), [5, 3]).restore(1, find).unwrap_err().to_string();
+        assert!(
+            error.starts_with("optimizer.exp_avg.1: the saved state has 2 numbers, this run needs 3"),
+            "{error}"
+        );
+        let error =
+            Optimizer::new(&OptimizerConfig::adam(), [5, 2, 1]).restore(1, find).unwrap_err().to_string();
+        assert!(error.starts_with("optimizer.exp_avg.2: the saved state has no such array"), "{error}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The loops over one parameter; every number that does not depend on the element is ready before them.
+
+/// One step of Adam or AdamW.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdamStep {
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    step_size: f32,
+    correction2_sqrt: f32,
+    eps: f32,
+    l2: f32,
+    keep: f32,
+}
+
+impl AdamStep {
+    /// The `count`-th step, counted from 1.
+    pub(super) fn new([beta1, beta2]: [f64; 2], eps: f64, lr: f64, count: u64) -> Self {
+        let count = count as f64;
+        Self {
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            step_size: (lr / (1.0 - beta1.powf(count))) as f32,
+            correction2_sqrt: (1.0 - beta2.powf(count)).sqrt() as f32,
+            eps: eps as f32,
+            l2: 0.0,
+            keep: 1.0,
+        }
+    }
+
+    pub(super) fn with_l2(self, l2: f64) -> Self {
+        Self { l2: l2 as f32, ..self }
+    }
+
+    pub(super) fn with_decoupled(self, decay: f64) -> Self {
+        Self { keep: (1.0 - decay) as f32, ..self }
+    }
+
+    pub(super) fn apply(self, parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+        assert!(
+            gradient.len() == parameter.len()
+                && mean.len() == parameter.len()
+                && square.len() == parameter.len()
+        );
+        for (((w, &g), m), v) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
+            let g = g + self.l2 * *w;
+            *m += self.one_minus_beta1 * (g - *m);
+            *v = self.beta2 * *v + self.one_minus_beta2 * g * g;
+            let denominator = v.sqrt() / self.correction2_sqrt + self.eps;
+            *w = self.keep * *w - self.step_size * *m / denominator;
+        }
+    }
+}
+
+/// One step of stochastic gradient descent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SgdStep {
+    lr: f32,
+    momentum: f32,
+    l2: f32,
+    gradient_share: f32,
+    buffer_share: f32,
+}
+
+impl SgdStep {
+    pub(super) fn new(lr: f64, momentum: f64, nesterov: bool, l2: f64) -> Self {
+        let (gradient_share, buffer_share) = if nesterov { (1.0, momentum as f32) } else { (0.0, 1.0) };
+        Self { lr: lr as f32, momentum: momentum as f32, l2: l2 as f32, gradient_share, buffer_share }
+    }
+
+    pub(super) fn apply_plain(self, parameter: &mut [f32], gradient: &[f32]) {
+        assert_eq!(gradient.len(), parameter.len());
+        for (w, &g) in parameter.iter_mut().zip(gradient) {
+            *w -= self.lr * (g + self.l2 * *w);
+        }
+    }
+
+    pub(super) fn apply_momentum(self, parameter: &mut [f32], gradient: &[f32], buffer: &mut [f32]) {
+        assert!(gradient.len() == parameter.len() && buffer.len() == parameter.len());
+        for ((w, &g), b) in parameter.iter_mut().zip(gradient).zip(buffer) {
+            let g = g + self.l2 * *w;
+            *b = self.momentum * *b + g;
+            *w -= self.lr * (self.gradient_share * g + self.buffer_share * *b);
+        }
+    }
+}
