@@ -50,11 +50,11 @@ impl Outline {
 
     /// The distance of a point from the outline, negative inside.
     pub(super) fn distance(self, x: f32, y: f32) -> f32 {
-        let from_origin = x.hypot(y);
+        let from = |left: f32| ((x - left) * (x - left) + y * y).sqrt();
         match self {
-            Outline::Circle => from_origin - 0.88,
-            Outline::Ring => (from_origin - 0.74).abs() - 0.24,
-            Outline::Crescent => (from_origin - 0.95).max(0.80 - (x - 0.48).hypot(y)),
+            Outline::Circle => from(0.0) - 0.88,
+            Outline::Ring => (from(0.0) - 0.74).abs() - 0.24,
+            Outline::Crescent => (from(0.0) - 0.95).max(0.80 - from(0.48)),
             Outline::Square => polygon(&SQUARE, x, y),
             Outline::Triangle => polygon(&TRIANGLE, x, y),
             Outline::Pentagon => polygon(&PENTAGON, x, y),

@@ -109,7 +109,7 @@ fn fill(canvas: &mut [Colour], mean: Colour, strength: f32, random: &mut ChaCha8
     let texture = Texture::random(random);
     let tint: Colour = std::array::from_fn(|_| strength * uniform(random, 0.4, 1.0));
     for (position, pixel) in canvas.iter_mut().enumerate() {
-        let (x, y) = centre(position);
+        let (x, y) = ((position % SIZE.width) as f32 + 0.5, (position / SIZE.width) as f32 + 0.5);
         let value = texture.at(x / SIDE, y / SIDE);
         *pixel = std::array::from_fn(|c| mean[c] + tint[c] * value);
     }
@@ -129,12 +129,8 @@ fn shape(
     let stretch = 1.0 + uniform(random, -difficulty.max_stretch, difficulty.max_stretch);
     let texture = Texture::random(random);
     let reach = 1.3 * radius * stretch.max(1.0 / stretch);
-    for (position, pixel) in canvas.iter_mut().enumerate() {
-        let (x, y) = centre(position);
+    for_each_near(canvas, (left, top), reach, |pixel, x, y| {
         let (right, down) = (x - left, y - top);
-        if right.abs() > reach || down.abs() > reach {
-            continue;
-        }
         let along = (cos * right + sin * down) / (radius * stretch);
         let across = (cos * down - sin * right) / radius * stretch;
         let cover = (0.5 - radius * outline.distance(along, across)).clamp(0.0, 1.0);
@@ -142,7 +138,7 @@ fn shape(
             let pattern = difficulty.shape_texture * texture.at(x / SIDE, y / SIDE);
             blend(pixel, colour.map(|value| value + pattern), cover);
         }
-    }
+    });
 }
 
 /// A small blot or stroke in a colour of its own.
@@ -156,17 +152,34 @@ fn piece(canvas: &mut [Colour], difficulty: &Difficulty, random: &mut ChaCha8Rng
     } else {
         (0.0, uniform(random, 0.5 * difficulty.max_piece, difficulty.max_piece))
     };
-    for (position, pixel) in canvas.iter_mut().enumerate() {
-        let (x, y) = centre(position);
+    for_each_near(canvas, (left, top), half_length + radius + 1.0, |pixel, x, y| {
         let (right, down) = (x - left, y - top);
         let along = (cos * right + sin * down).clamp(-half_length, half_length);
-        let distance = (right - along * cos).hypot(down - along * sin) - radius;
+        let (off_x, off_y) = (right - along * cos, down - along * sin);
+        let distance = (off_x * off_x + off_y * off_y).sqrt() - radius;
         blend(pixel, colour, (0.5 - distance).clamp(0.0, 1.0));
-    }
+    });
 }
 
-fn centre(position: usize) -> (f32, f32) {
-    ((position % SIZE.width) as f32 + 0.5, (position / SIZE.width) as f32 + 0.5)
+/// Visits the pixels of the square that reaches `reach` around `middle`, with the place of their centres.
+fn for_each_near(
+    canvas: &mut [Colour],
+    middle: (f32, f32),
+    reach: f32,
+    mut visit: impl FnMut(&mut Colour, f32, f32),
+) {
+    let span = |middle: f32, side: usize| {
+        // The conversion clamps what lies beyond the edge at zero.
+        let (first, end) = ((middle - reach) as usize, (middle + reach) as usize + 1);
+        first.min(side)..end.min(side)
+    };
+    let columns = span(middle.0, SIZE.width);
+    for row in span(middle.1, SIZE.height) {
+        for column in columns.clone() {
+            let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
+            visit(&mut canvas[row * SIZE.width + column], x, y);
+        }
+    }
 }
 
 fn blend(pixel: &mut Colour, colour: Colour, cover: f32) {
