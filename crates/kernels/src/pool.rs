@@ -199,24 +199,61 @@ impl Kernel for Mean<'_> {
         };
         assert_eq!(self.factors.len() * channels, output_len);
         for (from, into) in self.from.chunks_exact(from_len).zip(self.into.chunks_exact_mut(into_len)) {
-            windows.for_each(|at, row, column| match self.direction {
-                Direction::Forward => {
-                    let sums = &mut into[at * channels..][..channels];
-                    sums.fill(0.0);
-                    for pixel in windows.pixels(row, column) {
-                        let values = &from[pixel * channels..][..channels];
-                        sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
-                    }
-                    sums.iter_mut().for_each(|sum| *sum *= self.factors[at]);
+            windows.for_each(|at, row, column| {
+                let window = Window { windows, row, column, at, factor: self.factors[at] };
+                let mut channel = 0;
+                while channels - channel >= LANES {
+                    window.run::<LANES>(&self.direction, from, into, channel);
+                    channel += LANES;
                 }
-                Direction::Backward => {
-                    let d = &from[at * channels..][..channels];
-                    for pixel in windows.pixels(row, column) {
-                        let sums = &mut into[pixel * channels..][..channels];
-                        sums.iter_mut().zip(d).for_each(|(sum, &d)| *sum += d * self.factors[at]);
-                    }
+                while channel < channels {
+                    window.run::<1>(&self.direction, from, into, channel);
+                    channel += 1;
                 }
             });
+        }
+    }
+}
+
+struct Window<'a> {
+    windows: &'a Windows,
+    row: Span,
+    column: Span,
+    /// Output pixel.
+    at: usize,
+    factor: f32,
+}
+
+impl Window<'_> {
+    /// The mean of `N` channels, or its gradient.
+    #[inline(always)]
+    fn run<const N: usize>(&self, direction: &Direction, from: &[f32], into: &mut [f32], channel: usize) {
+        let (channels, width) = (self.windows.channels, self.windows.input[1]);
+        match direction {
+            Direction::Forward => {
+                let mut total = [0.0; N];
+                for row in self.row.positions() {
+                    // Rows are added up by themselves, which keeps the rounding of large windows small.
+                    let mut sum = [0.0; N];
+                    for column in self.column.positions() {
+                        let values = &from[(row * width + column) * channels + channel..];
+                        let values: &[f32; N] = values.first_chunk().expect("inside the image");
+                        (0..N).for_each(|lane| sum[lane] += values[lane]);
+                    }
+                    (0..N).for_each(|lane| total[lane] += sum[lane]);
+                }
+                let target = &mut into[self.at * channels + channel..][..N];
+                (0..N).for_each(|lane| target[lane] = total[lane] * self.factor);
+            }
+            Direction::Backward => {
+                let d: &[f32; N] = from[self.at * channels + channel..].first_chunk().expect("a pixel");
+                let d: [f32; N] = std::array::from_fn(|lane| d[lane] * self.factor);
+                for pixel in self.windows.pixels(self.row, self.column) {
+                    let target = &mut into[pixel * channels + channel..];
+                    let target: &mut [f32; N] = target.first_chunk_mut().expect("inside the image");
+                    (0..N).for_each(|lane| target[lane] += d[lane]);
+                }
+            }
         }
     }
 }

@@ -27,3 +27,21 @@ pub trait Layer: Debug {
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound>;
 }
+
+/// The shape of an operator's only input.
+pub(crate) fn one_input(operator: &'static str, inputs: &[Shape]) -> Result<Shape, OpError> {
+    match inputs {
+        &[shape] => Ok(shape),
+        _ => Err(OpError::shape(operator, format!("takes one input, not {}", inputs.len()))),
+    }
+}
+
+/// Channels, and rows and columns, of an operator's only input.
+pub(crate) fn one_image(operator: &'static str, inputs: &[Shape]) -> Result<(usize, [usize; 2]), OpError> {
+    if let &[Shape::Image { channels, height, width }] = inputs {
+        return Ok((channels, [height, width]));
+    }
+    let shapes: Vec<String> = inputs.iter().map(Shape::to_string).collect();
+    let given = if shapes.is_empty() { "none".into() } else { shapes.join(" and ") };
+    Err(OpError::shape(operator, format!("takes one input [C, H, W], not {given}")))
+}

@@ -7,15 +7,25 @@
 //!
 //! Arrays are `[N, C, H, W]` as in PyTorch; bound operators work channels-last on the images of one chunk.
 
+mod adaptive_avg_pool2d;
+mod arrays;
+mod avg_pool2d;
 mod bound;
 mod conv2d;
+mod defaults;
 mod error;
 mod layer;
+mod max_pool2d;
 mod operator;
 mod pair;
 mod parameter;
+mod pooling;
 mod shape;
 
+pub use adaptive_avg_pool2d::{
+    AdaptiveAvgPool2d, OutputSize, adaptive_avg_pool2d, adaptive_avg_pool2d_backward,
+};
+pub use avg_pool2d::{AvgPool2d, avg_pool2d, avg_pool2d_backward};
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Reads, Sample};
 pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
@@ -24,6 +34,7 @@ pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::PaddingMode;
 pub use error::OpError;
 pub use layer::Layer;
+pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
 pub use operator::{Activation, Operator};
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};

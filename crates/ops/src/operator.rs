@@ -9,14 +9,20 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "op", rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Operator {
+    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
+    AvgPool2d(AvgPool2d),
     Conv2d(Conv2d),
+    MaxPool2d(MaxPool2d),
 }
 
 impl Operator {
     /// The operator as a layer of a network.
     pub fn layer(&self) -> &dyn Layer {
         match self {
+            Operator::AdaptiveAvgPool2d(layer) => layer,
+            Operator::AvgPool2d(layer) => layer,
             Operator::Conv2d(layer) => layer,
+            Operator::MaxPool2d(layer) => layer,
         }
     }
 }

@@ -29,13 +29,29 @@ impl Pair {
         operator: &'static str,
         argument: &'static str,
     ) -> Result<Self, OpError> {
-        if self.rows > 0 && self.columns > 0 {
+        self.within(operator, argument, 1)
+    }
+
+    /// Fails below `least`, and above a bound that keeps products of two such numbers from overflowing.
+    pub(crate) fn within(
+        self,
+        operator: &'static str,
+        argument: &'static str,
+        least: usize,
+    ) -> Result<Self, OpError> {
+        let Pair { rows, columns } = self;
+        let problem = if rows < least || columns < least {
+            format!("is [{rows}, {columns}], each number must be at least {least}")
+        } else if rows > LARGEST || columns > LARGEST {
+            format!("is [{rows}, {columns}], each number must be at most {LARGEST}")
+        } else {
             return Ok(self);
-        }
-        let problem = format!("is [{}, {}], each number must be at least 1", self.rows, self.columns);
+        };
         Err(OpError::argument(operator, argument, problem))
     }
 }
+
+const LARGEST: usize = 1 << 24;
 
 impl From<usize> for Pair {
     fn from(both: usize) -> Pair {

@@ -2,9 +2,9 @@
 
 use super::NAME;
 use super::layer::ConvPadding;
+use crate::arrays::{channels_last, check_gradient, planes};
 use crate::{Isa, OpError, PaddingMode, Pair};
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
-use convscope_kernels::layout;
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
 
 /// The arguments of [`conv2d()`], with PyTorch's names and defaults.
@@ -114,10 +114,7 @@ pub fn conv2d_backward(
     let size = *conv.size();
     let [rows, columns] = size.output();
     let expected = [images, size.out_channels, rows, columns];
-    if d_output.shape() != expected {
-        let problem = format!("output has shape {expected:?}, its gradient {:?}", d_output.shape());
-        return Err(OpError::shape(NAME, problem));
-    }
+    check_gradient(NAME, &expected, d_output.shape())?;
     let d_output = channels_last(d_output);
     let mut scratch = vec![0.0; conv.scratch_len()];
     let mut packed = vec![0.0; conv.backward_len()];
@@ -217,22 +214,4 @@ impl Call {
             weight: weight.iter().copied().collect(),
         })
     }
-}
-
-/// An array's values channels-last.
-pub(crate) fn channels_last(array: ArrayView4<'_, f32>) -> Vec<f32> {
-    array.permuted_axes([0, 2, 3, 1]).iter().copied().collect()
-}
-
-/// Channels-last values as an array.
-pub(crate) fn planes(
-    values: &[f32],
-    images: usize,
-    channels: usize,
-    [rows, columns]: [usize; 2],
-) -> Array4<f32> {
-    let mut array = Array4::zeros((images, channels, rows, columns));
-    let target = array.as_slice_mut().expect("a new array is contiguous");
-    layout::to_planes(values, channels, channels * rows * columns, target);
-    array
 }

@@ -2,6 +2,8 @@
 
 use super::NAME;
 use super::functional::{Conv2dArguments, size};
+use crate::defaults::{is_one, is_one_group, is_yes, one, one_group, yes};
+use crate::layer::one_image;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 use serde::{Deserialize, Serialize};
@@ -93,14 +95,10 @@ impl Conv2d {
     }
 
     fn size(&self, inputs: &[Shape]) -> Result<ConvSize, OpError> {
-        let &[Shape::Image { channels, height, width }] = inputs else {
-            let shapes: Vec<String> = inputs.iter().map(Shape::to_string).collect();
-            let problem = format!("takes one input [C, H, W], not {}", shapes.join(" and "));
-            return Err(OpError::shape(NAME, problem));
-        };
+        let (channels, input) = one_image(NAME, inputs)?;
         let Conv2d { stride, padding, dilation, groups, padding_mode, .. } = *self;
         let arguments = Conv2dArguments { stride, padding, dilation, groups, padding_mode };
-        size(channels, [height, width], self.out_channels, self.kernel_size.array(), &arguments)
+        size(channels, input, self.out_channels, self.kernel_size.array(), &arguments)
     }
 }
 
@@ -203,29 +201,11 @@ impl Bound for BoundConv2d {
     }
 }
 
-fn one() -> Pair {
-    1.into()
-}
-fn is_one(pair: &Pair) -> bool {
-    *pair == one()
-}
 fn no_padding() -> ConvPadding {
     ConvPadding::Size(0.into())
 }
 fn is_no_padding(padding: &ConvPadding) -> bool {
     *padding == no_padding()
-}
-fn one_group() -> usize {
-    1
-}
-fn is_one_group(groups: &usize) -> bool {
-    *groups == 1
-}
-fn yes() -> bool {
-    true
-}
-fn is_yes(value: &bool) -> bool {
-    *value
 }
 fn is_zeros(mode: &PaddingMode) -> bool {
     *mode == PaddingMode::Zeros

@@ -1,0 +1,7 @@
+//! What the pooling operators share: windows from arguments, and the bound form of a mean.
+
+mod mean;
+mod windows;
+
+pub(crate) use mean::{BoundMean, Mean, mean_of, mean_of_backward};
+pub(crate) use windows::Sliding;
