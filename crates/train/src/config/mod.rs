@@ -8,6 +8,7 @@ pub use partial::{
 
 use std::path::Path;
 
+use convscope_data::{BadImages, Normalize};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -70,13 +71,14 @@ pub struct DataConfig {
     /// A built-in source (`shapes`, `cifar10`) or a folder. Default `shapes`.
     pub source: String,
     /// The side in pixels that images are resized to, at least 1. Default none: the images' own size where all are equal, else 64.
-    pub image_size: Option<u32>,
-    /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`. Default 0.2.
-    pub val_fraction: f64,
+    pub image_size: Option<usize>,
+    /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`.
+    /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
+    pub val_fraction: Option<f64>,
     /// How pixel values are scaled. Default `standard`.
     pub normalize: Normalize,
-    /// What to do about files that cannot be read. Default `refuse`.
-    pub bad_files: BadFiles,
+    /// What to do about images that cannot be read. Default `refuse`.
+    pub bad_images: BadImages,
 }
 
 /// How the weights of a network start.
@@ -92,28 +94,6 @@ pub enum Initializer {
     HeUniform,
     /// Uniform in `±1 / sqrt(fan_in)`, biases too (PyTorch's default for convolution and linear layers).
     Pytorch,
-}
-
-/// How pixel values are scaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Normalize {
-    /// Divided by 255, to `[0, 1]`.
-    Unit,
-    /// To mean 0 and deviation 1 in each channel, by the statistics of the training images.
-    #[default]
-    Standard,
-}
-
-/// What to do about files of an image folder that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BadFiles {
-    /// Name them and do not start.
-    #[default]
-    Refuse,
-    /// Name them and train without them.
-    Skip,
 }
 
 impl Default for TrainConfig {
@@ -143,9 +123,9 @@ impl Default for DataConfig {
         Self {
             source: "shapes".to_owned(),
             image_size: None,
-            val_fraction: 0.2,
+            val_fraction: None,
             normalize: Normalize::default(),
-            bad_files: BadFiles::default(),
+            bad_images: BadImages::default(),
         }
     }
 }
@@ -198,8 +178,9 @@ impl TrainConfig {
         if let Some(size) = data.image_size {
             check(size >= 1, "data.image_size", &size, "at least 1 pixel");
         }
-        let fraction = data.val_fraction;
-        check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
+        if let Some(fraction) = data.val_fraction {
+            check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
+        }
         problems.extend(self.optimizer.problems());
         problems.extend(self.schedule.problems());
         problems
@@ -246,7 +227,7 @@ mod tests {
         assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
         let full: PartialConfig = toml::from_str(
             "clip_norm = 0.7\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
-             [data]\nimage_size = 48\nbad_files = 'skip'\nnormalize = 'unit'\n\
+             [data]\nimage_size = 48\nbad_images = 'skip'\nnormalize = 'unit'\n\
              [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
         )
         .unwrap();

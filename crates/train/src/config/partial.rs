@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use convscope_data::{BadImages, Normalize};
 use serde::{Deserialize, Serialize};
 
-use super::{BadFiles, Initializer, Normalize, TrainConfig, syntax_error};
+use super::{Initializer, TrainConfig, syntax_error};
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
@@ -52,13 +53,13 @@ pub struct PartialData {
     /// See [`DataConfig::source`](super::DataConfig::source).
     pub source: Option<String>,
     /// See [`DataConfig::image_size`](super::DataConfig::image_size).
-    pub image_size: Option<u32>,
+    pub image_size: Option<usize>,
     /// See [`DataConfig::val_fraction`](super::DataConfig::val_fraction).
     pub val_fraction: Option<f64>,
     /// See [`DataConfig::normalize`](super::DataConfig::normalize).
     pub normalize: Option<Normalize>,
-    /// See [`DataConfig::bad_files`](super::DataConfig::bad_files).
-    pub bad_files: Option<BadFiles>,
+    /// See [`DataConfig::bad_images`](super::DataConfig::bad_images).
+    pub bad_images: Option<BadImages>,
 }
 
 /// Some of the settings of an optimizer. A `name` that differs from the optimizer merged over starts from that optimizer's defaults.
@@ -160,9 +161,9 @@ impl TrainConfig {
         self.threads = threads.or(self.threads);
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
-        set(&mut self.data.val_fraction, data.val_fraction);
+        self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
         set(&mut self.data.normalize, data.normalize);
-        set(&mut self.data.bad_files, data.bad_files);
+        set(&mut self.data.bad_images, data.bad_images);
         merge_optimizer(&mut self.optimizer, &over.optimizer)?;
         merge_schedule(&mut self.schedule, &over.schedule)?;
         Ok(self)
@@ -272,7 +273,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     clip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_files = 'skip'\n\
+                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
         let config = TrainConfig::default().merged(&partial(over)).unwrap();

@@ -201,7 +201,7 @@ mod tests {
         let reference = reference();
         for case in &reference.optimizers {
             let mut parameters = reference.start.clone();
-            let mut run =
+            let run =
                 |optimizer: &mut Optimizer, parameters: &mut Vec<Vec<f32>>, steps: std::ops::Range<usize>| {
                     for step in steps {
                         optimizer.begin_step(reference.rates[step]);
