@@ -1,1 +1,30 @@
 //! From a model description to a graph, a plan and its execution.
+//!
+//! A [`ModelDescription`] is plain data: a preset or a TOML file. [`Graph::new`] checks it once and works out every
+//! shape. A [`Plan`] orders the steps of a graph, for training or for inference, and gives every value its buffer;
+//! an [`Executor`] runs it and allocates nothing while it does. An [`Observer`] is shown every value that passes.
+//! [`Parameters`] hold the weights in PyTorch's layouts, [`WeightsFile`] stores them with all that prediction needs.
+
+mod description;
+mod error;
+mod execute;
+mod graph;
+mod initializer;
+mod observer;
+mod parameters;
+mod plan;
+mod presets;
+mod summary;
+mod weights;
+
+pub use description::{ModelDescription, ModelFile, NodeDescription};
+pub use error::GraphError;
+pub use execute::{Executor, StepOutcome, TrainingBatch};
+pub use graph::{Graph, Node, ValueId};
+pub use initializer::Initializer;
+pub use observer::{FirstNonFinite, Observation, Observer};
+pub use parameters::Parameters;
+pub use plan::{Action, Buffer, Place, Plan, Step};
+pub use presets::{PRESETS, preset};
+pub use summary::{LayerSummary, ModelSummary};
+pub use weights::{InputDescription, WeightsFile};

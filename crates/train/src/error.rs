@@ -115,6 +115,42 @@ pub enum TrainError {
         /// How many classes there are.
         classes: usize,
     },
+    /// A number that is not finite came up while training.
+    #[error(
+        "{place} is no longer finite in epoch {epoch}, step {step}; the last checkpoint is kept, try a lower learning rate, --clip-norm, or a network with batch normalisation"
+    )]
+    Diverged {
+        /// The value that was not finite first: "the output of conv2d_3".
+        place: String,
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The step of the run, from 1.
+        step: u64,
+    },
+    /// A network puts out another number of classes than the data has.
+    #[error(
+        "the model puts out {model} values, the data has {data} classes; give the last node out_features = \"classes\""
+    )]
+    ClassesDiffer {
+        /// Values of the last node.
+        model: usize,
+        /// Classes of the data.
+        data: usize,
+    },
+    /// A trained network is asked about other classes than it knows.
+    #[error("the model knows the classes {model}; the data has {data}; give data with the model's classes")]
+    OtherClasses {
+        /// Names that the model knows.
+        model: String,
+        /// Names that the data has.
+        data: String,
+    },
+    /// What is wrong with the data.
+    #[error(transparent)]
+    Data(#[from] convscope_data::DataError),
+    /// What is wrong with the model or its weights.
+    #[error(transparent)]
+    Graph(#[from] convscope_graph::GraphError),
 }
 
 impl TrainError {

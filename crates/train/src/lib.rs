@@ -5,6 +5,7 @@
 //! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, file and flags, and checked;
 //! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
+//! - [`session`]: the training loop; [`evaluate`], [`model`]: asking a trained network;
 //! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
 
 pub mod checkpoint;
@@ -12,19 +13,25 @@ pub mod clip;
 pub mod config;
 pub mod ema;
 mod error;
+pub mod evaluate;
 pub mod memory;
 pub mod metrics;
+pub mod model;
 pub mod optimizer;
 pub mod run_dir;
 pub mod schedule;
+pub mod session;
 pub mod stop;
 
 pub use checkpoint::Checkpoint;
 pub use config::{PartialConfig, TrainConfig};
 pub use error::TrainError;
+pub use evaluate::Evaluation;
+pub use model::{Prediction, TrainedModel, resolve_model};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
 pub use schedule::{Schedule, ScheduleConfig};
+pub use session::{BatchEvent, Ending, Outcome, Session, TrainEvents};
 
 #[cfg(test)]
 mod reference;

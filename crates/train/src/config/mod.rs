@@ -9,6 +9,7 @@ pub use partial::{
 use std::path::Path;
 
 use convscope_data::{BadImages, Normalize};
+use convscope_graph::Initializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -36,8 +37,8 @@ pub struct TrainConfig {
     pub version: String,
     /// The preset (`plain8`) or the TOML file of the network. Default `plain8`.
     pub model: String,
-    /// How the weights start. Default `glorot_uniform`.
-    pub initializer: Initializer,
+    /// How the weights start. Default none: as the model says.
+    pub initializer: Option<Initializer>,
     /// How often the training images are gone through, at least 1. Default 10.
     pub epochs: u64,
     /// Images per optimizer step, at least 1. Default 128.
@@ -81,27 +82,12 @@ pub struct DataConfig {
     pub bad_images: BadImages,
 }
 
-/// How the weights of a network start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initializer {
-    /// Uniform in `±sqrt(6 / (fan_in + fan_out))`, biases 0 (Glorot and Bengio 2010; Keras's default).
-    #[default]
-    GlorotUniform,
-    /// Normal with deviation `sqrt(2 / fan_in)`, biases 0 (He et al. 2015).
-    HeNormal,
-    /// Uniform in `±sqrt(6 / fan_in)`, biases 0 (He et al. 2015).
-    HeUniform,
-    /// Uniform in `±1 / sqrt(fan_in)`, biases too (PyTorch's default for convolution and linear layers).
-    Pytorch,
-}
-
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: "plain8".to_owned(),
-            initializer: Initializer::default(),
+            initializer: None,
             epochs: 10,
             batch_size: 128,
             lr: 0.001,

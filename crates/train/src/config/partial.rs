@@ -149,7 +149,7 @@ impl TrainConfig {
         let PartialConfig { clip_norm, label_smoothing, ema, patience, seed, threads, data, .. } =
             over.clone();
         set(&mut self.model, model);
-        set(&mut self.initializer, initializer);
+        self.initializer = initializer.or(self.initializer);
         set(&mut self.epochs, epochs);
         set(&mut self.batch_size, batch_size);
         set(&mut self.lr, lr);

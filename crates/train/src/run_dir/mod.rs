@@ -38,6 +38,7 @@ impl RunLocation {
 ///
 /// ```text
 /// config.toml                     what was asked, every default resolved
+/// model.toml                      the network, as a model file
 /// metrics.csv                     a line an epoch
 /// events.out.tfevents.*           the same for TensorBoard
 /// summary.json                    what came of it
@@ -94,6 +95,11 @@ impl RunDir {
     /// `config.toml`.
     pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// `model.toml`.
+    pub fn model_path(&self) -> PathBuf {
+        self.path.join("model.toml")
     }
 
     /// `metrics.csv`.

@@ -1,0 +1,166 @@
+//! A model as plain data.
+
+use crate::{GraphError, Initializer};
+use convscope_ops::{Activation, Operator};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A network as a list of nodes, each after those it takes its input from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDescription {
+    /// What the model is called.
+    pub name: String,
+    /// Shape of one image: channels, height, width.
+    pub input: [usize; 3],
+    /// How weights start; default `glorot_uniform`.
+    #[serde(default)]
+    pub initializer: Initializer,
+    /// The nodes in order; the last one puts out one value for each class.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodeDescription>,
+}
+
+/// One use of an operator.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct NodeDescription {
+    /// Its name; default Keras' name with a number where it is taken: `conv2d`, `conv2d_1`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The operator with its arguments.
+    #[serde(flatten)]
+    pub operator: Operator,
+    /// A function applied to what the operator puts out, which belongs to this node; default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// Names of the nodes it takes its inputs from, `input` for the image; default the node before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Vec<String>>,
+}
+
+impl NodeDescription {
+    /// A node with the default name that takes the node before as its input.
+    pub fn new(operator: Operator) -> NodeDescription {
+        NodeDescription { name: None, operator, activation: None, inputs: None }
+    }
+
+    /// The same with an activation.
+    pub fn with_activation(self, activation: Activation) -> NodeDescription {
+        NodeDescription { activation: Some(activation), ..self }
+    }
+
+    /// The same with a name.
+    pub fn named(self, name: impl Into<String>) -> NodeDescription {
+        NodeDescription { name: Some(name.into()), ..self }
+    }
+
+    /// The same with inputs by name.
+    pub fn with_inputs(self, inputs: &[&str]) -> NodeDescription {
+        NodeDescription { inputs: Some(inputs.iter().map(|name| name.to_string()).collect()), ..self }
+    }
+}
+
+impl ModelDescription {
+    /// The description as a TOML file that [`ModelFile`] reads.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a description has nothing that TOML cannot say")
+    }
+}
+
+/// A model file before the data is known: `input` may be missing, and any number may be `"classes"`.
+///
+/// ```
+/// use convscope_graph::ModelFile;
+/// let file = ModelFile::parse("tiny.toml", r#"
+///     name = "tiny"
+///     [[node]]
+///     op = "flatten"
+///     [[node]]
+///     op = "linear"
+///     out_features = "classes"
+///     activation = "softmax"
+/// "#)?;
+/// let model = file.resolve([3, 8, 8], 5)?;
+/// assert_eq!(model.input, [3, 8, 8]);
+/// # Ok::<(), convscope_graph::GraphError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    file: String,
+    table: toml::Table,
+}
+
+impl ModelFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no TOML.
+    pub fn read(path: &Path) -> Result<ModelFile, GraphError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| GraphError::File {
+            file: file.clone(),
+            problem: format!("cannot be read: {error}"),
+        })?;
+        ModelFile::parse(&file, &text)
+    }
+
+    /// Reads a file's text; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// The text is no TOML.
+    pub fn parse(file: &str, text: &str) -> Result<ModelFile, GraphError> {
+        let problem = |error: toml::de::Error| GraphError::File {
+            file: file.to_string(),
+            problem: format!("is no TOML: {}", error.to_string().trim_end()),
+        };
+        Ok(ModelFile { file: file.to_string(), table: text.parse().map_err(problem)? })
+    }
+
+    /// The shape of the image that the file asks for, if it does.
+    pub fn input(&self) -> Option<[usize; 3]> {
+        self.table.get("input")?.clone().try_into().ok()
+    }
+
+    /// The description for images of this shape and this number of classes.
+    ///
+    /// # Errors
+    /// Something in the file is unknown or missing, or it asks for images of another shape.
+    pub fn resolve(&self, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
+        let mut table = self.table.clone();
+        let error = |problem: String| GraphError::File { file: self.file.clone(), problem };
+        table.entry("input").or_insert_with(|| toml::Value::from(input.map(|n| n as i64).to_vec()));
+        let mut nodes = match table.remove("node") {
+            Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,
+            _ => {
+                return Err(error(
+                    "has no [[node]]; 'convscope summary --toml plain8' prints an example".into(),
+                ));
+            }
+        };
+        for (index, node) in nodes.iter_mut().enumerate() {
+            replace_classes(node, classes);
+            let parsed: Result<NodeDescription, _> = node.clone().try_into();
+            parsed.map_err(|cause| error(format!("node {}: {}", index + 1, cause.to_string().trim_end())))?;
+        }
+        table.insert("node".to_string(), toml::Value::Array(nodes));
+        let model: ModelDescription = table
+            .try_into()
+            .map_err(|cause: toml::de::Error| error(cause.to_string().trim_end().to_string()))?;
+        if model.input != input {
+            let problem = format!(
+                "input is {:?}, the images have {input:?}; change it, leave it out, or pass --image-size",
+                model.input
+            );
+            return Err(error(problem));
+        }
+        Ok(model)
+    }
+}
+
+fn replace_classes(value: &mut toml::Value, classes: usize) {
+    match value {
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| replace_classes(value, classes)),
+        toml::Value::String(text) if text == "classes" => *value = toml::Value::Integer(classes as i64),
+        _ => {}
+    }
+}

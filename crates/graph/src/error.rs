@@ -1,0 +1,61 @@
+//! What can be wrong with a model, its file or its weights.
+
+use convscope_ops::OpError;
+use thiserror::Error;
+
+/// A model that cannot be built, or weights that cannot be used.
+#[derive(Debug, Error)]
+pub enum GraphError {
+    /// A node's operator does not take its arguments or inputs.
+    #[error("{node}: {source}")]
+    Node {
+        /// Name of the node.
+        node: String,
+        /// What the operator says.
+        source: OpError,
+    },
+    /// The nodes do not make a network.
+    #[error("{node}: {problem}")]
+    Structure {
+        /// Name of the node.
+        node: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A model file that is no description of a model.
+    #[error("{file}: {problem}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong, with the line.
+        problem: String,
+    },
+    /// No preset has this name.
+    #[error("there is no model '{name}'; presets are {}, or give the path of a .toml file", crate::PRESETS.join(", "))]
+    UnknownPreset {
+        /// The name asked for.
+        name: String,
+    },
+    /// A weights file that cannot be read or does not fit.
+    #[error("{file}: {problem}")]
+    Weights {
+        /// The file.
+        file: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Input of another shape than the graph was built for.
+    #[error("the network takes images of shape {expected}, these have {found:?}")]
+    Input {
+        /// Shape of one image.
+        expected: String,
+        /// Shape that was given.
+        found: Vec<usize>,
+    },
+}
+
+impl GraphError {
+    pub(crate) fn structure(node: &str, problem: impl Into<String>) -> GraphError {
+        GraphError::Structure { node: node.to_string(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,259 @@
+//! A lane: the memory of one chunk at a time, and the steps on it.
+
+use crate::plan::{Action, Buffer, Place, Plan, Step};
+use crate::{Graph, Observation, Observer, ValueId};
+use convscope_kernels::{elementwise, layout};
+use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Loss, Mode, Sample};
+use std::mem::take;
+use std::ops::Range;
+
+/// Memory for running chunks one after the other, with what they add up.
+pub(super) struct Lane {
+    slots: Vec<Vec<f32>>,
+    /// For each of the lane's chunks, the slots that last from stage to stage.
+    chunks: Vec<Vec<Vec<f32>>>,
+    scratch: Vec<f32>,
+    /// Packed gradients of each node.
+    pub(super) gradients: Vec<Vec<f32>>,
+    /// Sums over the lane's chunks of each coupled node.
+    pub(super) sums: Vec<Vec<f64>>,
+    pub(super) loss: f64,
+    pub(super) correct: usize,
+    pub(super) logits: Vec<f32>,
+}
+
+/// What all lanes read.
+pub(super) struct Shared<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) plan: &'a Plan,
+    pub(super) bound: &'a [Box<dyn Bound>],
+    pub(super) packed: &'a [Vec<f32>],
+    pub(super) states: &'a [Vec<f32>],
+    pub(super) completes: &'a [Option<usize>],
+    pub(super) isa: Isa,
+    /// The images of the batch as planes.
+    pub(super) input: &'a [f32],
+    pub(super) labels: &'a [usize],
+    pub(super) images: usize,
+    pub(super) sample: Sample,
+    pub(super) loss: Option<&'a Loss>,
+    pub(super) observer: Option<&'a dyn Observer>,
+}
+
+/// The images of one chunk.
+#[derive(Clone, Copy)]
+struct Chunk {
+    index: usize,
+    first: usize,
+    images: usize,
+}
+
+impl Lane {
+    pub(super) fn new(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Lane {
+        let slots = |lens: &[usize]| -> Vec<Vec<f32>> {
+            lens.iter().map(|len| vec![0.0; len * plan.chunk]).collect()
+        };
+        let chunks = plan.chunks_per_lane(batch);
+        let is_training = plan.mode == Mode::Training;
+        Lane {
+            slots: slots(&plan.lane_slots),
+            chunks: (0..chunks).map(|_| slots(&plan.chunk_slots)).collect(),
+            scratch: vec![0.0; bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0)],
+            gradients: bound
+                .iter()
+                .map(|bound| vec![0.0; if is_training { bound.gradient_len() } else { 0 }])
+                .collect(),
+            sums: bound
+                .iter()
+                .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
+                .collect(),
+            loss: 0.0,
+            correct: 0,
+            logits: Vec::with_capacity(chunks * plan.chunk * graph.classes()),
+        }
+    }
+
+    /// Runs one stage on the lane's images.
+    pub(super) fn run(&mut self, stage: usize, images: Range<usize>, shared: &Shared<'_>) {
+        if stage == 0 {
+            self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+            (self.loss, self.correct) = (0.0, 0);
+            self.logits.clear();
+        }
+        let size = shared.plan.chunk;
+        for (index, first) in images.clone().step_by(size).enumerate() {
+            let chunk = Chunk { index, first, images: size.min(images.end - first) };
+            for (step, completes) in shared.plan.steps.iter().zip(shared.completes) {
+                if step.stage != stage {
+                    continue;
+                }
+                self.step(step, chunk, shared);
+                if let (Some(node), Some(observer)) = (*completes, shared.observer)
+                    && let Some(buffer) = step.writes
+                {
+                    observer.observe(&Observation {
+                        node,
+                        first_image: shared.sample.first_image + chunk.first,
+                        images: chunk.images,
+                        shape: shared.graph.nodes()[node].shape,
+                        values: self.read(buffer, chunk),
+                    });
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
+        let graph = shared.graph;
+        // The written buffer is taken out of the lane, so that the others can be read while it is written.
+        let mut written = step.writes.map_or(Vec::new(), |buffer| take(self.slot(buffer, chunk)));
+        let target = &mut written[..step.writes.map_or(0, |buffer| buffer.len * chunk.images)];
+        let mut scratch = take(&mut self.scratch);
+        match step.action {
+            Action::LoadInput => {
+                let shape = graph.shape(ValueId::Input);
+                let planes = &shared.input[chunk.first * shape.len()..][..chunk.images * shape.len()];
+                layout::to_channels_last(planes, shape.channels(), shape.len(), target);
+            }
+            Action::Forward { node } => {
+                let activation = graph.nodes()[node].activation;
+                let bound = &shared.bound[node];
+                bound.forward(Forward {
+                    isa: shared.isa,
+                    images: chunk.images,
+                    sample: shared.sample_of(chunk),
+                    inputs: Inputs(&|index| self.read(step.inputs[index], chunk)),
+                    packed: &shared.packed[node],
+                    state: &shared.states[node],
+                    activation: activation.filter(|&activation| bound.fuses(activation)),
+                    output: target,
+                    scratch: &mut scratch,
+                });
+            }
+            Action::Activate { node } => {
+                let node = &graph.nodes()[node];
+                if let Some(activation) = node.activation {
+                    activation.apply(shared.isa, target, node.shape.channels());
+                }
+            }
+            Action::ReduceForward { node } => {
+                if let Some(coupled) = shared.bound[node].coupled() {
+                    let mut sums = take(&mut self.sums[node]);
+                    coupled.reduce_forward(shared.isa, self.read(step.inputs[0], chunk), &mut sums);
+                    self.sums[node] = sums;
+                }
+            }
+            Action::Output => {
+                let mut logits = take(&mut self.logits);
+                logits.extend_from_slice(self.read_optional(step.output, chunk));
+                self.logits = logits;
+            }
+            Action::Loss => self.loss_step(step, chunk, shared, target),
+            Action::ActivateBackward { node } => {
+                let node = &graph.nodes()[node];
+                if let Some(activation) = node.activation {
+                    let output = self.read_optional(step.output, chunk);
+                    activation.backward(shared.isa, output, target, node.shape.channels());
+                }
+            }
+            Action::ReduceBackward { node } => {
+                if let Some(coupled) = shared.bound[node].coupled() {
+                    let mut sums = take(&mut self.sums[node]);
+                    let input = self.read(step.inputs[0], chunk);
+                    let d_output = self.read_optional(step.gradient, chunk);
+                    coupled.reduce_backward(shared.isa, input, d_output, &shared.states[node], &mut sums);
+                    self.sums[node] = sums;
+                }
+            }
+            Action::BackwardParameters { node } => {
+                let mut gradient = take(&mut self.gradients[node]);
+                let inputs = |index: usize| self.read(step.inputs[index], chunk);
+                let call = self.backward(node, step, chunk, shared, &inputs, &mut scratch);
+                shared.bound[node].backward_parameters(call, &mut gradient);
+                self.gradients[node] = gradient;
+            }
+            Action::BackwardInput { node, input } => {
+                let inputs = |index: usize| self.read(step.inputs[index], chunk);
+                let call = self.backward(node, step, chunk, shared, &inputs, &mut scratch);
+                shared.bound[node].backward_input(input, call, target);
+            }
+            Action::Accumulate { .. } => {
+                elementwise::add_assign(shared.isa, target, self.read_optional(step.gradient, chunk));
+            }
+        }
+        self.scratch = scratch;
+        if let Some(buffer) = step.writes {
+            *self.slot(buffer, chunk) = written;
+        }
+    }
+
+    fn loss_step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>, d_logits: &mut [f32]) {
+        let Some(loss) = shared.loss else { return };
+        let labels = &shared.labels[chunk.first..][..chunk.images];
+        let logits = self.read_optional(step.output, chunk);
+        let classes = logits.len() / chunk.images;
+        let sum = loss.evaluate(logits, labels, classes, shared.images, d_logits);
+        let correct = logits
+            .chunks_exact(classes)
+            .zip(labels)
+            .filter(|(row, label)| largest(row) == Some(**label))
+            .count();
+        self.loss += sum;
+        self.correct += correct;
+    }
+
+    fn backward<'a>(
+        &'a self,
+        node: usize,
+        step: &Step,
+        chunk: Chunk,
+        shared: &Shared<'a>,
+        inputs: &'a dyn Fn(usize) -> &'a [f32],
+        scratch: &'a mut [f32],
+    ) -> Backward<'a> {
+        Backward {
+            isa: shared.isa,
+            images: chunk.images,
+            sample: shared.sample_of(chunk),
+            inputs: Inputs(inputs),
+            output: self.read_optional(step.output, chunk),
+            d_output: self.read_optional(step.gradient, chunk),
+            packed: &shared.packed[node],
+            state: &shared.states[node],
+            scratch,
+        }
+    }
+
+    fn slot(&mut self, buffer: Buffer, chunk: Chunk) -> &mut Vec<f32> {
+        match buffer.place {
+            Place::Lane(slot) => &mut self.slots[slot],
+            Place::Chunk(slot) => &mut self.chunks[chunk.index][slot],
+        }
+    }
+
+    fn read(&self, buffer: Buffer, chunk: Chunk) -> &[f32] {
+        let slot = match buffer.place {
+            Place::Lane(slot) => &self.slots[slot],
+            Place::Chunk(slot) => &self.chunks[chunk.index][slot],
+        };
+        &slot[..buffer.len * chunk.images]
+    }
+
+    fn read_optional(&self, buffer: Option<Buffer>, chunk: Chunk) -> &[f32] {
+        buffer.map_or(&[], |buffer| self.read(buffer, chunk))
+    }
+}
+
+impl Shared<'_> {
+    fn sample_of(&self, chunk: Chunk) -> Sample {
+        Sample { first_image: self.sample.first_image + chunk.first, ..self.sample }
+    }
+}
+
+/// Index of the largest value, none where one is NaN.
+fn largest(row: &[f32]) -> Option<usize> {
+    if row.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)))
+}

@@ -1,0 +1,284 @@
+//! Running a plan.
+
+mod lane;
+
+use crate::plan::{Action, Plan};
+use crate::{Graph, GraphError, Observer, Parameters};
+use convscope_ops::{Bound, Isa, Loss, Mode, Sample};
+use lane::{Lane, Shared};
+use ndarray::{Array2, ArrayView4};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Runs a graph on batches of images.
+///
+/// All memory is taken when it is made; a training step allocates nothing. Work is spread over the rayon pool that
+/// the call runs in, and results do not depend on its number of threads.
+pub struct Executor {
+    graph: Arc<Graph>,
+    plan: Plan,
+    bound: Vec<Box<dyn Bound>>,
+    isa: Isa,
+    batch: usize,
+    lanes: Vec<Lane>,
+    /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
+    packed: Vec<Vec<f32>>,
+    states: Vec<Vec<f32>>,
+    sums: Vec<Vec<f64>>,
+    packed_gradients: Vec<Vec<f32>>,
+    gradients: Vec<Vec<f32>>,
+    /// For each step, the node whose value is final after it.
+    completes: Vec<Option<usize>>,
+}
+
+/// A batch with what training wants to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingBatch<'a> {
+    /// `[N, C, H, W]`.
+    pub images: ArrayView4<'a, f32>,
+    /// The class of each image.
+    pub labels: &'a [usize],
+    /// The run's seed and step, for operators that draw random numbers.
+    pub sample: Sample,
+}
+
+/// What a training step found out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepOutcome {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// Images whose largest logit is their class.
+    pub correct: usize,
+}
+
+impl Executor {
+    /// An executor for batches of at most `batch` images.
+    pub fn new(graph: Arc<Graph>, mode: Mode, batch: usize) -> Executor {
+        let bound: Vec<Box<dyn Bound>> =
+            graph.nodes().iter().map(|node| node.operator.layer().bind(&node.input_shapes, mode)).collect();
+        let plan = Plan::for_bound(&graph, &bound, mode, batch);
+        let gradient_len = |bound: &dyn Bound| if mode == Mode::Training { bound.gradient_len() } else { 0 };
+        let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Vec<f32>> {
+            bound.iter().map(|bound| vec![0.0; len(bound.as_ref())]).collect()
+        };
+        let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
+        let trained_len = |spec: &convscope_ops::ParameterSpec| {
+            if mode == Mode::Training && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
+        };
+        Executor {
+            lanes: (0..plan.lanes).map(|_| Lane::new(&graph, &plan, &bound, batch.max(1))).collect(),
+            packed: zeros(&|bound| bound.packed_len()),
+            states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len())),
+            sums: bound
+                .iter()
+                .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
+                .collect(),
+            packed_gradients: zeros(&gradient_len),
+            gradients: specs.map(|spec| vec![0.0; trained_len(spec)]).collect(),
+            completes: completes(&plan, graph.nodes().len()),
+            isa: Isa::best(),
+            batch: batch.max(1),
+            bound,
+            plan,
+            graph,
+        }
+    }
+
+    /// The plan it runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The graph it runs.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// The gradients of the last training step, parallel to [`Parameters::tensors`]; empty where nothing is trained.
+    pub fn gradients(&self) -> &[Vec<f32>] {
+        &self.gradients
+    }
+
+    /// The gradients of the last training step, to be clipped.
+    pub fn gradients_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.gradients
+    }
+
+    /// Computes the loss of a batch and the gradients by all trained parameters; updates running statistics.
+    ///
+    /// # Errors
+    /// Images of another shape than the graph's, or more of them than the executor was made for.
+    pub fn train_step(
+        &mut self,
+        parameters: &mut Parameters,
+        batch: TrainingBatch<'_>,
+        loss: &Loss,
+        observer: Option<&dyn Observer>,
+    ) -> Result<StepOutcome, GraphError> {
+        let images = self.check(&batch.images, self.batch)?;
+        self.load(parameters);
+        let input = batch.images.as_standard_layout();
+        let shared = Batch {
+            images,
+            input: input.as_slice().unwrap_or(&[]),
+            labels: batch.labels,
+            sample: batch.sample,
+        };
+        for stage in 0..self.plan.stages {
+            self.run_stage(stage, &shared, Some(loss), observer);
+            self.finish_stage(stage, images, Some(parameters));
+        }
+        self.collect_gradients(images, parameters);
+        let lanes = self.active_lanes(images);
+        Ok(StepOutcome {
+            loss: lanes.iter().map(|lane| lane.loss).sum::<f64>() / images as f64,
+            correct: lanes.iter().map(|lane| lane.correct).sum(),
+        })
+    }
+
+    /// Takes over parameters; [`Executor::logits`] goes by the last ones.
+    pub fn load(&mut self, parameters: &Parameters) {
+        self.packed
+            .par_iter_mut()
+            .zip(&self.bound)
+            .enumerate()
+            .for_each(|(node, (packed, bound))| bound.pack(parameters.of_node(node), packed));
+    }
+
+    /// The values before the softmax, `[N, classes]`, of any number of images. Observers see the probabilities.
+    ///
+    /// # Errors
+    /// Images of another shape than the graph's.
+    pub fn logits(
+        &mut self,
+        images: ArrayView4<'_, f32>,
+        observer: Option<&dyn Observer>,
+    ) -> Result<Array2<f32>, GraphError> {
+        let total = self.check(&images, usize::MAX)?;
+        let classes = self.graph.classes();
+        let input = images.as_standard_layout();
+        let input = input.as_slice().unwrap_or(&[]);
+        let image_len = input.len() / total.max(1);
+        let mut logits = Vec::with_capacity(total * classes);
+        for first in (0..total).step_by(self.batch) {
+            let images = self.batch.min(total - first);
+            let input = &input[first * image_len..][..images * image_len];
+            let sample = Sample { first_image: first, ..Sample::default() };
+            let batch = Batch { images, input, labels: &[], sample };
+            for stage in 0..self.plan.stages {
+                self.run_stage(stage, &batch, None, observer);
+            }
+            self.active_lanes(images).iter().for_each(|lane| logits.extend_from_slice(&lane.logits));
+        }
+        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane puts out its images"))
+    }
+
+    fn check(&self, images: &ArrayView4<'_, f32>, most: usize) -> Result<usize, GraphError> {
+        let expected = self.graph.description().input;
+        if images.shape()[1..] != expected || images.shape()[0] == 0 || images.shape()[0] > most {
+            let expected = format!("[1 to {most}, {}, {}, {}]", expected[0], expected[1], expected[2]);
+            return Err(GraphError::Input { expected, found: images.shape().to_vec() });
+        }
+        Ok(images.shape()[0])
+    }
+
+    fn active_lanes(&self, images: usize) -> &[Lane] {
+        let lane_images = self.plan.chunks_per_lane(images) * self.plan.chunk;
+        &self.lanes[..images.div_ceil(lane_images)]
+    }
+
+    fn run_stage(
+        &mut self,
+        stage: usize,
+        batch: &Batch<'_>,
+        loss: Option<&Loss>,
+        observer: Option<&dyn Observer>,
+    ) {
+        let shared = Shared {
+            graph: &self.graph,
+            plan: &self.plan,
+            bound: &self.bound,
+            packed: &self.packed,
+            states: &self.states,
+            completes: &self.completes,
+            isa: self.isa,
+            input: batch.input,
+            labels: batch.labels,
+            images: batch.images,
+            sample: batch.sample,
+            loss,
+            observer,
+        };
+        let lane_images = self.plan.chunks_per_lane(batch.images) * self.plan.chunk;
+        let active = batch.images.div_ceil(lane_images);
+        self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).for_each(|(index, lane)| {
+            let first = index * lane_images;
+            lane.run(stage, first..(first + lane_images).min(batch.images), &shared);
+        });
+    }
+
+    /// Adds up the sums of the lanes, in their order, and lets coupled nodes make their state of them.
+    fn finish_stage(&mut self, stage: usize, images: usize, parameters: Option<&mut Parameters>) {
+        let Some(parameters) = parameters else { return };
+        let active = self.active_lanes(images).len();
+        for step in self.plan.steps.iter().filter(|step| step.stage == stage) {
+            let (node, is_forward) = match step.action {
+                Action::ReduceForward { node } => (node, true),
+                Action::ReduceBackward { node } => (node, false),
+                _ => continue,
+            };
+            let Some(coupled) = self.bound[node].coupled() else { continue };
+            let sums = &mut self.sums[node];
+            sums.fill(0.0);
+            for lane in &mut self.lanes[..active] {
+                sums.iter_mut().zip(&lane.sums[node]).for_each(|(sum, part)| *sum += part);
+                lane.sums[node].fill(0.0);
+            }
+            let state = &mut self.states[node];
+            if is_forward {
+                coupled.finish_forward(images, sums, parameters.of_node_mut(node), state);
+            } else {
+                coupled.finish_backward(images, sums, state, &mut self.lanes[0].gradients[node]);
+            }
+        }
+    }
+
+    /// Adds up the gradients of the lanes, in their order, and turns them into PyTorch's layouts.
+    fn collect_gradients(&mut self, images: usize, parameters: &Parameters) {
+        const STRETCH: usize = 4096;
+        let lane_images = self.plan.chunks_per_lane(images) * self.plan.chunk;
+        let lanes = &self.lanes[..images.div_ceil(lane_images)];
+        for (node, total) in self.packed_gradients.iter_mut().enumerate() {
+            total.par_chunks_mut(STRETCH).enumerate().for_each(|(stretch, total)| {
+                let part = stretch * STRETCH..stretch * STRETCH + total.len();
+                total.copy_from_slice(&lanes[0].gradients[node][part.clone()]);
+                for lane in &lanes[1..] {
+                    total
+                        .iter_mut()
+                        .zip(&lane.gradients[node][part.clone()])
+                        .for_each(|(sum, value)| *sum += value);
+                }
+            });
+            self.bound[node].unpack_gradient(total, &mut self.gradients[parameters.range(node)]);
+        }
+    }
+}
+
+/// The images of one run through the plan, as planes.
+struct Batch<'a> {
+    images: usize,
+    input: &'a [f32],
+    labels: &'a [usize],
+    sample: Sample,
+}
+
+/// For each step, the node whose value is final after it: an activation that follows in place comes last.
+fn completes(plan: &Plan, nodes: usize) -> Vec<Option<usize>> {
+    let mut last = vec![None; nodes];
+    for (index, step) in plan.steps.iter().enumerate() {
+        if let Action::Forward { node } | Action::Activate { node } = step.action {
+            last[node] = Some(index);
+        }
+    }
+    (0..plan.steps.len()).map(|index| (0..nodes).find(|&node| last[node] == Some(index))).collect()
+}

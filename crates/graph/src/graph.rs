@@ -1,0 +1,220 @@
+//! A checked network: named nodes with shapes.
+
+use crate::{GraphError, Initializer, ModelDescription};
+use convscope_ops::{Activation, Operator, ParameterSpec, Shape};
+use std::collections::HashMap;
+
+/// The name by which nodes refer to the image.
+pub(crate) const INPUT: &str = "input";
+
+/// A value that flows through the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ValueId {
+    /// The image.
+    Input,
+    /// What the node at this index puts out.
+    Node(usize),
+}
+
+/// A network whose shapes fit: nodes in an order in which each follows its inputs.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    description: ModelDescription,
+    nodes: Vec<Node>,
+}
+
+/// One use of an operator, with what follows from its inputs.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name, unique in the graph.
+    pub name: String,
+    /// The operator.
+    pub operator: Operator,
+    /// The function applied to what it puts out.
+    pub activation: Option<Activation>,
+    /// Where its inputs come from.
+    pub inputs: Vec<ValueId>,
+    /// Their shapes.
+    pub input_shapes: Vec<Shape>,
+    /// The shape of what it puts out.
+    pub shape: Shape,
+    /// The arrays it needs.
+    pub parameters: Vec<ParameterSpec>,
+    /// Multiply-adds of one image.
+    pub multiply_adds: u64,
+}
+
+impl Graph {
+    /// Checks a description.
+    ///
+    /// # Errors
+    /// Names that are unknown or taken, a node whose output nothing uses, arguments or shapes that do not fit (with
+    /// the node's name and the numbers), a last node that puts out no vector.
+    pub fn new(description: ModelDescription) -> Result<Graph, GraphError> {
+        let [channels, height, width] = description.input;
+        let input = Shape::image(channels, [height, width]);
+        if input.is_empty() {
+            return Err(GraphError::structure(INPUT, format!("has the empty shape {input}")));
+        }
+        let names = names(&description)?;
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut known: HashMap<&str, ValueId> = HashMap::from([(INPUT, ValueId::Input)]);
+        let mut previous = ValueId::Input;
+        for (index, (node, name)) in description.nodes.iter().zip(&names).enumerate() {
+            let inputs = match &node.inputs {
+                None => vec![previous],
+                Some(wanted) => wanted
+                    .iter()
+                    .map(|wanted| find(&known, &names, name, wanted))
+                    .collect::<Result<_, _>>()?,
+            };
+            let shape_of = |value: &ValueId| match *value {
+                ValueId::Input => input,
+                ValueId::Node(index) => nodes[index].shape,
+            };
+            let input_shapes: Vec<Shape> = inputs.iter().map(shape_of).collect();
+            let layer = node.operator.layer();
+            let shape = layer
+                .output_shape(&input_shapes)
+                .map_err(|source| GraphError::Node { node: name.clone(), source })?;
+            nodes.push(Node {
+                name: name.clone(),
+                operator: node.operator.clone(),
+                activation: node.activation,
+                inputs,
+                shape,
+                parameters: layer.parameters(&input_shapes),
+                multiply_adds: layer.multiply_adds(&input_shapes),
+                input_shapes,
+            });
+            previous = ValueId::Node(index);
+            known.insert(name, previous);
+        }
+        let graph = Graph { nodes, description };
+        graph.check_outputs()?;
+        Ok(graph)
+    }
+
+    /// The description it was made from.
+    pub fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    /// What the model is called.
+    pub fn name(&self) -> &str {
+        &self.description.name
+    }
+
+    /// How weights start.
+    pub fn initializer(&self) -> Initializer {
+        self.description.initializer
+    }
+
+    /// The nodes in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Shape of one image of a value.
+    pub fn shape(&self, value: ValueId) -> Shape {
+        match value {
+            ValueId::Input => {
+                let [channels, height, width] = self.description.input;
+                Shape::image(channels, [height, width])
+            }
+            ValueId::Node(index) => self.nodes[index].shape,
+        }
+    }
+
+    /// Number of classes: the length of the last node's output.
+    pub fn classes(&self) -> usize {
+        self.output().shape.len()
+    }
+
+    /// The last node.
+    pub fn output(&self) -> &Node {
+        self.nodes.last().expect("a graph has a node")
+    }
+
+    /// The nodes that take a value as input, each as often as it takes it.
+    pub fn consumers(&self, value: ValueId) -> impl Iterator<Item = (usize, &Node)> {
+        self.nodes.iter().enumerate().flat_map(move |(index, node)| {
+            node.inputs.iter().filter(move |&&input| input == value).map(move |_| (index, node))
+        })
+    }
+
+    /// Number of trained values.
+    pub fn trained_parameters(&self) -> usize {
+        let specs = self.nodes.iter().flat_map(|node| &node.parameters);
+        specs.filter(|spec| spec.role.is_trained()).map(|spec| spec.shape.iter().product::<usize>()).sum()
+    }
+
+    fn check_outputs(&self) -> Result<(), GraphError> {
+        let Some(last) = self.nodes.last() else {
+            return Err(GraphError::structure(&self.description.name, "has no nodes"));
+        };
+        for (index, node) in self.nodes.iter().enumerate().take(self.nodes.len() - 1) {
+            if self.consumers(ValueId::Node(index)).next().is_none() {
+                return Err(GraphError::structure(
+                    &node.name,
+                    "nothing uses its output; remove it or name it as an input",
+                ));
+            }
+        }
+        if !matches!(last.shape, Shape::Vector { .. }) {
+            let problem = format!(
+                "is the last node and puts out {}, but one value for each class is needed; end with 'flatten' and 'linear'",
+                last.shape
+            );
+            return Err(GraphError::structure(&last.name, problem));
+        }
+        Ok(())
+    }
+}
+
+fn find(
+    known: &HashMap<&str, ValueId>,
+    names: &[String],
+    node: &str,
+    wanted: &str,
+) -> Result<ValueId, GraphError> {
+    known.get(wanted).copied().ok_or_else(|| {
+        let problem = if names.iter().any(|name| name == wanted) {
+            format!("takes its input from '{wanted}', which does not stand before it")
+        } else {
+            format!("takes its input from '{wanted}', and there is no node of that name")
+        };
+        GraphError::structure(node, problem)
+    })
+}
+
+/// Given names, and Keras' names with a number for the others.
+fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
+    let mut taken: Vec<String> = vec![INPUT.to_string()];
+    for node in &description.nodes {
+        let Some(name) = &node.name else { continue };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(allowed) {
+            return Err(GraphError::structure(
+                name,
+                "a node's name consists of letters, digits and underscores",
+            ));
+        }
+        if taken.contains(name) {
+            return Err(GraphError::structure(name, "two nodes have this name"));
+        }
+        taken.push(name.clone());
+    }
+    let mut names = Vec::new();
+    for node in &description.nodes {
+        let name = node.name.clone().unwrap_or_else(|| {
+            let base = node.operator.layer().keras_name();
+            let numbered = (1..).map(|number| format!("{base}_{number}"));
+            let free = std::iter::once(base.to_string()).chain(numbered).find(|name| !taken.contains(name));
+            free.expect("numbers do not end")
+        });
+        taken.push(name.clone());
+        names.push(name);
+    }
+    Ok(names)
+}

@@ -1,0 +1,116 @@
+//! How weights start.
+
+use convscope_ops::Role;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// A rule for the first values of weights and biases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    /// Uniform in `±sqrt(6 / (fan_in + fan_out))`, biases zero: Keras' default.
+    /// (Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.)
+    #[default]
+    GlorotUniform,
+    /// Normal with deviation `sqrt(2 / fan_in)`, cut off at two deviations as Keras does, biases zero.
+    /// (He et al., "Delving Deep into Rectifiers", 2015.)
+    HeNormal,
+    /// Uniform in `±sqrt(6 / fan_in)`, biases zero. (The same paper.)
+    HeUniform,
+    /// Uniform in `±1 / sqrt(fan_in)`, biases too: what PyTorch does for `Conv2d` and `Linear`.
+    Pytorch,
+}
+
+impl Initializer {
+    /// Fills `values`, the parameter number `index` of a network, from `seed`.
+    pub fn fill(self, role: Role, seed: u64, index: usize, values: &mut [f32]) {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(index as u64);
+        let mut uniform = |bound: f64, values: &mut [f32]| {
+            values.iter_mut().for_each(|value| *value = ((2.0 * unit(&mut random) - 1.0) * bound) as f32);
+        };
+        match (role, self) {
+            (Role::Weight { fan_in, fan_out }, Initializer::GlorotUniform) => {
+                uniform((6.0 / (fan_in + fan_out) as f64).sqrt(), values);
+            }
+            (Role::Weight { fan_in, .. }, Initializer::HeUniform) => {
+                uniform((6.0 / fan_in as f64).sqrt(), values)
+            }
+            (Role::Weight { fan_in, .. } | Role::Bias { fan_in }, Initializer::Pytorch) => {
+                uniform(1.0 / (fan_in as f64).sqrt(), values);
+            }
+            (Role::Weight { fan_in, .. }, Initializer::HeNormal) => {
+                // Cutting at two deviations narrows the distribution; this factor, Keras' too, widens it again.
+                let deviation = (2.0 / fan_in as f64).sqrt() / 0.879_625_661_034_239_8;
+                values
+                    .iter_mut()
+                    .for_each(|value| *value = (truncated_normal(&mut random) * deviation) as f32);
+            }
+            (Role::Bias { .. } | Role::Shift | Role::RunningMean | Role::BatchesTracked, _) => {
+                values.fill(0.0)
+            }
+            (Role::Scale | Role::RunningVar, _) => values.fill(1.0),
+        }
+    }
+}
+
+/// Uniform in [0, 1).
+fn unit(random: &mut ChaCha8Rng) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Standard normal, by Box and Muller's transform, drawn again until it is within two deviations.
+fn truncated_normal(random: &mut ChaCha8Rng) -> f64 {
+    loop {
+        let radius = (-2.0 * (1.0 - unit(random)).ln()).sqrt();
+        let value = radius * (std::f64::consts::TAU * unit(random)).cos();
+        if value.abs() <= 2.0 {
+            return value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(initializer: Initializer, role: Role) -> Vec<f32> {
+        let mut values = vec![9.0; 20_000];
+        initializer.fill(role, 7, 3, &mut values);
+        values
+    }
+
+    #[test]
+    fn each_rule_has_its_spread() {
+        let weight = Role::Weight { fan_in: 27, fan_out: 144 };
+        let deviation = |values: &[f32]| {
+            (values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        let uniform = [
+            (Initializer::GlorotUniform, (6.0f64 / 171.0).sqrt()),
+            (Initializer::HeUniform, (6.0f64 / 27.0).sqrt()),
+            (Initializer::Pytorch, (1.0f64 / 27.0).sqrt()),
+        ];
+        for (initializer, bound) in uniform {
+            let values = filled(initializer, weight);
+            assert!(f64::from(largest(&values)) <= bound && f64::from(largest(&values)) > 0.99 * bound);
+            assert!((deviation(&values) * 3f64.sqrt() / bound - 1.0).abs() < 0.02, "{initializer:?}");
+        }
+        let normal = filled(Initializer::HeNormal, weight);
+        assert!((deviation(&normal) / (2.0f64 / 27.0).sqrt() - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn only_pytorch_draws_biases_and_parameters_differ() {
+        assert!(filled(Initializer::HeNormal, Role::Bias { fan_in: 4 }).iter().all(|&v| v == 0.0));
+        assert!(filled(Initializer::Pytorch, Role::Bias { fan_in: 4 }).iter().any(|&v| v != 0.0));
+        assert!(filled(Initializer::GlorotUniform, Role::Scale).iter().all(|&v| v == 1.0));
+        let (mut a, mut b) = ([0.0; 8], [0.0; 8]);
+        let weight = Role::Weight { fan_in: 2, fan_out: 2 };
+        Initializer::GlorotUniform.fill(weight, 1, 0, &mut a);
+        Initializer::GlorotUniform.fill(weight, 1, 1, &mut b);
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,161 @@
+//! Which buffer each value and gradient lives in, and for how long.
+
+use super::steps::StepList;
+use super::{Action, Buffer, Place, Step};
+use crate::{Graph, ValueId};
+use convscope_ops::Bound;
+use std::collections::HashMap;
+
+pub(super) struct Assigned {
+    pub(super) steps: Vec<Step>,
+    pub(super) lane_slots: Vec<usize>,
+    pub(super) chunk_slots: Vec<usize>,
+}
+
+/// Something that needs memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Object {
+    /// The images, channels-last, loaded anew in each stage.
+    Images {
+        stage: usize,
+    },
+    Value(usize),
+    Gradient(ValueId),
+    /// A further gradient, until it is added to the first one; named by the step that writes it.
+    Further {
+        step: usize,
+    },
+}
+
+/// What one step touches.
+#[derive(Default)]
+struct Uses {
+    writes: Option<Object>,
+    inputs: Vec<Object>,
+    output: Option<Object>,
+    gradient: Option<Object>,
+}
+
+pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -> Assigned {
+    let uses: Vec<Uses> = (0..list.actions.len()).map(|step| uses(graph, bound, list, step)).collect();
+    let lives = lives(&uses);
+    let len_of = |object: &Object| match *object {
+        Object::Images { .. } => graph.shape(ValueId::Input).len(),
+        Object::Value(node) => graph.nodes()[node].shape.len(),
+        Object::Gradient(value) => graph.shape(value).len(),
+        Object::Further { step } => match list.actions[step].0 {
+            Action::BackwardInput { node, input } => graph.nodes()[node].input_shapes[input].len(),
+            _ => unreachable!("only a backward step writes a further gradient"),
+        },
+    };
+    let (mut lane, mut chunk) = (Slots::default(), Slots::default());
+    let mut buffers: HashMap<Object, Buffer> = HashMap::new();
+    for &(object, first, last) in &lives {
+        let len = len_of(&object);
+        let place = if list.actions[first].1 == list.actions[last].1 {
+            Place::Lane(lane.take(len, first, last))
+        } else {
+            Place::Chunk(chunk.take(len, first, last))
+        };
+        buffers.insert(object, Buffer { place, len });
+    }
+    let steps = uses.iter().zip(&list.actions).map(|(uses, &(action, stage))| Step {
+        action,
+        stage,
+        writes: uses.writes.map(|object| buffers[&object]),
+        inputs: uses.inputs.iter().map(|object| buffers[object]).collect(),
+        output: uses.output.map(|object| buffers[&object]),
+        gradient: uses.gradient.map(|object| buffers[&object]),
+    });
+    Assigned { steps: steps.collect(), lane_slots: lane.lens, chunk_slots: chunk.lens }
+}
+
+fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -> Uses {
+    let (action, stage) = list.actions[step];
+    let object = |value: ValueId| match value {
+        ValueId::Input => Object::Images { stage },
+        ValueId::Node(node) => Object::Value(node),
+    };
+    let inputs_of = |node: usize| graph.nodes()[node].inputs.iter().map(|&value| object(value)).collect();
+    let value = |node: usize| Some(Object::Value(node));
+    let gradient = |node: usize| Some(Object::Gradient(ValueId::Node(node)));
+    let output = graph.nodes().len() - 1;
+    // What a backward step of a node reads.
+    let backward = |node: usize| {
+        let reads = bound[node].backward_reads();
+        Uses {
+            inputs: if reads.inputs { inputs_of(node) } else { Vec::new() },
+            output: if reads.output { value(node) } else { None },
+            gradient: gradient(node),
+            writes: None,
+        }
+    };
+    match action {
+        Action::LoadInput => Uses { writes: Some(Object::Images { stage }), ..Uses::default() },
+        Action::Forward { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
+        Action::Activate { node } => Uses { writes: value(node), ..Uses::default() },
+        Action::ReduceForward { node } => Uses { inputs: inputs_of(node), ..Uses::default() },
+        Action::Output => Uses { output: value(output), ..Uses::default() },
+        Action::Loss => Uses { output: value(output), writes: gradient(output), ..Uses::default() },
+        Action::ActivateBackward { node } => {
+            Uses { output: value(node), writes: gradient(node), ..Uses::default() }
+        }
+        Action::ReduceBackward { node } => {
+            Uses { inputs: inputs_of(node), gradient: gradient(node), ..Uses::default() }
+        }
+        Action::BackwardParameters { node } => backward(node),
+        Action::BackwardInput { node, input } => {
+            let target = if list.further.contains(&step) {
+                Object::Further { step }
+            } else {
+                Object::Gradient(graph.nodes()[node].inputs[input])
+            };
+            Uses { writes: Some(target), ..backward(node) }
+        }
+        Action::Accumulate { value } => Uses {
+            writes: Some(Object::Gradient(value)),
+            gradient: Some(Object::Further { step: step - 1 }),
+            ..Uses::default()
+        },
+    }
+}
+
+/// Every object with the first and the last step that touches it, in the order of the first.
+fn lives(uses: &[Uses]) -> Vec<(Object, usize, usize)> {
+    let mut lives: Vec<(Object, usize, usize)> = Vec::new();
+    let mut known: HashMap<Object, usize> = HashMap::new();
+    for (step, uses) in uses.iter().enumerate() {
+        let touched = uses.inputs.iter().copied().chain(uses.output).chain(uses.gradient).chain(uses.writes);
+        for object in touched {
+            let index = *known.entry(object).or_insert_with(|| {
+                lives.push((object, step, step));
+                lives.len() - 1
+            });
+            lives[index].2 = step;
+        }
+    }
+    lives
+}
+
+/// Slots of one kind of memory, each busy until its object's last step.
+#[derive(Default)]
+struct Slots {
+    lens: Vec<usize>,
+    busy_until: Vec<usize>,
+}
+
+impl Slots {
+    /// A slot that is free from `first` on: the free one of the closest length, or a new one.
+    fn take(&mut self, len: usize, first: usize, last: usize) -> usize {
+        let free = (0..self.lens.len()).filter(|&slot| self.busy_until[slot] < first);
+        let best = free.min_by_key(|&slot| (self.lens[slot].abs_diff(len), slot));
+        let slot = best.unwrap_or_else(|| {
+            self.lens.push(0);
+            self.busy_until.push(0);
+            self.lens.len() - 1
+        });
+        self.lens[slot] = self.lens[slot].max(len);
+        self.busy_until[slot] = last;
+        slot
+    }
+}

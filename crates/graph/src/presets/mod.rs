@@ -1,0 +1,30 @@
+//! Networks that come with the program, as the model files a user would write.
+
+use crate::{GraphError, ModelDescription, ModelFile};
+
+/// Names of the presets.
+pub const PRESETS: [&str; 3] = ["plain8", "plain8-bn", "resnet8"];
+
+/// The preset of that name for images of this shape and this number of classes.
+///
+/// - `plain8`: the reference network, eight 3x3 convolutions of 16 to 128 channels.
+/// - `plain8-bn`: the same with batch normalisation after every activation.
+/// - `resnet8`: three residual blocks.
+///
+/// # Errors
+/// There is none of that name.
+///
+/// ```
+/// let graph = convscope_graph::Graph::new(convscope_graph::preset("plain8", [3, 32, 32], 10)?)?;
+/// assert_eq!(graph.trained_parameters(), 294_810);
+/// # Ok::<(), convscope_graph::GraphError>(())
+/// ```
+pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
+    let text = match name {
+        "plain8" => include_str!("plain8.toml"),
+        "plain8-bn" => include_str!("plain8-bn.toml"),
+        "resnet8" => include_str!("resnet8.toml"),
+        _ => return Err(GraphError::UnknownPreset { name: name.to_string() }),
+    };
+    ModelFile::parse(name, text)?.resolve(input, classes)
+}

@@ -1,0 +1,103 @@
+//! A network in numbers.
+
+use crate::{Graph, Plan};
+use convscope_ops::{Bound, Mode};
+use serde::Serialize;
+
+/// Every layer of a network, and what training it takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelSummary {
+    /// What the model is called.
+    pub name: String,
+    /// The layers in order.
+    pub layers: Vec<LayerSummary>,
+    /// Trained values.
+    pub trained_parameters: usize,
+    /// Values that are not trained: running statistics.
+    pub other_parameters: usize,
+    /// Multiply-adds of one image.
+    pub multiply_adds: u64,
+    /// Images of a batch for which `training_bytes` holds.
+    pub batch: usize,
+    /// Memory of a training run's executor, parameters and optimizer state, in bytes.
+    pub training_bytes: usize,
+}
+
+/// One layer in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerSummary {
+    /// The node's name.
+    pub name: String,
+    /// Keras' name of its kind, with its activation.
+    pub kind: String,
+    /// Shape of one image's output, as PyTorch lists it.
+    pub output_shape: Vec<usize>,
+    /// Values of its arrays, trained or not.
+    pub parameters: usize,
+    /// Multiply-adds of one image.
+    pub multiply_adds: u64,
+    /// Bytes of one image's output.
+    pub activation_bytes: usize,
+    /// Names of the nodes it takes its inputs from.
+    pub inputs: Vec<String>,
+}
+
+impl ModelSummary {
+    /// The summary of a graph that is trained on batches of `batch` images by an optimizer that keeps
+    /// `optimizer_values` values for each parameter (Adam: 2).
+    pub fn new(graph: &Graph, batch: usize, optimizer_values: usize) -> ModelSummary {
+        let name_of = |value: &crate::ValueId| match *value {
+            crate::ValueId::Input => crate::graph::INPUT.to_string(),
+            crate::ValueId::Node(index) => graph.nodes()[index].name.clone(),
+        };
+        let layers: Vec<LayerSummary> = graph
+            .nodes()
+            .iter()
+            .map(|node| LayerSummary {
+                name: node.name.clone(),
+                kind: kind(node),
+                output_shape: node.shape.axes(),
+                parameters: node.parameters.iter().map(|spec| spec.shape.iter().product::<usize>()).sum(),
+                multiply_adds: node.multiply_adds,
+                activation_bytes: node.shape.len() * size_of::<f32>(),
+                inputs: node.inputs.iter().map(name_of).collect(),
+            })
+            .collect();
+        let trained_parameters = graph.trained_parameters();
+        let all: usize = layers.iter().map(|layer| layer.parameters).sum();
+        ModelSummary {
+            name: graph.name().to_string(),
+            multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
+            trained_parameters,
+            other_parameters: all - trained_parameters,
+            batch,
+            training_bytes: (training_values(graph, batch) + trained_parameters * (2 + optimizer_values))
+                * size_of::<f32>(),
+            layers,
+        }
+    }
+}
+
+fn kind(node: &crate::Node) -> String {
+    let name = node.operator.layer().keras_name();
+    match node.activation {
+        None => name.to_string(),
+        Some(activation) => format!("{name}, {}", format!("{activation:?}").to_lowercase()),
+    }
+}
+
+/// Values that a training executor holds.
+fn training_values(graph: &Graph, batch: usize) -> usize {
+    let bound: Vec<Box<dyn Bound>> = graph
+        .nodes()
+        .iter()
+        .map(|node| node.operator.layer().bind(&node.input_shapes, Mode::Training))
+        .collect();
+    let plan = Plan::for_bound(graph, &bound, Mode::Training, batch);
+    let gradients: usize = bound.iter().map(|bound| bound.gradient_len()).sum();
+    let packed: usize = bound.iter().map(|bound| bound.packed_len()).sum();
+    let scratch = bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0);
+    let lane = plan.lane_slots.iter().sum::<usize>() * plan.chunk + gradients + scratch;
+    let chunks = plan.chunks_per_lane(batch) * plan.lanes;
+    plan.lanes * lane + chunks * plan.chunk * plan.chunk_slots.iter().sum::<usize>() + packed + gradients
+}

@@ -1,0 +1,167 @@
+//! Weights with all that prediction needs, as one safetensors file that PyTorch reads too.
+
+use crate::{Graph, GraphError, ModelDescription, Parameters};
+use convscope_ops::Role;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// What was done to a picture before the network saw it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct InputDescription {
+    /// Rows and columns that pictures are resized to.
+    pub size: [usize; 2],
+    /// What pixel values (0 to 255) are multiplied with first.
+    pub scale: f64,
+    /// Subtracted from the scaled red, green and blue.
+    pub mean: [f32; 3],
+    /// What the difference is divided by.
+    pub std: [f32; 3],
+}
+
+/// Parameters with the model, the class names and the treatment of the input in the file's metadata.
+///
+/// Keys and layouts are PyTorch's: a module with the same names takes the file with `load_state_dict`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightsFile {
+    /// The model.
+    pub model: ModelDescription,
+    /// Names of the classes in the order of the outputs.
+    pub classes: Vec<String>,
+    /// What is done to a picture first.
+    pub input: InputDescription,
+    /// The arrays.
+    pub parameters: Parameters,
+}
+
+/// The key under which the format keeps its metadata.
+const METADATA: &str = "__metadata__";
+const MODEL: &str = "convscope.model";
+const CLASSES: &str = "convscope.classes";
+const INPUT: &str = "convscope.input";
+
+impl WeightsFile {
+    /// The bytes of the file. The same content makes the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
+        let metadata = HashMap::from([
+            ("format".to_string(), "pt".to_string()),
+            (MODEL.to_string(), self.model.to_toml()),
+            (CLASSES.to_string(), json(serde_json::to_string(&self.classes))),
+            (INPUT.to_string(), json(serde_json::to_string(&self.input))),
+        ]);
+        let tensors = self.parameters.tensors();
+        let bytes: Vec<Vec<u8>> = tensors
+            .iter()
+            .map(|tensor| match tensor.role {
+                Role::BatchesTracked => {
+                    tensor.slice().iter().flat_map(|&v| (v as i64).to_le_bytes()).collect()
+                }
+                _ => tensor.slice().iter().flat_map(|v| v.to_le_bytes()).collect(),
+            })
+            .collect();
+        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+            let dtype = if tensor.role == Role::BatchesTracked { Dtype::I64 } else { Dtype::F32 };
+            let view = TensorView::new(dtype, tensor.values.shape().to_vec(), bytes);
+            (tensor.key.as_str(), view.expect("the bytes fill the shape"))
+        });
+        sorted_metadata(
+            safetensors::serialize(views, Some(metadata)).expect("parameters have a place in the format"),
+        )
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is cut off or none of Convscope's, or its arrays do not fit its model.
+    pub fn read(path: &Path) -> Result<WeightsFile, GraphError> {
+        let file = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| GraphError::Weights {
+            file: file.clone(),
+            problem: format!("cannot be read: {error}"),
+        })?;
+        WeightsFile::from_bytes(&file, &bytes)
+    }
+
+    /// Reads a file's bytes; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// The bytes are cut off or none of Convscope's, or the arrays do not fit the model.
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<WeightsFile, GraphError> {
+        let error = |problem: String| GraphError::Weights { file: file.to_string(), problem };
+        let damaged = |cause| error(format!("is no whole safetensors file ({cause}); it may be cut off"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let metadata = header.metadata().as_ref();
+        let entry = |key: &str| {
+            let found = metadata.and_then(|metadata| metadata.get(key));
+            found.ok_or_else(|| {
+                error(format!("has no '{key}' in its metadata; it was not written by convscope"))
+            })
+        };
+        let bad_entry =
+            |key: &str, cause: String| error(format!("'{key}' in its metadata is damaged: {cause}"));
+        let model: ModelDescription =
+            toml::from_str(entry(MODEL)?).map_err(|cause| bad_entry(MODEL, cause.to_string()))?;
+        let classes: Vec<String> =
+            serde_json::from_str(entry(CLASSES)?).map_err(|cause| bad_entry(CLASSES, cause.to_string()))?;
+        let input =
+            serde_json::from_str(entry(INPUT)?).map_err(|cause| bad_entry(INPUT, cause.to_string()))?;
+        let graph = Graph::new(model.clone())?;
+        if graph.classes() != classes.len() {
+            return Err(error(format!("names {} classes, its model has {}", classes.len(), graph.classes())));
+        }
+        let mut parameters = Parameters::new(&graph, 0);
+        for parameter in parameters.tensors_mut() {
+            let key = parameter.key.clone();
+            let tensor = tensors
+                .tensor(&key)
+                .map_err(|_| error(format!("has no array '{key}', which its model needs")))?;
+            if tensor.shape() != parameter.values.shape() {
+                let problem = format!(
+                    "'{key}' has shape {:?}, its model needs {:?}",
+                    tensor.shape(),
+                    parameter.values.shape()
+                );
+                return Err(error(problem));
+            }
+            read_values(&tensor, parameter.slice_mut()).ok_or_else(|| {
+                error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()))
+            })?;
+        }
+        Ok(WeightsFile { model, classes, input, parameters })
+    }
+}
+
+fn read_values(tensor: &TensorView<'_>, values: &mut [f32]) -> Option<()> {
+    let data = tensor.data();
+    match tensor.dtype() {
+        Dtype::F32 => {
+            values.iter_mut().zip(data.as_chunks::<4>().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b))
+        }
+        Dtype::I64 => {
+            values
+                .iter_mut()
+                .zip(data.as_chunks::<8>().0)
+                .for_each(|(v, b)| *v = i64::from_le_bytes(*b) as f32);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Rewrites the header with its metadata in alphabetical order: the library writes it in a random one.
+fn sorted_metadata(bytes: Vec<u8>) -> Vec<u8> {
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a file begins with its header's length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).expect("the header is JSON");
+    let metadata = header.remove(METADATA).unwrap_or_default();
+    let metadata: BTreeMap<String, String> =
+        serde_json::from_value(metadata).expect("metadata is a map of strings");
+    header.insert(METADATA.to_string(), serde_json::to_value(metadata).expect("plain data is JSON"));
+    let mut text = serde_json::to_string(&header).expect("plain data is JSON");
+    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes(), data].concat()
+}

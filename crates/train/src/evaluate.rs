@@ -1,0 +1,76 @@
+//! Loss, accuracy and confusion over a whole split.
+
+use std::time::Instant;
+
+use convscope_data::{Loader, Split};
+use convscope_graph::Executor;
+
+use crate::error::TrainError;
+use crate::metrics::{Confusion, RunningMean, argmax};
+
+/// What a network does on a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The split.
+    pub split: Split,
+    /// Images that were looked at.
+    pub images: u64,
+    /// Mean cross-entropy, without label smoothing.
+    pub loss: f64,
+    /// Share of images whose most probable class is theirs.
+    pub accuracy: f64,
+    /// Labels against predictions.
+    pub confusion: Confusion,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Runs the parameters that `executor` holds over all batches of `loader`.
+pub(crate) fn evaluate_loader(
+    executor: &mut Executor,
+    loader: &Loader,
+    split: Split,
+) -> Result<Evaluation, TrainError> {
+    let started = Instant::now();
+    let mut loss = RunningMean::default();
+    let mut confusion = Confusion::new(executor.graph().classes());
+    let mut batches = loader.epoch(0, 0);
+    while let Some(batch) = batches.next() {
+        let batch = batch?;
+        let logits = executor.logits(batch.images.view(), None)?;
+        for (row, &label) in logits.outer_iter().zip(&batch.labels) {
+            let row = row.to_slice().expect("rows of a new array are contiguous");
+            loss.add(cross_entropy(row, label), 1);
+            confusion.record(label, argmax(row))?;
+        }
+        batches.recycle(batch);
+    }
+    Ok(Evaluation {
+        split,
+        images: loss.images(),
+        loss: loss.mean().unwrap_or(f64::NAN),
+        accuracy: confusion.accuracy().unwrap_or(f64::NAN),
+        confusion,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// `log(sum of exp(logits)) - logits[label]`, in double precision and without overflow.
+fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+    sum.ln() + f64::from(largest) - f64::from(logits[label])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_bears_large_logits() {
+        assert!((cross_entropy(&[1e4, 1e4, 0.0], 1) - 2f64.ln()).abs() < 1e-9);
+        assert!((cross_entropy(&[0.0, 1e4], 0) - 1e4).abs() < 1e-6);
+        let expected = (1.0 + 1f64.exp() + (-2f64).exp()).ln() - 1.0;
+        assert!((cross_entropy(&[0.0, 1.0, -2.0], 1) - expected).abs() < 1e-7);
+    }
+}

@@ -1,0 +1,125 @@
+//! A trained network, ready to be asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use convscope_data::{ImageSize, Loader, Normalization, Order, Source, Split, decode_image};
+use convscope_graph::{Executor, Graph, Initializer, ModelDescription, ModelFile, WeightsFile, preset};
+use convscope_ops::Mode;
+use ndarray::Array4;
+
+use crate::error::TrainError;
+use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::run_dir::RunDir;
+
+/// The description of a preset (`plain8`) or a model file (`net.toml`) for images of this shape and so many classes;
+/// `initializer` replaces the description's own.
+///
+/// # Errors
+/// An unknown preset, a file that is no model or asks for other images.
+pub fn resolve_model(
+    spec: &str,
+    input: [usize; 3],
+    classes: usize,
+    initializer: Option<Initializer>,
+) -> Result<ModelDescription, TrainError> {
+    let path = Path::new(spec);
+    let mut model = if path.extension().is_some_and(|extension| extension == "toml") {
+        ModelFile::read(path)?.resolve(input, classes)?
+    } else {
+        preset(spec, input, classes)?
+    };
+    if let Some(initializer) = initializer {
+        model.initializer = initializer;
+    }
+    Ok(model)
+}
+
+/// A network with its weights, its class names and the treatment of its input, all from one weights file.
+pub struct TrainedModel {
+    weights: WeightsFile,
+    normalization: Normalization,
+    executor: Executor,
+}
+
+/// What a network says of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The picture's file.
+    pub path: PathBuf,
+    /// The probability of each class, in the order of [`TrainedModel::classes`].
+    pub probabilities: Vec<f32>,
+}
+
+impl TrainedModel {
+    /// Opens a weights file, or a run directory: its best weights where the run could stop early, else its last.
+    /// `batch_size` images are worked on together.
+    ///
+    /// # Errors
+    /// There are no weights, or the file is damaged.
+    pub fn open(run_or_weights_file: &Path, batch_size: usize) -> Result<TrainedModel, TrainError> {
+        let path = if run_or_weights_file.is_dir() {
+            let run = RunDir::open(run_or_weights_file)?;
+            let best = run.config()?.patience.is_some();
+            if best { run.best_weights_path() } else { run.last_weights_path() }
+        } else {
+            run_or_weights_file.to_owned()
+        };
+        let weights = WeightsFile::read(&path)?;
+        let graph = Arc::new(Graph::new(weights.model.clone())?);
+        let mut executor = Executor::new(graph, Mode::Inference, batch_size);
+        executor.load(&weights.parameters);
+        let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
+        Ok(TrainedModel { weights, normalization, executor })
+    }
+
+    /// Names of the classes in the order of the outputs.
+    pub fn classes(&self) -> &[String] {
+        &self.weights.classes
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph {
+        self.executor.graph()
+    }
+
+    /// The size that pictures are resized to.
+    pub fn image_size(&self) -> ImageSize {
+        let [height, width] = self.weights.input.size;
+        ImageSize { height, width }
+    }
+
+    /// Loss, accuracy and confusion on a split of a source.
+    ///
+    /// # Errors
+    /// The source has other classes or images of another size, the split is empty, an image cannot be read.
+    pub fn evaluate(&mut self, source: Arc<dyn Source>, split: Split) -> Result<Evaluation, TrainError> {
+        if source.classes() != self.classes() {
+            return Err(TrainError::OtherClasses {
+                model: self.classes().join(", "),
+                data: source.classes().join(", "),
+            });
+        }
+        let batch = 256;
+        let loader = Loader::new(source, split, batch, Order::Sequential, &self.normalization)?;
+        evaluate_loader(&mut self.executor, &loader, split)
+    }
+
+    /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read has its own
+    /// error.
+    pub fn predict(&mut self, images: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
+        images.iter().map(|path| self.predict_one(path)).collect()
+    }
+
+    fn predict_one(&mut self, path: &Path) -> Result<Prediction, TrainError> {
+        let size = self.image_size();
+        let pixels = decode_image(path, size)?;
+        let mut planes = Array4::zeros((1, convscope_data::CHANNELS, size.height, size.width));
+        self.normalization.apply(&pixels, planes.as_slice_mut().expect("a new array is contiguous"))?;
+        let logits = self.executor.logits(planes.view(), None)?;
+        let mut probabilities = logits.into_raw_vec_and_offset().0;
+        let classes = probabilities.len();
+        convscope_kernels::elementwise::softmax(&mut probabilities, classes);
+        Ok(Prediction { path: path.to_owned(), probabilities })
+    }
+}

@@ -1,0 +1,498 @@
+//! The training loop.
+
+mod state;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
+use convscope_graph::{
+    Executor, FirstNonFinite, Graph, InputDescription, Parameters, TrainingBatch, WeightsFile,
+};
+use convscope_ops::{Loss, Mode, Sample};
+
+use crate::clip::{clip_gradients, gradient_norm};
+use crate::config::TrainConfig;
+use crate::ema::Ema;
+use crate::error::TrainError;
+use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::memory::peak_memory_bytes;
+use crate::metrics::{EpochMetrics, RunningMean};
+use crate::model::resolve_model;
+use crate::optimizer::Optimizer;
+use crate::run_dir::{EventsWriter, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
+use crate::schedule::{RunLength, Schedule};
+use crate::stop::{EarlyStopping, Verdict};
+use state::Progress;
+
+/// How long a run goes on at most without a checkpoint.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A run in progress: everything between a configuration and a finished run directory.
+///
+/// Work is spread over the rayon pool that the calls run in; the weights that come out do not depend on its size.
+pub struct Session {
+    config: TrainConfig,
+    run: RunDir,
+    source: Arc<dyn Source>,
+    normalization: Normalization,
+    loader: Loader,
+    executor: Executor,
+    evaluator: Executor,
+    parameters: Parameters,
+    loss: Loss,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    ema: Option<Ema>,
+    progress: Progress,
+}
+
+/// Is told how a run goes on.
+pub trait TrainEvents {
+    /// A batch was learned from.
+    fn batch(&mut self, _event: &BatchEvent) {}
+    /// A split is about to be evaluated.
+    fn evaluating(&mut self, _split: Split) {}
+    /// An epoch is over.
+    fn epoch(&mut self, _metrics: &EpochMetrics) {}
+}
+
+/// Ignores all events.
+impl TrainEvents for () {}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchEvent {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// All epochs of the run.
+    pub epochs: u64,
+    /// The batch within the epoch, from 1.
+    pub batch: usize,
+    /// All batches of an epoch.
+    pub batches: usize,
+    /// Images of the epoch so far.
+    pub images: usize,
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Accuracy of the epoch so far, a fraction.
+    pub accuracy: f64,
+    /// The learning rate of the batch.
+    pub learning_rate: f64,
+}
+
+/// How a call of [`Session::run`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs are done.
+    Completed,
+    /// The validation loss stopped falling.
+    StoppedEarly,
+    /// The caller asked for it; the run can be resumed.
+    Interrupted,
+}
+
+/// What came of a call of [`Session::run`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What stands in `summary.json`; of an interrupted run without the figures of the validation and test images.
+    pub summary: Summary,
+}
+
+impl Session {
+    /// Begins a new run. The run directory is made last, when everything else has been checked.
+    ///
+    /// # Errors
+    /// A configuration, model, source or folder that cannot be used.
+    pub fn start(
+        config: TrainConfig,
+        source: Arc<dyn Source>,
+        location: &RunLocation,
+    ) -> Result<Session, TrainError> {
+        config.validate()?;
+        let size = source.image_size();
+        let input = [convscope_data::CHANNELS, size.height, size.width];
+        let model = resolve_model(&config.model, input, source.classes().len(), config.initializer)?;
+        let graph = Arc::new(Graph::new(model)?);
+        let normalization = config.data.normalize.fit(&*source)?;
+        let loader = train_loader(&config, &source, &normalization)?;
+        let run = RunDir::create(location, &config)?;
+        write_atomic(&run.model_path(), |file| file.write_all(graph.description().to_toml().as_bytes()))?;
+        Session::assemble(config, run, source, graph, normalization, loader)
+    }
+
+    /// Takes up a run where its last checkpoint left it.
+    ///
+    /// # Errors
+    /// A checkpoint that is missing, damaged or of another model; a source with other classes or images.
+    pub fn resume(run: RunDir, source: Arc<dyn Source>) -> Result<Session, TrainError> {
+        let config = run.config()?;
+        config.validate()?;
+        let size = source.image_size();
+        let input = [convscope_data::CHANNELS, size.height, size.width];
+        let model_path = run.model_path();
+        let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), None)?;
+        let graph = Arc::new(Graph::new(model)?);
+        let normalization = config.data.normalize.fit(&*source)?;
+        let loader = train_loader(&config, &source, &normalization)?;
+        let mut session = Session::assemble(config, run, source, graph, normalization, loader)?;
+        session.restore()?;
+        Ok(session)
+    }
+
+    fn assemble(
+        config: TrainConfig,
+        run: RunDir,
+        source: Arc<dyn Source>,
+        graph: Arc<Graph>,
+        normalization: Normalization,
+        loader: Loader,
+    ) -> Result<Session, TrainError> {
+        let classes = graph.classes();
+        if classes != source.classes().len() {
+            return Err(TrainError::ClassesDiffer { model: classes, data: source.classes().len() });
+        }
+        let parameters = Parameters::new(&graph, config.seed);
+        let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
+        Ok(Session {
+            executor: Executor::new(Arc::clone(&graph), Mode::Training, config.batch_size),
+            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
+            optimizer: Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len())),
+            schedule: Schedule::new(&config.schedule, config.lr, length),
+            ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
+            loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
+            progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
+            parameters,
+            config,
+            run,
+            source,
+            normalization,
+            loader,
+        })
+    }
+
+    /// Where the run lies.
+    pub fn run_dir(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// What was asked of the run.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph {
+        self.executor.graph()
+    }
+
+    /// Trains until the run is complete, stops early, or `interrupt` is set; then writes `summary.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, a loss that is not finite. The last checkpoint stays as it was.
+    pub fn run(
+        &mut self,
+        interrupt: &AtomicBool,
+        events: &mut dyn TrainEvents,
+    ) -> Result<Outcome, TrainError> {
+        let mut metrics_file = MetricsCsv::resume(&self.run.metrics_path(), self.progress.epochs_done)?;
+        let mut events_file = EventsWriter::create(self.run.path(), self.progress.epochs_done + 1)?;
+        let mut clock = Clock::start(self.progress.seconds);
+        while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
+            if !self.train_epoch(interrupt, events, &mut clock)? {
+                self.progress.seconds = clock.seconds();
+                self.save()?;
+                self.write_weights(&self.run.last_weights_path())?;
+                return Ok(Outcome { ending: Ending::Interrupted, summary: self.summary(None, None) });
+            }
+            let metrics = self.finish_epoch(events, &mut clock)?;
+            metrics_file.append(&metrics)?;
+            events_file.scalars(metrics.epoch, &scalars(&metrics))?;
+            self.save()?;
+            events.epoch(&metrics);
+        }
+        self.progress.seconds = clock.seconds();
+        let weights = self.final_weights()?;
+        let val = self.evaluate(Split::Val, &weights, events)?;
+        let test = self.evaluate(Split::Test, &weights, events)?;
+        let summary = self.summary(val, test);
+        summary.write(&self.run.summary_path())?;
+        let ending = if self.progress.has_stopped { Ending::StoppedEarly } else { Ending::Completed };
+        Ok(Outcome { ending, summary })
+    }
+
+    /// Trains on the rest of the present epoch; false when it was interrupted.
+    fn train_epoch(
+        &mut self,
+        interrupt: &AtomicBool,
+        events: &mut dyn TrainEvents,
+        clock: &mut Clock,
+    ) -> Result<bool, TrainError> {
+        let started = Instant::now();
+        let before = self.progress.epoch_seconds;
+        let mut batches = self.loader.epoch(self.progress.epochs_done, self.progress.batches_done);
+        while self.progress.batches_done < self.loader.batches() {
+            let waiting = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            let batch = batch?;
+            self.progress.data_wait_seconds += waiting.elapsed().as_secs_f64();
+            let learning_rate = self.train_batch(&batch)?;
+            self.progress.epoch_seconds = before + started.elapsed().as_secs_f64();
+            events.batch(&BatchEvent {
+                epoch: self.progress.epochs_done + 1,
+                epochs: self.config.epochs,
+                batch: self.progress.batches_done,
+                batches: self.loader.batches(),
+                images: self.progress.loss.images() as usize,
+                loss: self.progress.loss.mean().unwrap_or(f64::NAN),
+                accuracy: self.progress.train_accuracy(),
+                learning_rate,
+            });
+            batches.recycle(batch);
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if clock.checkpoint_is_due() {
+                self.progress.seconds = clock.seconds();
+                self.save()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Learns from one batch; returns the learning rate.
+    fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
+        let step = self.progress.step;
+        let sample = Sample { seed: self.config.seed, step, first_image: 0 };
+        let training = TrainingBatch { images: batch.images.view(), labels: &batch.labels, sample };
+        let outcome = self.executor.train_step(&mut self.parameters, training, &self.loss, None)?;
+        if !outcome.loss.is_finite() {
+            return Err(self.not_finite(training));
+        }
+        let norm = match self.config.clip_norm {
+            Some(most) => clip_gradients(self.executor.gradients_mut(), most),
+            None => gradient_norm(self.executor.gradients()),
+        };
+        if !norm.is_finite() {
+            return Err(self.gradient_not_finite());
+        }
+        let learning_rate = self.schedule.lr_at(step);
+        self.optimizer.begin_step(learning_rate);
+        if let Some(ema) = &mut self.ema {
+            ema.begin_step();
+        }
+        let gradients = self.executor.gradients();
+        let trained = self
+            .parameters
+            .tensors_mut()
+            .iter_mut()
+            .zip(gradients)
+            .filter(|(tensor, _)| tensor.role.is_trained());
+        for (index, (tensor, gradient)) in trained.enumerate() {
+            self.optimizer.update(index, tensor.slice_mut(), gradient);
+            if let Some(ema) = &mut self.ema {
+                ema.update(index, tensor.slice());
+            }
+        }
+        self.progress.loss.add(outcome.loss, batch.labels.len() as u64);
+        self.progress.correct += outcome.correct as u64;
+        self.progress.batches_done += 1;
+        self.progress.step += 1;
+        Ok(learning_rate)
+    }
+
+    /// Looks at the batch again, to name the node that went wrong.
+    fn not_finite(&mut self, batch: TrainingBatch<'_>) -> TrainError {
+        let watch = FirstNonFinite::new();
+        let again = self.executor.train_step(&mut self.parameters, batch, &self.loss, Some(&watch));
+        let nodes = self.executor.graph().nodes();
+        let place = match (again, watch.node()) {
+            (Ok(_), Some(node)) => format!("the output of {}", nodes[node].name),
+            _ => "the loss".to_string(),
+        };
+        self.diverged(place)
+    }
+
+    /// Gradients run from the last node to the first, so the last one that is wrong came first.
+    fn gradient_not_finite(&self) -> TrainError {
+        let tensors = self.parameters.tensors().iter().zip(self.executor.gradients());
+        let wrong = tensors.filter(|(_, gradient)| gradient.iter().any(|value| !value.is_finite())).last();
+        self.diverged(format!(
+            "the gradient of {}",
+            wrong.map_or("the weights", |(tensor, _)| tensor.key.as_str())
+        ))
+    }
+
+    fn diverged(&self, place: String) -> TrainError {
+        TrainError::Diverged { place, epoch: self.progress.epochs_done + 1, step: self.progress.step + 1 }
+    }
+
+    fn finish_epoch(
+        &mut self,
+        events: &mut dyn TrainEvents,
+        clock: &mut Clock,
+    ) -> Result<EpochMetrics, TrainError> {
+        let weights = self.published();
+        let val = self.evaluate(Split::Val, &weights, events)?;
+        let verdict = match &val {
+            Some(val) => self.progress.stopping.observe(val.loss),
+            None => Verdict::Improved,
+        };
+        self.write_weights(&self.run.last_weights_path())?;
+        if verdict == Verdict::Improved {
+            self.write_weights(&self.run.best_weights_path())?;
+        }
+        let progress = &mut self.progress;
+        progress.has_stopped = verdict == Verdict::Stop;
+        progress.epochs_done += 1;
+        let train_loss = progress.loss.mean().unwrap_or(f64::NAN);
+        let train_accuracy = progress.train_accuracy();
+        (progress.train_loss, progress.train_accuracy) = (Some(train_loss), Some(train_accuracy));
+        let images_per_second = progress.loss.images() as f64 / progress.epoch_seconds.max(1e-9);
+        progress.images += progress.loss.images();
+        progress.train_seconds += progress.epoch_seconds;
+        progress.seconds = clock.seconds();
+        let metrics = EpochMetrics {
+            epoch: progress.epochs_done,
+            learning_rate: self.schedule.lr_at(progress.step.saturating_sub(1)),
+            train_loss,
+            train_accuracy,
+            val_loss: val.as_ref().map_or(f64::NAN, |val| val.loss),
+            val_accuracy: val.as_ref().map_or(f64::NAN, |val| val.accuracy),
+            seconds: progress.epoch_seconds,
+            images_per_second,
+            data_wait_seconds: progress.data_wait_seconds,
+        };
+        (progress.batches_done, progress.correct, progress.loss) = (0, 0, RunningMean::default());
+        (progress.epoch_seconds, progress.data_wait_seconds) = (0.0, 0.0);
+        clock.checkpoint_made();
+        Ok(metrics)
+    }
+
+    /// The parameters that are evaluated and written: the moving average where there is one.
+    fn published(&self) -> Parameters {
+        let mut published = self.parameters.clone();
+        if let Some(ema) = &self.ema {
+            let trained = published.tensors_mut().iter_mut().filter(|tensor| tensor.role.is_trained());
+            trained
+                .enumerate()
+                .for_each(|(index, tensor)| tensor.slice_mut().copy_from_slice(ema.average(index)));
+        }
+        published
+    }
+
+    /// The parameters that the run ends with: the best ones where it could stop early, else the last.
+    fn final_weights(&self) -> Result<Parameters, TrainError> {
+        if self.config.patience.is_some() {
+            return Ok(WeightsFile::read(&self.run.best_weights_path())?.parameters);
+        }
+        Ok(self.published())
+    }
+
+    fn evaluate(
+        &mut self,
+        split: Split,
+        weights: &Parameters,
+        events: &mut dyn TrainEvents,
+    ) -> Result<Option<Evaluation>, TrainError> {
+        if self.source.is_empty(split) {
+            return Ok(None);
+        }
+        events.evaluating(split);
+        let source = Arc::clone(&self.source);
+        let loader =
+            Loader::new(source, split, self.config.batch_size, Order::Sequential, &self.normalization)?;
+        self.evaluator.load(weights);
+        evaluate_loader(&mut self.evaluator, &loader, split).map(Some)
+    }
+
+    fn write_weights(&self, path: &std::path::Path) -> Result<(), TrainError> {
+        let size = self.source.image_size();
+        let Normalization { mean, std } = self.normalization;
+        let weights = WeightsFile {
+            model: self.graph().description().clone(),
+            classes: self.source.classes().to_vec(),
+            input: InputDescription { size: [size.height, size.width], scale: 1.0 / 255.0, mean, std },
+            parameters: self.published(),
+        };
+        let bytes = weights.to_bytes();
+        write_atomic(path, |file| file.write_all(&bytes))
+    }
+
+    fn summary(&self, val: Option<Evaluation>, test: Option<Evaluation>) -> Summary {
+        let progress = &self.progress;
+        Summary {
+            model: self.graph().name().to_string(),
+            data: self.config.data.source.clone(),
+            parameters: self.graph().trained_parameters() as u64,
+            epochs: progress.epochs_done,
+            best_epoch: progress.stopping.best().map(|best| best.epoch),
+            train_loss: progress.train_loss,
+            val_loss: val.as_ref().map(|val| val.loss),
+            test_loss: test.as_ref().map(|test| test.loss),
+            train_accuracy: progress.train_accuracy,
+            val_accuracy: val.as_ref().map(|val| val.accuracy),
+            test_accuracy: test.as_ref().map(|test| test.accuracy),
+            seconds: progress.seconds,
+            images_per_second: progress.images as f64 / progress.train_seconds.max(1e-9),
+            peak_memory_bytes: peak_memory_bytes(),
+            version: self.config.version.clone(),
+            seed: self.config.seed,
+        }
+    }
+}
+
+fn train_loader(
+    config: &TrainConfig,
+    source: &Arc<dyn Source>,
+    normalization: &Normalization,
+) -> Result<Loader, TrainError> {
+    let order = Order::Shuffled { seed: config.seed };
+    Ok(Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?)
+}
+
+fn scalars(metrics: &EpochMetrics) -> [(&'static str, f64); 7] {
+    [
+        ("loss/train", metrics.train_loss),
+        ("loss/val", metrics.val_loss),
+        ("accuracy/train", metrics.train_accuracy),
+        ("accuracy/val", metrics.val_accuracy),
+        ("learning_rate", metrics.learning_rate),
+        ("images_per_second", metrics.images_per_second),
+        ("data_wait_seconds", metrics.data_wait_seconds),
+    ]
+}
+
+/// The run's time, over all its sessions.
+struct Clock {
+    started: Instant,
+    before: f64,
+    checkpoint: Instant,
+}
+
+impl Clock {
+    fn start(before: f64) -> Clock {
+        Clock { started: Instant::now(), before, checkpoint: Instant::now() }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn checkpoint_is_due(&mut self) -> bool {
+        let is_due = self.checkpoint.elapsed() >= CHECKPOINT_INTERVAL;
+        if is_due {
+            self.checkpoint_made();
+        }
+        is_due
+    }
+
+    fn checkpoint_made(&mut self) {
+        self.checkpoint = Instant::now();
+    }
+}
