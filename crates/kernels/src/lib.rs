@@ -8,6 +8,8 @@
 //! - [`conv`]: direct convolution, by input and by weight.
 //! - [`pool`]: maximum and mean over windows.
 //! - [`elementwise`]: activations, sums, per-channel scale and moments.
+//! - [`loss`]: losses of rows and their gradients.
+//! - [`random`]: masks from a hash of their place.
 //! - [`layout`]: planes to channels-last and back.
 //! - [`threads`]: the pool that work runs on.
 //!
@@ -18,7 +20,9 @@
 pub mod conv;
 pub mod elementwise;
 pub mod layout;
+pub mod loss;
 pub mod pool;
+pub mod random;
 mod simd;
 pub mod threads;
 

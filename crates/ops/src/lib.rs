@@ -7,35 +7,59 @@
 //!
 //! Arrays are `[N, C, H, W]` as in PyTorch; bound operators work channels-last on the images of one chunk.
 
+mod activation;
 mod adaptive_avg_pool2d;
+mod add;
 mod arrays;
 mod avg_pool2d;
+mod batch_norm;
 mod bound;
+mod concat;
 mod conv2d;
 mod defaults;
+mod dropout;
 mod error;
+mod flatten;
 mod layer;
+mod linear;
+mod loss;
 mod max_pool2d;
 mod operator;
 mod pair;
 mod parameter;
 mod pooling;
+mod relu;
 mod shape;
+mod sigmoid;
+mod softmax;
 
+pub use activation::Activation;
 pub use adaptive_avg_pool2d::{
     AdaptiveAvgPool2d, OutputSize, adaptive_avg_pool2d, adaptive_avg_pool2d_backward,
 };
+pub use add::{Add, add};
 pub use avg_pool2d::{AvgPool2d, avg_pool2d, avg_pool2d_backward};
+pub use batch_norm::{
+    BatchNorm, BatchNormArguments, BatchNormGradients, Momentum, batch_norm, batch_norm_backward,
+};
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Reads, Sample};
+pub use concat::{Concat, concat};
 pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
 };
 pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::PaddingMode;
+pub use dropout::{Dropout, dropout, dropout_backward};
 pub use error::OpError;
+pub use flatten::{Flatten, flatten, flatten_backward};
 pub use layer::Layer;
+pub use linear::{Linear, LinearGradients, linear, linear_backward};
+pub use loss::Loss;
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
-pub use operator::{Activation, Operator};
+pub use operator::Operator;
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};
+pub use relu::{Relu, relu, relu_backward};
 pub use shape::Shape;
+pub use sigmoid::{Sigmoid, sigmoid, sigmoid_backward};
+pub use softmax::{Softmax, softmax, softmax_backward};

@@ -1,0 +1,39 @@
+//! Losses of one row of values at a time.
+
+/// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives a class' weight in the
+/// sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
+///
+/// A class with target 0 takes no part, also where its value is minus infinity.
+pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_row: &mut [f32]) -> f64 {
+    assert_eq!(row.len(), d_row.len());
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0f64;
+    for (&value, d) in row.iter().zip(d_row.iter_mut()) {
+        *d = (value - largest).exp();
+        sum += f64::from(*d);
+    }
+    let (log_sum, mut loss, mut weights) = (sum.ln(), 0.0, 0.0);
+    for (class, &value) in row.iter().enumerate() {
+        let weight = target(class);
+        if weight != 0.0 {
+            loss += weight * (log_sum - (f64::from(value) - f64::from(largest)));
+            weights += weight;
+        }
+    }
+    for (class, d) in d_row.iter_mut().enumerate() {
+        *d = (scale * (f64::from(*d) / sum * weights - target(class))) as f32;
+    }
+    loss
+}
+
+/// The sum of `(row(c) - target(c))^2`. Writes `scale` times its gradient, `2 * (row(c) - target(c))`, to `d_row`.
+pub fn squared_error(row: &[f32], target: impl Fn(usize) -> f32, scale: f64, d_row: &mut [f32]) -> f64 {
+    assert_eq!(row.len(), d_row.len());
+    let mut loss = 0.0;
+    for (class, (&value, d)) in row.iter().zip(d_row).enumerate() {
+        let error = f64::from(value) - f64::from(target(class));
+        loss += error * error;
+        *d = (scale * 2.0 * error) as f32;
+    }
+    loss
+}

@@ -1,0 +1,61 @@
+//! Functions that layers apply to what they put out.
+
+use crate::{Backward, Bound, Forward, Isa, Reads};
+use convscope_kernels::elementwise;
+use serde::{Deserialize, Serialize};
+
+/// A function that a layer applies to what it puts out; it belongs to the layer, as in Keras.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(0, x)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `exp(x) / sum of exp(x)` over the channels of each pixel.
+    Softmax,
+}
+
+impl Activation {
+    /// Applies it in place; `channels` is the length of the last axis.
+    pub fn apply(self, isa: Isa, x: &mut [f32], channels: usize) {
+        match self {
+            Activation::Relu => elementwise::relu(isa, x),
+            Activation::Sigmoid => elementwise::sigmoid(x),
+            Activation::Softmax => elementwise::softmax(x, channels),
+        }
+    }
+
+    /// Turns the gradient by its output into the gradient by its input, in place.
+    pub fn backward(self, isa: Isa, output: &[f32], d: &mut [f32], channels: usize) {
+        match self {
+            Activation::Relu => elementwise::relu_backward(isa, output, d),
+            Activation::Sigmoid => elementwise::sigmoid_backward(isa, output, d),
+            Activation::Softmax => elementwise::softmax_backward(output, d, channels),
+        }
+    }
+}
+
+/// An activation that is a node of its own, as the executor runs it.
+#[derive(Debug)]
+pub(crate) struct BoundActivation {
+    pub(crate) activation: Activation,
+    /// Length of the last axis.
+    pub(crate) channels: usize,
+}
+
+impl Bound for BoundActivation {
+    fn backward_reads(&self) -> Reads {
+        Reads { inputs: false, output: true }
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        call.output.copy_from_slice(call.inputs.get(0));
+        self.activation.apply(call.isa, call.output, self.channels);
+    }
+
+    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        d_input.copy_from_slice(call.d_output);
+        self.activation.backward(call.isa, call.output, d_input, self.channels);
+    }
+}

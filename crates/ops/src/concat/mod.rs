@@ -1,0 +1,109 @@
+//! Inputs side by side along the channels.
+//!
+//! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.cat.html> (`torch.concat` is the same).
+
+use crate::*;
+use ndarray::{Array4, ArrayView4, Axis, concatenate};
+use serde::{Deserialize, Serialize};
+
+const NAME: &str = "concat";
+
+/// `tensors` `[N, C_i, H, W]` side by side, as `[N, sum of C_i, H, W]`: PyTorch's `concat` with `dim=1`. The gradient
+/// of each is its part of the output's.
+///
+/// # Errors
+/// No array, arrays that differ in more than their channels.
+///
+/// ```
+/// use convscope_ops::concat;
+/// use ndarray::Array4;
+/// let (a, b) = (Array4::<f32>::zeros((2, 3, 5, 4)), Array4::ones((2, 1, 5, 4)));
+/// assert_eq!(concat(&[a.view(), b.view()])?.shape(), [2, 4, 5, 4]);
+/// # Ok::<(), convscope_ops::OpError>(())
+/// ```
+pub fn concat(tensors: &[ArrayView4<'_, f32>]) -> Result<Array4<f32>, OpError> {
+    let [first, ..] = tensors else {
+        return Err(OpError::shape(NAME, "takes one array or more, not 0"));
+    };
+    let others = |shape: &[usize]| [shape[0], shape[2], shape[3]];
+    if let Some(at) = tensors.iter().position(|array| others(array.shape()) != others(first.shape())) {
+        let (first, other) = (first.shape(), tensors[at].shape());
+        let problem = format!("array 0 has shape {first:?}, array {at} {other:?}; only axis 1 may differ");
+        return Err(OpError::shape(NAME, problem));
+    }
+    Ok(concatenate(Axis(1), tensors).expect("the shapes were checked"))
+}
+
+/// Two or more inputs side by side along their channels (vectors: features).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concat {}
+
+impl Layer for Concat {
+    fn keras_name(&self) -> &'static str {
+        "concatenate"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        if inputs.len() < 2 {
+            let problem = format!("takes two inputs or more, not {}", inputs.len());
+            return Err(OpError::shape(NAME, problem));
+        }
+        let kind = |shape: &Shape| (shape.axes().len(), shape.size());
+        if let Some(at) = inputs.iter().position(|shape| kind(shape) != kind(&inputs[0])) {
+            let problem = format!(
+                "input 0 has shape {}, input {at} {}; only channels may differ",
+                inputs[0], inputs[at]
+            );
+            return Err(OpError::shape(NAME, problem));
+        }
+        let channels = inputs.iter().map(Shape::channels).sum();
+        Ok(match inputs[0] {
+            Shape::Image { .. } => Shape::image(channels, inputs[0].size()),
+            Shape::Vector { .. } => Shape::Vector { features: channels },
+        })
+    }
+
+    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+        Box::new(BoundConcat { channels: inputs.iter().map(Shape::channels).collect() })
+    }
+}
+
+/// Channels-last, each pixel of the output is the inputs' pixels one after the other.
+#[derive(Debug)]
+struct BoundConcat {
+    /// Of each input.
+    channels: Vec<usize>,
+}
+
+impl BoundConcat {
+    /// Channels of the output before those of the input at `index`.
+    fn before(&self, index: usize) -> usize {
+        self.channels[..index].iter().sum()
+    }
+}
+
+impl Bound for BoundConcat {
+    fn backward_reads(&self) -> Reads {
+        Reads::default()
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let total = self.before(self.channels.len());
+        for (index, &channels) in self.channels.iter().enumerate() {
+            let (before, input) = (self.before(index), call.inputs.get(index));
+            let pixels = call.output.chunks_exact_mut(total).zip(input.chunks_exact(channels));
+            for (target, pixel) in pixels {
+                target[before..before + channels].copy_from_slice(pixel);
+            }
+        }
+    }
+
+    fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        let (total, before) = (self.before(self.channels.len()), self.before(index));
+        let channels = self.channels[index];
+        for (target, pixel) in d_input.chunks_exact_mut(channels).zip(call.d_output.chunks_exact(total)) {
+            target.copy_from_slice(&pixel[before..before + channels]);
+        }
+    }
+}

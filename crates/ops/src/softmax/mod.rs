@@ -1,0 +1,106 @@
+//! Values along an axis as shares of one.
+//!
+//! `output[i] = exp(input[i] - max) / sum over j of exp(input[j] - max)` along `dim`; the maximum keeps the
+//! exponentials of inputs of any size within bounds.
+//!
+//! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html>
+
+use crate::activation::BoundActivation;
+use crate::arrays::{array, axis, check_gradient};
+use crate::layer::one_input;
+use crate::*;
+use convscope_kernels::elementwise;
+use ndarray::{ArrayD, ArrayViewD, Axis};
+use serde::{Deserialize, Serialize};
+
+const NAME: &str = "softmax";
+
+/// Softmax of `input`, of any shape, along the axis `dim`; a negative one counts from the end.
+///
+/// # Errors
+/// An axis that the input does not have.
+///
+/// ```
+/// use convscope_ops::softmax;
+/// use ndarray::arr2;
+/// let input = arr2(&[[1e4, 1e4], [0.0, 2f32.ln()]]).into_dyn();
+/// let output = softmax(input.view(), -1)?;
+/// assert_eq!(output[[0, 0]], 0.5);
+/// assert!((output[[1, 1]] - 2.0 / 3.0).abs() < 1e-6);
+/// # Ok::<(), convscope_ops::OpError>(())
+/// ```
+pub fn softmax(input: ArrayViewD<'_, f32>, dim: isize) -> Result<ArrayD<f32>, OpError> {
+    let axis = axis(NAME, "dim", dim, input.ndim())?;
+    let (mut rows, len) = rows(&input, axis);
+    elementwise::softmax(&mut rows, len);
+    Ok(from_rows(rows, input.shape(), axis))
+}
+
+/// The gradient of [`softmax()`] from its output `y`: `y * (d_output - sum of d_output * y)` along `dim`.
+///
+/// # Errors
+/// Two arrays of different shapes, an axis that they do not have.
+///
+/// ```
+/// use convscope_ops::softmax_backward;
+/// use ndarray::arr1;
+/// let (output, d_output) = (arr1(&[0.25, 0.75]).into_dyn(), arr1(&[4.0, 0.0]).into_dyn());
+/// let d_input = softmax_backward(d_output.view(), output.view(), 0)?;
+/// assert_eq!(d_input, arr1(&[0.75, -0.75]).into_dyn());
+/// # Ok::<(), convscope_ops::OpError>(())
+/// ```
+pub fn softmax_backward(
+    d_output: ArrayViewD<'_, f32>,
+    output: ArrayViewD<'_, f32>,
+    dim: isize,
+) -> Result<ArrayD<f32>, OpError> {
+    check_gradient(NAME, output.shape(), d_output.shape())?;
+    let axis = axis(NAME, "dim", dim, output.ndim())?;
+    let ((mut d, len), (y, _)) = (rows(&d_output, axis), rows(&output, axis));
+    elementwise::softmax_backward(&y, &mut d, len);
+    Ok(from_rows(d, output.shape(), axis))
+}
+
+/// The values with `axis` last, and its length; a single number is a row of one.
+pub(crate) fn rows(array: &ArrayViewD<'_, f32>, axis: usize) -> (Vec<f32>, usize) {
+    let mut array = array.view();
+    let mut len = 1;
+    if array.ndim() > 0 {
+        len = array.len_of(Axis(axis)).max(1);
+        let last = array.ndim() - 1;
+        array.swap_axes(axis, last);
+    }
+    (array.iter().copied().collect(), len)
+}
+
+/// The way back from [`rows`].
+pub(crate) fn from_rows(values: Vec<f32>, shape: &[usize], axis: usize) -> ArrayD<f32> {
+    let mut swapped = shape.to_vec();
+    if shape.is_empty() {
+        return array(shape, values);
+    }
+    let last = shape.len() - 1;
+    swapped.swap(axis, last);
+    let mut array = array(&swapped, values);
+    array.swap_axes(axis, last);
+    array.as_standard_layout().into_owned()
+}
+
+/// [`softmax()`] along the channels of each pixel, as a node of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Softmax {}
+
+impl Layer for Softmax {
+    fn keras_name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        one_input(NAME, inputs)
+    }
+
+    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+        Box::new(BoundActivation { activation: Activation::Softmax, channels: inputs[0].channels() })
+    }
+}
