@@ -96,9 +96,8 @@ pub fn add_channel_sums(
                 }
                 (0..LANES).for_each(|lane| total[lane] += f64::from(partial[lane]));
             }
-            for lane in 0..lanes {
-                let channel = block + lane;
-                sums[channel / group * group_stride + channel % group] += total[lane] as f32;
+            for (channel, total) in (block..block + lanes).zip(total) {
+                sums[channel / group * group_stride + channel % group] += total as f32;
             }
         }
     };
@@ -157,6 +156,7 @@ pub fn normalize(isa: Isa, input: &[f32], center: &[f32], scale: &[f32], shift: 
 }
 
 /// `d = scale * (d - mean - (input - center) * slope)`, each by channel: the gradient of batch normalisation.
+#[allow(clippy::too_many_arguments)]
 pub fn normalize_backward(
     isa: Isa,
     input: &[f32],

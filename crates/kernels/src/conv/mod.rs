@@ -361,7 +361,7 @@ fn joined(offsets: &[usize], channels: Channels) -> Vec<Tap> {
             let len = LONGEST_TAP.min(channels.inner - at);
             match taps.last_mut() {
                 Some(last) if last.input + last.len == input && last.len + len <= LONGEST_TAP => {
-                    last.len += len
+                    last.len += len;
                 }
                 _ => taps.push(Tap { input, row, len }),
             }

@@ -31,7 +31,8 @@ pub fn concat(tensors: &[ArrayView4<'_, f32>]) -> Result<Array4<f32>, OpError> {
         let problem = format!("array 0 has shape {first:?}, array {at} {other:?}; only axis 1 may differ");
         return Err(OpError::shape(NAME, problem));
     }
-    Ok(concatenate(Axis(1), tensors).expect("the shapes were checked"))
+    let joined = concatenate(Axis(1), tensors).expect("the shapes were checked");
+    Ok(joined.as_standard_layout().into_owned())
 }
 
 /// Two or more inputs side by side along their channels (vectors: features).

@@ -142,7 +142,8 @@ pub(super) fn size(
     let stride = stride.at_least_one(NAME, "stride")?.array();
     let dilation = dilation.at_least_one(NAME, "dilation")?.array();
     let kernel = Pair::from(kernel).at_least_one(NAME, "kernel_size")?.array();
-    if groups == 0 || in_channels % groups != 0 || out_channels % groups != 0 || out_channels == 0 {
+    let divides = |channels: usize| groups > 0 && channels > 0 && channels.is_multiple_of(groups);
+    if !divides(in_channels) || !divides(out_channels) {
         let problem = format!(
             "is {groups}, it must divide {in_channels} input channels and {out_channels} output channels"
         );

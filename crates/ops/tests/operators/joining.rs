@@ -1,0 +1,94 @@
+//! add and concat, and all operators as files name them.
+
+use crate::common::{Run, array, images, slice};
+use convscope_ops::*;
+
+#[test]
+fn add_sums_its_inputs() {
+    let shape = Shape::image(5, [2, 3]);
+    let inputs: Vec<_> = (0..3).map(|seed| array(seed, &[3, 5, 2, 3])).collect();
+    let dy = array(9, &[3, 5, 2, 3]);
+    let sum = add(add(inputs[0].view(), inputs[1].view()).unwrap().view(), inputs[2].view()).unwrap();
+    assert_eq!(sum, &inputs[0] + &inputs[1] + &inputs[2]);
+    for isa in Isa::available() {
+        let shapes = [shape; 3];
+        let run =
+            Run { layer: &Add {}, shapes: &shapes, images: 3, chunk: 2, mode: Mode::Training, isa, seed: 0 };
+        let passed = run.passes(&inputs.iter().map(slice).collect::<Vec<_>>(), slice(&dy), Vec::new());
+        assert_eq!(passed.output, slice(&sum));
+        assert!(passed.d_inputs.iter().all(|d| d == slice(&dy)));
+    }
+    let shapes = [shape, Shape::image(5, [3, 2])];
+    let message = Add {}.output_shape(&shapes).unwrap_err().to_string();
+    assert_eq!(message, "add: input 0 has shape [5, 2, 3], input 1 [5, 3, 2]");
+    assert!(Add {}.output_shape(&shapes[..1]).is_err());
+    assert!(add(inputs[0].view(), array(1, &[3, 5, 3, 2]).view()).is_err());
+}
+
+#[test]
+fn concat_puts_channels_side_by_side() {
+    let (a, b) = (images(1, [3, 2, 4, 3]), images(2, [3, 5, 4, 3]));
+    let y = concat(&[a.view(), b.view()]).unwrap();
+    for ((n, c, i, j), &value) in y.indexed_iter() {
+        assert_eq!(value, if c < 2 { a[[n, c, i, j]] } else { b[[n, c - 2, i, j]] });
+    }
+    let shapes = [Shape::image(2, [4, 3]), Shape::image(5, [4, 3])];
+    assert_eq!(Concat {}.output_shape(&shapes).unwrap(), Shape::image(7, [4, 3]));
+    for isa in Isa::available() {
+        let run = Run {
+            layer: &Concat {},
+            shapes: &shapes,
+            images: 3,
+            chunk: 2,
+            mode: Mode::Training,
+            isa,
+            seed: 0,
+        };
+        // With the output as its own gradient, each input gets itself.
+        let passed = run.passes(&[slice(&a), slice(&b)], slice(&y), Vec::new());
+        assert_eq!(passed.output, slice(&y));
+        assert_eq!(passed.d_inputs, [slice(&a), slice(&b)]);
+    }
+    let other = [shapes[0], Shape::image(5, [3, 4])];
+    assert_eq!(
+        Concat {}.output_shape(&other).unwrap_err().to_string(),
+        "concat: input 0 has shape [2, 4, 3], input 1 [5, 3, 4]; only channels may differ"
+    );
+    let vectors = [Shape::Vector { features: 2 }, Shape::Vector { features: 3 }];
+    assert_eq!(Concat {}.output_shape(&vectors).unwrap(), Shape::Vector { features: 5 });
+    assert!(Concat {}.output_shape(&[shapes[0], vectors[0]]).is_err());
+    assert!(concat(&[a.view(), images(3, [2, 5, 4, 3]).view()]).is_err());
+}
+
+#[test]
+fn operators_are_read_as_pytorch_names_them() {
+    let read = |text: &str| toml::from_str::<Operator>(text);
+    for (text, expected) in [
+        ("op = \"max_pool2d\"\nkernel_size = [3, 2]\nceil_mode = true", {
+            Operator::MaxPool2d(MaxPool2d { ceil_mode: true, ..MaxPool2d::new([3, 2]) })
+        }),
+        ("op = \"avg_pool2d\"\nkernel_size = 2\ndivisor_override = 3", {
+            Operator::AvgPool2d(AvgPool2d { divisor_override: Some(3), ..AvgPool2d::new(2) })
+        }),
+        ("op = \"adaptive_avg_pool2d\"\noutput_size = [2, \"none\"]", {
+            let output_size = OutputSize { rows: Some(2), columns: None };
+            Operator::AdaptiveAvgPool2d(AdaptiveAvgPool2d { output_size })
+        }),
+        ("op = \"batch_norm\"\nmomentum = \"cumulative\"", {
+            Operator::BatchNorm(BatchNorm { momentum: Momentum::Cumulative, ..Default::default() })
+        }),
+        ("op = \"dropout\"", Operator::Dropout(Dropout { p: 0.5 })),
+        ("op = \"flatten\"", Operator::Flatten(Flatten {})),
+        ("op = \"linear\"\nout_features = 7", Operator::Linear(Linear::new(7))),
+        ("op = \"relu\"", Operator::Relu(Relu {})),
+        ("op = \"sigmoid\"", Operator::Sigmoid(Sigmoid {})),
+        ("op = \"softmax\"", Operator::Softmax(Softmax {})),
+        ("op = \"add\"", Operator::Add(Add {})),
+        ("op = \"concat\"", Operator::Concat(Concat {})),
+    ] {
+        assert_eq!(read(text).unwrap(), expected, "{text}");
+        assert_eq!(read(&toml::to_string(&expected).unwrap()).unwrap(), expected, "{text}");
+        let message = read(&format!("{text}\nwindow = 3")).unwrap_err().to_string();
+        assert!(message.contains("window"), "{message}");
+    }
+}

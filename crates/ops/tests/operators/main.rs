@@ -1,0 +1,10 @@
+//! Every operator, as a function and in the form the executor runs, against naive oracles and differences.
+
+mod activations;
+mod common;
+mod dense;
+mod joining;
+mod losses;
+mod normalization;
+mod pooling;
+mod random;
