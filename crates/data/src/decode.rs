@@ -81,9 +81,11 @@ fn supported(format: ImageFormat) -> bool {
 }
 
 fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation), String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let is_jpeg = matches!(image::guess_format(&bytes), Ok(ImageFormat::Jpeg));
+    let truncated = is_jpeg && !jpeg_ends(&bytes);
     // The name's extension plays no part: many a .png is a JPEG.
-    let reader = ImageReader::new(std::io::BufReader::new(file))
+    let reader = ImageReader::new(std::io::Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;
     match reader.format() {
@@ -91,6 +93,7 @@ fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation), String> {
         Some(format) if !supported(format) => {
             return Err(format!("{format:?} images are not supported, only PNG, JPEG, WebP and BMP"));
         }
+        Some(_) if truncated => return Err("the JPEG image is truncated".into()),
         Some(_) => {}
     }
     let mut decoder = reader.into_decoder().map_err(|error| readable(&error))?;
@@ -101,6 +104,22 @@ fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation), String> {
     // A damaged EXIF block does not make the picture unreadable.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
+}
+
+/// Whether a JPEG file's picture has an end; the decoder would fill what is missing with grey.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xDA;
+    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
+    // Segments are stepped over, since a thumbnail within one has an end of its own.
+    let mut at = 2;
+    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == START_OF_SCAN {
+            return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE);
+        }
+        // Any number of fill bytes may stand before a marker.
+        at += if marker == 0xFF { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
+    }
+    false
 }
 
 /// The error on one line.

@@ -42,17 +42,17 @@ pub struct Difficulty {
 impl Default for Difficulty {
     fn default() -> Self {
         Difficulty {
-            min_radius: 7.0,
-            max_radius: 12.0,
-            max_stretch: 0.12,
-            max_cut: 1.5,
-            min_contrast: 0.28,
-            background_texture: 0.14,
-            shape_texture: 0.08,
-            clutter: 6,
-            occluders: 2,
-            max_piece: 2.2,
-            noise: 0.05,
+            min_radius: 8.5,
+            max_radius: 12.5,
+            max_stretch: 0.08,
+            max_cut: 0.5,
+            min_contrast: 0.34,
+            background_texture: 0.11,
+            shape_texture: 0.06,
+            clutter: 5,
+            occluders: 1,
+            max_piece: 2.0,
+            noise: 0.04,
         }
     }
 }
