@@ -15,7 +15,7 @@ pub(super) enum Texture {
     /// Waves in two directions.
     Checks { x: f32, y: f32, phase: f32 },
     /// Smooth random hills.
-    Hills { cells: usize, heights: [f32; HILLS * HILLS] },
+    Hills { cells: usize, heights: Box<[f32; HILLS * HILLS]> },
 }
 
 /// The most hills along a side, one more than the most cells.
@@ -36,7 +36,7 @@ impl Texture {
                 Texture::Checks { x: cos * waves, y: sin * waves, phase: uniform(random, 0.0, TAU) }
             }
             _ => {
-                let mut heights = [0.0; HILLS * HILLS];
+                let mut heights = Box::new([0.0; HILLS * HILLS]);
                 heights.fill_with(|| uniform(random, -1.0, 1.0));
                 Texture::Hills { cells: 2 + below(random, HILLS - 2), heights }
             }
