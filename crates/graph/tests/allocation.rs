@@ -1,0 +1,36 @@
+//! A training step allocates nothing.
+
+use convscope_graph::{Executor, Graph, Parameters, TrainingBatch, preset};
+use convscope_ops::{Loss, Mode, Sample};
+use ndarray::Array4;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
+use std::sync::Arc;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn a_training_step_allocates_nothing() {
+    for name in ["plain8", "plain8-bn", "resnet8"] {
+        let graph = Arc::new(Graph::new(preset(name, [3, 16, 16], 10).unwrap()).unwrap());
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 32);
+        let mut parameters = Parameters::new(&graph, 1);
+        let images = Array4::from_elem((32, 3, 16, 16), 0.5);
+        let labels = [1; 32];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            let mut step = || {
+                let sample = Sample::default();
+                let batch = TrainingBatch { images: images.view(), labels: &labels, sample };
+                executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, None).unwrap();
+            };
+            // The first step may fill the pool's own queues.
+            step();
+            let before = ALLOCATOR.stats();
+            step();
+            let used = ALLOCATOR.stats() - before;
+            assert_eq!((used.allocations, used.reallocations), (0, 0), "{name}");
+        });
+    }
+}

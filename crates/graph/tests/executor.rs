@@ -1,0 +1,219 @@
+//! The executor on small networks: gradients, determinism, inference against training.
+
+use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch, preset};
+use convscope_ops::{Loss, Mode, Sample};
+use convscope_testkit::random;
+use ndarray::Array4;
+use std::sync::{Arc, Mutex};
+
+/// Every operator, a value that three nodes use, a batch norm on the images themselves and one on a vector.
+const EVERY_OPERATOR: &str = r#"
+    name = "every_operator"
+    initializer = "pytorch"
+    [[node]]
+    op = "batch_norm"
+    [[node]]
+    name = "stem"
+    op = "conv2d"
+    out_channels = 6
+    kernel_size = [3, 2]
+    stride = [2, 1]
+    padding = [1, 0]
+    activation = "relu"
+    [[node]]
+    name = "left"
+    op = "max_pool2d"
+    kernel_size = 2
+    stride = 1
+    [[node]]
+    name = "right"
+    op = "avg_pool2d"
+    kernel_size = 2
+    stride = 1
+    inputs = ["stem"]
+    [[node]]
+    name = "sum"
+    op = "add"
+    inputs = ["left", "right"]
+    activation = "sigmoid"
+    [[node]]
+    name = "again"
+    op = "max_pool2d"
+    kernel_size = 2
+    stride = 1
+    inputs = ["stem"]
+    [[node]]
+    op = "concat"
+    inputs = ["sum", "again"]
+    [[node]]
+    op = "batch_norm"
+    [[node]]
+    op = "conv2d"
+    out_channels = 4
+    kernel_size = 1
+    [[node]]
+    op = "relu"
+    [[node]]
+    op = "sigmoid"
+    [[node]]
+    op = "dropout"
+    p = 0.25
+    [[node]]
+    op = "adaptive_avg_pool2d"
+    output_size = [2, 1]
+    [[node]]
+    op = "flatten"
+    [[node]]
+    op = "linear"
+    out_features = 7
+    [[node]]
+    op = "batch_norm"
+    [[node]]
+    op = "softmax"
+    [[node]]
+    op = "linear"
+    out_features = "classes"
+    activation = "softmax"
+"#;
+
+fn every_operator() -> Arc<Graph> {
+    let model =
+        ModelFile::parse("every_operator.toml", EVERY_OPERATOR).unwrap().resolve([3, 9, 7], 5).unwrap();
+    Arc::new(Graph::new(model).unwrap())
+}
+
+struct Task {
+    images: Array4<f32>,
+    labels: Vec<usize>,
+}
+
+impl Task {
+    fn new(graph: &Graph, images: usize) -> Task {
+        let [c, h, w] = graph.description().input;
+        let values = random(11, images * c * h * w);
+        Task {
+            images: Array4::from_shape_vec((images, c, h, w), values).unwrap(),
+            labels: (0..images).map(|i| i * 7 % graph.classes()).collect(),
+        }
+    }
+
+    fn batch(&self) -> TrainingBatch<'_> {
+        let sample = Sample { seed: 3, step: 5, first_image: 0 };
+        TrainingBatch { images: self.images.view(), labels: &self.labels, sample }
+    }
+}
+
+fn loss_of(executor: &mut Executor, parameters: &Parameters, task: &Task, loss: &Loss) -> f64 {
+    executor.train_step(&mut parameters.clone(), task.batch(), loss, None).unwrap().loss
+}
+
+/// Along a random direction in each array, the loss changes as the gradient says.
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let graph = every_operator();
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+    let task = Task::new(&graph, 19);
+    let parameters = Parameters::new(&graph, 1);
+    for loss in [Loss::CrossEntropy { label_smoothing: 0.1 }, Loss::MeanSquaredError] {
+        executor.train_step(&mut parameters.clone(), task.batch(), &loss, None).unwrap();
+        let gradients = executor.gradients().to_vec();
+        let mut seen = 0;
+        for (index, tensor) in
+            parameters.tensors().iter().enumerate().filter(|(_, tensor)| tensor.role.is_trained())
+        {
+            let direction = random(index as u64 + 1, tensor.values.len());
+            let length = direction.iter().map(|d| d * d).sum::<f32>().sqrt();
+            // Small, because ReLU and maxima have corners.
+            let step = 1e-3 / length;
+            let at = |sign: f32| {
+                let mut moved = parameters.clone();
+                let values = moved.tensors_mut()[index].slice_mut();
+                values.iter_mut().zip(&direction).for_each(|(v, d)| *v += sign * step * d);
+                moved
+            };
+            let plus = loss_of(&mut executor, &at(1.0), &task, &loss);
+            let minus = loss_of(&mut executor, &at(-1.0), &task, &loss);
+            let slope = (plus - minus) / (2.0 * f64::from(step));
+            let expected: f64 =
+                gradients[index].iter().zip(&direction).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
+            let norm = gradients[index].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+            let allowed = 0.02 * norm + 3e-5;
+            assert!((slope - expected).abs() < allowed, "{}: slope {slope}, gradient {expected}", tensor.key);
+            seen += usize::from(norm > 1e-6);
+        }
+        assert!(seen >= 10, "only {seen} arrays have a gradient");
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let small = |name: &str| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());
+    for graph in [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")] {
+        let task = Task::new(&graph, 61);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 64);
+                let mut parameters = Parameters::new(&graph, 1);
+                let outcome =
+                    executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
+                (outcome, executor.gradients().to_vec(), parameters)
+            })
+        };
+        let one = run(1);
+        for threads in [2, 3, 8] {
+            assert!(run(threads) == one, "{} with {threads} threads", graph.name());
+        }
+    }
+}
+
+struct Recorder(Mutex<Vec<Vec<f32>>>);
+
+impl Observer for Recorder {
+    fn observe(&self, seen: &Observation<'_>) {
+        let mut nodes = self.0.lock().unwrap();
+        let len = seen.shape.len();
+        let needed = (seen.first_image + seen.images) * len;
+        let values = &mut nodes[seen.node];
+        values.resize(values.len().max(needed), f32::NAN);
+        values[seen.first_image * len..][..seen.images * len].copy_from_slice(seen.values);
+    }
+}
+
+/// The observer sees every node of every image, also where an executor runs several batches.
+#[test]
+fn observers_see_every_value() {
+    let graph = every_operator();
+    let parameters = Parameters::new(&graph, 1);
+    let task = Task::new(&graph, 23);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 10);
+    executor.load(&parameters);
+    let recorder = Recorder(Mutex::new(vec![Vec::new(); graph.nodes().len()]));
+    let logits = executor.logits(task.images.view(), Some(&recorder)).unwrap();
+    let seen = recorder.0.into_inner().unwrap();
+    for (node, values) in graph.nodes().iter().zip(&seen) {
+        assert_eq!(values.len(), 23 * node.shape.len(), "{}", node.name);
+        assert!(values.iter().all(|value| value.is_finite()), "{}", node.name);
+    }
+    let index = |name: &str| graph.nodes().iter().position(|node| node.name == name).unwrap();
+    assert!(seen[index("stem")].iter().all(|&value| value >= 0.0), "an activation belongs to its node");
+    for (probabilities, logits) in seen.last().unwrap().chunks(5).zip(logits.outer_iter()) {
+        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        let largest = |row: &[f32]| (0..5).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+        assert_eq!(largest(probabilities), largest(logits.to_slice().unwrap()));
+    }
+}
+
+#[test]
+fn wrong_images_are_refused() {
+    let graph = every_operator();
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 4);
+    let mut parameters = Parameters::new(&graph, 1);
+    let too_many = Task::new(&graph, 5);
+    let error =
+        executor.train_step(&mut parameters, too_many.batch(), &Loss::CROSS_ENTROPY, None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the network takes images of shape [1 to 4, 3, 9, 7], these have [5, 3, 9, 7]"
+    );
+}
