@@ -7,12 +7,12 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum GraphError {
     /// A node's operator does not take its arguments or inputs.
-    #[error("{node}: {source}")]
+    #[error("{node}: {}", problem.detail())]
     Node {
         /// Name of the node.
         node: String,
         /// What the operator says.
-        source: OpError,
+        problem: OpError,
     },
     /// The nodes do not make a network.
     #[error("{node}: {problem}")]

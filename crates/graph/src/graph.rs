@@ -1,7 +1,7 @@
 //! A checked network: named nodes with shapes.
 
 use crate::{GraphError, Initializer, ModelDescription};
-use convscope_ops::{Activation, Operator, ParameterSpec, Shape};
+use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Shape};
 use std::collections::HashMap;
 
 /// The name by which nodes refer to the image.
@@ -76,7 +76,15 @@ impl Graph {
             let layer = node.operator.layer();
             let shape = layer
                 .output_shape(&input_shapes)
-                .map_err(|source| GraphError::Node { node: name.clone(), source })?;
+                .map_err(|problem| GraphError::Node { node: name.clone(), problem })?;
+            if let Some(activation) = node.activation
+                && layer.bind(&input_shapes, Mode::Inference).backward_reads().output
+            {
+                let problem = format!(
+                    "is a function itself and takes no activation; make {activation:?} a node of its own"
+                );
+                return Err(GraphError::structure(name, problem.to_lowercase()));
+            }
             nodes.push(Node {
                 name: name.clone(),
                 operator: node.operator.clone(),

@@ -25,6 +25,6 @@ pub use initializer::Initializer;
 pub use observer::{FirstNonFinite, Observation, Observer};
 pub use parameters::Parameters;
 pub use plan::{Action, Buffer, Place, Plan, Step};
-pub use presets::{PRESETS, preset};
+pub use presets::{PRESETS, preset, preset_file};
 pub use summary::{LayerSummary, ModelSummary};
 pub use weights::{InputDescription, WeightsFile};

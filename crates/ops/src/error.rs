@@ -37,4 +37,12 @@ impl OpError {
     pub fn shape(operator: &'static str, problem: impl Into<String>) -> OpError {
         OpError::Shape { operator, problem: problem.into() }
     }
+
+    /// The message without the operator's name, to be put behind a node's.
+    pub fn detail(&self) -> String {
+        match self {
+            OpError::Argument { argument, problem, .. } => format!("{argument} {problem}"),
+            OpError::Shape { problem, .. } => problem.clone(),
+        }
+    }
 }

@@ -20,11 +20,18 @@ pub const PRESETS: [&str; 3] = ["plain8", "plain8-bn", "resnet8"];
 /// # Ok::<(), convscope_graph::GraphError>(())
 /// ```
 pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
-    let text = match name {
-        "plain8" => include_str!("plain8.toml"),
-        "plain8-bn" => include_str!("plain8-bn.toml"),
-        "resnet8" => include_str!("resnet8.toml"),
-        _ => return Err(GraphError::UnknownPreset { name: name.to_string() }),
-    };
-    ModelFile::parse(name, text)?.resolve(input, classes)
+    ModelFile::parse(name, preset_file(name)?)?.resolve(input, classes)
+}
+
+/// The text of the preset's model file, to start an own one from.
+///
+/// # Errors
+/// There is none of that name.
+pub fn preset_file(name: &str) -> Result<&'static str, GraphError> {
+    match name {
+        "plain8" => Ok(include_str!("plain8.toml")),
+        "plain8-bn" => Ok(include_str!("plain8-bn.toml")),
+        "resnet8" => Ok(include_str!("resnet8.toml")),
+        _ => Err(GraphError::UnknownPreset { name: name.to_string() }),
+    }
 }

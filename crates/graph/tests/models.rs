@@ -1,0 +1,99 @@
+//! Presets, model files and what is wrong with bad ones.
+
+use convscope_graph::{Graph, GraphError, ModelFile, ModelSummary, PRESETS, preset};
+
+fn graph(nodes: &str) -> Result<Graph, GraphError> {
+    let text = format!("name = \"net\"\n{nodes}");
+    Graph::new(ModelFile::parse("net.toml", &text)?.resolve([3, 8, 6], 4)?)
+}
+
+fn error(nodes: &str) -> String {
+    graph(nodes).unwrap_err().to_string()
+}
+
+const CONV: &str = "[[node]]\nop = \"conv2d\"\nout_channels = 5\nkernel_size = 3\n";
+const END: &str = "[[node]]\nop = \"flatten\"\n[[node]]\nop = \"linear\"\nout_features = \"classes\"\n";
+
+#[test]
+fn the_reference_networks_have_their_sizes() {
+    let parameters =
+        |name: &str| Graph::new(preset(name, [3, 32, 32], 10).unwrap()).unwrap().trained_parameters();
+    assert_eq!(parameters("plain8"), 294_810);
+    assert_eq!(parameters("plain8-bn"), 295_770);
+    let plain8 = Graph::new(preset("plain8", [3, 32, 32], 10).unwrap()).unwrap();
+    let names: Vec<&str> = plain8.nodes().iter().map(|node| node.name.as_str()).collect();
+    let expected = "conv2d conv2d_1 max_pooling2d conv2d_2 conv2d_3 max_pooling2d_1 conv2d_4 conv2d_5 \
+                    max_pooling2d_2 conv2d_6 conv2d_7 average_pooling2d flatten dense";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
+    let summary = ModelSummary::new(&plain8, 128, 2);
+    // 3x3 taps, inputs, outputs and pixels of each convolution, and the last layer.
+    let convolutions = [(3, 16, 1024), (16, 16, 1024), (16, 32, 256), (32, 32, 256)];
+    let more = [(32, 64, 64), (64, 64, 64), (64, 128, 16), (128, 128, 16)];
+    let expected: u64 = convolutions.iter().chain(&more).map(|(i, o, p)| 9 * i * o * p).sum::<u64>() + 1280;
+    assert_eq!(summary.multiply_adds, expected);
+    assert_eq!(summary.layers[0].activation_bytes, 16 * 32 * 32 * 4);
+}
+
+#[test]
+fn a_preset_written_as_a_file_is_the_same_network() {
+    for name in PRESETS {
+        let description = preset(name, [3, 32, 32], 10).unwrap();
+        let again =
+            ModelFile::parse("again.toml", &description.to_toml()).unwrap().resolve([3, 32, 32], 10).unwrap();
+        assert_eq!(again, description);
+    }
+}
+
+#[test]
+fn names_are_keras_and_unique() {
+    let graph =
+        graph(&format!("{CONV}{CONV}[[node]]\nname = \"conv2d_2\"\nop = \"relu\"\n{CONV}padding = 1\n{END}"));
+    let names: Vec<String> = graph.unwrap().nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "flatten", "dense"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_node_and_numbers() {
+    let join = |inputs: &str| format!("[[node]]\nop = \"add\"\ninputs = {inputs}\n");
+    for (nodes, expected) in [
+        (
+            format!("{CONV}{}{END}", join("[\"conv2d\", \"input\"]")),
+            "add: input 0 has shape [5, 6, 4], input 1 [3, 8, 6]",
+        ),
+        (format!("{CONV}{CONV}{CONV}{CONV}{END}"), "conv2d_2: the kernel reaches over [3, 3] pixels"),
+        (format!("{CONV}groups = 2\n{END}"), "conv2d: groups is 2, it must divide 3 input channels"),
+        (format!("{CONV}stride = [0, 1]\n{END}"), "conv2d: stride is [0, 1], each number must be at least 1"),
+        (format!("{CONV}{END}{CONV}"), "conv2d_1: takes one input [C, H, W], not [4]"),
+        (format!("{CONV}{}{END}", join("[\"conv2d\", \"later\"]")), "there is no node of that name"),
+        (
+            format!("{CONV}{}{CONV}{END}", join("[\"conv2d\", \"conv2d_1\"]")),
+            "which does not stand before it",
+        ),
+        (format!("{CONV}{CONV}inputs = [\"input\"]\n{END}"), "conv2d: nothing uses its output"),
+        (CONV.to_string(), "conv2d: is the last node and puts out [5, 6, 4]"),
+        (format!("{CONV}name = \"a b\"\n{END}"), "a b: a node's name consists of letters"),
+        (format!("{CONV}name = \"x\"\n{CONV}name = \"x\"\n{END}"), "x: two nodes have this name"),
+        (format!("{CONV}strides = 2\n{END}"), "net.toml: node 1: unknown field `strides`"),
+        ("[[node]]\nop = \"conv3d\"\n".to_string(), "net.toml: node 1: unknown variant `conv3d`"),
+        (
+            "[[node]]\nop = \"conv2d\"\nkernel_size = 3\n".to_string(),
+            "net.toml: node 1: missing field `out_channels`",
+        ),
+        (String::new(), "net.toml: has no [[node]]"),
+        ("input = [3, 9, 9]\n".to_string() + END, "net.toml: input is [3, 9, 9], the images have [3, 8, 6]"),
+        ("[[node]\n".to_string(), "net.toml: is no TOML"),
+        (
+            format!("[[node]]\nop = \"sigmoid\"\nactivation = \"relu\"\n{END}"),
+            "activation: is a function itself and takes no activation",
+        ),
+    ] {
+        let message = error(&nodes);
+        assert!(message.contains(expected), "'{message}' lacks '{expected}'");
+    }
+    assert!(
+        preset("plain9", [3, 8, 8], 2)
+            .unwrap_err()
+            .to_string()
+            .contains("presets are plain8, plain8-bn, resnet8")
+    );
+}
