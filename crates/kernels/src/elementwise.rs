@@ -65,6 +65,24 @@ pub fn softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
     }
 }
 
+/// Logarithm of [`softmax`]: `x - max - log(sum of exp(x - max))` for each row of `len` values.
+pub fn log_softmax(x: &mut [f32], len: usize) {
+    for row in x.chunks_exact_mut(len) {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = row.iter().map(|&value| f64::from((value - largest).exp())).sum();
+        let log = sum.ln() + f64::from(largest);
+        row.iter_mut().for_each(|value| *value = (f64::from(*value) - log) as f32);
+    }
+}
+
+/// `d = d - exp(y) * sum of d` for each row of an output `y` of [`log_softmax`].
+pub fn log_softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
+    for (row, d) in output.chunks_exact(len).zip(d.chunks_exact_mut(len)) {
+        let sum: f64 = d.iter().map(|&d| f64::from(d)).sum();
+        d.iter_mut().zip(row).for_each(|(d, &y)| *d = (f64::from(*d) - f64::from(y).exp() * sum) as f32);
+    }
+}
+
 /// `into += from`.
 pub fn add_assign(isa: Isa, into: &mut [f32], from: &[f32]) {
     assert_eq!(into.len(), from.len());

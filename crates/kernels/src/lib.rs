@@ -10,6 +10,7 @@
 //! - [`elementwise`]: activations, sums, per-channel scale and moments.
 //! - [`loss`]: losses of rows and their gradients.
 //! - [`random`]: masks from a hash of their place.
+//! - [`roi`]: pooling of regions.
 //! - [`layout`]: planes to channels-last and back.
 //! - [`threads`]: the pool that work runs on.
 //!
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod loss;
 pub mod pool;
 pub mod random;
+pub mod roi;
 mod simd;
 pub mod threads;
 

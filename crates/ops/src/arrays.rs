@@ -2,7 +2,7 @@
 
 use crate::OpError;
 use convscope_kernels::layout;
-use ndarray::{Array4, ArrayD, ArrayView4, ArrayViewD, IxDyn};
+use ndarray::{Array4, ArrayD, ArrayView4, ArrayViewD, Axis, IxDyn};
 
 /// An array's values channels-last.
 pub(crate) fn channels_last(array: ArrayView4<'_, f32>) -> Vec<f32> {
@@ -58,4 +58,29 @@ pub(crate) fn axis(
     }
     let problem = format!("is {dim}, an input of {axes} axes takes {} to {}", -count, count - 1);
     Err(OpError::argument(operator, argument, problem))
+}
+
+/// The values with `axis` last and the other axes in their order, and its length; a single number is a row of one.
+pub(crate) fn rows(array: &ArrayViewD<'_, f32>, axis: usize) -> (Vec<f32>, usize) {
+    if array.ndim() == 0 {
+        return (array.iter().copied().collect(), 1);
+    }
+    let rows = array.view().permuted_axes(axis_last(array.ndim(), axis));
+    (rows.iter().copied().collect(), array.len_of(Axis(axis)).max(1))
+}
+
+/// The way back from [`rows`].
+pub(crate) fn from_rows(values: Vec<f32>, shape: &[usize], axis: usize) -> ArrayD<f32> {
+    if shape.is_empty() {
+        return array(shape, values);
+    }
+    let order = axis_last(shape.len(), axis);
+    let last: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(to, &from)| back[from] = to);
+    array(&last, values).permuted_axes(back).as_standard_layout().into_owned()
+}
+
+fn axis_last(axes: usize, axis: usize) -> Vec<usize> {
+    (0..axes).filter(|&other| other != axis).chain([axis]).collect()
 }

@@ -16,19 +16,26 @@ mod batch_norm;
 mod bound;
 mod concat;
 mod conv2d;
+mod conv_transpose2d;
+mod cross_entropy;
 mod defaults;
 mod dropout;
 mod error;
 mod flatten;
 mod layer;
 mod linear;
+mod log_softmax;
 mod loss;
 mod max_pool2d;
+mod mse_loss;
 mod operator;
 mod pair;
 mod parameter;
 mod pooling;
+mod regions;
 mod relu;
+mod roi_align;
+mod roi_pool;
 mod shape;
 mod sigmoid;
 mod softmax;
@@ -44,22 +51,31 @@ pub use batch_norm::{
 };
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Reads, Sample};
 pub use concat::{Concat, concat};
+pub use conv_transpose2d::{
+    ConvTranspose2d, ConvTranspose2dArguments, ConvTranspose2dGradients, conv_transpose2d,
+    conv_transpose2d_backward,
+};
 pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
 };
 pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::PaddingMode;
+pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
 pub use error::OpError;
 pub use flatten::{Flatten, flatten, flatten_backward};
 pub use layer::Layer;
 pub use linear::{Linear, LinearGradients, linear, linear_backward};
-pub use loss::Loss;
+pub use log_softmax::{LogSoftmax, log_softmax, log_softmax_backward};
+pub use loss::{Loss, Reduction};
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
+pub use mse_loss::{mse_loss, mse_loss_backward};
 pub use operator::Operator;
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};
 pub use relu::{Relu, relu, relu_backward};
+pub use roi_align::{RoiAlignArguments, roi_align, roi_align_backward};
+pub use roi_pool::{RoiPoolArguments, roi_pool, roi_pool_backward};
 pub use shape::Shape;
 pub use sigmoid::{Sigmoid, sigmoid, sigmoid_backward};
 pub use softmax::{Softmax, softmax, softmax_backward};

@@ -8,6 +8,7 @@ mod gradient;
 pub mod layers;
 mod numbers;
 mod pooling;
+pub mod regions;
 
 pub use convolution::{Convolution, PadWith};
 pub use gradient::{numeric_gradient, to_f64};

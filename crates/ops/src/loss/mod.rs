@@ -3,6 +3,10 @@
 //! The functions [`crate::cross_entropy()`] and [`crate::mse_loss()`] have PyTorch's arguments; [`Loss`] is the form in
 //! which training uses them, on the logits of some images of a batch.
 
+mod reduction;
+
+pub use reduction::Reduction;
+
 use crate::OpError;
 use convscope_kernels::loss;
 use serde::{Deserialize, Serialize};

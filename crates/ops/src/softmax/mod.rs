@@ -6,11 +6,11 @@
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html>
 
 use crate::activation::BoundActivation;
-use crate::arrays::{array, axis, check_gradient};
+use crate::arrays::{axis, check_gradient, from_rows, rows};
 use crate::layer::one_input;
 use crate::*;
 use convscope_kernels::elementwise;
-use ndarray::{ArrayD, ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "softmax";
@@ -59,31 +59,6 @@ pub fn softmax_backward(
     let ((mut d, len), (y, _)) = (rows(&d_output, axis), rows(&output, axis));
     elementwise::softmax_backward(&y, &mut d, len);
     Ok(from_rows(d, output.shape(), axis))
-}
-
-/// The values with `axis` last, and its length; a single number is a row of one.
-pub(crate) fn rows(array: &ArrayViewD<'_, f32>, axis: usize) -> (Vec<f32>, usize) {
-    let mut array = array.view();
-    let mut len = 1;
-    if array.ndim() > 0 {
-        len = array.len_of(Axis(axis)).max(1);
-        let last = array.ndim() - 1;
-        array.swap_axes(axis, last);
-    }
-    (array.iter().copied().collect(), len)
-}
-
-/// The way back from [`rows`].
-pub(crate) fn from_rows(values: Vec<f32>, shape: &[usize], axis: usize) -> ArrayD<f32> {
-    let mut swapped = shape.to_vec();
-    if shape.is_empty() {
-        return array(shape, values);
-    }
-    let last = shape.len() - 1;
-    swapped.swap(axis, last);
-    let mut array = array(&swapped, values);
-    array.swap_axes(axis, last);
-    array.as_standard_layout().into_owned()
 }
 
 /// [`softmax()`] along the channels of each pixel, as a node of its own.

@@ -61,6 +61,25 @@ fn softmax_equals_its_formula_along_every_axis() {
 }
 
 #[test]
+fn log_softmax_equals_its_formula_along_every_axis() {
+    let shape = [3, 5, 2, 4];
+    for axis in 0..4 {
+        let (len, inner) = (shape[axis], shape[axis + 1..].iter().product());
+        let x = array(5, &shape).mapv(|x| x * 30.0);
+        let dim = if axis == 2 { -2 } else { axis as isize };
+        let (y, dy) = (log_softmax(x.view(), dim).unwrap(), array(6, &shape));
+        let forward = |x: &[f64]| layers::log_softmax(x, len, inner);
+        assert_close("output", slice(&y), &forward(&to_f64(slice(&x))), TOLERANCE);
+        let dx = log_softmax_backward(dy.view(), y.view(), dim).unwrap();
+        let expected = numeric_gradient(slice(&x), slice(&dy), forward);
+        assert_close("d_input", slice(&dx), &expected, TOLERANCE);
+        if axis == 1 {
+            check_bound(&LogSoftmax {}, &x, &y, &dy, &dx);
+        }
+    }
+}
+
+#[test]
 fn axes_that_are_not_there_are_errors() {
     let x = array(7, &[2, 3]);
     assert_eq!(

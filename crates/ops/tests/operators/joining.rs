@@ -77,6 +77,11 @@ fn operators_are_read_as_pytorch_names_them() {
         ("op = \"batch_norm\"\nmomentum = \"cumulative\"", {
             Operator::BatchNorm(BatchNorm { momentum: Momentum::Cumulative, ..Default::default() })
         }),
+        ("op = \"conv_transpose2d\"\nout_channels = 3\nkernel_size = 2\noutput_padding = [1, 0]", {
+            let output_padding = [1, 0].into();
+            Operator::ConvTranspose2d(ConvTranspose2d { output_padding, ..ConvTranspose2d::new(3, 2) })
+        }),
+        ("op = \"log_softmax\"", Operator::LogSoftmax(LogSoftmax {})),
         ("op = \"dropout\"", Operator::Dropout(Dropout { p: 0.5 })),
         ("op = \"flatten\"", Operator::Flatten(Flatten {})),
         ("op = \"linear\"\nout_features = 7", Operator::Linear(Linear::new(7))),

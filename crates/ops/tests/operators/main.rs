@@ -2,9 +2,11 @@
 
 mod activations;
 mod common;
+mod convolution;
 mod dense;
 mod joining;
 mod losses;
 mod normalization;
 mod pooling;
 mod random;
+mod regions;
