@@ -1,3 +1,75 @@
-//! The `convscope` command.
+//! The `convscope` command: arguments in, one call per command, an exit code out.
 
-fn main() {}
+mod commands;
+mod console;
+mod exit;
+mod flags;
+mod interrupt;
+mod progress;
+mod resume;
+mod source;
+mod train_flags;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Console;
+use crate::exit::Exit;
+
+/// Trains convolutional networks on images and shows what happens inside them.
+#[derive(Parser)]
+#[command(name = "convscope", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say nothing but the result and errors
+    #[arg(long, short, global = true, display_order = 900)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<commands::train::Args>),
+    Evaluate(commands::evaluate::Args),
+    Predict(commands::predict::Args),
+    Summary(commands::summary::Args),
+    Data(commands::data::Args),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  convscope train                                  train the reference network on built-in pictures
+  convscope train --data photos --model resnet8    train on the image folder photos/<class>/*
+  convscope evaluate runs/plain8                   loss, accuracy and confusion matrix of a run
+  convscope predict runs/plain8 cat.jpg            the most probable classes of an image
+
+Results go to standard output, progress and errors to standard error.
+
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage: an unknown flag, or a value that is out of range, also in a --config file
+  130  interrupted; `convscope train --resume RUN` continues a training run";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(cli.quiet);
+    interrupt::install();
+    let result = match cli.command {
+        Command::Train(args) => commands::train::run(&args, &console),
+        Command::Evaluate(args) => commands::evaluate::run(&args, &console),
+        Command::Predict(args) => commands::predict::run(&args, &console),
+        Command::Summary(args) => commands::summary::run(&args, &console),
+        Command::Data(args) => commands::data::run(&args, &console),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        if error.is::<console::OutputClosed>() {
+            return Exit::Done;
+        }
+        console.error(&exit::sentence(&error));
+        exit::exit_for(&error)
+    });
+    exit.into()
+}

@@ -1,0 +1,195 @@
+//! `convscope data`: what a data set holds.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use convscope_data::{
+    BadImages, SheetLayout, Source, SourceOptions, Split, Statistics, UnreadableFile, contact_sheet,
+};
+use convscope_report::number::thousands;
+use convscope_report::{Cell, Column, Style, Table, Tone, png};
+use convscope_train::TrainConfig;
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::Threads;
+use crate::source;
+
+/// Show what a data set holds: classes, counts, sizes, mean and standard deviation
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// `shapes`, `cifar10`, a folder in CIFAR's binary layout, or an image folder
+    #[arg(value_name = "DATA")]
+    data: String,
+
+    /// Write a picture with examples of every class
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+
+    /// Resize images to so many pixels square
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<usize>,
+
+    /// The share of the training images that validates
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    val_fraction: Option<f64>,
+
+    /// Chooses the splits of an image folder and the built-in pictures [default: as for training]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+const AFTER_HELP: &str = "\
+Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be
+read are left out and listed; training refuses them without --skip-bad.
+
+Examples:
+  convscope data shapes --preview shapes.png
+  convscope data photos                            an image folder: photos/<class>/*
+  convscope data cifar10 --json";
+
+/// What is found, with the keys of `--json`.
+#[derive(Serialize)]
+struct Contents {
+    name: String,
+    synthetic: bool,
+    image_size: [usize; 2],
+    classes: Vec<ClassCounts>,
+    images: Counts,
+    mean: [f64; 3],
+    std: [f64; 3],
+    unreadable: Vec<UnreadableFile>,
+}
+
+#[derive(Serialize)]
+struct ClassCounts {
+    class: String,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct Counts {
+    train: usize,
+    val: usize,
+    test: usize,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    args.threads.run(None, || look(args, *console))
+}
+
+fn look(args: &Args, console: Console) -> Result<Exit> {
+    let options = SourceOptions {
+        seed: args.seed.unwrap_or(TrainConfig::default().seed),
+        image_size: args.image_size,
+        val_fraction: args.val_fraction,
+        bad_images: BadImages::Skip,
+        ..SourceOptions::default()
+    };
+    let source = source::open(&args.data, options, console)?;
+    if let Some(path) = &args.preview {
+        let sheet = contact_sheet(&*source, Split::Train, SheetLayout::default())?;
+        png::save(&sheet, path)?;
+    }
+    let contents = contents(&*source)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&contents).context("the contents have no JSON form")?;
+        console.result(&format!("{text}\n"))?;
+    } else {
+        console.result(&render(&*source, &contents, console.style()))?;
+    }
+    if let Some(path) = &args.preview {
+        console.note(&format!("wrote {}", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn contents(source: &dyn Source) -> Result<Contents> {
+    let mut classes: Vec<ClassCounts> = source
+        .classes()
+        .iter()
+        .map(|class| ClassCounts { class: class.clone(), counts: Counts::default() })
+        .collect();
+    for split in Split::ALL {
+        for index in 0..source.len(split) {
+            *classes[source.label(split, index)].counts.of_mut(split) += 1;
+        }
+    }
+    let statistics = Statistics::of(source, Split::Train)?;
+    let size = source.image_size();
+    Ok(Contents {
+        name: source.name().to_owned(),
+        synthetic: source.is_synthetic(),
+        image_size: [size.height, size.width],
+        classes,
+        images: Counts {
+            train: source.len(Split::Train),
+            val: source.len(Split::Val),
+            test: source.len(Split::Test),
+        },
+        mean: statistics.mean,
+        std: statistics.std,
+        unreadable: source.unreadable().to_vec(),
+    })
+}
+
+impl Counts {
+    fn of_mut(&mut self, split: Split) -> &mut usize {
+        match split {
+            Split::Train => &mut self.train,
+            Split::Val => &mut self.val,
+            Split::Test => &mut self.test,
+        }
+    }
+
+    fn cells(self) -> [Cell; 4] {
+        let Counts { train, val, test } = self;
+        [train, val, test, train + val + test].map(|count| thousands(count as u64).into())
+    }
+}
+
+fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
+    let mut table = Table::new([
+        Column::left("class"),
+        Column::right("training"),
+        Column::right("validation"),
+        Column::right("test"),
+        Column::right("all"),
+    ]);
+    for class in &contents.classes {
+        table.row([Cell::from(class.class.as_str())].into_iter().chain(class.counts.cells()));
+    }
+    table.rule();
+    table.row([Cell::new("total", Tone::Bold)].into_iter().chain(contents.images.cells()));
+    let three = |values: [f64; 3]| values.map(|value| format!("{value:.4}")).join("  ");
+    let mut text = format!(
+        "{}\n{}\n\n{}\nmean (red, green, blue)                {}\nstandard deviation                     {}\n",
+        source::describe(source),
+        source::contents(source),
+        table.render(style),
+        three(contents.mean),
+        three(contents.std),
+    );
+    if !contents.unreadable.is_empty() {
+        text += &format!("\n{} unreadable:\n", files(contents.unreadable.len()));
+        for file in &contents.unreadable {
+            text += &format!("  {}: {}\n", file.path.display(), file.reason);
+        }
+    }
+    text
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file is".into() } else { format!("{} files are", thousands(count as u64)) }
+}

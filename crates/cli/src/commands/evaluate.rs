@@ -1,0 +1,192 @@
+//! `convscope evaluate`: how good a trained network is.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use convscope_data::{DataError, Source, Split};
+use convscope_report::number::{duration, percent, thousands};
+use convscope_report::{Cell, Column, ConfusionMatrix, Style, Table};
+use convscope_train::evaluate::Evaluation;
+use convscope_train::model::TrainedModel;
+use convscope_train::{TrainConfig, TrainError};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::{Exit, UsageError};
+use crate::flags::{Threads, config_of_run, named};
+use crate::progress::loss;
+use crate::source;
+
+/// Measure a trained network: loss, accuracy, precision and recall, confusion matrix
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// A run directory, or a weights file
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// The images to measure on [default: those of the run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+
+    /// Which of them
+    #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
+    split: Split,
+
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+const SPLITS: &[&str] = &["train", "val", "test"];
+
+const AFTER_HELP: &str = "\
+Precision is the share of the images predicted as a class that are of it, recall the share of the images of a class
+that are predicted as it, F1 their harmonic mean.
+
+Examples:
+  convscope evaluate runs/plain8
+  convscope evaluate runs/plain8 --split val --json
+  convscope evaluate runs/plain8/weights/best.safetensors --data photos";
+
+/// Images worked on together.
+const BATCH_SIZE: usize = 256;
+
+/// The keys of `--json`.
+#[derive(Serialize)]
+struct Report<'a> {
+    run: String,
+    data: &'a str,
+    synthetic: bool,
+    split: Split,
+    images: u64,
+    loss: f64,
+    accuracy: f64,
+    classes: Vec<ClassReport<'a>>,
+    /// A row for each true class, a column for each predicted one.
+    confusion: Vec<Vec<u64>>,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct ClassReport<'a> {
+    class: &'a str,
+    #[serde(flatten)]
+    scores: convscope_train::metrics::ClassScores,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    args.threads.run(None, || evaluate(args, *console))
+}
+
+fn evaluate(args: &Args, console: Console) -> Result<Exit> {
+    let config = config_of_run(&args.run)?;
+    let mut model = TrainedModel::open(&args.run, BATCH_SIZE)?;
+    let source = open_source(args, config, &model, console)?;
+    console.note(&format!(
+        "evaluating {} images of {}",
+        source::split_word(args.split),
+        source::describe(&*source)
+    ));
+    let evaluation = model.evaluate(source.clone(), args.split).map_err(|error| advise(error, args.split))?;
+    let report = report(args, &*source, &evaluation);
+    if args.json {
+        console.result(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else {
+        console.result(&render(&report, &*source, console.style())?)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The run's own images in their own splits, or others in the size that the network takes.
+fn open_source(
+    args: &Args,
+    config: Option<TrainConfig>,
+    model: &TrainedModel,
+    console: Console,
+) -> Result<std::sync::Arc<dyn Source>> {
+    let spec = match (&args.data, &config) {
+        (Some(data), _) => data.clone(),
+        (None, Some(config)) => config.data.source.clone(),
+        (None, None) => {
+            let message =
+                format!("{}: no run is known for this file; name the images with --data", args.run.display());
+            return Err(UsageError(message).into());
+        }
+    };
+    let mut options = source::options(&config.unwrap_or_default());
+    let size = model.image_size();
+    if args.data.is_some() && size.height == size.width {
+        options.image_size = Some(size.height);
+    }
+    source::open(&spec, options, console)
+}
+
+fn advise(error: TrainError, split: Split) -> anyhow::Error {
+    if !matches!(error, TrainError::Data(DataError::EmptySplit { .. })) {
+        return error.into();
+    }
+    let other = if split == Split::Val { "test" } else { "val" };
+    let advice = format!("{error}; choose another with --split {other}");
+    anyhow::Error::new(error).context(advice)
+}
+
+fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> Report<'a> {
+    let confusion = &evaluation.confusion;
+    let classes = source.classes().iter().enumerate();
+    Report {
+        run: args.run.display().to_string(),
+        data: source.name(),
+        synthetic: source.is_synthetic(),
+        split: evaluation.split,
+        images: evaluation.images,
+        loss: evaluation.loss,
+        accuracy: evaluation.accuracy,
+        classes: classes
+            .map(|(index, class)| ClassReport { class, scores: confusion.scores(index) })
+            .collect(),
+        confusion: (0..confusion.classes()).map(|label| confusion.row(label).to_vec()).collect(),
+        seconds: evaluation.seconds,
+    }
+}
+
+fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<String> {
+    let mut table = Table::new([
+        Column::left("class"),
+        Column::right("precision"),
+        Column::right("recall"),
+        Column::right("F1"),
+        Column::right("images"),
+    ]);
+    let share = |value: Option<f64>| Cell::from(percent(value.unwrap_or(f64::NAN)));
+    for class in &report.classes {
+        let scores = class.scores;
+        table.row([
+            Cell::from(class.class),
+            share(scores.precision),
+            share(scores.recall),
+            share(scores.f1),
+            thousands(scores.support).into(),
+        ]);
+    }
+    let matrix = ConfusionMatrix::new(source.classes(), &report.confusion).context("the confusion matrix")?;
+    Ok(format!(
+        "{run} on the {images} {split} images of {data}\n\n\
+         loss       {loss}\n\
+         accuracy   {accuracy}\n\
+         time       {time}\n\n{table}\n{matrix}",
+        run = report.run,
+        images = thousands(report.images),
+        split = source::split_word(report.split),
+        data = source::describe(source),
+        loss = loss(report.loss),
+        accuracy = percent(report.accuracy),
+        time = duration(std::time::Duration::from_secs_f64(report.seconds.max(0.0))),
+        table = table.render(style),
+        matrix = matrix.render(style),
+    ))
+}

@@ -1,0 +1,7 @@
+//! One file per command: its arguments, and from them to the result.
+
+pub(crate) mod data;
+pub(crate) mod evaluate;
+pub(crate) mod predict;
+pub(crate) mod summary;
+pub(crate) mod train;

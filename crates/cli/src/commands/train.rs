@@ -1,0 +1,209 @@
+//! `convscope train`: from images to a run directory.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use convscope_report::number::{duration, percent, thousands};
+use convscope_report::{Cell, Column, Style, Table, Tone};
+use convscope_train::run_dir::{RunLocation, Summary};
+use convscope_train::session::{Ending, Outcome, Session};
+use convscope_train::{RunDir, TrainConfig, TrainError};
+
+use crate::console::Console;
+use crate::exit::{Exit, UsageError};
+use crate::flags::Threads;
+use crate::progress::{TrainingProgress, loss};
+use crate::train_flags::TrainFlags;
+use crate::{interrupt, resume, source};
+
+/// Train a network on images
+///
+/// Without a flag it trains the reference network `plain8` on the built-in synthetic pictures. The same seed gives
+/// the same weights, bit for bit, whatever the number of threads.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: TrainFlags,
+
+    /// Write the run to this folder, which must be absent or empty [default: runs/<model>, numbered when taken]
+    #[arg(long, value_name = "DIR", help_heading = RUN)]
+    out: Option<PathBuf>,
+
+    /// Continue the run in this folder with its own configuration, bit for bit as if it had not been stopped; only
+    /// --threads may differ, and --epochs where the schedule is constant or step
+    #[arg(long, value_name = "RUN", help_heading = RUN, conflicts_with = "out")]
+    resume: Option<PathBuf>,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+const RUN: &str = "Run";
+
+const AFTER_HELP: &str = "\
+Ctrl-C finishes the current batch, saves everything and ends with exit code 130; a second one ends at once. A value
+that is out of range, in a flag or in the --config file, ends with exit code 2 before anything is written.
+
+Examples:
+  convscope train
+  convscope train --data cifar10 --epochs 20 --optimizer adamw --schedule cosine
+  convscope train --data photos --image-size 64 --model resnet8 --patience 5 --out runs/photos
+  convscope train --config runs/photos/config.toml --seed 2
+  convscope train --resume runs/photos";
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let console = *console;
+    match &args.resume {
+        Some(path) => {
+            let run = RunDir::open(path)?;
+            let config = resume::configure(&run, &args.flags)?;
+            let threads = config.threads;
+            args.threads.run(threads, || {
+                let source = source::open(&config.data.source, source::options(&config), console)?;
+                train(Session::resume(run, source.clone())?, &*source, console)
+            })
+        }
+        None => {
+            let config = new_config(args)?;
+            let location = match &args.out {
+                Some(path) => RunLocation::Exact(path.clone()),
+                None => RunLocation::default_for(&config.model),
+            };
+            let threads = config.threads;
+            args.threads.run(threads, || {
+                let source = source::open(&config.data.source, source::options(&config), console)?;
+                train(Session::start(config, source.clone(), &location)?, &*source, console)
+            })
+        }
+    }
+}
+
+fn new_config(args: &Args) -> Result<TrainConfig> {
+    let mut config = args.flags.over(TrainConfig::default())?;
+    if let Some(threads) = args.threads.threads {
+        config.threads = Some(usize::try_from(threads)?);
+    }
+    let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(UsageError(problems.join("; ")).into());
+    }
+    Ok(config)
+}
+
+fn train(mut session: Session, source: &dyn convscope_data::Source, console: Console) -> Result<Exit> {
+    let run = session.run_dir().clone();
+    let graph = session.graph();
+    console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
+    console.note(&format!("{}: {}", source::describe(source), source::contents(source)));
+    let unreadable = source.unreadable().len();
+    if unreadable > 0 {
+        console.note(&format!(
+            "left out {unreadable} unreadable files; `convscope data {}` lists them",
+            source.name()
+        ));
+    }
+    console.note(&format!("run directory: {}", run.path().display()));
+
+    interrupt::finish_first();
+    let mut progress = TrainingProgress::new(session.config().epochs, console);
+    let outcome = session.run(&interrupt::INTERRUPTED, &mut progress);
+    progress.finish();
+    let outcome = outcome.map_err(|error| what_is_left(error, &run))?;
+    if outcome.ending == Ending::Interrupted {
+        console.error(&format!(
+            "interrupted after {} whole epochs; everything is saved, continue with: {}",
+            outcome.summary.epochs,
+            resume_command(run.path())
+        ));
+        return Ok(Exit::Interrupted);
+    }
+    console.result(&render(&outcome, source, &run, console.style()))?;
+    Ok(Exit::Done)
+}
+
+/// Says after a failure how to go on. A loss that is not finite would not be so a second time.
+fn what_is_left(error: TrainError, run: &RunDir) -> anyhow::Error {
+    let repeats = matches!(error, TrainError::Diverged { .. });
+    if repeats || !run.checkpoint_path().is_file() {
+        return error.into();
+    }
+    let advice =
+        format!("{error}; the last checkpoint is whole, continue with: {}", resume_command(run.path()));
+    anyhow!(error).context(advice)
+}
+
+fn resume_command(run: &Path) -> String {
+    format!("convscope train --resume {}", shell_word(run))
+}
+
+/// The path as one word of a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "-_./\\:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn render(outcome: &Outcome, source: &dyn convscope_data::Source, run: &RunDir, style: Style) -> String {
+    let summary = &outcome.summary;
+    let mut table = Table::new([Column::left("images"), Column::right("loss"), Column::right("accuracy")]);
+    for (name, split_loss, accuracy) in rows(summary) {
+        table.row([
+            Cell::from(name),
+            loss(split_loss).into(),
+            Cell::new(percent(accuracy), if name == "test" { Tone::Bold } else { Tone::Normal }),
+        ]);
+    }
+    let ending = match (outcome.ending, summary.best_epoch) {
+        (Ending::StoppedEarly, Some(best)) => format!(", stopped early, best epoch {best}"),
+        (_, Some(best)) => format!(", lowest validation loss in epoch {best}"),
+        (_, None) => String::new(),
+    };
+    let epochs = if summary.epochs == 1 { "1 epoch".into() } else { format!("{} epochs", summary.epochs) };
+    let path = run.path();
+    format!(
+        "{model} on {data}: {epochs} in {time} at {speed} images/s{ending}\n\n{table}\n\
+         run           {run}\n\
+         weights       {weights}\n\
+         metrics       {metrics}\n\
+         summary       {summary_file}\n\
+         look closer   convscope evaluate {word}\n",
+        model = summary.model,
+        data = source::describe(source),
+        time = duration(std::time::Duration::from_secs_f64(summary.seconds.max(0.0))),
+        speed = thousands(summary.images_per_second.round() as u64),
+        table = table.render(style),
+        run = path.display(),
+        weights = run.last_weights_path().display(),
+        metrics = run.metrics_path().display(),
+        summary_file = run.summary_path().display(),
+        word = shell_word(path),
+    )
+}
+
+fn rows(summary: &Summary) -> Vec<(&'static str, f64, f64)> {
+    [
+        ("training", summary.train_loss, summary.train_accuracy),
+        ("validation", summary.val_loss, summary.val_accuracy),
+        ("test", summary.test_loss, summary.test_accuracy),
+    ]
+    .into_iter()
+    .filter_map(|(name, loss, accuracy)| Some((name, loss?, accuracy?)))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_the_shell() {
+        assert_eq!(shell_word(Path::new("runs/plain8-2")), "runs/plain8-2");
+        assert_eq!(shell_word(Path::new("my runs/it's")), r"'my runs/it'\''s'");
+    }
+}

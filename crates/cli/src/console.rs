@@ -1,0 +1,74 @@
+//! Standard output for results, standard error for everything else.
+
+use std::io::{self, IsTerminal, Write};
+
+use convscope_report::Style;
+
+/// Where a command writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Console {
+    quiet: bool,
+}
+
+/// Whoever reads standard output has gone away, as `head` does; no reason to complain.
+#[derive(Debug)]
+pub(crate) struct OutputClosed;
+
+impl Console {
+    /// A console that leaves out progress and notes where `quiet`.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Console { quiet }
+    }
+
+    /// Writes a result, which ends with a line feed, to standard output.
+    ///
+    /// # Errors
+    /// [`OutputClosed`], or what the operating system says.
+    pub(crate) fn result(self, text: &str) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+            Err(error) => Err(anyhow::Error::new(error).context("standard output cannot be written")),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes a line about what goes on to standard error, unless quiet.
+    pub(crate) fn note(self, line: &str) {
+        if !self.quiet {
+            // Without standard error there is nobody to tell.
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// Writes an error to standard error.
+    pub(crate) fn error(self, sentence: &str) {
+        let label = if colour(io::stderr().is_terminal()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+        let _ = writeln!(io::stderr().lock(), "{label} {sentence}");
+    }
+
+    /// Whether results may have colours.
+    pub(crate) fn style(self) -> Style {
+        if colour(io::stdout().is_terminal()) { Style::Ansi } else { Style::Plain }
+    }
+
+    /// Whether progress is shown by bars that redraw themselves, rather than by lines.
+    pub(crate) fn draws_bars(self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
+
+impl std::fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("standard output was closed")
+    }
+}
+
+impl std::error::Error for OutputClosed {}
+
+/// The rules of <https://no-color.org>, and none for terminals that cannot.
+fn colour(is_terminal: bool) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    is_terminal && !refused && !dumb
+}

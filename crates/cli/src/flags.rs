@@ -1,0 +1,66 @@
+//! Flags that several commands share, and how values with names are read.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use convscope_train::run_dir::RunDir;
+use convscope_train::{TrainConfig, TrainError};
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+
+/// On how many threads a command works.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct Threads {
+    /// Compute on so many threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = at_least_1(), display_order = 800)]
+    pub(crate) threads: Option<u64>,
+}
+
+impl Threads {
+    /// Runs `work` on threads of its own: those asked for, else `otherwise`, else one for each core.
+    ///
+    /// # Errors
+    /// The system starts no threads, or `work` fails.
+    pub(crate) fn run<T: Send>(
+        self,
+        otherwise: Option<usize>,
+        work: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
+        let asked = self.threads.map(|threads| usize::try_from(threads).unwrap_or(usize::MAX));
+        let threads = asked.or(otherwise).unwrap_or(0);
+        let pool = convscope_kernels::threads::pool(threads)
+            .with_context(|| format!("{threads} threads cannot be started; ask for fewer with --threads"))?;
+        pool.install(work)
+    }
+}
+
+/// The configuration of the run that a path names: a run directory, or a weights file in one.
+///
+/// # Errors
+/// A run directory without a readable `config.toml`.
+pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainError> {
+    if path.is_dir() {
+        return RunDir::open(path)?.config().map(Some);
+    }
+    let run = path.canonicalize().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned()));
+    match run {
+        Some(run) if run.join("config.toml").is_file() => RunDir::open(&run)?.config().map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A parser for values that configuration files know by these names.
+pub(crate) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).map(|name| {
+        T::deserialize(StrDeserializer::<ValueError>::new(&name)).expect("each name is one of the type's")
+    })
+}
+
+/// A parser for whole numbers from 1.
+pub(crate) fn at_least_1() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..)
+}

@@ -1,0 +1,201 @@
+//! How far training has come: a bar on a terminal, else a line an epoch.
+
+use std::time::{Duration, Instant};
+
+use convscope_data::Split;
+use convscope_report::number::{duration, percent, thousands};
+use convscope_train::metrics::EpochMetrics;
+use convscope_train::session::{BatchEvent, TrainEvents};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::console::Console;
+use crate::source::split_word;
+
+/// Shows the events of a training run.
+pub(crate) struct TrainingProgress {
+    console: Console,
+    bar: Option<ProgressBar>,
+    epochs: u64,
+    /// The end of the evaluation before the present epoch, and how many images of it were done before.
+    epoch: Option<(Instant, usize)>,
+    left: TimeLeft,
+}
+
+impl TrainingProgress {
+    /// Nothing is drawn until the first event.
+    pub(crate) fn new(epochs: u64, console: Console) -> Self {
+        let bar = console.draws_bars().then(|| {
+            let style = ProgressStyle::with_template("{prefix} [{bar:20}] {msg}");
+            let style = style.expect("the template is well-formed").progress_chars("=> ");
+            ProgressBar::no_length().with_style(style)
+        });
+        TrainingProgress { console, bar, epochs, epoch: None, left: TimeLeft::new(Instant::now()) }
+    }
+
+    /// Removes the bar; the lines of the epochs stay.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => self.console.note(line),
+        }
+    }
+}
+
+impl TrainEvents for TrainingProgress {
+    fn batch(&mut self, event: &BatchEvent) {
+        let now = Instant::now();
+        let done = (event.epoch - 1) as f64 + event.batch as f64 / event.batches as f64;
+        self.left.observe(now, done);
+        let (since, before) = *self.epoch.get_or_insert((now, event.images));
+        let Some(bar) = &self.bar else { return };
+        let seconds = now.duration_since(since).as_secs_f64();
+        let speed = if seconds > 0.0 { (event.images - before) as f64 / seconds } else { 0.0 };
+        let left = match self.left.until(now, event.epochs as f64) {
+            Some(left) => format!("  {} left", duration(left)),
+            None => String::new(),
+        };
+        bar.set_length(event.batches as u64);
+        bar.set_position(event.batch as u64);
+        bar.set_prefix(counter(event.epoch, event.epochs));
+        bar.set_message(format!(
+            "{} images  loss {}  accuracy {}  {} images/s{left}",
+            thousands(event.images as u64),
+            loss(event.loss),
+            percent(event.accuracy),
+            thousands(speed.round() as u64),
+        ));
+    }
+
+    fn evaluating(&mut self, split: Split) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("looking at the {} images", split_word(split)));
+        }
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics) {
+        let now = Instant::now();
+        self.epoch = None;
+        self.left.observe(now, metrics.epoch as f64);
+        let left = match self.left.until(now, self.epochs as f64) {
+            Some(left) if metrics.epoch < self.epochs => format!("  {} left", duration(left)),
+            _ => String::new(),
+        };
+        self.line(&format!("{}{left}", epoch_line(metrics, self.epochs)));
+    }
+}
+
+/// A loss with four decimals, or `n/a`.
+pub(crate) fn loss(value: f64) -> String {
+    if value.is_finite() { format!("{value:.4}") } else { "n/a".into() }
+}
+
+fn counter(epoch: u64, epochs: u64) -> String {
+    let width = epochs.to_string().len();
+    format!("epoch {epoch:>width$}/{epochs}")
+}
+
+fn epoch_line(metrics: &EpochMetrics, epochs: u64) -> String {
+    let mut line = format!(
+        "{}  training loss {} accuracy {}",
+        counter(metrics.epoch, epochs),
+        loss(metrics.train_loss),
+        percent(metrics.train_accuracy)
+    );
+    if metrics.val_accuracy.is_finite() {
+        line += &format!(
+            "  validation loss {} accuracy {}",
+            loss(metrics.val_loss),
+            percent(metrics.val_accuracy)
+        );
+    }
+    line += &format!("  {} images/s", thousands(metrics.images_per_second.round() as u64));
+    if metrics.data_wait_seconds > NOTABLE_WAIT * metrics.seconds {
+        let share = metrics.data_wait_seconds / metrics.seconds * 100.0;
+        line += &format!("  ({share:.0} % of the time waiting for images)");
+    }
+    line
+}
+
+/// The share of an epoch that it may wait for images without a word.
+const NOTABLE_WAIT: f64 = 0.1;
+
+/// An estimate from the epochs since this program began, of which there may be others in a resumed run.
+struct TimeLeft {
+    started: Instant,
+    /// Epochs done at that time, known with the first event.
+    first: Option<f64>,
+    done: f64,
+}
+
+impl TimeLeft {
+    fn new(started: Instant) -> Self {
+        TimeLeft { started, first: None, done: 0.0 }
+    }
+
+    fn observe(&mut self, now: Instant, epochs_done: f64) {
+        if self.first.is_none() {
+            // What was done before the first event is not known; measuring starts with it.
+            self.first = Some(epochs_done);
+            self.started = now;
+        }
+        self.done = epochs_done;
+    }
+
+    fn until(&self, now: Instant, epochs: f64) -> Option<Duration> {
+        let here = self.done - self.first?;
+        let elapsed = now.checked_duration_since(self.started)?.as_secs_f64();
+        if here <= 0.0 {
+            return None;
+        }
+        Duration::try_from_secs_f64((elapsed / here * (epochs - self.done)).max(0.0)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_counts_what_this_program_did() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut left = TimeLeft::new(start);
+        assert_eq!(left.until(after(1), 10.0), None);
+        // Resumed in the middle of the fifth epoch: two epochs take 30 s, three and a half are left.
+        left.observe(after(5), 4.5);
+        left.observe(after(35), 6.5);
+        assert_eq!(left.until(after(35), 10.0), Some(Duration::from_secs_f64(52.5)));
+        assert_eq!(left.until(after(35), 6.5), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_line_of_an_epoch_says_what_there_is() {
+        let metrics = EpochMetrics {
+            epoch: 3,
+            learning_rate: 0.1,
+            train_loss: 0.5,
+            train_accuracy: 0.25,
+            val_loss: 1.5,
+            val_accuracy: 0.75,
+            seconds: 10.0,
+            images_per_second: 1234.4,
+            data_wait_seconds: 0.5,
+        };
+        assert_eq!(
+            epoch_line(&metrics, 12),
+            "epoch  3/12  training loss 0.5000 accuracy 25.00 %  validation loss 1.5000 accuracy 75.00 %  1,234 images/s"
+        );
+        let without =
+            EpochMetrics { val_loss: f64::NAN, val_accuracy: f64::NAN, data_wait_seconds: 4.0, ..metrics };
+        assert_eq!(
+            epoch_line(&without, 3),
+            "epoch 3/3  training loss 0.5000 accuracy 25.00 %  1,234 images/s  (40 % of the time waiting for images)"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Which settings may change when a run is continued.
+
+use anyhow::Result;
+use convscope_train::config::TrainConfig;
+use convscope_train::run_dir::{read_metrics, write_atomic};
+use convscope_train::{RunDir, ScheduleConfig};
+
+use crate::exit::UsageError;
+use crate::train_flags::TrainFlags;
+
+/// The configuration that a run goes on with: its own. Flags may repeat it. Of those that differ only `--epochs` is
+/// taken, where the learning rate does not depend on the length of the run; the run's `config.toml` is changed then.
+///
+/// # Errors
+/// Flags that would lead to another result than the run without its interruption.
+pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig> {
+    let own = run.config()?;
+    let asked = flags.over(own.clone())?;
+    let changed = changed_keys(&own, &asked)?;
+    if changed.is_empty() {
+        return Ok(own);
+    }
+    if changed != ["epochs"] {
+        let changed = changed.iter().filter(|key| *key != "epochs").cloned().collect::<Vec<_>>().join(", ");
+        return Err(refused(run, &format!("{changed} cannot change")));
+    }
+    if !matches!(own.schedule, ScheduleConfig::Constant | ScheduleConfig::Step { .. }) {
+        let reason = format!("epochs cannot change, the {} schedule depends on them", own.schedule.name());
+        return Err(refused(run, &reason));
+    }
+    asked.validate()?;
+    let done = if run.metrics_path().is_file() { read_metrics(&run.metrics_path())?.len() as u64 } else { 0 };
+    if asked.epochs < done {
+        return Err(refused(run, &format!("{done} epochs are done, more than {}", asked.epochs)));
+    }
+    let text = asked.to_toml()?;
+    write_atomic(&run.config_path(), |file| file.write_all(text.as_bytes()))?;
+    Ok(asked)
+}
+
+fn refused(run: &RunDir, reason: &str) -> anyhow::Error {
+    let path = run.path().display();
+    UsageError(format!("{path}: {reason} when a run is resumed; leave the flag out or start a new run"))
+        .into()
+}
+
+/// The keys with different values, as `optimizer.momentum`.
+fn changed_keys(own: &TrainConfig, asked: &TrainConfig) -> Result<Vec<String>> {
+    let (own, asked) = (toml::Table::try_from(own)?, toml::Table::try_from(asked)?);
+    let mut changed = Vec::new();
+    compare("", &own, &asked, &mut changed);
+    Ok(changed)
+}
+
+fn compare(prefix: &str, own: &toml::Table, asked: &toml::Table, changed: &mut Vec<String>) {
+    let added = asked.keys().filter(|key| !own.contains_key(*key));
+    for key in own.keys().chain(added) {
+        match (own.get(key), asked.get(key)) {
+            (Some(toml::Value::Table(own)), Some(toml::Value::Table(asked))) => {
+                compare(&format!("{prefix}{key}."), own, asked, changed);
+            }
+            // A configuration file may come from a run on a machine with other cores.
+            (own, asked) if own != asked && key != "threads" => changed.push(format!("{prefix}{key}")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_keys_are_named_with_their_tables() {
+        let own = TrainConfig::default();
+        let mut asked = TrainConfig { lr: 0.5, patience: Some(3), threads: Some(7), ..own.clone() };
+        asked.data.source = "cats".into();
+        assert_eq!(changed_keys(&own, &asked).unwrap(), ["data.source", "lr", "patience"]);
+        assert_eq!(changed_keys(&asked, &asked).unwrap(), [""; 0]);
+    }
+}

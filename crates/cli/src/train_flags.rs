@@ -1,0 +1,221 @@
+//! The flags of `convscope train` that change its configuration.
+
+use std::path::PathBuf;
+
+use convscope_data::{BadImages, Normalize};
+use convscope_graph::Initializer;
+use convscope_train::config::{
+    OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
+};
+use convscope_train::{TrainConfig, TrainError};
+
+use crate::flags::named;
+
+/// One flag for each common setting; a configuration file has all of them.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct TrainFlags {
+    /// Read settings from a TOML file with the keys of a run's config.toml; flags override it
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+
+    /// `shapes` (synthetic), `cifar10` (downloaded once), a folder in CIFAR's binary layout, or an image folder
+    /// DIR/<class>/* or DIR/{train,val,test}/<class>/* [default: shapes]
+    #[arg(long, value_name = "DATA", help_heading = DATA)]
+    data: Option<String>,
+
+    /// Resize images to so many pixels square [default: their size if all are equal, else 64]
+    #[arg(long, value_name = "PIXELS", help_heading = DATA)]
+    image_size: Option<usize>,
+
+    /// The share of the training images that validates, where the data has no validation folder [default: 0.2, or
+    /// 0.1 for an image folder without a test folder]
+    #[arg(long, value_name = "SHARE", help_heading = DATA, allow_negative_numbers = true)]
+    val_fraction: Option<f64>,
+
+    /// How pixel values are scaled: `unit` divides by 255, `standard` also by mean and deviation of the training
+    /// images [default: standard]
+    #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
+    normalize: Option<Normalize>,
+
+    /// Leave out images that cannot be read, rather than refuse to start
+    #[arg(long, help_heading = DATA)]
+    skip_bad: bool,
+
+    /// A preset (plain8, plain8-bn, resnet8) or a model file (.toml) [default: plain8]
+    #[arg(long, value_name = "MODEL", help_heading = MODEL)]
+    model: Option<String>,
+
+    /// How the weights start [default: what the model says, glorot_uniform for the presets]
+    #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
+    initializer: Option<Initializer>,
+
+    /// How often the training images are gone through [default: 10]
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    epochs: Option<u64>,
+
+    /// Images per optimizer step [default: 128]
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    batch_size: Option<usize>,
+
+    /// The optimizer [default: adam]
+    #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<OptimizerName>(OPTIMIZERS))]
+    optimizer: Option<OptimizerName>,
+
+    /// The learning rate, or its peak where the schedule changes it [default: 0.001]
+    #[arg(long, value_name = "RATE", help_heading = TRAINING, allow_negative_numbers = true)]
+    lr: Option<f64>,
+
+    /// How the learning rate runs; its settings are keys of [schedule] in a --config file [default: constant]
+    #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ScheduleName>(SCHEDULES))]
+    schedule: Option<ScheduleName>,
+
+    /// How much weights shrink: an L2 term for adam and sgd, decoupled for adamw [default: 0, adamw 0.01]
+    #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
+    weight_decay: Option<f64>,
+
+    /// The share of the last step that sgd keeps [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
+    momentum: Option<f64>,
+
+    /// Let sgd look ahead along its momentum
+    #[arg(long, help_heading = TRAINING)]
+    nesterov: bool,
+
+    /// Scale gradients down to this norm where theirs is larger [default: off]
+    #[arg(long, value_name = "NORM", help_heading = TRAINING, allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
+
+    /// The share of the target that is spread over all classes [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
+    label_smoothing: Option<f64>,
+
+    /// Judge and keep a moving average of the weights with this decay, such as 0.999 [default: off]
+    #[arg(long, value_name = "DECAY", help_heading = TRAINING, allow_negative_numbers = true)]
+    ema: Option<f64>,
+
+    /// Stop after so many epochs without a lower validation loss, and use the best weights [default: off]
+    #[arg(long, value_name = "EPOCHS", help_heading = TRAINING)]
+    patience: Option<u64>,
+
+    /// Where all randomness comes from: weights, order, random splits, built-in pictures [default: 1]
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    seed: Option<u64>,
+}
+
+const DATA: &str = "Data";
+const MODEL: &str = "Model";
+const TRAINING: &str = "Training";
+
+const NORMALIZE: &[&str] = &["unit", "standard"];
+const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
+const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd"];
+const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
+
+impl TrainFlags {
+    /// `base`, overridden by the `--config` file, overridden by the flags.
+    ///
+    /// # Errors
+    /// A file that cannot be read or has unknown keys, a setting that the optimizer or schedule does not have.
+    pub(crate) fn over(&self, base: TrainConfig) -> Result<TrainConfig, TrainError> {
+        let file = self.config.as_deref().map(PartialConfig::read).transpose()?.unwrap_or_default();
+        base.merged(&file)?.merged(&self.partial())
+    }
+
+    fn partial(&self) -> PartialConfig {
+        PartialConfig {
+            version: None,
+            model: self.model.clone(),
+            initializer: self.initializer,
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            clip_norm: self.clip_norm,
+            label_smoothing: self.label_smoothing,
+            ema: self.ema,
+            patience: self.patience,
+            seed: self.seed,
+            threads: None,
+            data: PartialData {
+                source: self.data.clone(),
+                image_size: self.image_size,
+                val_fraction: self.val_fraction,
+                normalize: self.normalize,
+                bad_images: self.skip_bad.then_some(BadImages::Skip),
+            },
+            optimizer: PartialOptimizer {
+                name: self.optimizer,
+                weight_decay: self.weight_decay,
+                momentum: self.momentum,
+                nesterov: self.nesterov.then_some(true),
+                ..PartialOptimizer::default()
+            },
+            schedule: PartialSchedule { name: self.schedule, ..PartialSchedule::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        flags: TrainFlags,
+    }
+
+    fn config(line: &str) -> TrainConfig {
+        let cli = Cli::try_parse_from(["train"].into_iter().chain(line.split_whitespace())).unwrap();
+        cli.flags.over(TrainConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn every_flag_reaches_the_key_of_its_name() {
+        let text = config(
+            "--data cats --image-size 48 --val-fraction 0.3 --normalize unit --skip-bad --model net.toml \
+             --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --label-smoothing 0.125 --ema 0.875 \
+             --patience 4 --seed 9",
+        )
+        .to_toml()
+        .unwrap();
+        let ours: toml::Table = text.parse().unwrap();
+        let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
+             clip_norm = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nseed = 9\n\
+             data = {source='cats', image_size=48, val_fraction=0.3, normalize='unit', bad_images='skip'}\n\
+             optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
+        for (key, value) in expected.parse::<toml::Table>().unwrap() {
+            assert_eq!(ours[&key], value, "{key}");
+        }
+        assert_eq!(ours["schedule"]["name"].as_str(), Some("one-cycle"));
+    }
+
+    #[test]
+    fn flags_override_the_file_and_the_file_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.toml");
+        std::fs::write(&file, "epochs = 30\nbatch_size = 16\n[optimizer]\nname = 'sgd'\nmomentum = 0.9\n")
+            .unwrap();
+        let config = config(&format!("--config {} --epochs 2 --weight-decay 0.5", file.display()));
+        assert_eq!((config.epochs, config.batch_size, config.lr), (2, 16, 0.001));
+        let text = config.to_toml().unwrap();
+        assert!(text.contains("momentum = 0.9") && text.contains("weight_decay = 0.5"), "{text}");
+    }
+
+    #[test]
+    fn all_names_are_known_to_the_configuration() {
+        for (flag, names) in [
+            ("--normalize", NORMALIZE),
+            ("--initializer", INITIALIZERS),
+            ("--optimizer", OPTIMIZERS),
+            ("--schedule", SCHEDULES),
+        ] {
+            for name in names {
+                let text = config(&format!("{flag} {name}")).to_toml().unwrap();
+                assert!(text.contains(&format!("\"{name}\"")), "{name}: {text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Runs the real program, as a user does.
+
+mod bad_input;
+mod data;
+mod place;
+mod training;
+mod usage;

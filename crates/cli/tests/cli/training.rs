@@ -1,0 +1,292 @@
+//! Training, evaluating and predicting from end to end, with small networks.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use crate::place::Place;
+
+/// Everything that a checkpoint must carry: momentum of the optimizer, moving average, schedule, dropout's numbers.
+const SMALL: &str = "train --data data --model small.toml --batch-size 20 --optimizer adamw --schedule cosine \
+                     --ema 0.9 --clip-norm 1 --label-smoothing 0.1";
+
+fn place() -> Place {
+    let place = Place::new();
+    place.cifar("data");
+    place.small_model("small.toml");
+    place
+}
+
+#[test]
+fn a_run_can_be_evaluated_and_asked() {
+    let place = place();
+    let ran = place
+        .run("train --data data --model small.toml --batch-size 16 --lr 0.02 --epochs 8 --out run")
+        .done();
+    for part in ["small on data", "validation", "test", "run/weights", "convscope evaluate run"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    assert!(!ran.out.contains("synthetic"), "{}", ran.out);
+    assert_eq!(ran.err.lines().filter(|line| line.starts_with("epoch ")).count(), 8, "{}", ran.err);
+    let summary: serde_json::Value = serde_json::from_str(&place.text("run/summary.json")).unwrap();
+    assert_eq!((&summary["epochs"], &summary["model"]), (&8.into(), &"small".into()));
+
+    let json = place.run("evaluate run --json").done().out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["images"], 30);
+    assert_eq!(json["accuracy"], summary["test_accuracy"]);
+    assert!(json["accuracy"].as_f64().unwrap() > 0.9, "the classes differ in colour: {json}");
+    let rows = json["confusion"].as_array().unwrap();
+    assert!(
+        rows.iter().all(|row| row.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>() == 10)
+    );
+    let text = place.run("evaluate run --split val --quiet").done();
+    assert!(text.out.contains("24 validation images") && text.out.contains("recall"), "{}", text.out);
+    assert_eq!(text.err, "");
+
+    place.png("red.png", [200, 60, 60]);
+    place.png("blue.png", [60, 60, 200]);
+    place.write("broken.png", "text");
+    let ran = place.run("predict run red.png broken.png blue.png --top 1");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("red.png: red ") && lines[1].starts_with("blue.png: blue "), "{ran:?}");
+    assert!(ran.err.starts_with("error: broken.png: ") && ran.err.lines().count() == 1, "{ran:?}");
+    // The weights file is enough.
+    fs::rename(place.path("run/weights/last.safetensors"), place.path("alone.safetensors")).unwrap();
+    let ran = place.run("predict alone.safetensors red.png --json").done();
+    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&line["path"], &line["classes"][0]["class"]), (&"red.png".into(), &"red".into()));
+    let sum: f64 =
+        line["classes"].as_array().unwrap().iter().map(|c| c["probability"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{line}");
+    place.run("evaluate alone.safetensors").failed(2, &["alone.safetensors", "--data"]);
+    place.run("evaluate alone.safetensors --data data").done();
+    place.photos("photos");
+    place
+        .run("evaluate alone.safetensors --data photos --split train --quiet")
+        .failed(1, &["dark, light", "red"]);
+}
+
+#[test]
+fn runs_are_numbered_and_quiet_ones_say_only_the_result() {
+    let place = place();
+    let line = "train --data data --model small.toml --batch-size 32 --epochs 1 --quiet";
+    let first = place.run(line).done();
+    assert_eq!(first.err, "");
+    assert!(first.out.contains("test"), "{}", first.out);
+    assert!(place.run(line).done().out.contains("small-2"));
+    assert_eq!(
+        place.read("runs/small/weights/last.safetensors"),
+        place.read("runs/small-2/weights/last.safetensors")
+    );
+}
+
+#[test]
+fn the_weights_do_not_depend_on_the_number_of_threads() {
+    let place = place();
+    place.run(&format!("{SMALL} --epochs 3 --threads 1 --out one")).done();
+    place.run(&format!("{SMALL} --epochs 3 --threads 2 --out two")).done();
+    place.run(&format!("{SMALL} --epochs 3 --threads 2 --seed 4 --out other")).done();
+    let weights = |run: &str| place.read(&format!("{run}/weights/last.safetensors"));
+    assert_eq!(weights("one"), weights("two"));
+    assert_ne!(weights("one"), weights("other"));
+}
+
+#[test]
+fn a_run_that_was_killed_and_resumed_ends_with_the_same_bytes() {
+    let place = place();
+    place.run(&format!("{SMALL} --epochs 30 --out whole")).done();
+    let mut child = start(&place, &format!("{SMALL} --epochs 30 --out killed"));
+    wait_for_epoch(&mut child, 2);
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(!place.exists("killed/summary.json"));
+    let ran = place.run("train --resume killed --threads 1").done();
+    assert!(!ran.err.contains("epoch  1/30"), "it began anew: {}", ran.err);
+    for file in ["weights/last.safetensors", "weights/best.safetensors", "config.toml"] {
+        assert_eq!(place.read(&format!("whole/{file}")), place.read(&format!("killed/{file}")), "{file}");
+    }
+    let epochs = |run: &str| -> Vec<String> {
+        let text = place.text(&format!("{run}/metrics.csv"));
+        text.lines().map(|line| line.split(',').take(6).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(epochs("whole"), epochs("killed"));
+}
+
+#[test]
+fn resuming_takes_no_other_settings() {
+    let place = place();
+    place.run(&format!("{SMALL} --epochs 2 --out run")).done();
+    let before = place.read("run/config.toml");
+    place.run("train --resume run --lr 0.5 --epochs 4").failed(2, &["lr cannot change", "new run"]);
+    place.run("train --resume run --data shapes --seed 8").failed(2, &["data.source, seed cannot change"]);
+    place.run("train --resume run --epochs 4").failed(2, &["cosine"]);
+    assert_eq!(place.read("run/config.toml"), before);
+    // The same settings again are none.
+    place.run("train --resume run --epochs 2 --optimizer adamw --seed 1").done();
+
+    place.run("train --data data --model small.toml --batch-size 20 --epochs 3 --out three").done();
+    place.run("train --data data --model small.toml --batch-size 20 --epochs 1 --out longer").done();
+    place.run("train --resume longer --epochs 3").done();
+    assert_eq!(place.read("three/weights/last.safetensors"), place.read("longer/weights/last.safetensors"));
+    place.run("train --resume longer --epochs 2").failed(2, &["3 epochs are done"]);
+}
+
+#[test]
+fn damaged_checkpoints_and_weights_are_refused() {
+    let place = place();
+    place.run(&format!("{SMALL} --epochs 1 --out run")).done();
+    let text = place.text("small.toml").replace("out_channels = 4", "out_channels = 5");
+    place.write("other.toml", text);
+    place.run(&format!("{} --epochs 1 --out other", SMALL.replace("small.toml", "other.toml"))).done();
+
+    let checkpoint = place.read("run/checkpoint/state.safetensors");
+    place.write("run/checkpoint/state.safetensors", place.read("other/checkpoint/state.safetensors"));
+    place.run("train --resume run --quiet").failed(1, &["state.safetensors", "made for small"]);
+    place.write("run/checkpoint/state.safetensors", &checkpoint[..checkpoint.len() / 2]);
+    place.run("train --resume run --quiet").failed(1, &["state.safetensors", "damaged"]);
+    fs::remove_file(place.path("run/checkpoint/state.safetensors")).unwrap();
+    place.run("train --resume run --quiet").failed(1, &["state.safetensors", "no checkpoint"]);
+
+    let weights = place.read("run/weights/last.safetensors");
+    place.write("cut.safetensors", &weights[..weights.len() / 2]);
+    place.run("predict cut.safetensors a.png").failed(1, &["cut.safetensors", "cut off"]);
+    place.run("evaluate cut.safetensors --data data --quiet").failed(1, &["cut.safetensors", "cut off"]);
+}
+
+#[test]
+fn a_diverging_run_names_the_layer() {
+    let place = place();
+    let ran = place.run(
+        "train --data data --model small.toml --batch-size 20 --optimizer sgd --lr 1e30 --epochs 5 --out run --quiet",
+    );
+    ran.failed(1, &["epoch"]);
+    assert!(
+        ["conv2d", "dense", "batch_normalization"].iter().any(|layer| ran.err.contains(layer)),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn unreadable_images_are_left_out_if_the_user_says_so() {
+    let place = place();
+    place.photos("photos");
+    place.write("photos/dark/broken.png", "text");
+    let ran = place
+        .run("train --data photos --image-size 16 --model small.toml --batch-size 4 --epochs 1 --skip-bad --out run")
+        .done();
+    assert!(ran.err.contains("left out 1 unreadable"), "{}", ran.err);
+    assert!(place.text("run/config.toml").contains("bad_images = \"skip\""));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_everything_and_the_run_goes_on_as_if_nothing_was() {
+    if signals_are_ignored() {
+        eprintln!("skipped: this process was started with signals ignored");
+        return;
+    }
+    let place = place();
+    let line = "train --data data --model small.toml --batch-size 20 --seed 5";
+    let mut child = start(&place, &format!("{line} --epochs 100000 --out run"));
+    let rest = wait_for_epoch(&mut child, 1);
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let err = rest.join().unwrap();
+    assert!(err.contains("interrupted") && err.contains("convscope train --resume run\n"), "{err}");
+    assert!(output.stdout.is_empty());
+    assert!(place.exists("run/weights/last.safetensors"));
+
+    let done = place.text("run/metrics.csv").lines().count() - 1;
+    let epochs = done + 2;
+    place.run(&format!("train --resume run --epochs {epochs}")).done();
+    place.run(&format!("{line} --epochs {epochs} --out whole")).done();
+    assert_eq!(place.read("run/weights/last.safetensors"), place.read("whole/weights/last.safetensors"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_and_leaves_no_torn_file() {
+    let place = place();
+    let last = "[[node]]\nop = 'flatten'\n[[node]]\nop = 'linear'\nout_features = 'classes'\n";
+    place.write("linear.toml", format!("name = 'linear'\n{last}"));
+    fs::create_dir(place.path("disk")).unwrap();
+    // Room for both weights files of 3073 x 3 numbers, and not for the three times larger checkpoint.
+    let Some(_disk) = Tmpfs::mount(place.path("disk"), "120k") else {
+        eprintln!("skipped: this user may not mount a small disk");
+        return;
+    };
+    let train = "train --data data --model linear.toml --batch-size 20 --epochs 2 --quiet --out disk/run";
+    place.run(train).failed(1, &["disk/run", "No space left", "free some space"]);
+    let mut folders = vec![place.path("disk")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(!path.to_string_lossy().contains("partial"), "{path:?} was left");
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+}
+
+fn start(place: &Place, line: &str) -> Child {
+    place.command(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Returns when the program has told of this epoch. Its further lines are read on, so that it never waits for a
+/// reader, and come from the thread when it has ended.
+fn wait_for_epoch(child: &mut Child, epoch: u64) -> JoinHandle<String> {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut seen = Vec::new();
+    loop {
+        let line = lines.next().unwrap_or_else(|| panic!("it ended early: {seen:?}")).unwrap();
+        let is_it = line
+            .strip_prefix("epoch ")
+            .is_some_and(|rest| rest.trim_start().starts_with(&format!("{epoch}/")));
+        seen.push(line);
+        if is_it {
+            break;
+        }
+    }
+    std::thread::spawn(move || {
+        lines.map_while(Result::ok).fold(String::new(), |all, line| all + &line + "\n")
+    })
+}
+
+/// `nohup` and shells without job control start programs so.
+#[cfg(unix)]
+fn signals_are_ignored() -> bool {
+    const HANGUP_INTERRUPT_TERMINATE: u64 = 1 | 1 << 1 | 1 << 14;
+    let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & HANGUP_INTERRUPT_TERMINATE != 0)
+}
+
+/// A small disk in memory, gone when dropped.
+#[cfg(target_os = "linux")]
+struct Tmpfs(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Tmpfs {
+    fn mount(folder: PathBuf, size: &str) -> Option<Tmpfs> {
+        let options = format!("size={size}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Tmpfs(folder))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}

@@ -1,0 +1,126 @@
+//! Help, exit codes, and the streams that things are written to.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::place::Place;
+
+#[test]
+fn every_command_has_help_with_an_example_of_itself() {
+    let place = Place::new();
+    let help = place.run("--help").done().out;
+    for command in ["train", "evaluate", "predict", "summary", "data"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        let help = place.run(&format!("{command} --help")).done().out;
+        let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
+        assert!(examples.contains(&format!("convscope {command}")), "{help}");
+        assert!(help.contains("--quiet"), "{help}");
+    }
+    assert!(help.contains("Examples:\n") && help.contains("Exit codes:\n"), "{help}");
+    assert_eq!(place.run("--version").done().out, format!("convscope {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_flags_of_training_are_those_that_the_help_names() {
+    let help = Place::new().run("train --help").done().out;
+    for flag in [
+        "data",
+        "model",
+        "epochs",
+        "batch-size",
+        "optimizer",
+        "lr",
+        "weight-decay",
+        "momentum",
+        "schedule",
+        "seed",
+        "threads",
+        "out",
+        "resume",
+        "patience",
+        "image-size",
+        "val-fraction",
+        "config",
+        "normalize",
+        "initializer",
+        "clip-norm",
+        "label-smoothing",
+        "ema",
+        "skip-bad",
+        "quiet",
+    ] {
+        assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    let place = Place::new();
+    for line in [
+        "",
+        "fly",
+        "train --colour",
+        "train --optimizer rmsprop",
+        "train --threads 0",
+        "train --resume a --out b",
+        "predict run",
+        "predict run a.png --top 0",
+        "evaluate run --split all",
+        "summary",
+        "summary plain8 --toml --json",
+    ] {
+        let ran = place.run(line);
+        assert_eq!(ran.code, Some(2), "{line}: {ran:?}");
+        assert!(ran.out.is_empty() && !ran.err.is_empty(), "{line}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let mut child =
+        place.command(["summary", "plain8"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(err, "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn summary_lists_layers_and_totals() {
+    let place = Place::new();
+    let text = place.run("summary plain8").done().out;
+    for part in ["conv2d_7", "max_pooling2d_2", "128x4x4", "average_pooling2d", "294,810", "batch size 128"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "no colour in a pipe: {text}");
+    // conv2d: 16 x 32 x 32 values of 3 x 3 x 3 products each.
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run("summary plain8 --json").done().out).unwrap();
+    assert_eq!(json["layers"][0]["multiply_adds"], 16 * 32 * 32 * 27);
+    assert_eq!(json["trained_parameters"], 294_810);
+    let other = place.run("summary plain8 --json --classes 7 --batch-size 64").done().out;
+    let other: serde_json::Value = serde_json::from_str(&other).unwrap();
+    assert_eq!(other["trained_parameters"], 294_810 - 3 * 129);
+    assert!(other["training_bytes"].as_u64() < json["training_bytes"].as_u64());
+    // Only inputs that are not the layer before are worth a word.
+    let residual = place.run("summary resnet8").done().out;
+    assert!(residual.lines().any(|line| line.contains("add") && line.contains(", ")), "{residual}");
+}
+
+#[test]
+fn a_printed_model_file_is_the_preset_again() {
+    let place = Place::new();
+    for preset in ["plain8", "plain8-bn", "resnet8"] {
+        let file = place.run(&format!("summary {preset} --toml")).done().out;
+        place.write("mine.toml", file);
+        let [ours, theirs] = ["mine.toml", preset].map(|model| {
+            place.run(&format!("summary {model} --json --image-size 48 --classes 5")).done().out
+        });
+        assert_eq!(ours, theirs);
+        let fixed = place.run(&format!("summary {preset} --toml --image-size 48 --classes 5")).done().out;
+        place.write("fixed.toml", fixed);
+        assert_eq!(place.run("summary fixed.toml --json").done().out, theirs);
+    }
+}
