@@ -10,9 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub trait Observer: Sync {
     /// A node has put out its value for a few images.
     fn observe(&self, observation: &Observation<'_>);
+
+    /// The gradient of the loss by a node's value is complete for a few images. Of a last node with a softmax it is
+    /// the gradient by the logits.
+    fn observe_gradient(&self, _observation: &Observation<'_>) {}
 }
 
-/// The value of one node for the images of one chunk.
+/// The value of one node, or the gradient by it, for the images of one chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// Index of the node in the graph.
@@ -23,7 +27,7 @@ pub struct Observation<'a> {
     pub images: usize,
     /// Shape of one image's value.
     pub shape: Shape,
-    /// The values channels-last: `[images, height, width, channels]`, after the node's activation.
+    /// The values channels-last: `[images, height, width, channels]`; of a value after the node's activation.
     pub values: &'a [f32],
 }
 

@@ -1,5 +1,6 @@
 //! A lane: the memory of one chunk at a time, and the steps on it.
 
+use super::Moments;
 use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
 use convscope_kernels::{elementwise, layout};
@@ -29,7 +30,7 @@ pub(super) struct Shared<'a> {
     pub(super) bound: &'a [Box<dyn Bound>],
     pub(super) packed: &'a [Vec<f32>],
     pub(super) states: &'a [Vec<f32>],
-    pub(super) completes: &'a [Option<usize>],
+    pub(super) moments: &'a Moments,
     pub(super) isa: Isa,
     /// The images of the batch as planes.
     pub(super) input: &'a [f32],
@@ -83,23 +84,38 @@ impl Lane {
         let size = shared.plan.chunk;
         for (index, first) in images.clone().step_by(size).enumerate() {
             let chunk = Chunk { index, first, images: size.min(images.end - first) };
-            for (step, completes) in shared.plan.steps.iter().zip(shared.completes) {
-                if step.stage != stage {
-                    continue;
+            for (index, step) in shared.plan.steps.iter().enumerate().filter(|(_, step)| step.stage == stage)
+            {
+                // A gradient is shown before its first reader, which may change it in place.
+                if let (Some(node), Some(observer)) = (shared.moments.gradient[index], shared.observer) {
+                    observer.observe_gradient(&self.observation(
+                        node,
+                        step.gradient.or(step.writes),
+                        chunk,
+                        shared,
+                    ));
                 }
                 self.step(step, chunk, shared);
-                if let (Some(node), Some(observer)) = (*completes, shared.observer)
-                    && let Some(buffer) = step.writes
-                {
-                    observer.observe(&Observation {
-                        node,
-                        first_image: shared.sample.first_image + chunk.first,
-                        images: chunk.images,
-                        shape: shared.graph.nodes()[node].shape,
-                        values: self.read(buffer, chunk),
-                    });
+                if let (Some(node), Some(observer)) = (shared.moments.value[index], shared.observer) {
+                    observer.observe(&self.observation(node, step.writes, chunk, shared));
                 }
             }
+        }
+    }
+
+    fn observation(
+        &self,
+        node: usize,
+        buffer: Option<Buffer>,
+        chunk: Chunk,
+        shared: &Shared<'_>,
+    ) -> Observation<'_> {
+        Observation {
+            node,
+            first_image: shared.sample.first_image + chunk.first,
+            images: chunk.images,
+            shape: shared.graph.nodes()[node].shape,
+            values: self.read_optional(buffer, chunk),
         }
     }
 

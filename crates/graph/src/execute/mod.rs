@@ -27,8 +27,7 @@ pub struct Executor {
     sums: Vec<Vec<f64>>,
     packed_gradients: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
-    /// For each step, the node whose value is final after it.
-    completes: Vec<Option<usize>>,
+    moments: Moments,
 }
 
 /// A batch with what training wants to know of it.
@@ -75,7 +74,7 @@ impl Executor {
                 .collect(),
             packed_gradients: zeros(&gradient_len),
             gradients: specs.map(|spec| vec![0.0; trained_len(spec)]).collect(),
-            completes: completes(&plan, graph.nodes().len()),
+            moments: Moments::new(&plan, graph.nodes().len()),
             isa: Isa::best(),
             batch: batch.max(1),
             bound,
@@ -200,7 +199,7 @@ impl Executor {
             bound: &self.bound,
             packed: &self.packed,
             states: &self.states,
-            completes: &self.completes,
+            moments: &self.moments,
             isa: self.isa,
             input: batch.input,
             labels: batch.labels,
@@ -272,13 +271,31 @@ struct Batch<'a> {
     sample: Sample,
 }
 
-/// For each step, the node whose value is final after it: an activation that follows in place comes last.
-fn completes(plan: &Plan, nodes: usize) -> Vec<Option<usize>> {
-    let mut last = vec![None; nodes];
-    for (index, step) in plan.steps.iter().enumerate() {
-        if let Action::Forward { node } | Action::Activate { node } = step.action {
-            last[node] = Some(index);
+/// When observers are shown what.
+struct Moments {
+    /// For each step, the node whose value is final after it.
+    value: Vec<Option<usize>>,
+    /// For each step, the node whose gradient is complete before it.
+    gradient: Vec<Option<usize>>,
+}
+
+impl Moments {
+    fn new(plan: &Plan, nodes: usize) -> Moments {
+        let (mut value, mut gradient) = (vec![None; nodes], vec![None; nodes]);
+        for (index, step) in plan.steps.iter().enumerate() {
+            match step.action {
+                // An activation that follows in place comes last.
+                Action::Forward { node } | Action::Activate { node } => value[node] = Some(index),
+                Action::ActivateBackward { node }
+                | Action::ReduceBackward { node }
+                | Action::BackwardParameters { node }
+                | Action::BackwardInput { node, .. } => gradient[node] = gradient[node].or(Some(index)),
+                _ => {}
+            }
         }
+        let by_step = |of_node: Vec<Option<usize>>| -> Vec<Option<usize>> {
+            (0..plan.steps.len()).map(|step| of_node.iter().position(|&at| at == Some(step))).collect()
+        };
+        Moments { value: by_step(value), gradient: by_step(gradient) }
     }
-    (0..plan.steps.len()).map(|index| (0..nodes).find(|&node| last[node] == Some(index))).collect()
 }

@@ -1,0 +1,131 @@
+//! Whole networks against PyTorch: every node's value and gradient, as `fixtures/networks.py` recorded them.
+
+use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch};
+use convscope_ops::{Loss, Mode, Role, Sample, Shape};
+use convscope_testkit::assert_close;
+use ndarray::Array4;
+use safetensors::SafeTensors;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// PyTorch is asked in double precision; a network's single precision adds up over its layers.
+const TOLERANCE: f64 = 4e-6;
+
+struct Recording(Vec<u8>);
+
+impl Recording {
+    fn numbers(&self, name: &str) -> Vec<f64> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name} is recorded"));
+        let data = tensor.data();
+        match tensor.dtype() {
+            safetensors::Dtype::F32 => {
+                data.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect()
+            }
+            safetensors::Dtype::F64 => data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+            safetensors::Dtype::I64 => {
+                data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as f64).collect()
+            }
+            other => panic!("{name} has type {other:?}"),
+        }
+    }
+}
+
+/// Every node's value and gradient, as planes.
+struct Everything {
+    values: Mutex<Vec<Vec<f32>>>,
+    gradients: Mutex<Vec<Vec<f32>>>,
+}
+
+impl Everything {
+    fn keep(into: &Mutex<Vec<Vec<f32>>>, seen: &Observation<'_>) {
+        let len = seen.shape.len();
+        let mut planes = vec![0.0; seen.values.len()];
+        convscope_kernels::layout::to_planes(seen.values, seen.shape.channels(), len, &mut planes);
+        let node = &mut into.lock().unwrap()[seen.node];
+        node.resize(node.len().max((seen.first_image + seen.images) * len), f32::NAN);
+        node[seen.first_image * len..][..planes.len()].copy_from_slice(&planes);
+    }
+}
+
+impl Observer for Everything {
+    fn observe(&self, seen: &Observation<'_>) {
+        Everything::keep(&self.values, seen);
+    }
+    fn observe_gradient(&self, seen: &Observation<'_>) {
+        Everything::keep(&self.gradients, seen);
+    }
+}
+
+fn check(name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/networks");
+    let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
+    let recording = Recording(std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap());
+    let file = ModelFile::parse(name, &text).unwrap();
+    let graph = Arc::new(Graph::new(file.resolve(file.input().unwrap(), 0).unwrap()).unwrap());
+
+    let mut parameters = Parameters::new(&graph, 0);
+    for tensor in parameters.tensors_mut() {
+        let recorded = recording.numbers(&format!("parameter.{}", tensor.key));
+        assert_eq!(recorded.len(), tensor.values.len(), "{}", tensor.key);
+        tensor.slice_mut().iter_mut().zip(recorded).for_each(|(value, recorded)| *value = recorded as f32);
+    }
+    let labels: Vec<usize> = recording.numbers("labels").iter().map(|&label| label as usize).collect();
+    let [c, h, w] = graph.description().input;
+    let images: Vec<f32> = recording.numbers("images").iter().map(|&value| value as f32).collect();
+    let images = Array4::from_shape_vec((labels.len(), c, h, w), images).unwrap();
+
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, labels.len());
+    let nodes = graph.nodes();
+    let empty = || Mutex::new(vec![Vec::new(); nodes.len()]);
+    let everything = Everything { values: empty(), gradients: empty() };
+    let batch = TrainingBatch { images: images.view(), labels: &labels, sample: Sample::default() };
+    executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, Some(&everything)).unwrap();
+
+    let (values, gradients) =
+        (everything.values.into_inner().unwrap(), everything.gradients.into_inner().unwrap());
+    for (index, node) in nodes.iter().enumerate() {
+        let close = |what: &str, ours: &[f32]| {
+            let expected = recording.numbers(&format!("{what}.{}", node.name));
+            assert_close(&format!("{name}: {what} of {}", node.name), ours, &expected, TOLERANCE);
+        };
+        close("value", &values[index]);
+        // Nothing is trained before the first node of this network that has parameters.
+        if !gradients[index].is_empty() {
+            close("gradient", &gradients[index]);
+        }
+    }
+    assert!(gradients.iter().filter(|gradient| !gradient.is_empty()).count() + 1 >= nodes.len());
+    for (tensor, gradient) in parameters.tensors().iter().zip(executor.gradients()) {
+        let (what, ours) = if tensor.role.is_trained() {
+            ("gradient_by", gradient.as_slice())
+        } else {
+            ("after", tensor.slice())
+        };
+        let expected = recording.numbers(&format!("{what}.{}", tensor.key));
+        assert_close(&format!("{name}: {what} {}", tensor.key), ours, &expected, TOLERANCE);
+        assert!(tensor.role != Role::BatchesTracked || tensor.slice() == [1.0]);
+    }
+
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 2);
+    executor.load(&parameters);
+    let logits = executor.logits(images.view(), None).unwrap();
+    let (expected, logits) = (recording.numbers("inference"), logits.into_raw_vec_and_offset().0);
+    assert_close(&format!("{name}: inference"), &logits, &expected, TOLERANCE);
+    assert!(matches!(graph.output().shape, Shape::Vector { .. }));
+}
+
+#[test]
+fn every_operator() {
+    check("every_operator");
+}
+
+#[test]
+fn reference_network_with_batch_norm() {
+    check("narrow8_bn");
+}
+
+#[test]
+fn residual_network() {
+    check("narrow_residual");
+}
