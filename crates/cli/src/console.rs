@@ -41,6 +41,11 @@ impl Console {
         }
     }
 
+    /// Writes a line to standard error that is said even when quiet.
+    pub(crate) fn warning(self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
     /// Writes an error to standard error.
     pub(crate) fn error(self, sentence: &str) {
         let label = if colour(io::stderr().is_terminal()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };

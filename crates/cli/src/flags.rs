@@ -13,7 +13,7 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Threads {
     /// Compute on so many threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = at_least_1(), display_order = 800)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), display_order = 800)]
     pub(crate) threads: Option<u64>,
 }
 

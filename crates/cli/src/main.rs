@@ -12,7 +12,7 @@ mod train_flags;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::console::Console;
 use crate::exit::Exit;
@@ -54,7 +54,8 @@ Exit codes:
   130  interrupted; `convscope train --resume RUN` continues a training run";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::command().mut_subcommand("train", train_flags::show_defaults);
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let console = Console::new(cli.quiet);
     interrupt::install();
     let result = match cli.command {

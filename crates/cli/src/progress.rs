@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use convscope_data::Split;
 use convscope_report::number::{duration, percent, thousands};
+use convscope_report::table;
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::session::{BatchEvent, TrainEvents};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,8 +26,8 @@ impl TrainingProgress {
     /// Nothing is drawn until the first event.
     pub(crate) fn new(epochs: u64, console: Console) -> Self {
         let bar = console.draws_bars().then(|| {
-            let style = ProgressStyle::with_template("{prefix} [{bar:20}] {msg}");
-            let style = style.expect("the template is well-formed").progress_chars("=> ");
+            // One text a batch is one redraw a batch; length, position and prefix would each be one more.
+            let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
             ProgressBar::no_length().with_style(style)
         });
         TrainingProgress { console, bar, epochs, epoch: None, left: TimeLeft::new(Instant::now()) }
@@ -60,15 +61,15 @@ impl TrainEvents for TrainingProgress {
             Some(left) => format!("  {} left", duration(left)),
             None => String::new(),
         };
-        bar.set_length(event.batches as u64);
-        bar.set_position(event.batch as u64);
-        bar.set_prefix(counter(event.epoch, event.epochs));
         bar.set_message(format!(
-            "{} images  loss {}  accuracy {}  {} images/s{left}",
+            "{} [{:<width$}] {} images  loss {}  accuracy {}  {} images/s{left}",
+            counter(event.epoch, event.epochs),
+            table::bar(event.batch as f64 / event.batches as f64, BAR),
             thousands(event.images as u64),
             loss(event.loss),
             percent(event.accuracy),
             thousands(speed.round() as u64),
+            width = BAR,
         ));
     }
 
@@ -94,6 +95,9 @@ impl TrainEvents for TrainingProgress {
 pub(crate) fn loss(value: f64) -> String {
     if value.is_finite() { format!("{value:.4}") } else { "n/a".into() }
 }
+
+/// Places on screen.
+const BAR: usize = 20;
 
 fn counter(epoch: u64, epochs: u64) -> String {
     let width = epochs.to_string().len();

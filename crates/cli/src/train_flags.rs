@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::Command;
 use convscope_data::{BadImages, Normalize};
 use convscope_graph::Initializer;
 use convscope_train::config::{
@@ -15,11 +16,11 @@ use crate::flags::named;
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct TrainFlags {
     /// Read settings from a TOML file with the keys of a run's config.toml; flags override it
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     config: Option<PathBuf>,
 
-    /// `shapes` (synthetic), `cifar10` (downloaded once), a folder in CIFAR's binary layout, or an image folder
-    /// DIR/<class>/* or DIR/{train,val,test}/<class>/* [default: shapes]
+    /// `shapes` (synthetic), `cifar10` (downloaded once), a folder in CIFAR's binary layout, or an image
+    /// folder DIR/<class>/* or DIR/{train,val,test}/<class>/*
     #[arg(long, value_name = "DATA", help_heading = DATA)]
     data: Option<String>,
 
@@ -32,8 +33,8 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SHARE", help_heading = DATA, allow_negative_numbers = true)]
     val_fraction: Option<f64>,
 
-    /// How pixel values are scaled: `unit` divides by 255, `standard` also by mean and deviation of the training
-    /// images [default: standard]
+    /// How pixel values are scaled: `unit` divides by 255, `standard` also by mean and deviation of the
+    /// training images
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
     normalize: Option<Normalize>,
 
@@ -41,31 +42,31 @@ pub(crate) struct TrainFlags {
     #[arg(long, help_heading = DATA)]
     skip_bad: bool,
 
-    /// A preset (plain8, plain8-bn, resnet8) or a model file (.toml) [default: plain8]
+    /// A preset (plain8, plain8-bn, resnet8) or a model file (.toml)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
 
-    /// How the weights start [default: what the model says, glorot_uniform for the presets]
+    /// How the weights start [default: what the model says]
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
     initializer: Option<Initializer>,
 
-    /// How often the training images are gone through [default: 10]
-    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    /// How often the training images are gone through
+    #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = up_to_a_billion())]
     epochs: Option<u64>,
 
-    /// Images per optimizer step [default: 128]
+    /// Images per optimizer step
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     batch_size: Option<usize>,
 
-    /// The optimizer [default: adam]
+    /// The optimizer
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<OptimizerName>(OPTIMIZERS))]
     optimizer: Option<OptimizerName>,
 
-    /// The learning rate, or its peak where the schedule changes it [default: 0.001]
+    /// The learning rate, or its peak where the schedule changes it
     #[arg(long, value_name = "RATE", help_heading = TRAINING, allow_negative_numbers = true)]
     lr: Option<f64>,
 
-    /// How the learning rate runs; its settings are keys of [schedule] in a --config file [default: constant]
+    /// How the learning rate runs; its settings are keys of [schedule] in a --config file
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ScheduleName>(SCHEDULES))]
     schedule: Option<ScheduleName>,
 
@@ -85,7 +86,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NORM", help_heading = TRAINING, allow_negative_numbers = true)]
     clip_norm: Option<f64>,
 
-    /// The share of the target that is spread over all classes [default: 0]
+    /// The share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
 
@@ -94,10 +95,10 @@ pub(crate) struct TrainFlags {
     ema: Option<f64>,
 
     /// Stop after so many epochs without a lower validation loss, and use the best weights [default: off]
-    #[arg(long, value_name = "EPOCHS", help_heading = TRAINING)]
+    #[arg(long, value_name = "EPOCHS", help_heading = TRAINING, value_parser = up_to_a_billion())]
     patience: Option<u64>,
 
-    /// Where all randomness comes from: weights, order, random splits, built-in pictures [default: 1]
+    /// Where all randomness comes from: weights, order, random splits, built-in pictures
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     seed: Option<u64>,
 }
@@ -110,6 +111,40 @@ const NORMALIZE: &[&str] = &["unit", "standard"];
 const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd"];
 const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
+
+/// Every number of epochs that makes sense, and 0, about which the configuration has something to say.
+fn up_to_a_billion() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=1_000_000_000)
+}
+
+/// The name by which configuration files know a value.
+fn name_of(value: &impl serde::Serialize) -> String {
+    let value = toml::Value::try_from(value).expect("the value has a TOML form");
+    value.as_str().expect("the value is a name").to_owned()
+}
+
+/// The command with the configuration's defaults in the help of its flags.
+pub(crate) fn show_defaults(command: Command) -> Command {
+    let config = TrainConfig::default();
+    let defaults = [
+        ("data", config.data.source),
+        ("normalize", name_of(&config.data.normalize)),
+        ("model", config.model),
+        ("epochs", config.epochs.to_string()),
+        ("batch_size", config.batch_size.to_string()),
+        ("optimizer", config.optimizer.name().to_owned()),
+        ("lr", config.lr.to_string()),
+        ("schedule", config.schedule.name().to_owned()),
+        ("label_smoothing", config.label_smoothing.to_string()),
+        ("seed", config.seed.to_string()),
+    ];
+    defaults.into_iter().fold(command, |command, (flag, default)| {
+        command.mut_arg(flag, |arg| {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(format!("{help} [default: {default}]"))
+        })
+    })
+}
 
 impl TrainFlags {
     /// `base`, overridden by the `--config` file, overridden by the flags.
@@ -199,7 +234,7 @@ mod tests {
         std::fs::write(&file, "epochs = 30\nbatch_size = 16\n[optimizer]\nname = 'sgd'\nmomentum = 0.9\n")
             .unwrap();
         let config = config(&format!("--config {} --epochs 2 --weight-decay 0.5", file.display()));
-        assert_eq!((config.epochs, config.batch_size, config.lr), (2, 16, 0.001));
+        assert_eq!((config.epochs, config.batch_size, config.lr), (2, 16, TrainConfig::default().lr));
         let text = config.to_toml().unwrap();
         assert!(text.contains("momentum = 0.9") && text.contains("weight_decay = 0.5"), "{text}");
     }

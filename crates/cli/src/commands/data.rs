@@ -49,7 +49,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be
+Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be \
 read are left out and listed; training refuses them without --skip-bad.
 
 Examples:

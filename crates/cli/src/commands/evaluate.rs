@@ -44,7 +44,7 @@ pub(crate) struct Args {
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
-Precision is the share of the images predicted as a class that are of it, recall the share of the images of a class
+Precision is the share of the images predicted as a class that are of it, recall the share of the images of a class \
 that are predicted as it, F1 their harmonic mean.
 
 Examples:

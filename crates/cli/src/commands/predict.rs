@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Images come out in the order they were given. One that cannot be read has an error on standard error; the others
+Images come out in the order they were given. One that cannot be read has an error on standard error; the others \
 still come, and the exit code is 1.
 
 Examples:

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Multiply-adds and activation bytes are those of one image. Training memory is what the program holds for weights,
+Multiply-adds and activation bytes are those of one image. Training memory is what the program holds for weights, \
 gradients, Adam's state and the values of one batch; the images themselves come on top.
 
 Examples:

@@ -42,8 +42,9 @@ pub(crate) struct Args {
 const RUN: &str = "Run";
 
 const AFTER_HELP: &str = "\
-Ctrl-C finishes the current batch, saves everything and ends with exit code 130; a second one ends at once. A value
-that is out of range, in a flag or in the --config file, ends with exit code 2 before anything is written.
+Ctrl-C finishes the current batch, saves everything and ends with exit code 130; a second one ends at once. \
+A value that is out of range, in a flag or in the --config file, ends with exit code 2 \
+before anything is written.
 
 Examples:
   convscope train
@@ -112,14 +113,15 @@ fn train(mut session: Session, source: &dyn convscope_data::Source, console: Con
     progress.finish();
     let outcome = outcome.map_err(|error| what_is_left(error, &run))?;
     if outcome.ending == Ending::Interrupted {
-        console.error(&format!(
-            "interrupted after {} whole epochs; everything is saved, continue with: {}",
-            outcome.summary.epochs,
-            resume_command(run.path())
-        ));
+        let done = epochs(outcome.summary.epochs);
+        let command = resume_command(run.path());
+        console.warning(&format!("interrupted after {done}; everything is saved, continue with: {command}"));
         return Ok(Exit::Interrupted);
     }
-    console.result(&render(&outcome, source, &run, console.style()))?;
+    // Early stopping goes back to the best weights.
+    let weights =
+        if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
+    console.result(&render(&outcome, source, &run, &weights, console.style()))?;
     Ok(Exit::Done)
 }
 
@@ -149,7 +151,13 @@ fn shell_word(path: &Path) -> String {
     }
 }
 
-fn render(outcome: &Outcome, source: &dyn convscope_data::Source, run: &RunDir, style: Style) -> String {
+fn render(
+    outcome: &Outcome,
+    source: &dyn convscope_data::Source,
+    run: &RunDir,
+    weights: &Path,
+    style: Style,
+) -> String {
     let summary = &outcome.summary;
     let mut table = Table::new([Column::left("images"), Column::right("loss"), Column::right("accuracy")]);
     for (name, split_loss, accuracy) in rows(summary) {
@@ -164,10 +172,9 @@ fn render(outcome: &Outcome, source: &dyn convscope_data::Source, run: &RunDir, 
         (_, Some(best)) => format!(", lowest validation loss in epoch {best}"),
         (_, None) => String::new(),
     };
-    let epochs = if summary.epochs == 1 { "1 epoch".into() } else { format!("{} epochs", summary.epochs) };
     let path = run.path();
     format!(
-        "{model} on {data}: {epochs} in {time} at {speed} images/s{ending}\n\n{table}\n\
+        "{model} on {data}: {done} in {time} at {speed} images/s{ending}\n\n{table}\n\
          run           {run}\n\
          weights       {weights}\n\
          metrics       {metrics}\n\
@@ -175,15 +182,20 @@ fn render(outcome: &Outcome, source: &dyn convscope_data::Source, run: &RunDir, 
          look closer   convscope evaluate {word}\n",
         model = summary.model,
         data = source::describe(source),
+        done = epochs(summary.epochs),
         time = duration(std::time::Duration::from_secs_f64(summary.seconds.max(0.0))),
         speed = thousands(summary.images_per_second.round() as u64),
         table = table.render(style),
         run = path.display(),
-        weights = run.last_weights_path().display(),
+        weights = weights.display(),
         metrics = run.metrics_path().display(),
         summary_file = run.summary_path().display(),
         word = shell_word(path),
     )
+}
+
+fn epochs(count: u64) -> String {
+    if count == 1 { "1 epoch".into() } else { format!("{} epochs", thousands(count)) }
 }
 
 fn rows(summary: &Summary) -> Vec<(&'static str, f64, f64)> {

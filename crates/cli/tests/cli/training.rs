@@ -128,8 +128,9 @@ fn resuming_takes_no_other_settings() {
     // The same settings again are none.
     place.run("train --resume run --epochs 2 --optimizer adamw --seed 1").done();
 
-    place.run("train --data data --model small.toml --batch-size 20 --epochs 3 --out three").done();
-    place.run("train --data data --model small.toml --batch-size 20 --epochs 1 --out longer").done();
+    let line = "train --data data --model small.toml --batch-size 20 --schedule constant";
+    place.run(&format!("{line} --epochs 3 --out three")).done();
+    place.run(&format!("{line} --epochs 1 --out longer")).done();
     place.run("train --resume longer --epochs 3").done();
     assert_eq!(place.read("three/weights/last.safetensors"), place.read("longer/weights/last.safetensors"));
     place.run("train --resume longer --epochs 2").failed(2, &["3 epochs are done"]);
@@ -191,7 +192,7 @@ fn ctrl_c_saves_everything_and_the_run_goes_on_as_if_nothing_was() {
         return;
     }
     let place = place();
-    let line = "train --data data --model small.toml --batch-size 20 --seed 5";
+    let line = "train --data data --model small.toml --batch-size 20 --schedule step --seed 5";
     let mut child = start(&place, &format!("{line} --epochs 100000 --out run"));
     let rest = wait_for_epoch(&mut child, 1);
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -51,6 +51,9 @@ fn the_flags_of_training_are_those_that_the_help_names() {
     ] {
         assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
     }
+    for default in ["plain8", "shapes", "adam", "standard"] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default}: {help}");
+    }
 }
 
 #[test]
@@ -62,6 +65,8 @@ fn wrong_usage_ends_with_code_2() {
         "train --colour",
         "train --optimizer rmsprop",
         "train --threads 0",
+        "train --threads 1025",
+        "train --epochs 18446744073709551615",
         "train --resume a --out b",
         "predict run",
         "predict run a.png --top 0",

@@ -118,6 +118,7 @@ impl Session {
         let input = [convscope_data::CHANNELS, size.height, size.width];
         let model = resolve_model(&config.model, input, source.classes().len(), config.initializer)?;
         let graph = Arc::new(Graph::new(model)?);
+        check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
         let run = RunDir::create(location, &config)?;
@@ -137,6 +138,7 @@ impl Session {
         let model_path = run.model_path();
         let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), None)?;
         let graph = Arc::new(Graph::new(model)?);
+        check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
         let mut session = Session::assemble(config, run, source, graph, normalization, loader)?;
@@ -152,10 +154,6 @@ impl Session {
         normalization: Normalization,
         loader: Loader,
     ) -> Result<Session, TrainError> {
-        let classes = graph.classes();
-        if classes != source.classes().len() {
-            return Err(TrainError::ClassesDiffer { model: classes, data: source.classes().len() });
-        }
         let parameters = Parameters::new(&graph, config.seed);
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
@@ -445,6 +443,11 @@ impl Session {
             seed: self.config.seed,
         }
     }
+}
+
+fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
+    let (model, data) = (graph.classes(), source.classes().len());
+    if model == data { Ok(()) } else { Err(TrainError::ClassesDiffer { model, data }) }
 }
 
 fn train_loader(
