@@ -4,19 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
 
-/// Set by the first signal after [`finish_first`]; the training loop looks at it after every batch.
+/// Set by the first Ctrl-C after [`finish_first`]; the training loop looks at it after every batch.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 static FINISH_FIRST: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C (and where the system has them, the signals to terminate and to hang up) ends the program with
-/// the exit code of [`Exit::Interrupted`].
+/// From now on Ctrl-C ends the program with the exit code of [`Exit::Interrupted`].
 ///
-/// Signals that the program was told to ignore, as `nohup` does, stay ignored.
+/// Only Ctrl-C: after `nohup` the program has to live on when its terminal goes, and a program that is told to
+/// terminate leaves its last checkpoint.
 pub(crate) fn install() {
-    // It fails only where a signal is ignored on purpose; the program then ends as the system sees fit, and a
-    // training run goes on from its last checkpoint.
-    let _ = ctrlc::try_set_handler(|| {
+    // Without a handler Ctrl-C still ends the program, only less gently.
+    let _ = ctrlc::set_handler(|| {
         let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
         if !(first && FINISH_FIRST.load(Ordering::SeqCst)) {
             std::process::exit(i32::from(Exit::Interrupted.code()));
@@ -24,7 +23,7 @@ pub(crate) fn install() {
     });
 }
 
-/// From now on the first signal only sets [`INTERRUPTED`]; the second one still ends the program at once.
+/// From now on the first Ctrl-C only sets [`INTERRUPTED`]; the second one still ends the program at once.
 pub(crate) fn finish_first() {
     FINISH_FIRST.store(true, Ordering::SeqCst);
 }

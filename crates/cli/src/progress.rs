@@ -56,19 +56,23 @@ impl TrainEvents for TrainingProgress {
         let (since, before) = *self.epoch.get_or_insert((now, event.images));
         let Some(bar) = &self.bar else { return };
         let seconds = now.duration_since(since).as_secs_f64();
-        let speed = if seconds > 0.0 { (event.images - before) as f64 / seconds } else { 0.0 };
+        let speed = (event.images - before) as f64 / seconds;
+        let speed = if speed.is_finite() {
+            format!("  {} images/s", thousands(speed.round() as u64))
+        } else {
+            String::new()
+        };
         let left = match self.left.until(now, event.epochs as f64) {
             Some(left) => format!("  {} left", duration(left)),
             None => String::new(),
         };
         bar.set_message(format!(
-            "{} [{:<width$}] {} images  loss {}  accuracy {}  {} images/s{left}",
+            "{} [{:<width$}] {} images  loss {}  accuracy {}{speed}{left}",
             counter(event.epoch, event.epochs),
             table::bar(event.batch as f64 / event.batches as f64, BAR),
             thousands(event.images as u64),
             loss(event.loss),
             percent(event.accuracy),
-            thousands(speed.round() as u64),
             width = BAR,
         ));
     }

@@ -187,10 +187,6 @@ fn unreadable_images_are_left_out_if_the_user_says_so() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_everything_and_the_run_goes_on_as_if_nothing_was() {
-    if signals_are_ignored() {
-        eprintln!("skipped: this process was started with signals ignored");
-        return;
-    }
     let place = place();
     let line = "train --data data --model small.toml --batch-size 20 --schedule step --seed 5";
     let mut child = start(&place, &format!("{line} --epochs 100000 --out run"));
@@ -259,16 +255,6 @@ fn wait_for_epoch(child: &mut Child, epoch: u64) -> JoinHandle<String> {
     std::thread::spawn(move || {
         lines.map_while(Result::ok).fold(String::new(), |all, line| all + &line + "\n")
     })
-}
-
-/// `nohup` and shells without job control start programs so.
-#[cfg(unix)]
-fn signals_are_ignored() -> bool {
-    const HANGUP_INTERRUPT_TERMINATE: u64 = 1 | 1 << 1 | 1 << 14;
-    let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & HANGUP_INTERRUPT_TERMINATE != 0)
 }
 
 /// A small disk in memory, gone when dropped.
