@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 
 /// The choice of a schedule; `lr` below is the configured learning rate.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScheduleConfig {
     /// `lr` throughout.
-    #[default]
     Constant,
     /// `lr * gamma^floor(epoch / step_size)`, as `StepLR` stepped once an epoch.
     Step {

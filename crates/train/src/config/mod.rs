@@ -41,9 +41,9 @@ pub struct TrainConfig {
     pub initializer: Option<Initializer>,
     /// How often the training images are gone through, at least 1. Default 10.
     pub epochs: u64,
-    /// Images per optimizer step, at least 1. Default 128.
+    /// Images per optimizer step, at least 1. Default 64.
     pub batch_size: usize,
-    /// The learning rate, finite and above 0; the schedule starts from it or climbs to it. Default 0.001.
+    /// The learning rate, finite and above 0; the schedule starts from it or climbs to it. Default 0.002.
     pub lr: f64,
     /// The largest norm of all gradients together; larger ones are scaled down to it. Default none.
     pub clip_norm: Option<f64>,
@@ -61,7 +61,7 @@ pub struct TrainConfig {
     pub data: DataConfig,
     /// The optimizer. Default Adam.
     pub optimizer: OptimizerConfig,
-    /// How the learning rate runs. Default constant.
+    /// How the learning rate runs. Default one-cycle.
     pub schedule: ScheduleConfig,
 }
 
@@ -89,8 +89,8 @@ impl Default for TrainConfig {
             model: "plain8".to_owned(),
             initializer: None,
             epochs: 10,
-            batch_size: 128,
-            lr: 0.001,
+            batch_size: 64,
+            lr: 0.002,
             clip_norm: None,
             label_smoothing: 0.0,
             ema: None,
@@ -99,7 +99,7 @@ impl Default for TrainConfig {
             threads: None,
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::default(),
+            schedule: ScheduleConfig::one_cycle(),
         }
     }
 }
