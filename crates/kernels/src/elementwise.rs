@@ -5,9 +5,6 @@
 use crate::Isa;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
-/// Pixels that are added up in single precision before their sum goes into a double.
-const EXACT_PIXELS: usize = 32;
-
 /// A loop that the compiler vectorises, with the features of the instruction set it runs under.
 struct Loop<F>(F);
 
@@ -70,8 +67,9 @@ pub fn log_softmax(x: &mut [f32], len: usize) {
     for row in x.chunks_exact_mut(len) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|&value| f64::from((value - largest).exp())).sum();
-        let log = sum.ln() + f64::from(largest);
-        row.iter_mut().for_each(|value| *value = (f64::from(*value) - log) as f32);
+        // In this order, so that the logarithm is not lost in a large maximum.
+        let (log, largest) = (sum.ln(), f64::from(largest));
+        row.iter_mut().for_each(|value| *value = (f64::from(*value) - largest - log) as f32);
     }
 }
 
@@ -89,7 +87,7 @@ pub fn add_assign(isa: Isa, into: &mut [f32], from: &[f32]) {
     dispatch(isa, Loop(|| into.iter_mut().zip(from).for_each(|(sum, &value)| *sum += value)));
 }
 
-/// Adds to `sums` each channel's sum over all pixels of `x`. The sum of channel `c` stands at
+/// Adds to `sums` each channel's sum over all pixels of `x`, added up in double precision. The sum of channel `c` stands at
 /// `c / group * group_stride + c % group`.
 pub fn add_channel_sums(
     isa: Isa,
@@ -102,17 +100,13 @@ pub fn add_channel_sums(
     let run = || {
         for (block, lanes) in channel_blocks(channels) {
             let mut total = [0.0f64; LANES];
-            for stretch in x.chunks(channels * EXACT_PIXELS) {
-                let mut partial = [0.0f32; LANES];
-                for pixel in stretch.chunks_exact(channels) {
-                    if lanes == LANES {
-                        let values: &[f32; LANES] = pixel[block..].first_chunk().expect("a whole block");
-                        (0..LANES).for_each(|lane| partial[lane] += values[lane]);
-                    } else {
-                        (0..lanes).for_each(|lane| partial[lane] += pixel[block + lane]);
-                    }
+            for pixel in x.chunks_exact(channels) {
+                if lanes == LANES {
+                    let values: &[f32; LANES] = pixel[block..].first_chunk().expect("a whole block");
+                    (0..LANES).for_each(|lane| total[lane] += f64::from(values[lane]));
+                } else {
+                    (0..lanes).for_each(|lane| total[lane] += f64::from(pixel[block + lane]));
                 }
-                (0..LANES).for_each(|lane| total[lane] += f64::from(partial[lane]));
             }
             for (channel, total) in (block..block + lanes).zip(total) {
                 sums[channel / group * group_stride + channel % group] += total as f32;

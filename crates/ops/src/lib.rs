@@ -39,6 +39,7 @@ mod roi_pool;
 mod shape;
 mod sigmoid;
 mod softmax;
+pub mod verify;
 
 pub use activation::Activation;
 pub use adaptive_avg_pool2d::{

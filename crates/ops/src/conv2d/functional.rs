@@ -1,14 +1,16 @@
 //! Convolution of arrays.
 
 use super::NAME;
-use super::layer::ConvPadding;
+use super::layer::{ConvPadding, mode_name};
 use crate::arrays::{channels_last, check_gradient, planes};
 use crate::{Isa, OpError, PaddingMode, Pair};
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
+use serde::Deserialize;
 
 /// The arguments of [`conv2d()`], with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Conv2dArguments {
     /// Steps between windows; default 1.
     pub stride: Pair,
@@ -19,6 +21,7 @@ pub struct Conv2dArguments {
     /// Groups of channels that do not see each other; default 1.
     pub groups: usize,
     /// What the padding holds; default zeros. (PyTorch has this argument on `torch.nn.Conv2d`.)
+    #[serde(deserialize_with = "mode_name::deserialize")]
     pub padding_mode: PaddingMode,
 }
 

@@ -212,7 +212,7 @@ fn is_zeros(mode: &PaddingMode) -> bool {
 }
 
 /// The kernels know nothing of files, so their padding mode is named here.
-mod mode_name {
+pub(super) mod mode_name {
     use super::PaddingMode;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -224,12 +224,14 @@ mod mode_name {
         ("circular", PaddingMode::Circular),
     ];
 
-    pub(super) fn serialize<S: Serializer>(mode: &PaddingMode, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::conv2d) fn serialize<S: Serializer>(mode: &PaddingMode, to: S) -> Result<S::Ok, S::Error> {
         let name = NAMES.iter().find(|(_, named)| named == mode).map_or("zeros", |(name, _)| name);
         to.serialize_str(name)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PaddingMode, D::Error> {
+    pub(in crate::conv2d) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<PaddingMode, D::Error> {
         let name = String::deserialize(from)?;
         let found = NAMES.iter().find(|(known, _)| *known == name);
         let names = NAMES.map(|(name, _)| name).join(", ");

@@ -69,10 +69,13 @@ impl Transposed {
         Ok(Transposed { conv, input })
     }
 
+    // The kernel's convolution leads the other way, so its names are turned round.
+    #[allow(clippy::misnamed_getters)]
     pub(super) fn in_channels(&self) -> usize {
         self.conv.size().out_channels
     }
 
+    #[allow(clippy::misnamed_getters)]
     pub(super) fn out_channels(&self) -> usize {
         self.conv.size().in_channels
     }

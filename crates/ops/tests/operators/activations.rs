@@ -4,6 +4,7 @@ use crate::common::{Run, array, slice};
 use convscope_ops::*;
 use convscope_testkit::{assert_close, layers, numeric_gradient, to_f64};
 use ndarray::ArrayD;
+use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-6;
 
@@ -79,6 +80,26 @@ fn log_softmax_equals_its_formula_along_every_axis() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn any_shape_along_any_axis(outer in 1usize..4, len in 1usize..20, inner in 1usize..4, size in 0.1f32..50.0) {
+        let x = array(1, &[outer, len, inner]).mapv(|x| x * size);
+        let dy = array(2, &[outer, len, inner]);
+        let log = |x: &[f64]| layers::log_softmax(x, len, inner);
+        let y = log_softmax(x.view(), 1).unwrap();
+        assert_close("log_softmax", slice(&y), &log(&to_f64(slice(&x))), TOLERANCE);
+        let d = log_softmax_backward(dy.view(), y.view(), -2).unwrap();
+        assert_close("its gradient", slice(&d), &numeric_gradient(slice(&x), slice(&dy), log), TOLERANCE);
+        let plain = |x: &[f64]| layers::softmax(x, len, inner);
+        let y = softmax(x.view(), 1).unwrap();
+        assert_close("softmax", slice(&y), &plain(&to_f64(slice(&x))), TOLERANCE);
+        let d = softmax_backward(dy.view(), y.view(), 1).unwrap();
+        assert_close("its gradient", slice(&d), &numeric_gradient(slice(&x), slice(&dy), plain), TOLERANCE);
+        assert_close("sigmoid", slice(&sigmoid(x.view())), &layers::sigmoid(&to_f64(slice(&x))), TOLERANCE);
+    }
+}
+
 #[test]
 fn axes_that_are_not_there_are_errors() {
     let x = array(7, &[2, 3]);
@@ -87,6 +108,6 @@ fn axes_that_are_not_there_are_errors() {
         "softmax: dim is 2, an input of 2 axes takes -2 to 1"
     );
     assert!(softmax(x.view(), -3).is_err());
-    assert_eq!(softmax(array(8, &[]).view(), -1).unwrap(), ArrayD::ones(vec![]));
+    assert_eq!(softmax(array(8, &[]).view(), -1).unwrap(), ArrayD::<f32>::ones(vec![]));
     assert_eq!(softmax(array(8, &[0, 3]).view(), 0).unwrap().shape(), [0, 3]);
 }

@@ -4,6 +4,7 @@ use crate::common::{Run, array, parameters, slice};
 use convscope_ops::*;
 use convscope_testkit::{assert_close, layers, numeric_gradient, to_f64};
 use ndarray::{Array1, Ix1, Ix2};
+use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-6;
 
@@ -52,6 +53,14 @@ fn linear_equals_its_formula() {
     check_linear(3, 7, 5, true);
     check_linear(5, 33, 17, false);
     check_linear(2, 300, 10, true);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_linear_map(images in 1usize..7, in_features in 1usize..40, out_features in 1usize..36, bias: bool) {
+        check_linear(images, in_features, out_features, bias);
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn cross_entropy_of_one_image_and_of_nothing_but_ignored_ones() {
     let ignored = ndarray::arr0(-100i64).into_dyn();
     let nan = cross_entropy(x.view(), Target::Classes(ignored.view()), None, &arguments).unwrap();
     assert!(nan.sum().is_nan());
-    let dy = ArrayD::ones(vec![]);
+    let dy = ArrayD::<f32>::ones(vec![]);
     let target = Target::Classes(ignored.view());
     let d = cross_entropy_backward(dy.view(), x.view(), target, None, &arguments).unwrap();
     assert_eq!(slice(&d), [0.0; 4]);

@@ -4,6 +4,7 @@ use crate::common::{Run, array, parameters, slice};
 use convscope_ops::*;
 use convscope_testkit::{assert_close, layers, numeric_gradient, to_f64};
 use ndarray::{Array1, ArrayD, Ix1, arr1};
+use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-6;
 const EPS: f64 = 1e-3;
@@ -109,6 +110,21 @@ fn batch_norm_equals_its_formula() {
                 check(&Case { shape, offset: 0.0, mode, affine, momentum });
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_batch(
+        images in 4usize..8, channels in 1usize..36, height in 1usize..4, width in 1usize..4, offset in -3f32..3.0,
+        training: bool, affine: bool, cumulative: bool,
+    ) {
+        let mode = if training { Mode::Training } else { Mode::Inference };
+        let momentum = if cumulative { Momentum::Cumulative } else { Momentum::DEFAULT };
+        // Many values of few channels, or few of many: the differences take long.
+        let channels = if height * width > 2 { channels % 3 + 1 } else { channels };
+        check(&Case { shape: vec![images, channels, height, width], offset, mode, affine, momentum });
     }
 }
 

@@ -1,0 +1,60 @@
+//! Any operator by its name.
+
+use super::given::Given;
+use super::table::TABLE;
+use super::{Tensor, VerifyError};
+use ndarray::ArrayD;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// PyTorch's names of all operators that can be called by name.
+pub fn operators() -> Vec<&'static str> {
+    TABLE.iter().map(|entry| entry.name).collect()
+}
+
+/// An operator's name with arguments and tensors, named as in PyTorch.
+///
+/// ```
+/// use convscope_ops::verify::{Call, Tensor};
+/// use ndarray::arr2;
+/// use serde_json::json;
+/// let input = Tensor::F32(arr2(&[[0.0, 0.0], [1e4, -1e4]]).into_dyn());
+/// let call = Call {
+///     operator: "softmax".into(),
+///     arguments: json!({"dim": -1}).as_object().cloned().unwrap_or_default(),
+///     tensors: [("input".into(), input)].into(),
+/// };
+/// let results = call.run(None)?;
+/// assert_eq!(results["output"], Tensor::F32(arr2(&[[0.5, 0.5], [1.0, 0.0]]).into_dyn()));
+/// # Ok::<(), convscope_ops::verify::VerifyError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// PyTorch's functional name: `conv2d`, `max_pool2d`, ...
+    pub operator: String,
+    /// Keyword arguments.
+    pub arguments: Map<String, Value>,
+    /// `input`, `weight`, ...; one that PyTorch would take as `None` is left out.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl Call {
+    /// Runs the operator: `output` and what else it returns or updates (`indices`, `running_mean`, ...), and for a
+    /// gradient by the output also `grad.<tensor>` of every tensor that has one.
+    ///
+    /// # Errors
+    /// An unknown operator, argument or tensor, a missing tensor, one of the wrong type or number of axes, and what
+    /// the operator itself refuses.
+    pub fn run(&self, grad_output: Option<&ArrayD<f32>>) -> Result<BTreeMap<String, Tensor>, VerifyError> {
+        let Some(entry) = TABLE.iter().find(|entry| entry.name == self.operator) else {
+            return Err(VerifyError::UnknownOperator { name: self.operator.clone(), known: operators() });
+        };
+        let is_unknown = |name: &&String| !entry.tensors.contains(&name.as_str());
+        if let Some(unknown) = self.tensors.keys().find(is_unknown) {
+            let problem = format!("is unknown; there are {}", entry.tensors.join(", "));
+            return Err(VerifyError::tensor(entry.name, unknown, problem));
+        }
+        let results = (entry.run)(&Given::new(entry.name, self, grad_output))?;
+        Ok(results.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect())
+    }
+}

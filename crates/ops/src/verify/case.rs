@@ -1,0 +1,121 @@
+//! A call together with what PyTorch answered.
+
+use super::{Call, Comparison, Tensor, VerifyError};
+use ndarray::ArrayD;
+use safetensors::SafeTensors;
+use serde_json::Map;
+use std::collections::BTreeMap;
+
+/// The metadata `format` of the files that this version reads.
+const FORMAT: &str = "convscope-case-1";
+
+/// A case's tolerance where its file names none.
+const TOLERANCE: f64 = 1e-6;
+
+/// A call together with what PyTorch answered; the module's documentation has the format of its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The name of its file, without folder and ending.
+    pub name: String,
+    /// What is called.
+    pub call: Call,
+    /// The gradient by the output, where gradients are checked.
+    pub grad_output: Option<ArrayD<f32>>,
+    /// What PyTorch answered: `output`, `grad.input`, ...
+    pub expected: BTreeMap<String, Tensor>,
+    /// The error that is allowed, as a part of the largest expected value or of 1.
+    pub tolerance: f64,
+}
+
+impl Case {
+    /// Reads the contents of a case file.
+    ///
+    /// # Errors
+    /// No safetensors file, metadata that are missing or of another format, a tensor of a type that no case has,
+    /// nothing that is expected; each with the case's name.
+    pub fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
+        read(name, bytes).map_err(|error| error.in_case(name))
+    }
+
+    /// Runs the operator and compares each tensor that is expected.
+    ///
+    /// # Errors
+    /// Those of [`Call::run`], an expected tensor that the operator does not give or that has another shape or type;
+    /// each with the case's name.
+    pub fn check(&self) -> Result<Vec<Comparison>, VerifyError> {
+        self.compared().map_err(|error| error.in_case(&self.name))
+    }
+
+    fn compared(&self) -> Result<Vec<Comparison>, VerifyError> {
+        let ours = self.call.run(self.grad_output.as_ref())?;
+        let compare = |(name, expected): (&String, &Tensor)| {
+            let wrong = |problem| VerifyError::tensor(&self.call.operator, name, problem);
+            let Some(ours) = ours.get(name) else {
+                let problem = match (&self.grad_output, name.starts_with("grad.")) {
+                    (None, true) => "is expected, but the case has no grad_output".to_owned(),
+                    _ => {
+                        let given: Vec<&str> = ours.keys().map(String::as_str).collect();
+                        format!("is expected, but the operator gives {}", given.join(", "))
+                    }
+                };
+                return Err(wrong(problem));
+            };
+            Comparison::new(name, ours, expected, self.tolerance).map_err(wrong)
+        };
+        self.expected.iter().map(compare).collect()
+    }
+}
+
+fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
+    let broken = |error: safetensors::SafeTensorError| VerifyError::NotSafetensors(error.to_string());
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let metadata = header.metadata().as_ref();
+    let entry = |key: &'static str| metadata.and_then(|metadata| metadata.get(key)).map(String::as_str);
+    match entry("format") {
+        Some(FORMAT) => {}
+        Some(other) => {
+            let problem = format!("is {other}, this version reads {FORMAT}");
+            return Err(VerifyError::metadata("format", problem));
+        }
+        None => return Err(VerifyError::metadata("format", format!("is missing, must be {FORMAT}"))),
+    }
+    let operator = entry("op").ok_or_else(|| VerifyError::metadata("op", "is missing"))?;
+    let arguments = match entry("args").map(serde_json::from_str) {
+        None => Map::new(),
+        Some(Ok(arguments)) => arguments,
+        Some(Err(error)) => {
+            return Err(VerifyError::metadata("args", format!("is no JSON object: {error}")));
+        }
+    };
+    let tolerance = match entry("tolerance").map(|text| (text, text.parse::<f64>())) {
+        None => TOLERANCE,
+        Some((_, Ok(tolerance))) if tolerance >= 0.0 && tolerance.is_finite() => tolerance,
+        Some((text, _)) => {
+            let problem = format!("is {text}, must be a finite number of at least 0");
+            return Err(VerifyError::metadata("tolerance", problem));
+        }
+    };
+    let call = Call { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
+    let mut case =
+        Case { name: name.to_owned(), call, grad_output: None, expected: BTreeMap::new(), tolerance };
+    for (key, view) in file.iter() {
+        let wrong = |problem: String| VerifyError::tensor(operator, key, problem);
+        let tensor = Tensor::read(&view)
+            .map_err(|dtype| wrong(format!("has type {dtype}; cases have F32, F64 and I64")))?;
+        if let Some(expected) = key.strip_prefix("expect.") {
+            case.expected.insert(expected.to_owned(), tensor);
+        } else if key == "grad_output" {
+            let Tensor::F32(values) = tensor else {
+                return Err(wrong(format!("has type {}, must have F32", tensor.dtype())));
+            };
+            case.grad_output = Some(values);
+        } else {
+            case.call.tensors.insert(key.to_owned(), tensor);
+        }
+    }
+    if case.expected.is_empty() {
+        return Err(VerifyError::tensor(operator, "expect.output", "is missing; the case expects nothing"));
+    }
+    Ok(case)
+}

@@ -1,0 +1,94 @@
+//! What can be wrong with a call by name or a case.
+
+use crate::OpError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why an operator could not be called by name, or a case not be checked.
+#[derive(Debug, Error)]
+pub enum VerifyError {
+    /// Something is wrong in a case.
+    #[error("{case}: {source}")]
+    Case {
+        /// The case's name: its file, without the folder.
+        case: String,
+        /// What is wrong.
+        source: Box<VerifyError>,
+    },
+    /// A file is not what a case has to be.
+    #[error("no safetensors file ({0}); a case is one")]
+    NotSafetensors(String),
+    /// The metadata of a case lack something or hold something impossible.
+    #[error("metadata `{key}` {problem}")]
+    Metadata {
+        /// Which of them.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No operator has this name.
+    #[error("no operator is called {name}; there are {}", known.join(", "))]
+    UnknownOperator {
+        /// The name.
+        name: String,
+        /// All names.
+        known: Vec<&'static str>,
+    },
+    /// Arguments that the operator does not have, or values they do not take.
+    #[error("{operator}: arguments: {problem}")]
+    Arguments {
+        /// PyTorch's name of the operator.
+        operator: &'static str,
+        /// What is wrong, with the names that are possible.
+        problem: String,
+    },
+    /// A tensor is missing, unknown, or of the wrong type or number of axes.
+    #[error("{operator}: tensor {tensor} {problem}")]
+    Tensor {
+        /// PyTorch's name of the operator.
+        operator: String,
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The operator refuses the arguments or shapes.
+    #[error(transparent)]
+    Operator(#[from] OpError),
+    /// A file or folder cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder holds no case.
+    #[error("{}: holds no .safetensors file, so there is no case to check", .0.display())]
+    NoCases(PathBuf),
+    /// An archive of cases is damaged.
+    #[error("archive of cases: {0}")]
+    Archive(std::io::Error),
+    /// Python cannot be started, or PyTorch is missing or fails.
+    #[error("{}: {problem}", python.display())]
+    Python {
+        /// The program.
+        python: PathBuf,
+        /// What happened, and what to do.
+        problem: String,
+    },
+}
+
+impl VerifyError {
+    pub(super) fn in_case(self, case: &str) -> VerifyError {
+        VerifyError::Case { case: case.to_owned(), source: Box::new(self) }
+    }
+
+    pub(super) fn metadata(key: &'static str, problem: impl Into<String>) -> VerifyError {
+        VerifyError::Metadata { key, problem: problem.into() }
+    }
+
+    pub(super) fn tensor(operator: &str, tensor: &str, problem: impl Into<String>) -> VerifyError {
+        VerifyError::Tensor { operator: operator.into(), tensor: tensor.into(), problem: problem.into() }
+    }
+}

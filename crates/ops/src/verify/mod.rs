@@ -1,0 +1,39 @@
+//! Operators by their names on named tensors, and their comparison with PyTorch's recorded answers.
+//!
+//! [`Call`] runs any operator with arguments as PyTorch names them. [`Case`] is such a call together with what
+//! PyTorch answered, read from a safetensors file; [`verify`] runs many and sums up what they show. Cases come from
+//! [`recorded`] (they are part of the program), from a folder ([`read_folder`]) or from a PyTorch on this machine
+//! ([`from_pytorch`]).
+//!
+//! A case file's metadata are `format` (`convscope-case-1`), `op` (PyTorch's functional name), `args` (a JSON object
+//! with PyTorch's keyword names) and, where it is not 1e-6, `tolerance`. Its tensors are the operator's arguments
+//! (`input`, `weight`, `target`, `boxes`, ...) in f32 or i64, `grad_output` where gradients are checked, and the
+//! expected values `expect.output`, `expect.grad.<argument>`, and what the operator also returns or updates
+//! (`expect.indices`, `expect.running_mean`, ...). The case passes when for each of them
+//! `max |ours - expected| <= tolerance * max(1, max |expected|)`; integers must be equal, NaN and infinities stand in
+//! the same places.
+//!
+//! ```
+//! use convscope_ops::verify::{recorded, verify};
+//! let report = verify(&recorded(&["relu"])?);
+//! assert!(report.operators[0].cases >= 25 && report.failures.is_empty());
+//! # Ok::<(), convscope_ops::verify::VerifyError>(())
+//! ```
+
+mod call;
+mod case;
+mod compare;
+mod error;
+mod given;
+mod report;
+mod source;
+mod table;
+mod tensor;
+
+pub use call::{Call, operators};
+pub use case::Case;
+pub use compare::{Comparison, Worst};
+pub use error::VerifyError;
+pub use report::{CaseFailure, OperatorSummary, Report, verify};
+pub use source::{PYTORCH_SCRIPT, from_pytorch, read_folder, recorded};
+pub use tensor::Tensor;
