@@ -15,7 +15,10 @@ struct Printer;
 impl TrainEvents for Printer {
     fn epoch(&mut self, metrics: &EpochMetrics) {
         let EpochMetrics { epoch, train_loss, val_accuracy, .. } = metrics;
-        eprintln!("epoch {epoch}: training loss {train_loss:.3}, validation accuracy {:.1} %", val_accuracy * 100.0);
+        eprintln!(
+            "epoch {epoch}: training loss {train_loss:.3}, validation accuracy {:.1} %",
+            val_accuracy * 100.0
+        );
     }
 }
 
@@ -31,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut model = TrainedModel::open(session.run_dir().path(), 64)?;
         model.evaluate(source, Split::Test)
     })?;
-    let summary = format!("test accuracy {:.1} % on {} images", evaluation.accuracy * 100.0, evaluation.images);
+    let summary =
+        format!("test accuracy {:.1} % on {} images", evaluation.accuracy * 100.0, evaluation.images);
     eprintln!("{summary}");
     Ok(())
 }

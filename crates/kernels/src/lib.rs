@@ -16,6 +16,7 @@
 //!
 //! Kernels assume valid input: they assert their slices' lengths, which only a mistake inside Convscope can violate.
 #![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop, reason = "tiles index several arrays by the same lane")]
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 
 pub mod conv;

@@ -1,6 +1,9 @@
 //! The training loop.
 
+mod events;
 mod state;
+
+pub use events::{BatchEvent, Ending, Outcome, TrainEvents};
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -47,60 +50,6 @@ pub struct Session {
     schedule: Schedule,
     ema: Option<Ema>,
     progress: Progress,
-}
-
-/// Is told how a run goes on.
-pub trait TrainEvents {
-    /// A batch was learned from.
-    fn batch(&mut self, _event: &BatchEvent) {}
-    /// A split is about to be evaluated.
-    fn evaluating(&mut self, _split: Split) {}
-    /// An epoch is over.
-    fn epoch(&mut self, _metrics: &EpochMetrics) {}
-}
-
-/// Ignores all events.
-impl TrainEvents for () {}
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchEvent {
-    /// The epoch, from 1.
-    pub epoch: u64,
-    /// All epochs of the run.
-    pub epochs: u64,
-    /// The batch within the epoch, from 1.
-    pub batch: usize,
-    /// All batches of an epoch.
-    pub batches: usize,
-    /// Images of the epoch so far.
-    pub images: usize,
-    /// Mean loss of the epoch so far.
-    pub loss: f64,
-    /// Accuracy of the epoch so far, a fraction.
-    pub accuracy: f64,
-    /// The learning rate of the batch.
-    pub learning_rate: f64,
-}
-
-/// How a call of [`Session::run`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All epochs are done.
-    Completed,
-    /// The validation loss stopped falling.
-    StoppedEarly,
-    /// The caller asked for it; the run can be resumed.
-    Interrupted,
-}
-
-/// What came of a call of [`Session::run`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// How it ended.
-    pub ending: Ending,
-    /// What stands in `summary.json`; of an interrupted run without the figures of the validation and test images.
-    pub summary: Summary,
 }
 
 impl Session {
@@ -318,8 +267,8 @@ impl Session {
 
     /// Gradients run from the last node to the first, so the last one that is wrong came first.
     fn gradient_not_finite(&self) -> TrainError {
-        let tensors = self.parameters.tensors().iter().zip(self.executor.gradients());
-        let wrong = tensors.filter(|(_, gradient)| gradient.iter().any(|value| !value.is_finite())).last();
+        let mut tensors = self.parameters.tensors().iter().zip(self.executor.gradients());
+        let wrong = tensors.rfind(|(_, gradient)| gradient.iter().any(|value| !value.is_finite()));
         self.diverged(format!(
             "the gradient of {}",
             wrong.map_or("the weights", |(tensor, _)| tensor.key.as_str())

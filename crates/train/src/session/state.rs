@@ -85,7 +85,7 @@ impl Session {
         let find = |name: &str| checkpoint.f32s(name).ok();
         for tensor in self.parameters.tensors_mut() {
             let name = parameter_name(&tensor.key);
-            crate::optimizer::copy_state(&name, tensor.slice_mut(), &find)?;
+            crate::optimizer::copy_state(&name, tensor.slice_mut(), find)?;
         }
         let steps = checkpoint.u64s(STEPS)?;
         self.optimizer.restore(steps.first().copied().unwrap_or(0), find)?;
