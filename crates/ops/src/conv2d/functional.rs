@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::layer::{ConvPadding, mode_name};
-use crate::arrays::{channels_last, check_gradient, planes};
+use crate::arrays::{channels_last, check_gradient, check_size, planes};
 use crate::{Isa, OpError, PaddingMode, Pair};
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
@@ -171,6 +171,10 @@ pub(super) fn size(
         return Err(OpError::shape(NAME, problem));
     }
     check_mode(&size, padding)?;
+    check_size(NAME, "the padded input", &[in_channels, padded[0], padded[1]])?;
+    let [rows, columns] = size.output();
+    check_size(NAME, "the output", &[out_channels, rows, columns])?;
+    check_size(NAME, "the weight", &[out_channels, in_channels / groups, kernel[0], kernel[1]])?;
     Ok(size)
 }
 

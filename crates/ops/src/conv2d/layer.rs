@@ -41,7 +41,8 @@ impl ConvPadding {
         stride: [usize; 2],
     ) -> Result<Padding, OpError> {
         match self {
-            ConvPadding::Size(Pair { rows, columns }) => {
+            ConvPadding::Size(pair) => {
+                let Pair { rows, columns } = pair.within(NAME, "padding", 0)?;
                 Ok(Padding { top: rows, bottom: rows, left: columns, right: columns })
             }
             ConvPadding::Named(NamedPadding::Valid) => Ok(Padding::default()),

@@ -1,6 +1,7 @@
 //! The kernels of a convolution run backwards, with the sizes checked.
 
 use super::{ConvTranspose2dArguments, NAME};
+use crate::arrays::check_size;
 use crate::{Isa, OpError, PaddingMode, Pair};
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 use convscope_kernels::elementwise;
@@ -55,6 +56,8 @@ impl Transposed {
             return Err(OpError::argument(NAME, "padding", problem));
         }
         let output = [0, 1].map(|axis| full[axis] - 2 * padding[axis]);
+        check_size(NAME, "the output with its padding", &[out_channels, full[0], full[1]])?;
+        check_size(NAME, "the weight", &[in_channels, out_channels / groups, kernel[0], kernel[1]])?;
         let conv = Conv::new(ConvSize {
             in_channels: out_channels,
             out_channels: in_channels,

@@ -1,6 +1,7 @@
 //! The affine map as a layer and as the executor runs it.
 
 use super::{NAME, kernel};
+use crate::arrays::check_size;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::*;
@@ -42,7 +43,8 @@ impl Layer for Linear {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        self.in_features(inputs)?;
+        let in_features = self.in_features(inputs)?;
+        check_size(NAME, "the weight", &[self.out_features, in_features])?;
         if self.out_features == 0 {
             return Err(OpError::argument(NAME, "out_features", "is 0, must be at least 1"));
         }

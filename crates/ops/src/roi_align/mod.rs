@@ -9,7 +9,7 @@
 //! References: <https://docs.pytorch.org/vision/stable/generated/torchvision.ops.roi_align.html>, He et al., "Mask
 //! R-CNN", 2017.
 
-use crate::arrays::check_gradient;
+use crate::arrays::{check_gradient, check_size};
 use crate::regions::{check_boxes, check_input};
 use crate::{OpError, Pair};
 use convscope_kernels::roi::{self, Share};
@@ -182,6 +182,7 @@ fn regions(
     check_input(NAME, input)?;
     check_boxes(NAME, input.0, boxes, arguments.spatial_scale)?;
     let output = arguments.output_size.at_least_one(NAME, "output_size")?.array();
+    check_size(NAME, "the output", &[boxes.nrows(), input.1, output[0], output[1]])?;
     let offset = if arguments.aligned { 0.5 } else { 0.0 };
     let region = |given: ArrayView1<'_, f32>| {
         let [left, top, right, bottom] =
