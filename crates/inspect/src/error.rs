@@ -1,0 +1,94 @@
+//! What can go wrong while a network is looked at.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of this crate; its text is one sentence that names the node or the file and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// A node that the network does not have.
+    #[error("there is no node {name}; the network has {known}")]
+    UnknownNode {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A method that needs rows and columns, on a node without them.
+    #[error(
+        "{node} puts out {shape}, which has no rows and columns to look at; choose a convolution or pooling"
+    )]
+    NotAPicture {
+        /// The node.
+        node: String,
+        /// What it puts out.
+        shape: String,
+    },
+    /// A network without any node that has rows and columns.
+    #[error("no node of the network puts out rows and columns, so there is no map to draw")]
+    NoPictures,
+    /// A class that the network does not have.
+    #[error("class {class} is out of range; the network has {classes} classes, counted from 0")]
+    UnknownClass {
+        /// The class that was asked for.
+        class: usize,
+        /// How many there are.
+        classes: usize,
+    },
+    /// An image that the split does not have.
+    #[error("there is no image {index}; the {split} split has {images} images, counted from 0")]
+    UnknownImage {
+        /// The index that was asked for.
+        index: usize,
+        /// The split.
+        split: convscope_data::Split,
+        /// How many images it has.
+        images: usize,
+    },
+    /// Images of another size than the network's.
+    #[error(
+        "the network takes images of {expected} pixels, the data has {found}; open the data with that size"
+    )]
+    OtherSize {
+        /// Rows and columns of the network.
+        expected: String,
+        /// Rows and columns of the data.
+        found: String,
+    },
+    /// Data with other classes than the network's.
+    #[error(
+        "the network knows the classes {model}; the data has {data}; give data with the network's classes"
+    )]
+    OtherClasses {
+        /// Names that the network knows.
+        model: String,
+        /// Names that the data has.
+        data: String,
+    },
+    /// A comparison of fewer than two networks.
+    #[error("a comparison takes at least two runs, not {given}")]
+    TooFewRuns {
+        /// How many were given.
+        given: usize,
+    },
+    /// An operation on a file or folder failed.
+    #[error("{}: cannot {action}: {cause}", path.display())]
+    Io {
+        /// What was attempted (`write the file`).
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// What is wrong with the run.
+    #[error(transparent)]
+    Train(#[from] convscope_train::TrainError),
+    /// What is wrong with the data.
+    #[error(transparent)]
+    Data(#[from] convscope_data::DataError),
+    /// What is wrong with the model or its weights.
+    #[error(transparent)]
+    Graph(#[from] convscope_graph::GraphError),
+}

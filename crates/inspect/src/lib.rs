@@ -1,0 +1,33 @@
+//! Looks inside trained networks: what passes through each layer, what it means, and what the network looks at.
+//!
+//! Everything is seen through the [`Observer`](convscope_graph::Observer) of the one executor that trains and predicts;
+//! there is no second forward pass. An [`Inspector`] holds a network; its methods return plain structs that know
+//! nothing of how they are shown:
+//!
+//! | method | result |
+//! |---|---|
+//! | [`Inspector::survey`] | a [`Survey`]: the [`LayerTable`], the accuracy, the worst mistakes, the [`Finding`]s |
+//! | [`Inspector::feature_maps`] | [`FeatureMaps`] of one image |
+//! | [`Inspector::attention`] | [`HeatMap`]s of one image: where the network looks |
+//! | [`Inspector::export_activations`] | every node's values of some images, as `.npz` |
+//! | [`compare()`] | a [`Comparison`] of several networks over the same images |
+
+pub mod attention;
+pub mod compare;
+mod error;
+pub mod feature_maps;
+pub mod findings;
+pub mod histogram;
+mod inspector;
+pub mod layers;
+pub mod survey;
+
+pub use attention::{HeatMap, HeatMapMethod};
+pub use compare::{Comparison, compare};
+pub use error::InspectError;
+pub use feature_maps::{ExampleImage, FeatureMaps};
+pub use findings::{Finding, FindingKind};
+pub use histogram::Histogram;
+pub use inspector::{Choice, Inspector};
+pub use layers::{LayerRow, LayerTable};
+pub use survey::{Survey, SurveyOptions, SurveyProgress};
