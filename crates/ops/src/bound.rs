@@ -3,13 +3,27 @@
 use crate::{Activation, Isa, Parameter};
 use std::fmt::Debug;
 
-/// Whether a network is trained or used.
+/// Whether a network is trained, used, or asked why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Batch statistics, dropout.
     Training,
     /// Running statistics, no dropout.
     Inference,
+    /// As [`Mode::Inference`], with what [`Bound::backward_input`] needs.
+    Attribution,
+}
+
+impl Mode {
+    /// Whether operators normalise by the batch and drop at random.
+    pub fn is_training(self) -> bool {
+        self == Mode::Training
+    }
+
+    /// Whether gradients are asked for.
+    pub fn has_backward(self) -> bool {
+        self != Mode::Inference
+    }
 }
 
 /// What a backward pass reads besides the gradient.

@@ -24,6 +24,17 @@ fn every_operator_gives_pytorchs_answers() {
     assert_eq!(own.map(|case| case.call.operator).collect::<Vec<_>>(), ["batch_norm"]);
 }
 
+/// One image through each operator once, as the example `assignment` prints it.
+#[test]
+fn the_assignment_agrees() {
+    let cases = read_archive(include_bytes!("../../../fixtures/operators/assignment.tar.gz")).unwrap();
+    assert_eq!(cases.len(), 11);
+    assert!(cases.iter().all(|case| case.tolerance == 1e-6));
+    let report = verify(&cases);
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+    assert!(read_archive(b"no archive").unwrap_err().to_string().starts_with("archive of cases: "));
+}
+
 #[test]
 fn one_operator_can_be_asked_for() {
     let cases = recorded(&["linear"]).unwrap();

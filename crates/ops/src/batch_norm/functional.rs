@@ -174,7 +174,7 @@ impl Call {
             let problem = format!("input has shape {shape:?}; training needs two values per channel or more");
             return Err(OpError::shape(NAME, problem));
         }
-        if mode == Mode::Inference && running.iter().any(Option::is_none) {
+        if !mode.is_training() && running.iter().any(Option::is_none) {
             let problem = "is missing; inference needs it, as it needs running_var";
             return Err(OpError::argument(NAME, "running_mean", problem));
         }

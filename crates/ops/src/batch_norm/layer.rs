@@ -136,7 +136,7 @@ impl BoundBatchNorm {
 
     /// The numbers of the forward direction.
     fn numbers<'a>(&self, packed: &'a [f32], state: &'a [f32]) -> &'a [f32] {
-        if self.mode == Mode::Training { state } else { packed }
+        if self.mode.is_training() { state } else { packed }
     }
 
     /// Writes the parts that the forward direction needs for a channel.
@@ -168,14 +168,11 @@ impl BoundBatchNorm {
 
 impl Bound for BoundBatchNorm {
     fn packed_len(&self) -> usize {
-        match self.mode {
-            Mode::Training => 0,
-            Mode::Inference => self.channels * Part::COUNT,
-        }
+        if self.mode.is_training() { 0 } else { self.channels * Part::COUNT }
     }
 
     fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
-        if self.mode == Mode::Training {
+        if self.mode.is_training() {
             return;
         }
         packed.fill(0.0);
@@ -217,13 +214,15 @@ impl Bound for BoundBatchNorm {
                 let (input, mean, slope) = (call.inputs.get(0), part(Part::Mean), part(Part::Slope));
                 normalize_backward(call.isa, input, center, scale, mean, slope, call.d_output, d_input);
             }
-            Mode::Inference => normalize(call.isa, call.d_output, &self.zeros, scale, &self.zeros, d_input),
+            Mode::Inference | Mode::Attribution => {
+                normalize(call.isa, call.d_output, &self.zeros, scale, &self.zeros, d_input);
+            }
         }
     }
 
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         // In training `Coupled::finish_backward` does it, once for the whole batch.
-        if self.mode == Mode::Training || !self.layer.affine {
+        if self.mode.is_training() || !self.layer.affine {
             return;
         }
         let mut sums = vec![0.0; self.sums_len()];
@@ -232,7 +231,7 @@ impl Bound for BoundBatchNorm {
     }
 
     fn coupled(&self) -> Option<&dyn Coupled> {
-        (self.mode == Mode::Training).then_some(self)
+        self.mode.is_training().then_some(self)
     }
 }
 

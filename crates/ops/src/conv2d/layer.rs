@@ -145,17 +145,15 @@ struct BoundConv2d {
 
 impl Bound for BoundConv2d {
     fn packed_len(&self) -> usize {
-        match self.mode {
-            Mode::Training => self.conv.forward_len() + self.conv.backward_len(),
-            Mode::Inference => self.conv.forward_len(),
-        }
+        let backward = if self.mode.has_backward() { self.conv.backward_len() } else { 0 };
+        self.conv.forward_len() + backward
     }
 
     fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
         let weight = parameters[0].slice();
         let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
         self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
-        if self.mode == Mode::Training {
+        if self.mode.has_backward() {
             self.conv.pack_backward(weight, None, backward);
         }
     }

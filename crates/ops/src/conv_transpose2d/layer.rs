@@ -93,17 +93,15 @@ struct BoundConvTranspose2d {
 
 impl Bound for BoundConvTranspose2d {
     fn packed_len(&self) -> usize {
-        match self.mode {
-            Mode::Training => self.transposed.forward_len() + self.transposed.backward_len(),
-            Mode::Inference => self.transposed.forward_len(),
-        }
+        let backward = if self.mode.has_backward() { self.transposed.backward_len() } else { 0 };
+        self.transposed.forward_len() + backward
     }
 
     fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
         let weight = parameters[0].slice();
         let (forward, backward) = packed.split_at_mut(self.transposed.forward_len());
         self.transposed.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
-        if self.mode == Mode::Training {
+        if self.mode.has_backward() {
             self.transposed.pack_backward(weight, backward);
         }
     }

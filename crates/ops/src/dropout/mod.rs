@@ -132,7 +132,7 @@ impl BoundDropout {
     }
 
     fn mask(&self, isa: Isa, sample: Sample, input: &[f32], output: &mut [f32]) {
-        if self.mode == Mode::Inference || self.len == 0 {
+        if !self.mode.is_training() || self.len == 0 {
             output.copy_from_slice(input);
             return;
         }

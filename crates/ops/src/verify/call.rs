@@ -12,6 +12,11 @@ pub fn operators() -> Vec<&'static str> {
     TABLE.iter().map(|entry| entry.name).collect()
 }
 
+/// The names of the tensors that an operator takes; none for an unknown operator.
+pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
+    TABLE.iter().find(|entry| entry.name == operator).map(|entry| entry.tensors)
+}
+
 /// An operator's name with arguments and tensors, named as in PyTorch.
 ///
 /// ```

@@ -2,7 +2,7 @@
 //!
 //! [`Call`] runs any operator with arguments as PyTorch names them. [`Case`] is such a call together with what
 //! PyTorch answered, read from a safetensors file; [`verify`] runs many and sums up what they show. Cases come from
-//! [`recorded`] (they are part of the program), from a folder ([`read_folder`]) or from a PyTorch on this machine
+//! [`recorded`] (they are part of the program), from a folder ([`read_folder`]) or archive ([`read_archive`]), or from a PyTorch on this machine
 //! ([`from_pytorch`]).
 //!
 //! A case file's metadata are `format` (`convscope-case-1`), `op` (PyTorch's functional name), `args` (a JSON object
@@ -30,10 +30,10 @@ mod source;
 mod table;
 mod tensor;
 
-pub use call::{Call, operators};
+pub use call::{Call, operators, tensors};
 pub use case::Case;
 pub use compare::{Comparison, Worst};
 pub use error::VerifyError;
 pub use report::{CaseFailure, OperatorSummary, Report, verify};
-pub use source::{PYTORCH_SCRIPT, from_pytorch, read_folder, recorded};
+pub use source::{PYTORCH_SCRIPT, from_pytorch, read_archive, read_folder, recorded};
 pub use tensor::Tensor;

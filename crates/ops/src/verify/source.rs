@@ -49,10 +49,18 @@ pub fn recorded(operators: &[&str]) -> Result<Vec<Case>, VerifyError> {
     let mut cases = Vec::new();
     for (name, archive) in RECORDED {
         if operators.is_empty() || operators.contains(&name) {
-            cases.extend(unpacked(GzDecoder::new(archive))?);
+            cases.extend(read_archive(archive)?);
         }
     }
     Ok(cases)
+}
+
+/// The cases of a `.tar.gz` of case files, in their order.
+///
+/// # Errors
+/// A damaged archive, a file that is no case.
+pub fn read_archive(archive: &[u8]) -> Result<Vec<Case>, VerifyError> {
+    unpacked(GzDecoder::new(archive))
 }
 
 /// The cases of a folder's `.safetensors` files, in the order of their names.
