@@ -8,6 +8,7 @@ mod interrupt;
 mod progress;
 mod resume;
 mod source;
+mod tensor_file;
 mod train_flags;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Predict(commands::predict::Args),
     Summary(commands::summary::Args),
     Data(commands::data::Args),
+    Verify(commands::verify::Args),
+    Op(commands::op::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -44,6 +47,7 @@ Examples:
   convscope train --data photos --model resnet8    train on the image folder photos/<class>/*
   convscope evaluate runs/plain8                   loss, accuracy and confusion matrix of a run
   convscope predict runs/plain8 cat.jpg            the most probable classes of an image
+  convscope verify                                 every operator against PyTorch's recorded answers
 
 Results go to standard output, progress and errors to standard error.
 
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::run(&args, &console),
         Command::Summary(args) => commands::summary::run(&args, &console),
         Command::Data(args) => commands::data::run(&args, &console),
+        Command::Verify(args) => commands::verify::run(&args, &console),
+        Command::Op(args) => commands::op::run(&args, &console),
     };
     let exit = result.unwrap_or_else(|error| {
         if error.is::<console::OutputClosed>() {

@@ -2,6 +2,8 @@
 
 pub(crate) mod data;
 pub(crate) mod evaluate;
+pub(crate) mod op;
 pub(crate) mod predict;
 pub(crate) mod summary;
 pub(crate) mod train;
+pub(crate) mod verify;

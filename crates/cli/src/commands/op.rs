@@ -1,0 +1,159 @@
+//! `convscope op`: one operator on tensors from files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use convscope_ops::verify::{Call, Tensor, operators, tensors};
+use serde_json::{Map, Value};
+
+use crate::console::Console;
+use crate::exit::{Exit, UsageError};
+use crate::tensor_file;
+
+/// Run one operator on tensors from files, with PyTorch's argument names as flags
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// PyTorch's name of the operator: conv2d, max_pool2d, roi_align, ...
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// --TENSOR FILE for each tensor, --ARGUMENT VALUE for other arguments, --output FILE for the result
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Tensors are .npy, .npz or .safetensors files of float32 or int64 values; FILE:NAME picks one of several in a file. \
+Values are written as in Python: 3, [3, 2], same, true, None. With --grad-output FILE the gradients are computed too.
+
+--output FILE.npy holds the output, --output FILE.npz or FILE.safetensors also what else the operator returns (indices, \
+running statistics, gradients as grad.input, ...). Without --output the results are printed.
+
+Examples:
+  convscope op conv2d --input x.npy --weight w.npy --stride '[2, 1]' --padding 1 --output y.npy
+  convscope op max_pool2d --input x.npz:image --kernel_size 2 --ceil_mode true
+  convscope op batch_norm --input x.npy --running_mean m.npy --running_var v.npy --training true --output y.npz";
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let Some(names) = tensors(&args.name) else {
+        let problem = format!("no operator is called {}; there are {}", args.name, operators().join(", "));
+        return Err(UsageError(problem).into());
+    };
+    let mut call = Call { operator: args.name.clone(), arguments: Map::new(), tensors: BTreeMap::new() };
+    let (mut output, mut grad_output) = (None, None);
+    for (name, value) in flags(&args.arguments)? {
+        match name.as_str() {
+            "output" => output = Some(PathBuf::from(value)),
+            "grad_output" => grad_output = Some(tensor_file::read(&value, "grad_output")?),
+            tensor if names.contains(&tensor) => {
+                let read = tensor_file::read(&value, tensor)?;
+                call.tensors.insert(name, read);
+            }
+            _ => {
+                call.arguments.insert(name, python_value(&value));
+            }
+        }
+    }
+    let grad_output = match grad_output {
+        Some(Tensor::F32(array)) => Some(array),
+        Some(other) => {
+            let problem = format!("grad_output holds {} values, it has to be float32", other.dtype());
+            return Err(UsageError(problem).into());
+        }
+        None => None,
+    };
+    let results = call.run(grad_output.as_ref())?;
+    match output {
+        Some(path) => {
+            tensor_file::write(&path, &results)?;
+            console.note(&format!("wrote {}", path.display()));
+        }
+        None => console.result(&printed(&results))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// `--name value` and `--name=value`; hyphens in names stand for PyTorch's underscores.
+fn flags(arguments: &[String]) -> Result<Vec<(String, String)>, UsageError> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(flag) = rest.next() {
+        let Some(flag) = flag.strip_prefix("--") else {
+            return Err(UsageError(format!("'{flag}' is no flag; write --NAME VALUE")));
+        };
+        if flag == "help" {
+            return Err(UsageError("help stands before the operator: convscope op --help".to_owned()));
+        }
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => {
+                let value = rest.next().ok_or_else(|| UsageError(format!("--{flag} has no value")))?;
+                (flag, value.clone())
+            }
+        };
+        let name = name.replace('-', "_");
+        if found.iter().any(|(known, _)| *known == name) {
+            return Err(UsageError(format!("--{name} is given twice")));
+        }
+        found.push((name, value));
+    }
+    Ok(found)
+}
+
+/// A number, list, truth value or None as Python or JSON writes it; anything else is a word.
+fn python_value(text: &str) -> Value {
+    match text {
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
+        "None" => Value::Null,
+        _ => {
+            let list = text.replace('(', "[").replace(')', "]").replace("None", "null");
+            serde_json::from_str(&list).unwrap_or_else(|_| Value::String(text.to_owned()))
+        }
+    }
+}
+
+fn printed(results: &BTreeMap<String, Tensor>) -> String {
+    let mut text = String::new();
+    for (name, tensor) in results {
+        let values = match tensor {
+            Tensor::F32(array) => array.to_string(),
+            Tensor::F64(array) => array.to_string(),
+            Tensor::I64(array) => array.to_string(),
+        };
+        text += &format!("{name} {:?}\n{values}\n", tensor.shape());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn flags_and_values_read_as_python_writes_them() {
+        let words = |text: &str| text.split('|').map(str::to_owned).collect::<Vec<_>>();
+        let read = flags(&words("--kernel-size|(3, 2)|--padding=same|--ceil_mode|True|--x|-1.5")).unwrap();
+        let read: Vec<(&str, Value)> =
+            read.iter().map(|(name, value)| (name.as_str(), python_value(value))).collect();
+        let expected = [
+            ("kernel_size", json!([3, 2])),
+            ("padding", json!("same")),
+            ("ceil_mode", json!(true)),
+            ("x", json!(-1.5)),
+        ];
+        assert_eq!(read, expected);
+        assert_eq!(python_value("(None, 3)"), json!([null, 3]));
+        for (text, problem) in [
+            ("--a", "--a has no value"),
+            ("x.npy", "'x.npy' is no flag; write --NAME VALUE"),
+            ("--a|1|--a=2", "--a is given twice"),
+        ] {
+            assert_eq!(flags(&words(text)).unwrap_err().to_string(), problem);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `convscope verify`: every operator against PyTorch.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use convscope_ops::verify::{
+    Case, CaseFailure, OperatorSummary, Report, from_pytorch, operators, read_folder, recorded, verify,
+};
+use convscope_report::table::{Cell, Column, Table, Tone};
+
+use crate::console::Console;
+use crate::exit::{Exit, UsageError};
+
+/// Hold every operator against PyTorch, forward and backward
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Check these operators only, by PyTorch's names; all where none is given
+    #[arg(value_name = "OPERATOR")]
+    operators: Vec<String>,
+
+    /// Check the case files of a folder in place of the recorded ones
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["against_pytorch", "operators"])]
+    cases: Option<PathBuf>,
+
+    /// Ask the PyTorch of this machine for fresh random cases
+    #[arg(long)]
+    against_pytorch: bool,
+
+    /// The Python that has PyTorch
+    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against_pytorch")]
+    python: PathBuf,
+
+    /// Where the random cases come from
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "against_pytorch")]
+    seed: u64,
+
+    /// How many random cases, over all operators
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "against_pytorch")]
+    count: usize,
+
+    /// Print one JSON document: the operators, and the cases that failed
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+The recorded cases are PyTorch's float64 answers to float32 inputs. A case passes when no value is further from \
+PyTorch's than the tolerance times the largest expected value, or than the tolerance where that is below 1; it is 1e-6 \
+but for ill-conditioned cases, which say so. The exit code is 1 if a case fails.
+
+Examples:
+  convscope verify
+  convscope verify conv2d max_pool2d
+  convscope verify --against-pytorch --count 2000 --seed 7
+  convscope verify --against-pytorch --python .venv/bin/python roi_align
+  convscope verify --cases my_cases --json";
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let known = operators();
+    if let Some(unknown) = args.operators.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(
+            UsageError(format!("no operator is called {unknown}; there are {}", known.join(", "))).into()
+        );
+    }
+    let report = verify(&cases(args, *console)?);
+    if args.json {
+        console.result(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else {
+        console.result(&text(&report, *console))?;
+    }
+    Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn cases(args: &Args, console: Console) -> Result<Vec<Case>> {
+    let names: Vec<&str> = args.operators.iter().map(String::as_str).collect();
+    Ok(match &args.cases {
+        Some(folder) => read_folder(folder)?,
+        None if args.against_pytorch => {
+            console.note(&format!("asking {} for {} random cases", args.python.display(), args.count));
+            from_pytorch(&args.python, args.seed, args.count, &names)?
+        }
+        None => recorded(&names)?,
+    })
+}
+
+fn text(report: &Report, console: Console) -> String {
+    let columns = [
+        Column::left("operator"),
+        Column::right("cases"),
+        Column::right("largest error forward"),
+        Column::right("backward"),
+        Column::left("verdict"),
+    ];
+    let mut table = Table::new(columns);
+    for summary in &report.operators {
+        table.row(row(summary));
+    }
+    let cases: usize = report.operators.iter().map(|summary| summary.cases).sum();
+    let mut text = table.render(console.style());
+    text += "\n";
+    match report.failures.first() {
+        None => text += &format!("all {cases} cases equal PyTorch's\n"),
+        Some(worst) => {
+            text += &format!("{} of {cases} cases failed; the worst:\n\n", report.failures.len());
+            text += &in_full(worst);
+        }
+    }
+    text
+}
+
+fn row(summary: &OperatorSummary) -> [Cell; 5] {
+    let error = |error: f64| format!("{error:.1e}");
+    let verdict = match summary.failed {
+        0 => Cell::new("equal", Tone::Good),
+        failed => Cell::new(format!("{failed} failed"), Tone::Bad),
+    };
+    [
+        Cell::from(summary.operator.clone()),
+        Cell::from(summary.cases.to_string()),
+        Cell::from(error(summary.forward)),
+        Cell::from(summary.backward.map_or("-".to_owned(), error)),
+        verdict,
+    ]
+}
+
+/// A failed case with everything that is known of it.
+fn in_full(failure: &CaseFailure) -> String {
+    let CaseFailure { case, operator, arguments, shapes, tolerance, comparisons, problem } = failure;
+    let mut text = format!("case       {case}\noperator   {operator}\narguments  {arguments}\n");
+    for (name, shape) in shapes {
+        text += &format!("tensor     {name} {shape:?}\n");
+    }
+    if let Some(problem) = problem {
+        text += &format!("problem    {problem}\n");
+    }
+    for comparison in comparisons.iter().filter(|comparison| !comparison.passed) {
+        text +=
+            &format!("differs    {} by {:.3e}, allowed {tolerance:.0e}", comparison.tensor, comparison.error);
+        if let Some(worst) = &comparison.worst {
+            text += &format!(" at {:?}: ours {}, expected {}", worst.position, worst.ours, worst.expected);
+        }
+        text += "\n";
+    }
+    text
+}
