@@ -45,7 +45,7 @@ fn check(case: &Case) {
     let forward = |x: &[f64], w: &[f64], b: &[f64]| {
         let moments = match mode {
             Mode::Training => layers::channel_moments(x, channels, pixels),
-            Mode::Inference => running.clone(),
+            Mode::Inference | Mode::Attribution => running.clone(),
         };
         layers::normalize(x, &moments, w, b, EPS, pixels)
     };
@@ -61,7 +61,7 @@ fn check(case: &Case) {
             mean * (1.0 - share) + batch_mean * share,
             var * (1.0 - share) + batch_var * n / (n - 1.0) * share,
         ),
-        Mode::Inference => (*mean, *var),
+        Mode::Inference | Mode::Attribution => (*mean, *var),
     };
     let moments = layers::channel_moments(&x64, channels, pixels);
     let (mean_after, var_after): (Vec<f64>, Vec<f64>) = moments.iter().zip(&running).map(follow).unzip();
@@ -99,7 +99,7 @@ fn check(case: &Case) {
 
 #[test]
 fn batch_norm_equals_its_formula() {
-    for mode in [Mode::Training, Mode::Inference] {
+    for mode in [Mode::Training, Mode::Inference, Mode::Attribution] {
         for affine in [true, false] {
             for (shape, momentum) in [
                 (vec![3, 2, 4, 5], Momentum::DEFAULT),
