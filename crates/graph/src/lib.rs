@@ -19,7 +19,7 @@ mod weights;
 
 pub use description::{ModelDescription, ModelFile, NodeDescription};
 pub use error::GraphError;
-pub use execute::{Executor, StepOutcome, TrainingBatch};
+pub use execute::{ClassGradients, Executor, StepOutcome, TrainingBatch};
 pub use graph::{Graph, Node, ValueId};
 pub use initializer::Initializer;
 pub use observer::{FirstNonFinite, Observation, Observer};

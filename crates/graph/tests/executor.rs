@@ -139,6 +139,50 @@ fn observers_see_every_value() {
     }
 }
 
+/// Along a random direction the logit of an image's class changes as its gradient by the image says, also with dropout,
+/// which is not at work here, and whatever the other images are.
+#[test]
+fn class_gradients_agree_with_finite_differences() {
+    let graph = every_operator();
+    let task = Task::new(&graph, 5);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 5);
+    // Weights as they are drawn leave logits that hardly depend on the image.
+    let mut parameters = Parameters::new(&graph, 1);
+    let weights = parameters.tensors_mut().iter_mut().filter(|tensor| tensor.values.ndim() > 1);
+    weights.for_each(|tensor| tensor.values.mapv_inplace(|value| 4.0 * value));
+    executor.load(&parameters);
+    let found = executor.class_gradients(task.images.view(), &task.labels, None).unwrap();
+    let mut inference = Executor::new(Arc::clone(&graph), Mode::Inference, 5);
+    inference.load(&parameters);
+    assert_eq!(inference.logits(task.images.view(), None).unwrap(), found.logits);
+    let len = task.images.len() / 5;
+    for image in 0..5 {
+        let mut direction = vec![0.0; task.images.len()];
+        direction[image * len..][..len].copy_from_slice(&random(image as u64 + 1, len));
+        let mut logit = |sign: f32| {
+            let mut moved = task.images.clone();
+            moved.iter_mut().zip(&direction).for_each(|(value, d)| *value += sign * 1e-3 * d);
+            f64::from(inference.logits(moved.view(), None).unwrap()[[image, task.labels[image]]])
+        };
+        let slope = (logit(1.0) - logit(-1.0)) / 2e-3;
+        let pairs = found.d_images.iter().zip(&direction);
+        let expected: f64 = pairs.map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
+        let norm = found.d_images.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert!(norm > 1e-3 && (slope - expected).abs() < 0.03 * norm, "{image}: {slope} is not {expected}");
+    }
+}
+
+#[test]
+fn classes_that_the_network_does_not_have_are_refused() {
+    let graph = every_operator();
+    let task = Task::new(&graph, 2);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 2);
+    let error = executor.class_gradients(task.images.view(), &[0, 5], None).unwrap_err().to_string();
+    assert!(error.ends_with("is asked about class 5, its 5 classes are counted from 0"), "{error}");
+    let error = executor.class_gradients(task.images.view(), &[0], None).unwrap_err().to_string();
+    assert!(error.contains("1 classes for 2 images"), "{error}");
+}
+
 #[test]
 fn wrong_images_are_refused() {
     let graph = every_operator();

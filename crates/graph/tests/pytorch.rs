@@ -64,14 +64,24 @@ impl Observer for Everything {
     }
 }
 
-fn check(name: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/networks");
-    let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
-    let recording = Recording(std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap());
-    let tolerance = recording.tolerance();
+/// A network as it was recorded, before the training step.
+struct Recorded {
+    recording: Recording,
+    graph: Arc<Graph>,
+    parameters: Parameters,
+    images: Array4<f32>,
+    labels: Vec<usize>,
+}
+
+fn fixture(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
+}
+
+fn recorded(name: &str) -> Recorded {
+    let text = std::fs::read_to_string(fixture(&format!("networks/{name}.toml"))).unwrap();
+    let recording = Recording(std::fs::read(fixture(&format!("networks/{name}.safetensors"))).unwrap());
     let file = ModelFile::parse(name, &text).unwrap();
     let graph = Arc::new(Graph::new(file.resolve(file.input().unwrap(), 0).unwrap()).unwrap());
-
     let mut parameters = Parameters::new(&graph, 0);
     for tensor in parameters.tensors_mut() {
         let recorded = recording.numbers(&format!("parameter.{}", tensor.key));
@@ -82,7 +92,12 @@ fn check(name: &str) {
     let [c, h, w] = graph.description().input;
     let images: Vec<f32> = recording.numbers("images").iter().map(|&value| value as f32).collect();
     let images = Array4::from_shape_vec((labels.len(), c, h, w), images).unwrap();
+    Recorded { recording, graph, parameters, images, labels }
+}
 
+fn check(name: &str) {
+    let Recorded { recording, graph, mut parameters, images, labels } = recorded(name);
+    let tolerance = recording.tolerance();
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, labels.len());
     let nodes = graph.nodes();
     let empty = || Mutex::new(vec![Vec::new(); nodes.len()]);
@@ -121,6 +136,43 @@ fn check(name: &str) {
     let (expected, logits) = (recording.numbers("inference"), logits.into_raw_vec_and_offset().0);
     assert_close(&format!("{name}: inference"), &logits, &expected, tolerance);
     assert!(matches!(graph.output().shape, Shape::Vector { .. }));
+}
+
+/// Gradients of one class's logit after the training step, with its running statistics.
+fn check_attribution(name: &str) {
+    let Recorded { recording, graph, mut parameters, images, labels } = recorded(name);
+    for tensor in parameters.tensors_mut().iter_mut().filter(|tensor| !tensor.role.is_trained()) {
+        let after = recording.numbers(&format!("after.{}", tensor.key));
+        tensor.slice_mut().iter_mut().zip(after).for_each(|(value, after)| *value = after as f32);
+    }
+    let recording = Recording(std::fs::read(fixture(&format!("attribution/{name}.safetensors"))).unwrap());
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, labels.len());
+    executor.load(&parameters);
+    let empty = || Mutex::new(vec![Vec::new(); graph.nodes().len()]);
+    let everything = Everything { values: empty(), gradients: empty() };
+    let found = executor.class_gradients(images.view(), &labels, Some(&everything)).unwrap();
+    // Gradients are far below 1, so each array is held to its own largest value.
+    let close = |what: &str, ours: &[f32]| {
+        let expected = recording.numbers(what);
+        let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        assert!(largest > 0.0, "{name}: {what}");
+        let scale = |value: f64| value / largest;
+        let ours: Vec<f32> = ours.iter().map(|&value| scale(f64::from(value)) as f32).collect();
+        let expected: Vec<f64> = expected.into_iter().map(scale).collect();
+        assert_close(&format!("{name}: {what}"), &ours, &expected, 1e-5);
+    };
+    close("logits", found.logits.as_slice().unwrap());
+    close("d_images", found.d_images.as_slice().unwrap());
+    for (node, gradient) in graph.nodes().iter().zip(everything.gradients.into_inner().unwrap()) {
+        close(&format!("gradient.{}", node.name), &gradient);
+    }
+}
+
+#[test]
+fn gradients_of_a_class() {
+    for name in ["every_operator", "narrow8_bn", "narrow_residual"] {
+        check_attribution(name);
+    }
 }
 
 #[test]

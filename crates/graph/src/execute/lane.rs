@@ -21,6 +21,8 @@ pub(super) struct Lane {
     pub(super) loss: f64,
     pub(super) correct: usize,
     pub(super) logits: Vec<f32>,
+    /// Gradients by the images, channels-last.
+    pub(super) input_gradient: Vec<f32>,
 }
 
 /// What all lanes read.
@@ -34,6 +36,7 @@ pub(super) struct Shared<'a> {
     pub(super) isa: Isa,
     /// The images of the batch as planes.
     pub(super) input: &'a [f32],
+    /// Their classes, or the classes that are asked about.
     pub(super) labels: &'a [usize],
     pub(super) images: usize,
     pub(super) sample: Sample,
@@ -55,14 +58,14 @@ impl Lane {
             lens.iter().map(|len| vec![0.0; len * plan.chunk]).collect()
         };
         let chunks = plan.chunks_per_lane(batch);
-        let is_training = plan.mode == Mode::Training;
+        let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
         Lane {
             slots: slots(&plan.lane_slots),
             chunks: (0..chunks).map(|_| slots(&plan.chunk_slots)).collect(),
             scratch: vec![0.0; bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0)],
             gradients: bound
                 .iter()
-                .map(|bound| vec![0.0; if is_training { bound.gradient_len() } else { 0 }])
+                .map(|bound| vec![0.0; if plan.mode.is_training() { bound.gradient_len() } else { 0 }])
                 .collect(),
             sums: bound
                 .iter()
@@ -71,6 +74,7 @@ impl Lane {
             loss: 0.0,
             correct: 0,
             logits: Vec::with_capacity(chunks * plan.chunk * graph.classes()),
+            input_gradient: Vec::with_capacity(chunks * plan.chunk * input_len),
         }
     }
 
@@ -80,6 +84,7 @@ impl Lane {
             self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
             (self.loss, self.correct) = (0.0, 0);
             self.logits.clear();
+            self.input_gradient.clear();
         }
         let size = shared.plan.chunk;
         for (index, first) in images.clone().step_by(size).enumerate() {
@@ -165,6 +170,18 @@ impl Lane {
                 self.logits = logits;
             }
             Action::Loss => self.loss_step(step, chunk, shared, target),
+            Action::SelectClass => {
+                target.fill(0.0);
+                let classes = shared.graph.classes();
+                for (row, &class) in target.chunks_exact_mut(classes).zip(&shared.labels[chunk.first..]) {
+                    row[class] = 1.0;
+                }
+            }
+            Action::InputGradient => {
+                let mut kept = take(&mut self.input_gradient);
+                kept.extend_from_slice(self.read_optional(step.gradient, chunk));
+                self.input_gradient = kept;
+            }
             Action::ActivateBackward { node } => {
                 let node = &graph.nodes()[node];
                 if let Some(activation) = node.activation {

@@ -1,6 +1,9 @@
 //! Running a plan.
 
+mod attribution;
 mod lane;
+
+pub use attribution::ClassGradients;
 
 use crate::plan::{Action, Plan};
 use crate::{Graph, GraphError, Observer, Parameters};
@@ -56,13 +59,13 @@ impl Executor {
         let bound: Vec<Box<dyn Bound>> =
             graph.nodes().iter().map(|node| node.operator.layer().bind(&node.input_shapes, mode)).collect();
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
-        let gradient_len = |bound: &dyn Bound| if mode == Mode::Training { bound.gradient_len() } else { 0 };
+        let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Vec<f32>> {
             bound.iter().map(|bound| vec![0.0; len(bound.as_ref())]).collect()
         };
         let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {
-            if mode == Mode::Training && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
+            if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
         Executor {
             lanes: (0..plan.lanes).map(|_| Lane::new(&graph, &plan, &bound, batch.max(1))).collect(),

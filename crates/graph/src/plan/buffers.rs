@@ -97,6 +97,8 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
         Action::ReduceForward { node } => Uses { inputs: inputs_of(node), ..Uses::default() },
         Action::Output => Uses { output: value(output), ..Uses::default() },
         Action::Loss => Uses { output: value(output), writes: gradient(output), ..Uses::default() },
+        Action::SelectClass => Uses { writes: gradient(output), ..Uses::default() },
+        Action::InputGradient => Uses { gradient: Some(Object::Gradient(ValueId::Input)), ..Uses::default() },
         Action::ActivateBackward { node } => {
             Uses { output: value(node), writes: gradient(node), ..Uses::default() }
         }

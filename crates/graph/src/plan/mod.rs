@@ -39,6 +39,10 @@ pub enum Action {
     Output,
     /// Computes the loss and the gradient of the last node's value.
     Loss,
+    /// Sets the gradient of the last node's value: one for the class that is asked about, zero for the others.
+    SelectClass,
+    /// Keeps the gradient by the images for the caller.
+    InputGradient,
     /// Turns the gradient by a node's value into the gradient by what went into its activation, in place.
     ActivateBackward {
         /// The node.
@@ -106,7 +110,7 @@ pub struct Buffer {
 /// What to do, in which order and in which memory.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// For training or for inference.
+    /// What it is for.
     pub mode: Mode,
     /// Steps in order; those of a stage are adjacent.
     pub steps: Vec<Step>,
@@ -147,7 +151,7 @@ impl Plan {
         let chunk = (CHUNK_VALUES / values.max(1)).clamp(1, LARGEST_CHUNK).min(batch);
         let gradients = match mode {
             Mode::Training => bound.iter().map(|bound| bound.gradient_len()).sum::<usize>().max(1),
-            Mode::Inference => 1,
+            Mode::Inference | Mode::Attribution => 1,
         };
         let lanes = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES).min(batch.div_ceil(chunk));
         Plan {

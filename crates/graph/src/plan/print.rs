@@ -32,6 +32,8 @@ fn describe(action: Action, graph: &Graph) -> String {
         Action::ReduceForward { node } => format!("sum up for {}", name(node)),
         Action::Output => "output".to_string(),
         Action::Loss => "loss".to_string(),
+        Action::SelectClass => "select class".to_string(),
+        Action::InputGradient => "gradient of the images".to_string(),
         Action::ActivateBackward { node } => format!("activation backward {}", name(node)),
         Action::ReduceBackward { node } => format!("sum up gradient for {}", name(node)),
         Action::BackwardParameters { node } => format!("parameter gradients {}", name(node)),

@@ -15,7 +15,7 @@ pub(super) struct StepList {
 
 impl StepList {
     pub(super) fn new(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode) -> StepList {
-        let order = Order { graph, bound, forward: forward_stages(graph, bound) };
+        let order = Order { graph, bound, mode, forward: forward_stages(graph, bound) };
         let last = order.forward[graph.nodes().len() - 1];
         let mut list = StepList { actions: Vec::new(), stages: last + 1, further: HashSet::new() };
         for stage in 0..=last {
@@ -31,7 +31,12 @@ impl StepList {
             }
             Mode::Training => {
                 list.actions.push((Action::Loss, last));
-                order.backward_steps(last, &mut list);
+                order.backward_steps(last, &order.values_with_gradient(), &mut list);
+            }
+            Mode::Attribution => {
+                list.actions.extend([(Action::Output, last), (Action::SelectClass, last)]);
+                order.backward_steps(last, &order.all_values(), &mut list);
+                list.actions.push((Action::InputGradient, list.stages - 1));
             }
         }
         list.load_inputs();
@@ -59,6 +64,7 @@ impl StepList {
 struct Order<'a> {
     graph: &'a Graph,
     bound: &'a [Box<dyn Bound>],
+    mode: Mode,
     /// Stage in which each node's value is computed.
     forward: Vec<usize>,
 }
@@ -106,9 +112,8 @@ impl Order<'_> {
         }
     }
 
-    fn backward_steps(&self, last: usize, list: &mut StepList) {
+    fn backward_steps(&self, last: usize, wanted: &HashSet<ValueId>, list: &mut StepList) {
         let nodes = self.graph.nodes();
-        let wanted = self.values_with_gradient();
         // The stage in which the gradient by each node's value is complete.
         let mut complete = vec![last; nodes.len()];
         let mut stage_of = vec![last; nodes.len()];
@@ -126,7 +131,7 @@ impl Order<'_> {
                     self.arrive(index, stage, &mut list.actions);
                 }
                 if needed && stage_of[index] == stage {
-                    self.leave(index, stage, &wanted, &mut written, list);
+                    self.leave(index, stage, wanted, &mut written, list);
                 }
             }
         }
@@ -141,7 +146,7 @@ impl Order<'_> {
         }
         if self.bound[index].coupled().is_some() {
             actions.push((Action::ReduceBackward { node: index }, stage));
-        } else if !node.parameters.is_empty() {
+        } else if self.mode.is_training() && !node.parameters.is_empty() {
             actions.push((Action::BackwardParameters { node: index }, stage));
         }
     }
@@ -168,6 +173,12 @@ impl Order<'_> {
                 list.actions.push((Action::Accumulate { value }, stage));
             }
         }
+    }
+
+    /// Every value that flows through the network, the images among them.
+    fn all_values(&self) -> HashSet<ValueId> {
+        let nodes = (0..self.graph.nodes().len()).map(ValueId::Node);
+        nodes.chain([ValueId::Input]).collect()
     }
 
     /// The values on which a trained parameter has an influence.

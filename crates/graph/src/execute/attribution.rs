@@ -1,0 +1,76 @@
+//! Gradients of a class's logit by the values of a network and by the images.
+
+use super::{Batch, Executor};
+use crate::{GraphError, Observer, ValueId};
+use convscope_kernels::layout;
+use convscope_ops::{Mode, Sample};
+use ndarray::{Array2, Array4, ArrayView4};
+
+/// What [`Executor::class_gradients`] finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassGradients {
+    /// The values before the softmax, `[N, classes]`.
+    pub logits: Array2<f32>,
+    /// The gradient of each image's class's logit by the image, `[N, C, H, W]`.
+    pub d_images: Array4<f32>,
+}
+
+impl Executor {
+    /// For each image the gradient of one class's logit by the image, with running statistics and without dropout.
+    /// The observer is shown every node's value and the gradient by it; of a last node with a softmax they are those
+    /// of the logits.
+    ///
+    /// # Errors
+    /// Images of another shape than the graph's, more of them than the executor was made for, classes that are not
+    /// one for each image or that the network does not have.
+    ///
+    /// # Panics
+    /// When the executor was not made for [`Mode::Attribution`].
+    pub fn class_gradients(
+        &mut self,
+        images: ArrayView4<'_, f32>,
+        classes: &[usize],
+        observer: Option<&dyn Observer>,
+    ) -> Result<ClassGradients, GraphError> {
+        assert_eq!(self.plan.mode, Mode::Attribution, "class gradients take an executor for attribution");
+        let count = self.check(&images, self.batch)?;
+        self.check_classes(count, classes)?;
+        let input = images.as_standard_layout();
+        let input = input.as_slice().unwrap_or(&[]);
+        let batch = Batch { images: count, input, labels: classes, sample: Sample::default() };
+        for stage in 0..self.plan.stages {
+            self.run_stage(stage, &batch, None, observer);
+        }
+        let (mut logits, mut d_images) = (Vec::new(), vec![0.0; input.len()]);
+        let mut rest = d_images.as_mut_slice();
+        let shape = self.graph.shape(ValueId::Input);
+        for lane in self.active_lanes(count) {
+            logits.extend_from_slice(&lane.logits);
+            let (planes, after) = rest.split_at_mut(lane.input_gradient.len());
+            layout::to_planes(&lane.input_gradient, shape.channels(), shape.len(), planes);
+            rest = after;
+        }
+        let whole = "every lane puts out its images";
+        Ok(ClassGradients {
+            logits: Array2::from_shape_vec((count, self.graph.classes()), logits).expect(whole),
+            d_images: Array4::from_shape_vec(images.raw_dim(), d_images).expect(whole),
+        })
+    }
+
+    fn check_classes(&self, images: usize, classes: &[usize]) -> Result<(), GraphError> {
+        let output = self.graph.output();
+        let known = self.graph.classes();
+        if classes.len() != images {
+            let problem =
+                format!("is asked about {} classes for {images} images; name one for each", classes.len());
+            return Err(GraphError::structure(&output.name, problem));
+        }
+        match classes.iter().find(|&&class| class >= known) {
+            Some(class) => {
+                let problem = format!("is asked about class {class}, its {known} classes are counted from 0");
+                Err(GraphError::structure(&output.name, problem))
+            }
+            None => Ok(()),
+        }
+    }
+}
