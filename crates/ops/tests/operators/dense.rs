@@ -33,9 +33,9 @@ fn check_linear(images: usize, in_features: usize, out_features: usize, bias: bo
     let by_b = numeric_gradient(&zeros, slice(&dy), |b| layers::linear(&x64, &w64, b, in_features));
     assert_close("d_bias", slice(&d.d_bias), &by_b, TOLERANCE);
 
-    for isa in Isa::available() {
-        let run =
-            Run { layer: &layer, shapes: &shapes, images, chunk: 2, mode: Mode::Training, isa, seed: 0 };
+    let modes = [Mode::Training, Mode::Attribution];
+    for (isa, mode) in Isa::available().into_iter().flat_map(|isa| modes.map(|mode| (isa, mode))) {
+        let run = Run { layer: &layer, shapes: &shapes, images, chunk: 2, mode, isa, seed: 0 };
         let passed = run.passes(&[slice(&x)], slice(&dy), given.clone());
         assert_close("bound output", &passed.output, &expected, TOLERANCE);
         assert_close("bound d_input", &passed.d_inputs[0], &by_x, TOLERANCE);
