@@ -29,6 +29,8 @@ pub struct Observation<'a> {
     pub shape: Shape,
     /// The values channels-last: `[images, height, width, channels]`; of a value after the node's activation.
     pub values: &'a [f32],
+    /// The value that came in, channels-last, of a node with one input; not beside a gradient.
+    pub input: Option<&'a [f32]>,
 }
 
 /// Finds the first node, in the network's order, that puts out a value that is not finite.

@@ -6,7 +6,7 @@ use crate::Isa;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// A loop that the compiler vectorises, with the features of the instruction set it runs under.
-struct Loop<F>(F);
+pub(crate) struct Loop<F>(pub(crate) F);
 
 impl<F: FnOnce()> Kernel for Loop<F> {
     #[inline(always)]
@@ -195,7 +195,7 @@ pub fn normalize_backward(
 }
 
 /// `(first channel, number of channels)` of each block of at most [`LANES`].
-fn channel_blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn channel_blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..channels).step_by(LANES).map(move |first| (first, LANES.min(channels - first)))
 }
 

@@ -12,6 +12,7 @@
 //! - [`random`]: masks from a hash of their place.
 //! - [`roi`]: pooling of regions.
 //! - [`layout`]: planes to channels-last and back.
+//! - [`statistics`]: sums and counts that describe what passes through a network.
 //! - [`threads`]: the pool that work runs on.
 //!
 //! Kernels assume valid input: they assert their slices' lengths, which only a mistake inside Convscope can violate.
@@ -27,6 +28,7 @@ pub mod pool;
 pub mod random;
 pub mod roi;
 mod simd;
+pub mod statistics;
 pub mod threads;
 
 pub use simd::Isa;

@@ -1,6 +1,6 @@
 //! What a network asks of an operator's description.
 
-use crate::{Bound, Mode, OpError, ParameterSpec, Shape};
+use crate::{Activation, Bound, Mode, OpError, ParameterSpec, Shape};
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -22,6 +22,11 @@ pub trait Layer: Debug {
     /// Multiply-adds of one image, for inputs that [`Layer::output_shape`] accepted.
     fn multiply_adds(&self, _inputs: &[Shape]) -> u64 {
         0
+    }
+
+    /// The activation that it is, if it is one.
+    fn activation(&self) -> Option<Activation> {
+        None
     }
 
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.

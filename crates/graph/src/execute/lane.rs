@@ -96,13 +96,18 @@ impl Lane {
                     observer.observe_gradient(&self.observation(
                         node,
                         step.gradient.or(step.writes),
+                        None,
                         chunk,
                         shared,
                     ));
                 }
                 self.step(step, chunk, shared);
                 if let (Some(node), Some(observer)) = (shared.moments.value[index], shared.observer) {
-                    observer.observe(&self.observation(node, step.writes, chunk, shared));
+                    let input = match step.inputs[..] {
+                        [input] => Some(input),
+                        _ => None,
+                    };
+                    observer.observe(&self.observation(node, step.writes, input, chunk, shared));
                 }
             }
         }
@@ -112,6 +117,7 @@ impl Lane {
         &self,
         node: usize,
         buffer: Option<Buffer>,
+        input: Option<Buffer>,
         chunk: Chunk,
         shared: &Shared<'_>,
     ) -> Observation<'_> {
@@ -121,6 +127,7 @@ impl Lane {
             images: chunk.images,
             shape: shared.graph.nodes()[node].shape,
             values: self.read_optional(buffer, chunk),
+            input: input.map(|input| self.read(input, chunk)),
         }
     }
 

@@ -93,7 +93,8 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
     match action {
         Action::LoadInput => Uses { writes: Some(Object::Images { stage }), ..Uses::default() },
         Action::Forward { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
-        Action::Activate { node } => Uses { writes: value(node), ..Uses::default() },
+        // Observers are shown what came in together with what goes out.
+        Action::Activate { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
         Action::ReduceForward { node } => Uses { inputs: inputs_of(node), ..Uses::default() },
         Action::Output => Uses { output: value(output), ..Uses::default() },
         Action::Loss => Uses { output: value(output), writes: gradient(output), ..Uses::default() },

@@ -61,6 +61,10 @@ impl Layer for Relu {
         one_input(NAME, inputs)
     }
 
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
+    }
+
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Relu, channels: inputs[0].channels() })
     }

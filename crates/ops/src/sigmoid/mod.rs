@@ -62,6 +62,10 @@ impl Layer for Sigmoid {
         one_input(NAME, inputs)
     }
 
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Sigmoid)
+    }
+
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Sigmoid, channels: inputs[0].channels() })
     }

@@ -75,6 +75,10 @@ impl Layer for Softmax {
         one_input(NAME, inputs)
     }
 
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Softmax)
+    }
+
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Softmax, channels: inputs[0].channels() })
     }
