@@ -111,7 +111,7 @@ fn text(report: &Report, console: Console) -> String {
 }
 
 fn row(summary: &OperatorSummary) -> [Cell; 5] {
-    let error = |error: f64| format!("{error:.1e}");
+    let error = |error: f64| if error == 0.0 { "0".to_owned() } else { format!("{error:.1e}") };
     let verdict = match summary.failed {
         0 => Cell::new("equal", Tone::Good),
         failed => Cell::new(format!("{failed} failed"), Tone::Bad),

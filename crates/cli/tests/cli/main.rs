@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod data;
+mod operators;
 mod place;
 mod training;
 mod usage;

@@ -9,7 +9,7 @@ use crate::place::Place;
 fn every_command_has_help_with_an_example_of_itself() {
     let place = Place::new();
     let help = place.run("--help").done().out;
-    for command in ["train", "evaluate", "predict", "summary", "data"] {
+    for command in ["train", "evaluate", "predict", "summary", "data", "verify", "op"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let help = place.run(&format!("{command} --help")).done().out;
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
