@@ -1,12 +1,21 @@
 //! Several networks over the same images.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::Source;
 use convscope_train::metrics::EpochMetrics;
+use convscope_train::run_dir::read_metrics;
 use serde::Serialize;
 
-use crate::{Choice, FeatureMaps, Finding, InspectError, Inspector, Survey, SurveyOptions};
+use crate::findings::{DEPTH_FACTOR, DEPTH_FIT, Severity, figure};
+use crate::{
+    Choice, FeatureMaps, Finding, FindingKind, InspectError, Inspector, Survey, SurveyOptions, SurveyProgress,
+};
+
+/// From which factor on two networks differ in how far the mean |activation| of their layers lie apart.
+pub const SPREAD_FACTOR: f64 = 1.5;
 
 /// Several networks side by side, over the same images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,22 +44,195 @@ pub struct ComparedRun {
 /// A setting that is not the same in all runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Its key in `config.toml` (`optimizer.name`), or `model.` and what of the network it is.
+    /// Its key in `config.toml` (`optimizer.name`), or `network.nodes` or `network.trained_parameters`.
     pub key: String,
     /// Its value in each run, as TOML has it; none where a run does not have it.
     pub values: Vec<Option<String>>,
 }
 
-/// Surveys all networks over the same images, and looks at the same example image with each.
+/// Surveys all networks over the same images, and looks at the same example image with each. A choice that depends on
+/// the network is made by the first one.
 ///
 /// # Errors
-/// Fewer than two networks; what [`Inspector::survey`] and [`Inspector::feature_maps`] have.
+/// Fewer than two networks; what [`Inspector::survey`] and [`Inspector::example`] have.
 pub fn compare(
     inspectors: &mut [Inspector],
     source: &Arc<dyn Source>,
     options: SurveyOptions,
     example: &Choice,
+    progress: &mut dyn FnMut(usize, SurveyProgress),
 ) -> Result<Comparison, InspectError> {
-    let _ = (source, options, example);
-    Err(InspectError::TooFewRuns { given: inspectors.len() })
+    let given = inspectors.len();
+    let Some(first) = inspectors.first_mut().filter(|_| given > 1) else {
+        return Err(InspectError::TooFewRuns { given });
+    };
+    let chosen = first.example(Some(source), example)?;
+    let choice = match (chosen.split, chosen.index) {
+        (Some(split), Some(index)) => Choice::Index(split, index),
+        _ => example.clone(),
+    };
+    let names = names(inspectors);
+    let differences = differences(inspectors)?;
+    let mut runs = Vec::new();
+    for (index, (inspector, name)) in inspectors.iter_mut().zip(names).enumerate() {
+        let survey = inspector.survey(Arc::clone(source), options, &mut |done| progress(index, done))?;
+        let image = inspector.example(Some(source), &choice)?;
+        let feature_maps = inspector.feature_maps(&image)?;
+        let curves = match inspector.run_dir().map(|run| run.metrics_path()) {
+            Some(path) if path.is_file() => read_metrics(&path)?,
+            _ => Vec::new(),
+        };
+        runs.push(ComparedRun { name, survey, curves, feature_maps });
+    }
+    Ok(Comparison { statements: statements(&runs), runs, differences })
+}
+
+/// The shortest ends of the paths that tell the runs apart.
+fn names(inspectors: &[Inspector]) -> Vec<String> {
+    let paths: Vec<PathBuf> = inspectors
+        .iter()
+        .map(|inspector| {
+            inspector.path().map_or_else(|| PathBuf::from(inspector.graph().name()), Path::to_path_buf)
+        })
+        .collect();
+    let ending = |path: &Path, parts: usize| {
+        let all: Vec<_> = path.components().collect();
+        let end: PathBuf = all[all.len().saturating_sub(parts)..].iter().collect();
+        end.display().to_string()
+    };
+    let most = paths.iter().map(|path| path.components().count()).max().unwrap_or(1);
+    let tries = (1..=most).map(|parts| paths.iter().map(|path| ending(path, parts)).collect::<Vec<_>>());
+    let are_distinct = |names: &Vec<String>| names.iter().collect::<HashSet<_>>().len() == names.len();
+    let numbered =
+        || (1..).zip(&paths).map(|(number, path)| format!("{} ({number})", path.display())).collect();
+    tries.into_iter().find(are_distinct).unwrap_or_else(numbered)
+}
+
+/// What of configurations and networks is not the same.
+fn differences(inspectors: &[Inspector]) -> Result<Vec<Difference>, InspectError> {
+    let mut settings: Vec<BTreeMap<String, String>> = Vec::new();
+    for inspector in inspectors {
+        let mut of_run = BTreeMap::new();
+        if let Some(run) = inspector.run_dir() {
+            let config = toml::Value::try_from(run.config()?);
+            flatten("", &config.unwrap_or(toml::Value::Boolean(false)), &mut of_run);
+        }
+        let graph = inspector.graph();
+        of_run.insert("network.nodes".to_string(), graph.nodes().len().to_string());
+        of_run.insert("network.trained_parameters".to_string(), graph.trained_parameters().to_string());
+        settings.push(of_run);
+    }
+    let keys: BTreeSet<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
+    let each = keys.into_iter().map(|key| Difference {
+        key: key.clone(),
+        values: settings.iter().map(|of_run| of_run.get(key).cloned()).collect(),
+    });
+    Ok(each
+        .filter(|difference| difference.values.iter().any(|value| *value != difference.values[0]))
+        .collect())
+}
+
+/// Every value of a TOML table under its dotted key.
+fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&key, value, into);
+            }
+        }
+        toml::Value::String(text) => {
+            into.insert(prefix.to_string(), text.clone());
+        }
+        other => {
+            into.insert(prefix.to_string(), other.to_string());
+        }
+    }
+}
+
+/// In plain words: who is more accurate, and whose activations are held together.
+fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
+    let mut statements = Vec::new();
+    let by_accuracy = |run: &&ComparedRun| run.survey.accuracy;
+    let best = runs.iter().rev().max_by(|a, b| by_accuracy(a).total_cmp(&by_accuracy(b)));
+    let worst = runs.iter().min_by(|a, b| by_accuracy(a).total_cmp(&by_accuracy(b)));
+    if let (Some(best), Some(worst)) = (best, worst) {
+        let gap = 100.0 * (best.survey.accuracy - worst.survey.accuracy);
+        let (split, images) = (best.survey.split, best.survey.images);
+        let text = if gap > 0.0 {
+            format!(
+                "{} is the most accurate on the {images} {split} images, with {:.2} %; {} is the least, with {:.2} %, {gap:.2} \
+                 percentage points less.",
+                best.name,
+                100.0 * best.survey.accuracy,
+                worst.name,
+                100.0 * worst.survey.accuracy,
+            )
+        } else {
+            format!(
+                "All are equally accurate on the {images} {split} images: {:.2} %.",
+                100.0 * best.survey.accuracy
+            )
+        };
+        statements.push(statement(gap, 0.0, text));
+    }
+    statements.extend(runs.iter().filter_map(about_depth));
+    statements.extend(about_spread(runs));
+    statements
+}
+
+fn about_depth(run: &ComparedRun) -> Option<Finding> {
+    let trend = run.survey.layers.trend.as_ref()?;
+    let factor = trend.factor_per_layer;
+    let (name, layers) = (&run.name, trend.layers);
+    let verdict = if trend.fit < DEPTH_FIT {
+        "neither grow nor fade steadily with depth".to_string()
+    } else if factor > DEPTH_FACTOR {
+        "grow with depth".to_string()
+    } else if factor < 1.0 / DEPTH_FACTOR {
+        "fade with depth".to_string()
+    } else if factor >= 1.0 {
+        "are held together, growing only slightly with depth".to_string()
+    } else {
+        "are held together, fading only slightly with depth".to_string()
+    };
+    let text = format!(
+        "In {name} the activations of the {layers} layers that sum {verdict}: a factor of {} from layer to layer, the largest {} \
+         times the smallest.",
+        figure(factor),
+        figure(trend.spread)
+    );
+    Some(statement(factor, DEPTH_FACTOR, text))
+}
+
+/// Which network's activations lie closest together.
+fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
+    let spreads: Vec<(&str, f64)> = runs
+        .iter()
+        .map(|run| Some((run.name.as_str(), run.survey.layers.trend.as_ref()?.spread)))
+        .collect::<Option<_>>()?;
+    let least = spreads.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let most = spreads.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let text = if most.1 > SPREAD_FACTOR * least.1 {
+        format!(
+            "{} holds its activations together best: its largest layer mean is {} times its smallest, against {} times in {}.",
+            least.0,
+            figure(least.1),
+            figure(most.1),
+            most.0
+        )
+    } else {
+        format!(
+            "The networks do not differ much in how far their activations lie apart: from {} times in {} to {} times in {}.",
+            figure(least.1),
+            least.0,
+            figure(most.1),
+            most.0
+        )
+    };
+    Some(statement(most.1 / least.1, SPREAD_FACTOR, text))
+}
+
+fn statement(value: f64, threshold: f64, text: String) -> Finding {
+    Finding { kind: FindingKind::Comparison, severity: Severity::Note, node: None, value, threshold, text }
 }

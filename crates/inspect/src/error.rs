@@ -56,6 +56,9 @@ pub enum InspectError {
         /// Rows and columns of the data.
         found: String,
     },
+    /// No data to take an image from.
+    #[error("there is no image to look at; give data with images, or a picture file")]
+    NoData,
     /// Data with other classes than the network's.
     #[error(
         "the network knows the classes {model}; the data has {data}; give data with the network's classes"
@@ -81,6 +84,14 @@ pub enum InspectError {
         path: PathBuf,
         /// The operating system's answer.
         cause: io::Error,
+    },
+    /// The activations could not be written.
+    #[error("{}: cannot write the activations: {reason}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
     },
     /// What is wrong with the run.
     #[error(transparent)]

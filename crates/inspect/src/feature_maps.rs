@@ -1,6 +1,13 @@
 //! What each layer makes of one image.
 
+use std::sync::{Mutex, PoisonError};
+
+use convscope_graph::{Graph, Node, Observation, Observer, ValueId};
+use convscope_kernels::layout;
+use convscope_ops::{Parameter, Role, Shape};
 use serde::Serialize;
+
+use crate::{ExampleImage, InspectError, Inspector};
 
 /// Every node's channels for one image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -11,29 +18,6 @@ pub struct FeatureMaps {
     pub layers: Vec<LayerMaps>,
     /// The kernels of the first convolution, where it reads the image's colours.
     pub filters: Option<Filters>,
-}
-
-/// A picture and what the network says of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExampleImage {
-    /// Where it is from: `test image 12`, or the file's name.
-    pub name: String,
-    /// Its position in the split, where it is from one.
-    pub index: Option<usize>,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Interleaved red, green and blue, row by row, at the network's input size.
-    pub rgb: Vec<u8>,
-    /// Its true class, where it is known.
-    pub label: Option<usize>,
-    /// The most probable class.
-    pub prediction: usize,
-    /// The probability of each class.
-    pub probabilities: Vec<f32>,
-    /// Names of the classes.
-    pub classes: Vec<String>,
 }
 
 /// The channels of one node.
@@ -95,4 +79,98 @@ pub struct Filters {
     pub max_abs: f32,
     /// For each output channel, interleaved red, green and blue, row by row.
     pub rgb: Vec<Vec<u8>>,
+}
+
+impl Inspector {
+    /// Every node's channels for one image.
+    ///
+    /// # Errors
+    /// An image of another size than the network's.
+    pub fn feature_maps(&mut self, image: &ExampleImage) -> Result<FeatureMaps, InspectError> {
+        let planes = self.planes(image)?;
+        let recorder = Recorder(Mutex::new(vec![Vec::new(); self.graph().nodes().len()]));
+        self.executor_mut().logits(planes.view(), Some(&recorder))?;
+        let values = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let nodes = self.graph().nodes().iter();
+        let layers = nodes.zip(values).map(|(node, values)| layer_maps(node, values)).collect();
+        Ok(FeatureMaps { image: image.clone(), layers, filters: self.filters() })
+    }
+
+    fn filters(&self) -> Option<Filters> {
+        let graph = self.graph();
+        let (index, node) = first_with_kernels(graph)?;
+        let weight = self.parameters().of_node(index).iter().find(|parameter| is_weight(parameter))?;
+        Some(filters(&node.name, weight))
+    }
+}
+
+/// The first node that sums the image's colours with kernels of rows and columns.
+fn first_with_kernels(graph: &Graph) -> Option<(usize, &Node)> {
+    let colours = graph.shape(ValueId::Input).channels();
+    graph.nodes().iter().enumerate().find(|(_, node)| {
+        let kernels = [node.shape.channels(), colours];
+        let is_kernel = |shape: &[usize]| shape.len() == 4 && shape[..2] == kernels && colours == 3;
+        node.inputs == [ValueId::Input] && node.parameters.iter().any(|spec| is_kernel(&spec.shape))
+    })
+}
+
+fn is_weight(parameter: &Parameter) -> bool {
+    matches!(parameter.role, Role::Weight { .. })
+}
+
+/// `[out, 3, rows, columns]` as pictures.
+fn filters(name: &str, weight: &Parameter) -> Filters {
+    let &[_, _, height, width] = weight.values.shape() else { unreachable!("a kernel has rows and columns") };
+    let finite = weight.slice().iter().filter(|value| value.is_finite());
+    let max_abs = finite.fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let colour =
+        |value: f32| if max_abs > 0.0 { (128.0 + 127.0 * value / max_abs).round() as u8 } else { 128 };
+    let pixels = height * width;
+    let kernel = |kernel: &[f32]| {
+        (0..pixels)
+            .flat_map(|pixel| [0, 1, 2].map(|channel| colour(kernel[channel * pixels + pixel])))
+            .collect()
+    };
+    let rgb = weight.slice().chunks_exact((3 * pixels).max(1)).map(kernel).collect();
+    Filters { name: name.to_string(), height, width, max_abs, rgb }
+}
+
+fn layer_maps(node: &Node, planes: Vec<f32>) -> LayerMaps {
+    let [height, width] = node.shape.size();
+    let is_vector = matches!(node.shape, Shape::Vector { .. });
+    let whole = range(&planes);
+    let channel = |values: &[f32]| {
+        let (min, max) = if is_vector { whole } else { range(values) };
+        let is_constant = !is_vector && values.iter().all(|value| *value == values[0]);
+        ChannelMap { values: values.to_vec(), min, max, is_constant }
+    };
+    LayerMaps {
+        name: node.name.clone(),
+        kind: node.operator.layer().keras_name().to_string(),
+        height,
+        width,
+        is_vector,
+        channels: planes.chunks_exact(height * width).map(channel).collect(),
+    }
+}
+
+/// Smallest and largest finite value; zeros where there is none.
+pub(crate) fn range(values: &[f32]) -> (f32, f32) {
+    let finite = values.iter().copied().filter(|value| value.is_finite());
+    let found = finite.fold(None, |range: Option<(f32, f32)>, value| match range {
+        None => Some((value, value)),
+        Some((min, max)) => Some((min.min(value), max.max(value))),
+    });
+    found.unwrap_or((0.0, 0.0))
+}
+
+/// Keeps every node's value of one image, as planes.
+struct Recorder(Mutex<Vec<Vec<f32>>>);
+
+impl Observer for Recorder {
+    fn observe(&self, seen: &Observation<'_>) {
+        let mut planes = vec![0.0; seen.values.len()];
+        layout::to_planes(seen.values, seen.shape.channels(), seen.shape.len(), &mut planes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[seen.node] = planes;
+    }
 }

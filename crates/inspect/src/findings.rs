@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::LayerTable;
+use crate::layers::{DepthTrend, LayerRow, LayerTable, SATURATION_MARGIN, SMALL_SCALE};
 
 /// One thing worth knowing of a network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,14 +37,16 @@ pub enum FindingKind {
     GrowingActivations,
     /// Activations that fade from layer to layer.
     FadingActivations,
-    /// A layer whose activations are far larger or smaller than those of the layers around it.
+    /// A layer whose weights or activations are far larger or smaller than those of the layers around it.
     OutlierActivations,
     /// A layer whose output is nearly its input.
     IdleLayer,
     /// Scales of a batch normalisation that are nearly zero.
     SmallScales,
-    /// Outputs of a sigmoid near 0 or 1.
+    /// Outputs of a sigmoid or softmax near 0 or 1.
     Saturated,
+    /// What a comparison shows.
+    Comparison,
 }
 
 /// How much a finding matters.
@@ -59,8 +61,252 @@ pub enum Severity {
     Problem,
 }
 
-/// Everything in the table that passes a threshold, in the order of severity, then of the network.
+/// From which share of dead channels on they are a warning rather than a note.
+pub const MANY_DEAD: f64 = 0.25;
+/// From which factor on a layer's weights, or its activations against its input's, stand out: `1 / 100` or less, or 100 or
+/// more.
+pub const OUTLIER_FACTOR: f64 = 100.0;
+/// From which factor a layer on activations grow (or below `1 / 1.5` fade) with depth.
+pub const DEPTH_FACTOR: f64 = 1.5;
+/// How well the line through the logarithms must fit (R squared) for growing or fading to be said.
+pub const DEPTH_FIT: f64 = 0.5;
+/// Below which relative change a layer does nothing.
+pub const IDLE_CHANGE: f64 = 1e-3;
+/// Above which share of outputs near 0 or 1 a sigmoid is saturated.
+pub const SATURATED_SHARE: f64 = 0.9;
+/// The same of a softmax, which should be sure where it is right.
+pub const SATURATED_SOFTMAX_SHARE: f64 = 0.999;
+
+/// Everything in the table that passes a threshold: problems, then warnings, then notes, each in the network's order.
 pub fn findings(table: &LayerTable) -> Vec<Finding> {
-    let _ = table;
-    Vec::new()
+    let mut found = Vec::new();
+    found.extend(non_finite(table));
+    for (index, row) in table.rows.iter().enumerate() {
+        let is_last = index + 1 == table.rows.len();
+        found.extend(dead(row));
+        found.extend(outlier(table, row, is_last));
+        found.extend(idle(row));
+        found.extend(small_scales(row));
+        found.extend(saturated(row));
+    }
+    let has_outlier = found.iter().any(|finding| finding.kind == FindingKind::OutlierActivations);
+    // One layer that stands out bends the line through all of them.
+    if let Some(trend) = table.trend.as_ref().filter(|_| !has_outlier) {
+        found.extend(depth(trend));
+    }
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found
+}
+
+/// The first node with weights that are not finite, and the first with such activations.
+fn non_finite(table: &LayerTable) -> Vec<Finding> {
+    let numbers: [(FindingKind, fn(&LayerRow) -> u64, &str); 2] = [
+        (FindingKind::NonFiniteWeights, |row| row.non_finite_weights, "weights"),
+        (FindingKind::NonFiniteActivations, |row| row.non_finite_activations, "activations"),
+    ];
+    let mut found = Vec::new();
+    for (kind, number, what) in numbers {
+        let mut rows = table.rows.iter().filter(|row| number(row) > 0);
+        let Some(first) = rows.next() else { continue };
+        let later = match rows.count() {
+            0 => String::new(),
+            1 => "; one later layer has them too".to_string(),
+            count => format!("; {count} later layers have them too"),
+        };
+        let name = &first.name;
+        let count = number(first);
+        let text = format!(
+            "{name} is the first layer with {what} that are not finite: {count} of them are NaN or infinite{later}. Nothing \
+             after it can be trusted; go back to an earlier checkpoint or train again with a lower learning rate or gradient clipping."
+        );
+        found.push(Finding {
+            kind,
+            severity: Severity::Problem,
+            node: Some(name.clone()),
+            value: count as f64,
+            threshold: 0.0,
+            text,
+        });
+    }
+    found
+}
+
+fn dead(row: &LayerRow) -> Option<Finding> {
+    // A pooling or flattening only hands on what the layer before it has.
+    let acts = row.parameters > 0 || row.activation.is_some();
+    if row.dead_channels == 0 || !acts {
+        return None;
+    }
+    let (name, dead, channels) = (&row.name, row.dead_channels, row.channels);
+    let share = dead as f64 / channels as f64;
+    let (kind, severity, text) = if dead == channels {
+        let text = format!(
+            "{name} is dead: none of its {channels} channels was active on any image, so nothing of the image gets past it. Its \
+             weights or biases have run into a region where the activation is zero; train again with a lower learning rate."
+        );
+        (FindingKind::DeadLayer, Severity::Problem, text)
+    } else {
+        let severity = if share >= MANY_DEAD { Severity::Warning } else { Severity::Note };
+        let text = format!(
+            "{dead} of the {channels} channels of {name} ({}) were never active on any image. They cost time and add nothing.",
+            percent(share)
+        );
+        (FindingKind::DeadChannels, severity, text)
+    };
+    Some(Finding { kind, severity, node: Some(name.clone()), value: dead as f64, threshold: 0.0, text })
+}
+
+fn outlier(table: &LayerTable, row: &LayerRow, is_last: bool) -> Option<Finding> {
+    let weight_gain = row.weight_gain?;
+    let name = &row.name;
+    let stands_out = |factor: f64| factor >= OUTLIER_FACTOR || factor <= 1.0 / OUTLIER_FACTOR;
+    // The last layer's activations are probabilities, whatever its weights are; a dead layer is told of elsewhere.
+    let input = row.inputs.first().and_then(|input| table.row(input));
+    let gain = input.map(|input| row.mean_abs_activation / input.mean_abs_activation);
+    let gain = gain.filter(|gain| gain.is_finite() && *gain > 0.0 && !is_last);
+    let (value, text) = if stands_out(weight_gain) {
+        let text = format!(
+            "The weights of {name} are far from those of a sound layer: they scale independent inputs by {}, where about 1 is \
+             usual.",
+            figure(weight_gain)
+        );
+        (weight_gain, text)
+    } else {
+        let gain = gain.filter(|&gain| stands_out(gain))?;
+        let text = format!(
+            "The activations of {name} are {} times as large as those of its input ({} against {}).",
+            figure(gain),
+            figure(row.mean_abs_activation),
+            input.map_or(String::new(), |input| figure(input.mean_abs_activation)),
+        );
+        (gain, text)
+    };
+    let threshold = if value >= 1.0 { OUTLIER_FACTOR } else { 1.0 / OUTLIER_FACTOR };
+    Some(Finding {
+        kind: FindingKind::OutlierActivations,
+        severity: Severity::Warning,
+        node: Some(name.clone()),
+        value,
+        threshold,
+        text,
+    })
+}
+
+fn idle(row: &LayerRow) -> Option<Finding> {
+    // A dropout passes its input on by design when it is not trained.
+    let change = row.relative_change.filter(|&change| change < IDLE_CHANGE && row.kind != "dropout")?;
+    let name = &row.name;
+    let text = format!(
+        "{name} does nearly nothing: its output differs from its input by {} of the input's size. It could be left out.",
+        percent(change)
+    );
+    Some(Finding {
+        kind: FindingKind::IdleLayer,
+        severity: Severity::Note,
+        node: Some(name.clone()),
+        value: change,
+        threshold: IDLE_CHANGE,
+        text,
+    })
+}
+
+fn small_scales(row: &LayerRow) -> Option<Finding> {
+    let small = row.small_scales.filter(|&small| small > 0)?;
+    let (name, channels) = (&row.name, row.channels);
+    let text = format!(
+        "{small} of the {channels} scales of {name} are below {SMALL_SCALE} in magnitude, so these channels are nearly switched off."
+    );
+    Some(Finding {
+        kind: FindingKind::SmallScales,
+        severity: if 4 * small >= channels { Severity::Warning } else { Severity::Note },
+        node: Some(name.clone()),
+        value: small as f64,
+        threshold: f64::from(SMALL_SCALE),
+        text,
+    })
+}
+
+fn saturated(row: &LayerRow) -> Option<Finding> {
+    let is_softmax = row.activation.as_deref() == Some("softmax");
+    // The softmax of a single class is always 1.
+    let threshold = match (is_softmax, row.channels) {
+        (true, 1) => return None,
+        (true, _) => SATURATED_SOFTMAX_SHARE,
+        (false, _) => SATURATED_SHARE,
+    };
+    let share = row.saturated_share.filter(|&share| share > threshold)?;
+    let name = &row.name;
+    let text = format!(
+        "{name} is saturated: {} of its outputs lie within {SATURATION_MARGIN} of 0 or 1, where nearly no gradient gets past it.",
+        percent(share)
+    );
+    let severity = if is_softmax { Severity::Note } else { Severity::Warning };
+    let kind = FindingKind::Saturated;
+    Some(Finding { kind, severity, node: Some(name.clone()), value: share, threshold, text })
+}
+
+fn depth(trend: &DepthTrend) -> Option<Finding> {
+    let factor = trend.factor_per_layer;
+    if trend.fit < DEPTH_FIT {
+        return None;
+    }
+    let (kind, threshold, verb) = if factor > DEPTH_FACTOR {
+        (FindingKind::GrowingActivations, DEPTH_FACTOR, "grow")
+    } else if factor < 1.0 / DEPTH_FACTOR {
+        (FindingKind::FadingActivations, 1.0 / DEPTH_FACTOR, "fade")
+    } else {
+        return None;
+    };
+    let text = format!(
+        "Activations {verb} with depth: by a factor of {} from layer to layer over {} layers, the largest {} times the \
+         smallest. Batch normalisation or another initialiser would hold them together.",
+        figure(factor),
+        trend.layers,
+        figure(trend.spread),
+    );
+    Some(Finding { kind, severity: Severity::Warning, node: None, value: factor, threshold, text })
+}
+
+/// Three digits of a number: `0.0123`, `1.23`, `123`, `1.23e7`.
+pub(crate) fn figure(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let power = value.abs().log10().floor() as i32;
+    match power {
+        -4..=5 => format!("{value:.*}", usize::try_from(2 - power).unwrap_or(0)),
+        _ => format!("{value:.2e}"),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", figure(100.0 * share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        let shown: Vec<String> =
+            [0.000_123_4, 0.5, 1.0, 12.345, 640.4, 12_345.6, 1.0e7, 0.0, -2.5].map(figure).into();
+        assert_eq!(shown, ["0.000123", "0.500", "1.00", "12.3", "640", "12346", "1.00e7", "0", "-2.50"]);
+    }
+
+    #[test]
+    fn activations_that_grow_are_told_apart_from_those_that_wander() {
+        let trend = |factor_per_layer, fit| DepthTrend { factor_per_layer, layers: 8, fit, spread: 20.0 };
+        assert_eq!(depth(&trend(2.0, 0.9)).unwrap().kind, FindingKind::GrowingActivations);
+        assert_eq!(depth(&trend(0.5, 0.9)).unwrap().kind, FindingKind::FadingActivations);
+        assert!(depth(&trend(2.0, 0.3)).is_none());
+        assert!(depth(&trend(1.2, 0.99)).is_none());
+        let text = depth(&trend(2.0, 0.9)).unwrap().text;
+        assert!(
+            text.starts_with(
+                "Activations grow with depth: by a factor of 2.00 from layer to layer over 8 layers"
+            ),
+            "{text}"
+        );
+    }
 }

@@ -3,40 +3,42 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{Source, Split};
-use convscope_graph::{Graph, WeightsFile};
+use convscope_data::{ImageSize, Normalization, Source};
+use convscope_graph::{Executor, Graph, Parameters, WeightsFile};
+use convscope_kernels::elementwise::softmax;
+use convscope_ops::Mode;
+use convscope_train::RunDir;
+use convscope_train::model::weights_path;
 
-use crate::attention::{HeatMap, HeatMapMethod};
-use crate::{FeatureMaps, InspectError, Survey, SurveyOptions, SurveyProgress};
-
-/// Which image to look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// The first image of the split (the first split that has images, of test, val, train) that the network gets
-    /// right; the very first where it gets none right.
-    #[default]
-    CorrectlyClassified,
-    /// The image at this position of a split.
-    Index(Split, usize),
-    /// A picture file, resized to the network's input.
-    File(PathBuf),
-}
+use crate::InspectError;
 
 /// A network with its weights, ready to be looked at.
+///
+/// Work is spread over the rayon pool that the calls run in; results do not depend on its size.
 pub struct Inspector {
+    path: Option<PathBuf>,
     weights: WeightsFile,
-    graph: Arc<Graph>,
+    normalization: Normalization,
+    executor: Executor,
+    /// Made when it is first asked for.
+    attribution: Option<Executor>,
+    batch: usize,
 }
+
+/// Images of a batch at most.
+const LARGEST_BATCH: usize = 256;
+/// Values of a batch's images that are not exceeded where one image has fewer.
+const BATCH_VALUES: usize = 1 << 22;
 
 impl Inspector {
     /// Opens a weights file, or a run directory as [`TrainedModel::open`](convscope_train::TrainedModel::open) does.
-    /// Reading a run that is still training takes the weights of its last finished epoch and changes nothing.
+    /// Of a run that is still training it takes the weights of the last finished epoch, and it changes nothing there.
     ///
     /// # Errors
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path) -> Result<Inspector, InspectError> {
-        let weights = WeightsFile::read(run_or_weights_file)?;
-        Inspector::new(weights)
+        let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
+        Ok(Inspector { path: Some(run_or_weights_file.to_owned()), ..Inspector::new(weights)? })
     }
 
     /// Looks at these weights.
@@ -45,12 +47,32 @@ impl Inspector {
     /// A description that is no network.
     pub fn new(weights: WeightsFile) -> Result<Inspector, InspectError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
-        Ok(Inspector { weights, graph })
+        let input: usize = graph.description().input.iter().product();
+        let batch = (BATCH_VALUES / input).clamp(1, LARGEST_BATCH);
+        let mut executor = Executor::new(graph, Mode::Inference, batch);
+        executor.load(&weights.parameters);
+        let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
+        Ok(Inspector { path: None, weights, normalization, executor, attribution: None, batch })
+    }
+
+    /// The run directory or weights file it was opened from.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The run directory, where it was opened from one.
+    pub fn run_dir(&self) -> Option<RunDir> {
+        self.path.as_deref().filter(|path| path.is_dir()).and_then(|path| RunDir::open(path).ok())
     }
 
     /// The network.
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        self.executor.graph()
+    }
+
+    /// Its weights.
+    pub fn parameters(&self) -> &Parameters {
+        &self.weights.parameters
     }
 
     /// Names of the classes.
@@ -58,58 +80,56 @@ impl Inspector {
         &self.weights.classes
     }
 
-    /// Walks over a split once, in fixed memory, and gathers the layer table, the accuracy and the worst mistakes.
-    ///
-    /// # Errors
-    /// Data of another size or with other classes, an empty split, an image that cannot be read.
-    pub fn survey(
-        &mut self,
-        _source: Arc<dyn Source>,
-        _options: SurveyOptions,
-        _progress: &mut dyn FnMut(SurveyProgress),
-    ) -> Result<Survey, InspectError> {
-        Err(InspectError::NoPictures)
+    /// The size that pictures are resized to.
+    pub fn image_size(&self) -> ImageSize {
+        let [height, width] = self.weights.input.size;
+        ImageSize { height, width }
     }
 
-    /// Every node's channels for one image. `source` is needed for all choices but a file.
-    ///
-    /// # Errors
-    /// An image that does not exist or cannot be read.
-    pub fn feature_maps(
-        &mut self,
-        _source: Option<&Arc<dyn Source>>,
-        _choice: &Choice,
-    ) -> Result<FeatureMaps, InspectError> {
-        Err(InspectError::NoPictures)
+    pub(crate) fn normalization(&self) -> &Normalization {
+        &self.normalization
     }
 
-    /// Where the network looks in one image, for a class (default: the most probable one). Grad-CAM looks at `node`
-    /// (default: the last convolution).
-    ///
-    /// # Errors
-    /// An image, class or node that does not exist; a node without rows and columns.
-    pub fn attention(
-        &mut self,
-        _image: &crate::ExampleImage,
-        _method: HeatMapMethod,
-        _class: Option<usize>,
-        _node: Option<&str>,
-    ) -> Result<HeatMap, InspectError> {
-        Err(InspectError::NoPictures)
+    /// Images that are run together.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
     }
 
-    /// Writes every node's values for the first `images` images of a split to `activations.npz` in `folder`, one
-    /// float32 array `[N, C, H, W]` or `[N, F]` under each node's name, with `input` and `labels`; returns the file.
-    ///
-    /// # Errors
-    /// As [`Inspector::survey`]; a folder that cannot be written to.
-    pub fn export_activations(
-        &mut self,
-        _source: &Arc<dyn Source>,
-        _split: Split,
-        _images: usize,
-        _folder: &Path,
-    ) -> Result<PathBuf, InspectError> {
-        Err(InspectError::NoPictures)
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
     }
+
+    pub(crate) fn executor_mut(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
+    /// An executor for the gradients of one image.
+    pub(crate) fn attribution(&mut self) -> &mut Executor {
+        let (graph, parameters) = (self.executor.graph(), &self.weights.parameters);
+        self.attribution.get_or_insert_with(|| {
+            let mut executor = Executor::new(Arc::clone(graph), Mode::Attribution, 1);
+            executor.load(parameters);
+            executor
+        })
+    }
+
+    /// Fails on data that the network cannot be asked about.
+    pub(crate) fn check_source(&self, source: &dyn Source) -> Result<(), InspectError> {
+        let (expected, found) = (self.image_size(), source.image_size());
+        if expected != found {
+            return Err(InspectError::OtherSize { expected: expected.to_string(), found: found.to_string() });
+        }
+        if source.classes() != self.classes() {
+            let (model, data) = (self.classes().join(", "), source.classes().join(", "));
+            return Err(InspectError::OtherClasses { model, data });
+        }
+        Ok(())
+    }
+}
+
+/// The probabilities that belong to a row of logits.
+pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
+    let mut probabilities = logits.to_vec();
+    softmax(&mut probabilities, logits.len());
+    probabilities
 }

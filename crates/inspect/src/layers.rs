@@ -1,8 +1,12 @@
 //! The layer table: what each layer's weights and activations are like.
 
+use convscope_graph::{Graph, Node, Parameters, ValueId};
+use convscope_ops::{Activation, Parameter, Role};
 use serde::Serialize;
 
 use crate::Histogram;
+use crate::gather::{NodeSums, activation_of};
+use crate::rank::Covariance;
 
 /// A row for every node of a network, in the network's order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,6 +37,11 @@ pub struct LayerRow {
     pub mean_abs_weight: Option<f64>,
     /// Sum of |weight| over the same array.
     pub sum_abs_weight: Option<f64>,
+    /// By what factor the weights scale independent inputs: `sqrt(mean of weight^2 * inputs of one output)`, of layers
+    /// that sum; about 1 to 1.4 when training starts.
+    pub weight_gain: Option<f64>,
+    /// Channels of a batch normalisation whose |scale| is below [`SMALL_SCALE`]; none of other layers.
+    pub small_scales: Option<usize>,
     /// Mean of |activation|.
     pub mean_abs_activation: f64,
     /// `(mean_abs_activation - smallest) / (largest - smallest)` over the layers of the table: 0 for the smallest, 1
@@ -56,8 +65,11 @@ pub struct LayerRow {
     pub saturated_share: Option<f64>,
     /// How many directions the channels really use, from 1 to `channels`: `(sum of e)^2 / sum of e^2` over the
     /// eigenvalues `e` of the covariance of the channels (the participation ratio, Gao et al. 2017, "A theory of
-    /// multineuronal dimensionality"); none where nothing varies or the covariance was not gathered.
+    /// multineuronal dimensionality"); none where nothing varies. The covariance is taken over an even choice of
+    /// positions, 64 for each channel and at least 16,384 where there are so many.
     pub effective_rank: Option<f64>,
+    /// Channels that the effective rank was taken over: all, or 256 evenly spaced ones where there are more.
+    pub rank_channels: usize,
     /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape; none
     /// elsewhere. 0 for a layer that does nothing.
     pub relative_change: Option<f64>,
@@ -67,7 +79,7 @@ pub struct LayerRow {
     pub non_finite_weights: u64,
     /// Names of the values it takes: nodes, or `input`.
     pub inputs: Vec<String>,
-    /// The node's own activation function: `relu`, `sigmoid`, `softmax`.
+    /// The node's activation function, or the one that the node is: `relu`, `sigmoid`, `softmax`.
     pub activation: Option<String>,
     /// The activations' distribution.
     pub histogram: Histogram,
@@ -108,3 +120,225 @@ pub struct DepthTrend {
 
 /// How near to 0 or 1 an output of a sigmoid or softmax counts as saturated.
 pub const SATURATION_MARGIN: f32 = 1e-3;
+
+/// Below which |scale| a channel of a batch normalisation counts as switched off.
+pub const SMALL_SCALE: f32 = 1e-2;
+
+/// Layers that a [`DepthTrend`] needs at least.
+const FEWEST_LAYERS: usize = 3;
+
+impl LayerTable {
+    /// From what was gathered over `images` images.
+    pub(crate) fn new(
+        graph: &Graph,
+        parameters: &Parameters,
+        images: u64,
+        gathered: &[(NodeSums, Covariance)],
+    ) -> LayerTable {
+        let nodes = graph.nodes().iter().zip(gathered).enumerate();
+        let mut rows: Vec<LayerRow> = nodes
+            .map(|(index, (node, (sums, covariance)))| {
+                row(graph, node, parameters.of_node(index), sums, covariance)
+            })
+            .collect();
+        normalize(&mut rows);
+        let trend = DepthTrend::of(&sizes_by_depth(graph, &rows));
+        LayerTable { images, rows, trend }
+    }
+
+    /// The row of the node with this name.
+    pub fn row(&self, name: &str) -> Option<&LayerRow> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+}
+
+fn row(
+    graph: &Graph,
+    node: &Node,
+    parameters: &[Parameter],
+    sums: &NodeSums,
+    covariance: &Covariance,
+) -> LayerRow {
+    let weights = WeightNumbers::new(parameters);
+    let channels = &sums.channels;
+    let finite: u64 = channels.counts.iter().sum();
+    let count = finite as f64;
+    let total = |of: &[f64]| of.iter().sum::<f64>();
+    let mean = total(&channels.sums) / count;
+    let extreme =
+        |of: &[f32], better: fn(f32, f32) -> f32, start: f32| match of.iter().copied().fold(start, better) {
+            value if value.is_finite() => f64::from(value),
+            _ => f64::NAN,
+        };
+    let activation = activation_of(node);
+    let channel_rows = channel_rows(sums);
+    let (change, size) = sums.change;
+    LayerRow {
+        name: node.name.clone(),
+        kind: node.operator.layer().keras_name().to_string(),
+        output_shape: node.shape.axes(),
+        parameters: parameters.iter().map(|parameter| parameter.values.len()).sum(),
+        mean_abs_weight: weights.mean_abs,
+        sum_abs_weight: weights.sum_abs,
+        weight_gain: weights.gain,
+        small_scales: weights.small_scales,
+        mean_abs_activation: total(&channels.sums_abs) / count,
+        normalized_activation: f64::NAN,
+        mean,
+        standard_deviation: deviation(total(&channels.sums_squares), mean, count),
+        min: extreme(&channels.min, f32::min, f32::INFINITY),
+        max: extreme(&channels.max, f32::max, f32::NEG_INFINITY),
+        zero_share: channels.zeros.iter().sum::<u64>() as f64 / count,
+        channels: node.shape.channels(),
+        dead_channels: channel_rows.iter().filter(|channel| channel.is_dead).count(),
+        saturated_share: matches!(activation, Some(Activation::Sigmoid | Activation::Softmax))
+            .then(|| sums.saturated as f64 / count),
+        effective_rank: covariance.effective_rank(),
+        rank_channels: covariance.channels(),
+        relative_change: (size > 0.0 && change.is_finite() && size.is_finite())
+            .then(|| (change / size).sqrt()),
+        non_finite_activations: sums.values - finite,
+        non_finite_weights: weights.non_finite,
+        inputs: node.inputs.iter().map(|&input| name_of(graph, input)).collect(),
+        activation: activation.map(|activation| format!("{activation:?}").to_lowercase()),
+        histogram: Histogram::from_sizes(&sums.sizes),
+        weight_histogram: weights.histogram,
+        channel_rows,
+    }
+}
+
+fn name_of(graph: &Graph, value: ValueId) -> String {
+    match value {
+        ValueId::Input => "input".to_string(),
+        ValueId::Node(index) => graph.nodes()[index].name.clone(),
+    }
+}
+
+/// The standard deviation from a sum of squares; rounding can leave a little below zero.
+fn deviation(sum_squares: f64, mean: f64, count: f64) -> f64 {
+    let variance = sum_squares / count - mean * mean;
+    if variance < 0.0 { 0.0 } else { variance.sqrt() }
+}
+
+fn channel_rows(sums: &NodeSums) -> Vec<ChannelRow> {
+    let channels = &sums.channels;
+    let each = 0..channels.sums.len();
+    each.map(|channel| {
+        let count = channels.counts[channel] as f64;
+        let mean = channels.sums[channel] / count;
+        ChannelRow {
+            mean,
+            standard_deviation: deviation(channels.sums_squares[channel], mean, count),
+            zero_share: channels.zeros[channel] as f64 / count,
+            max_abs: f64::from(channels.max[channel].max(-channels.min[channel])),
+            is_dead: channels.counts[channel] > 0 && channels.zeros[channel] == channels.counts[channel],
+        }
+    })
+    .collect()
+}
+
+/// What a node's arrays are like.
+struct WeightNumbers {
+    mean_abs: Option<f64>,
+    sum_abs: Option<f64>,
+    gain: Option<f64>,
+    small_scales: Option<usize>,
+    non_finite: u64,
+    histogram: Option<Histogram>,
+}
+
+impl WeightNumbers {
+    fn new(parameters: &[Parameter]) -> WeightNumbers {
+        let values = parameters.iter().flat_map(|parameter| parameter.slice());
+        let non_finite = values.filter(|value| !value.is_finite()).count() as u64;
+        let weight =
+            parameters.iter().find(|parameter| matches!(parameter.role, Role::Weight { .. } | Role::Scale));
+        let Some(weight) = weight else {
+            let (mean_abs, sum_abs, gain, small_scales, histogram) = (None, None, None, None, None);
+            return WeightNumbers { mean_abs, sum_abs, gain, small_scales, non_finite, histogram };
+        };
+        let finite =
+            || weight.slice().iter().filter(|value| value.is_finite()).map(|&value| f64::from(value));
+        let count = finite().count() as f64;
+        let sum_abs: f64 = finite().map(f64::abs).sum();
+        let squares: f64 = finite().map(|value| value * value).sum();
+        let (gain, small_scales) = match weight.role {
+            Role::Weight { fan_in, .. } => (Some((squares / count * fan_in as f64).sqrt()), None),
+            _ => (None, Some(weight.slice().iter().filter(|scale| scale.abs() < SMALL_SCALE).count())),
+        };
+        WeightNumbers {
+            mean_abs: Some(sum_abs / count),
+            sum_abs: Some(sum_abs),
+            gain,
+            small_scales,
+            non_finite,
+            histogram: Some(Histogram::of(weight.slice())),
+        }
+    }
+}
+
+/// Sets `normalized_activation` of all rows.
+fn normalize(rows: &mut [LayerRow]) {
+    let finite = rows.iter().map(|row| row.mean_abs_activation).filter(|value| value.is_finite());
+    let (smallest, largest) = finite
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(smallest, largest), value| {
+            (smallest.min(value), largest.max(value))
+        });
+    for row in rows {
+        row.normalized_activation = match row.mean_abs_activation {
+            value if !value.is_finite() => f64::NAN,
+            _ if largest <= smallest => 0.0,
+            value => (value - smallest) / (largest - smallest),
+        };
+    }
+}
+
+/// Mean |activation| of the layers that sum, without the last node.
+fn sizes_by_depth(graph: &Graph, rows: &[LayerRow]) -> Vec<f64> {
+    let last = rows.len() - 1;
+    let sums = |node: &Node| node.parameters.iter().any(|spec| matches!(spec.role, Role::Weight { .. }));
+    let layers = graph.nodes().iter().zip(rows).take(last).filter(|(node, _)| sums(node));
+    layers.map(|(_, row)| row.mean_abs_activation).collect()
+}
+
+impl DepthTrend {
+    /// The line through the logarithms of these sizes, none where there are too few or one is not above zero.
+    fn of(sizes: &[f64]) -> Option<DepthTrend> {
+        if sizes.len() < FEWEST_LAYERS || !sizes.iter().all(|&size| size.is_finite() && size > 0.0) {
+            return None;
+        }
+        let count = sizes.len() as f64;
+        let middle = (count - 1.0) / 2.0;
+        let mean = sizes.iter().map(|size| size.ln()).sum::<f64>() / count;
+        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+        for (index, size) in sizes.iter().enumerate() {
+            let (x, y) = (index as f64 - middle, size.ln() - mean);
+            (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
+        }
+        let smallest = sizes.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = sizes.iter().copied().fold(0.0, f64::max);
+        Some(DepthTrend {
+            factor_per_layer: (xy / xx).exp(),
+            layers: sizes.len(),
+            fit: if yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 },
+            spread: largest / smallest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trend_is_the_factor_of_a_geometric_series() {
+        let trend = DepthTrend::of(&[0.5, 1.0, 2.0, 4.0]).unwrap();
+        assert!((trend.factor_per_layer - 2.0).abs() < 1e-12 && (trend.fit - 1.0).abs() < 1e-12);
+        assert_eq!((trend.layers, trend.spread), (4, 8.0));
+        let even = DepthTrend::of(&[1.0, 3.0, 3.0, 1.0]).unwrap();
+        assert!((even.factor_per_layer - 1.0).abs() < 1e-12 && even.fit < 1e-12);
+        assert_eq!(DepthTrend::of(&[1.0, 2.0]), None);
+        assert_eq!(DepthTrend::of(&[1.0, 0.0, 1.0]), None);
+        assert_eq!(DepthTrend::of(&[1.0, f64::NAN, 1.0]), None);
+    }
+}

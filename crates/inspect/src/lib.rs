@@ -7,6 +7,7 @@
 //! | method | result |
 //! |---|---|
 //! | [`Inspector::survey`] | a [`Survey`]: the [`LayerTable`], the accuracy, the worst mistakes, the [`Finding`]s |
+//! | [`Inspector::example`] | an [`ExampleImage`]: the picture that is looked at closely |
 //! | [`Inspector::feature_maps`] | [`FeatureMaps`] of one image |
 //! | [`Inspector::attention`] | [`HeatMap`]s of one image: where the network looks |
 //! | [`Inspector::export_activations`] | every node's values of some images, as `.npz` |
@@ -15,19 +16,24 @@
 pub mod attention;
 pub mod compare;
 mod error;
+pub mod example;
+pub mod export;
 pub mod feature_maps;
 pub mod findings;
+mod gather;
 pub mod histogram;
 mod inspector;
 pub mod layers;
+mod rank;
 pub mod survey;
 
-pub use attention::{HeatMap, HeatMapMethod};
+pub use attention::{HeatMap, HeatMapMethod, Question};
 pub use compare::{Comparison, compare};
 pub use error::InspectError;
-pub use feature_maps::{ExampleImage, FeatureMaps};
+pub use example::{Choice, ExampleImage};
+pub use feature_maps::FeatureMaps;
 pub use findings::{Finding, FindingKind};
 pub use histogram::Histogram;
-pub use inspector::{Choice, Inspector};
+pub use inspector::Inspector;
 pub use layers::{LayerRow, LayerTable};
 pub use survey::{Survey, SurveyOptions, SurveyProgress};

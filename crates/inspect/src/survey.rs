@@ -1,10 +1,18 @@
 //! One walk over a split: the layer table, the accuracy and the worst mistakes.
 
-use convscope_data::Split;
-use convscope_train::metrics::Confusion;
+use std::sync::Arc;
+use std::time::Instant;
+
+use convscope_data::{Loader, Order, Source, Split};
+use convscope_train::evaluate::cross_entropy;
+use convscope_train::metrics::{Confusion, RunningMean, argmax};
+use ndarray::s;
 use serde::Serialize;
 
-use crate::{Finding, LayerTable};
+use crate::findings::findings;
+use crate::gather::Gatherer;
+use crate::inspector::probabilities;
+use crate::{Finding, InspectError, Inspector, LayerTable};
 
 /// Which images a survey takes and what it gathers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,4 +88,120 @@ pub struct SurveyProgress {
     pub done: usize,
     /// Images to do.
     pub total: usize,
+}
+
+/// The most confidently wrong pictures so far, the most confident first, the earlier of equals first.
+struct Worst {
+    most: usize,
+    found: Vec<Candidate>,
+}
+
+#[derive(Clone, Copy)]
+struct Candidate {
+    index: usize,
+    label: usize,
+    prediction: usize,
+    confidence: f32,
+}
+
+impl Worst {
+    fn offer(&mut self, candidate: Candidate) {
+        let place = self.found.partition_point(|other| other.confidence >= candidate.confidence);
+        if place < self.most {
+            self.found.insert(place, candidate);
+            self.found.truncate(self.most);
+        }
+    }
+
+    fn pictures(self, source: &dyn Source, split: Split) -> Result<Vec<Mistake>, InspectError> {
+        let size = source.image_size();
+        let picture = |candidate: Candidate| {
+            let Candidate { index, label, prediction, confidence } = candidate;
+            let mut rgb = vec![0; size.bytes()];
+            source.read(split, index, &mut rgb)?;
+            let path = source.path(split, index).map(|path| path.display().to_string());
+            let (height, width) = (size.height, size.width);
+            Ok(Mistake { index, path, label, prediction, confidence, height, width, rgb })
+        };
+        self.found.into_iter().map(picture).collect()
+    }
+}
+
+impl Inspector {
+    /// Walks over a split once, in fixed memory, and gathers the layer table, the accuracy and the worst mistakes. The
+    /// numbers do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// Data of another size or with other classes, an empty split, an image that cannot be read.
+    ///
+    /// ```
+    /// use convscope_data::{SourceOptions, Split, SplitCounts, open};
+    /// use convscope_graph::{InputDescription, Parameters, WeightsFile, Graph, preset};
+    /// use convscope_inspect::{Inspector, SurveyOptions};
+    ///
+    /// let shapes = SplitCounts { train: 8, val: 4, test: 4 };
+    /// let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
+    /// let model = preset("plain8", [3, 32, 32], source.classes().len())?;
+    /// let parameters = Parameters::new(&Graph::new(model.clone())?, 1);
+    /// let input = InputDescription { size: [32, 32], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
+    /// let mut inspector = Inspector::new(WeightsFile { model, classes: source.classes().to_vec(), input, parameters })?;
+    /// let survey = inspector.survey(source, SurveyOptions { split: Split::Test, ..SurveyOptions::default() }, &mut |_| {})?;
+    /// let softmax = survey.layers.rows.last().unwrap();
+    /// assert!((softmax.mean_abs_activation - 1.0 / survey.classes.len() as f64).abs() < 1e-7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn survey(
+        &mut self,
+        source: Arc<dyn Source>,
+        options: SurveyOptions,
+        progress: &mut dyn FnMut(SurveyProgress),
+    ) -> Result<Survey, InspectError> {
+        let started = Instant::now();
+        self.check_source(&*source)?;
+        let SurveyOptions { split, limit, mistakes } = options;
+        let loader =
+            Loader::new(Arc::clone(&source), split, self.batch(), Order::Sequential, self.normalization())?;
+        let total = loader.images().min(limit.unwrap_or(usize::MAX)).max(1);
+        let mut gatherer = Gatherer::new(self.executor(), total);
+        let mut confusion = Confusion::new(self.graph().classes());
+        let (mut loss, mut done) = (RunningMean::default(), 0);
+        let mut worst = Worst { most: mistakes, found: Vec::new() };
+        let mut batches = loader.epoch(0, 0);
+        while done < total
+            && let Some(batch) = batches.next()
+        {
+            let batch = batch?;
+            let count = batch.labels.len().min(total - done);
+            let logits = gatherer.batch(self.executor_mut(), batch.images.slice(s![..count, .., .., ..]))?;
+            for ((row, &label), &index) in logits.outer_iter().zip(&batch.labels).zip(&batch.indices) {
+                let row = row.to_slice().expect("rows of a new array are contiguous");
+                let prediction = argmax(row);
+                loss.add(cross_entropy(row, label), 1);
+                confusion.record(label, prediction)?;
+                if prediction != label {
+                    let confidence = probabilities(row)[prediction];
+                    worst.offer(Candidate { index, label, prediction, confidence });
+                }
+            }
+            done += count;
+            progress(SurveyProgress { done, total });
+            batches.recycle(batch);
+        }
+        let images = done as u64;
+        let layers = LayerTable::new(self.graph(), self.parameters(), images, &gatherer.finish());
+        Ok(Survey {
+            model: self.graph().name().to_string(),
+            data: source.name().to_string(),
+            split,
+            images,
+            loss: loss.mean().unwrap_or(f64::NAN),
+            accuracy: confusion.accuracy().unwrap_or(f64::NAN),
+            classes: self.classes().to_vec(),
+            confusion,
+            mistakes: worst.pictures(&*source, split)?,
+            findings: findings(&layers),
+            layers,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) fn evaluate_loader(
 }
 
 /// `log(sum of exp(logits)) - logits[label]`, in double precision and without overflow.
-fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+pub fn cross_entropy(logits: &[f32], label: usize) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
     sum.ln() + f64::from(largest) - f64::from(logits[label])

@@ -35,6 +35,20 @@ pub fn resolve_model(
     Ok(model)
 }
 
+/// The weights file that stands for a run: of a run directory its best weights where the run could stop early, else its
+/// last; of a file the file itself.
+///
+/// # Errors
+/// A folder that is no run directory, or whose configuration cannot be read.
+pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
+    if !run_or_weights_file.is_dir() {
+        return Ok(run_or_weights_file.to_owned());
+    }
+    let run = RunDir::open(run_or_weights_file)?;
+    let best = run.config()?.patience.is_some();
+    Ok(if best { run.best_weights_path() } else { run.last_weights_path() })
+}
+
 /// A network with its weights, its class names and the treatment of its input, all from one weights file.
 pub struct TrainedModel {
     weights: WeightsFile,
@@ -58,14 +72,7 @@ impl TrainedModel {
     /// # Errors
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path, batch_size: usize) -> Result<TrainedModel, TrainError> {
-        let path = if run_or_weights_file.is_dir() {
-            let run = RunDir::open(run_or_weights_file)?;
-            let best = run.config()?.patience.is_some();
-            if best { run.best_weights_path() } else { run.last_weights_path() }
-        } else {
-            run_or_weights_file.to_owned()
-        };
-        let weights = WeightsFile::read(&path)?;
+        let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
         let graph = Arc::new(Graph::new(weights.model.clone())?);
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);

@@ -1,0 +1,201 @@
+//! Sums over everything that passes through a network, in fixed memory.
+
+use std::sync::{Mutex, PoisonError};
+
+use convscope_graph::{Executor, Graph, Node, Observation, Observer};
+use convscope_kernels::statistics::{ChannelStatistics, SIZES, SizeCounts, count_sizes, squared_distance};
+use convscope_ops::{Activation, Isa};
+use rayon::prelude::*;
+
+use crate::layers::SATURATION_MARGIN;
+use crate::rank::{Covariance, Sampling};
+
+/// What has passed through the nodes of a network so far.
+///
+/// The executor deals the images of a batch to its lanes in their order, whatever the number of threads, and a lane's
+/// images come one after the other. So each lane has sums of its own, which are added in the order of the lanes.
+pub(crate) struct Gatherer {
+    watched: Vec<Watched>,
+    lanes: Vec<Mutex<Vec<NodeSums>>>,
+    covariances: Vec<Covariance>,
+    images: usize,
+}
+
+/// What is looked at in a node.
+struct Watched {
+    channels: usize,
+    has_saturation: bool,
+    is_comparable: bool,
+    sampling: Sampling,
+}
+
+/// What is known of a node's value.
+pub(crate) struct NodeSums {
+    pub(crate) channels: ChannelStatistics,
+    pub(crate) sizes: Vec<u64>,
+    pub(crate) values: u64,
+    pub(crate) saturated: u64,
+    /// Sums of the squares of output - input, and of the input.
+    pub(crate) change: (f64, f64),
+    recent: Box<SizeCounts>,
+    recent_values: usize,
+    samples: Vec<f32>,
+}
+
+impl Gatherer {
+    /// For a walk over `images` images with this executor.
+    pub(crate) fn new(executor: &Executor, images: usize) -> Gatherer {
+        let graph = executor.graph();
+        let watched: Vec<Watched> =
+            graph.nodes().iter().map(|node| Watched::new(graph, node, images)).collect();
+        let sums = || watched.iter().map(|node| NodeSums::new(node.channels)).collect();
+        Gatherer {
+            lanes: (0..executor.plan().lanes).map(|_| Mutex::new(sums())).collect(),
+            covariances: watched.iter().map(|node| Covariance::new(node.sampling.kept_channels())).collect(),
+            watched,
+            images: 0,
+        }
+    }
+
+    /// Runs the images of a batch and looks on.
+    pub(crate) fn batch(
+        &mut self,
+        executor: &mut Executor,
+        images: ndarray::ArrayView4<'_, f32>,
+    ) -> Result<ndarray::Array2<f32>, convscope_graph::GraphError> {
+        let count = images.shape()[0];
+        let plan = executor.plan();
+        let view = BatchView {
+            gatherer: self,
+            lane_images: (plan.chunks_per_lane(count) * plan.chunk).max(1),
+            isa: Isa::best(),
+        };
+        let logits = executor.logits(images, Some(&view))?;
+        self.images += count;
+        self.take_samples();
+        Ok(logits)
+    }
+
+    fn take_samples(&mut self) {
+        let lanes: Vec<&mut Vec<NodeSums>> = self
+            .lanes
+            .iter_mut()
+            .map(|lane| lane.get_mut().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        self.covariances.par_iter_mut().enumerate().for_each(|(node, covariance)| {
+            lanes.iter().for_each(|lane| covariance.add(&lane[node].samples));
+        });
+        for lane in lanes {
+            lane.iter_mut().for_each(|node| node.samples.clear());
+        }
+    }
+
+    /// Everything, node by node.
+    pub(crate) fn finish(self) -> Vec<(NodeSums, Covariance)> {
+        let mut lanes =
+            self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let mut total = lanes.next().unwrap_or_default();
+        for lane in lanes {
+            total.iter_mut().zip(&lane).for_each(|(total, lane)| total.merge(lane));
+        }
+        total.iter_mut().for_each(NodeSums::settle);
+        total.into_iter().zip(self.covariances).collect()
+    }
+}
+
+impl Watched {
+    fn new(graph: &Graph, node: &Node, images: usize) -> Watched {
+        let activation = activation_of(node);
+        let pixels = node.shape.size().iter().product();
+        Watched {
+            channels: node.shape.channels(),
+            has_saturation: matches!(activation, Some(Activation::Sigmoid | Activation::Softmax)),
+            is_comparable: matches!(node.inputs[..], [input] if graph.shape(input) == node.shape),
+            sampling: Sampling::new(node.shape.channels(), pixels, images),
+        }
+    }
+}
+
+/// A node's activation function, or the one that it is.
+pub(crate) fn activation_of(node: &Node) -> Option<Activation> {
+    node.activation.or(node.operator.layer().activation())
+}
+
+impl NodeSums {
+    fn new(channels: usize) -> NodeSums {
+        NodeSums {
+            channels: ChannelStatistics::new(channels),
+            sizes: vec![0; SIZES],
+            values: 0,
+            saturated: 0,
+            change: (0.0, 0.0),
+            recent: Box::new([[0; SIZES]; 2]),
+            recent_values: 0,
+            samples: Vec::new(),
+        }
+    }
+
+    fn count_sizes(&mut self, values: &[f32]) {
+        const MOST: usize = u32::MAX as usize / 2;
+        if self.recent_values + values.len() > MOST {
+            self.settle();
+        }
+        count_sizes(values, &mut self.recent);
+        self.recent_values += values.len();
+    }
+
+    /// Moves the recent counts to where there is room.
+    fn settle(&mut self) {
+        let [even, odd] = &mut *self.recent;
+        for ((size, even), odd) in self.sizes.iter_mut().zip(even).zip(odd) {
+            *size += u64::from(*even) + u64::from(*odd);
+            (*even, *odd) = (0, 0);
+        }
+        self.recent_values = 0;
+    }
+
+    fn merge(&mut self, other: &NodeSums) {
+        self.settle();
+        self.channels.merge(&other.channels);
+        let [even, odd] = &*other.recent;
+        for (index, size) in self.sizes.iter_mut().enumerate() {
+            *size += other.sizes[index] + u64::from(even[index]) + u64::from(odd[index]);
+        }
+        self.values += other.values;
+        self.saturated += other.saturated;
+        self.change.0 += other.change.0;
+        self.change.1 += other.change.1;
+    }
+}
+
+/// The observer of one batch.
+struct BatchView<'a> {
+    gatherer: &'a Gatherer,
+    lane_images: usize,
+    isa: Isa,
+}
+
+impl Observer for BatchView<'_> {
+    fn observe(&self, seen: &Observation<'_>) {
+        let watched = &self.gatherer.watched[seen.node];
+        let lane = &self.gatherer.lanes[seen.first_image / self.lane_images];
+        let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = &mut lane[seen.node];
+        sums.values += seen.values.len() as u64;
+        sums.channels.add(self.isa, seen.values);
+        sums.count_sizes(seen.values);
+        if watched.has_saturation {
+            let near = |value: &f32| *value < SATURATION_MARGIN || *value > 1.0 - SATURATION_MARGIN;
+            sums.saturated += seen.values.iter().filter(|&value| near(value)).count() as u64;
+        }
+        if let (true, Some(input)) = (watched.is_comparable, seen.input) {
+            let (change, size) = squared_distance(self.isa, seen.values, input);
+            sums.change.0 += change;
+            sums.change.1 += size;
+        }
+        for (index, image) in seen.values.chunks_exact(seen.shape.len()).enumerate() {
+            let image_index = self.gatherer.images + seen.first_image + index;
+            watched.sampling.sample(image_index, image, &mut sums.samples);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How many directions the channels of a layer really use.
+
+/// Channels that a covariance takes at most; of more, so many evenly spaced ones.
+pub(crate) const MOST_CHANNELS: usize = 256;
+/// Positions that are looked at for each channel, at least, where there are so many.
+const POSITIONS_PER_CHANNEL: usize = 64;
+/// Positions that are looked at, at least, where there are so many.
+const FEWEST_POSITIONS: usize = 16_384;
+
+/// Which positions of which images go into a covariance: an even choice that bounds its cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampling {
+    channels: usize,
+    positions: usize,
+    /// Positions of an image that is looked at.
+    per_image: usize,
+    /// Every so many images one is looked at.
+    every: usize,
+}
+
+impl Sampling {
+    pub(crate) fn new(channels: usize, positions: usize, images: usize) -> Sampling {
+        let wanted = (POSITIONS_PER_CHANNEL * channels.min(MOST_CHANNELS)).max(FEWEST_POSITIONS);
+        Sampling {
+            channels,
+            positions,
+            per_image: wanted.div_ceil(images.max(1)).min(positions),
+            every: (images / wanted).max(1),
+        }
+    }
+
+    pub(crate) fn kept_channels(&self) -> usize {
+        self.channels.min(MOST_CHANNELS)
+    }
+
+    /// Appends the channels of the chosen positions of a channels-last image.
+    pub(crate) fn sample(&self, image_index: usize, image: &[f32], samples: &mut Vec<f32>) {
+        if !image_index.is_multiple_of(self.every) {
+            return;
+        }
+        // Another start in each image, so that all positions have their turn.
+        let start = (image_index / self.every).wrapping_mul(61) % self.positions;
+        let stride = self.positions / self.per_image;
+        for index in 0..self.per_image {
+            let position = (start + index * stride) % self.positions;
+            let pixel = &image[position * self.channels..][..self.channels];
+            let kept = self.kept_channels();
+            samples.extend((0..kept).map(|channel| pixel[channel * self.channels / kept]));
+        }
+    }
+}
+
+/// The covariance of the channels over the positions that were added.
+#[derive(Clone, Debug)]
+pub(crate) struct Covariance {
+    channels: usize,
+    rows: u64,
+    sums: Vec<f64>,
+    /// The upper triangle of the sums of products, row by row in a whole matrix.
+    products: Vec<f64>,
+}
+
+impl Covariance {
+    pub(crate) fn new(channels: usize) -> Covariance {
+        Covariance { channels, rows: 0, sums: vec![0.0; channels], products: vec![0.0; channels * channels] }
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Adds positions, `channels` values each; those with a value that is not finite are passed over.
+    pub(crate) fn add(&mut self, samples: &[f32]) {
+        let mut wide = vec![0.0; self.channels];
+        for sample in samples.chunks_exact(self.channels) {
+            if !sample.iter().all(|value| value.is_finite()) {
+                continue;
+            }
+            self.rows += 1;
+            wide.iter_mut().zip(sample).for_each(|(wide, &value)| *wide = f64::from(value));
+            self.sums.iter_mut().zip(&wide).for_each(|(sum, value)| *sum += value);
+            for (first, row) in self.products.chunks_exact_mut(self.channels).enumerate() {
+                let value = wide[first];
+                // Half of what a ReLU puts out is zero.
+                if value != 0.0 {
+                    row[first..]
+                        .iter_mut()
+                        .zip(&wide[first..])
+                        .for_each(|(sum, other)| *sum += value * other);
+                }
+            }
+        }
+    }
+
+    /// The participation ratio `(sum of e)^2 / sum of e^2` of the covariance's eigenvalues `e`, by way of its trace and its
+    /// Frobenius norm, which are these sums. None where nothing varies.
+    pub(crate) fn effective_rank(&self) -> Option<f64> {
+        let count = self.rows as f64;
+        let mean = |channel: usize| self.sums[channel] / count;
+        let (mut trace, mut squares, mut size) = (0.0, 0.0, 0.0);
+        for first in 0..self.channels {
+            for second in first..self.channels {
+                let product = self.products[first * self.channels + second] / count;
+                let entry = product - mean(first) * mean(second);
+                squares += entry * entry * if first == second { 1.0 } else { 2.0 };
+                if first == second {
+                    trace += entry;
+                    size += product;
+                }
+            }
+        }
+        // Below this the entries are rounding errors of the means.
+        (trace > 1e-10 * size).then(|| trace * trace / squares)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_is_that_of_known_covariances() {
+        let rank = |rows: &[[f32; 3]]| {
+            let mut covariance = Covariance::new(3);
+            rows.iter().for_each(|row| covariance.add(row));
+            covariance.effective_rank()
+        };
+        // One direction, far from the origin.
+        assert!((rank(&[[9.0, 5.0, 1.0], [11.0, 6.0, 1.0], [7.0, 4.0, 1.0]]).unwrap() - 1.0).abs() < 1e-9);
+        // Two that count the same.
+        let rows = [[1.0, 0.0, 2.0], [-1.0, 0.0, 2.0], [0.0, 1.0, 2.0], [0.0, -1.0, 2.0]];
+        assert!((rank(&rows).unwrap() - 2.0).abs() < 1e-9);
+        // Variances 4 and 1: 5^2 / 17.
+        let rows = [[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]];
+        assert!((rank(&rows).unwrap() - 25.0 / 17.0).abs() < 1e-9);
+        assert_eq!(rank(&[[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [f32::NAN, 0.0, 0.0]]), None);
+        assert_eq!(rank(&[]), None);
+    }
+
+    #[test]
+    fn samples_reach_every_position_and_stay_within_their_bound() {
+        for (channels, positions, images) in
+            [(2, 7, 3), (3, 1024, 40_000), (128, 16, 40_000), (1000, 1, 90_000)]
+        {
+            let sampling = Sampling::new(channels, positions, images);
+            let image: Vec<f32> = (0..channels * positions).map(|index| (index / channels) as f32).collect();
+            let mut samples = Vec::new();
+            (0..images).for_each(|index| sampling.sample(index, &image, &mut samples));
+            let kept = sampling.kept_channels();
+            let rows = samples.len() / kept;
+            assert!(rows <= 2 * FEWEST_POSITIONS.max(POSITIONS_PER_CHANNEL * kept) + images, "{rows}");
+            let mut seen = vec![false; positions];
+            samples.chunks_exact(kept).for_each(|row| seen[row[0] as usize] = true);
+            assert!(seen.iter().all(|&seen| seen), "{channels} channels, {positions} positions");
+        }
+    }
+}
