@@ -33,7 +33,7 @@ impl Task {
     }
 
     fn batch(&self) -> TrainingBatch<'_> {
-        let sample = Sample { seed: 3, step: 5, first_image: 0 };
+        let sample = Sample { seed: 3, step: 5, ..Sample::default() };
         TrainingBatch { images: self.images.view(), labels: &self.labels, sample }
     }
 }
@@ -181,6 +181,23 @@ fn classes_that_the_network_does_not_have_are_refused() {
     assert!(error.ends_with("is asked about class 5, its 5 classes are counted from 0"), "{error}");
     let error = executor.class_gradients(task.images.view(), &[0], None).unwrap_err().to_string();
     assert!(error.contains("1 classes for 2 images"), "{error}");
+}
+
+/// Two dropouts after one another drop different values: a quarter of all survive, not half.
+#[test]
+fn dropouts_draw_their_own_masks() {
+    let text = "name = \"two\"\n[[node]]\nop = \"dropout\"\np = 0.5\n[[node]]\nop = \"dropout\"\np = 0.5\n\
+                [[node]]\nop = \"flatten\"\n[[node]]\nop = \"linear\"\nout_features = 2\n";
+    let model = ModelFile::parse("two", text).unwrap().resolve([3, 40, 40], 2).unwrap();
+    let graph = Arc::new(Graph::new(model).unwrap());
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 1);
+    let recorder = Recorder(Mutex::new(vec![Vec::new(); graph.nodes().len()]));
+    let task = Task::new(&graph, 1);
+    let mut parameters = Parameters::new(&graph, 1);
+    executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, Some(&recorder)).unwrap();
+    let seen = recorder.0.into_inner().unwrap();
+    let kept = |values: &[f32]| values.iter().filter(|&&v| v != 0.0).count() as f64 / values.len() as f64;
+    assert!((kept(&seen[0]) - 0.5).abs() < 0.03 && (kept(&seen[1]) - 0.25).abs() < 0.03);
 }
 
 #[test]

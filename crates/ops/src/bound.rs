@@ -42,6 +42,8 @@ pub struct Sample {
     pub seed: u64,
     /// The step of the run.
     pub step: u64,
+    /// Position of the node in the network, so that two of a kind draw different numbers.
+    pub node: usize,
     /// Position in the batch of the call's first image.
     pub first_image: usize,
 }

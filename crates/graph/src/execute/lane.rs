@@ -149,7 +149,7 @@ impl Lane {
                 bound.forward(Forward {
                     isa: shared.isa,
                     images: chunk.images,
-                    sample: shared.sample_of(chunk),
+                    sample: shared.sample_of(node, chunk),
                     inputs: Inputs(&|index| self.read(step.inputs[index], chunk)),
                     packed: &shared.packed[node],
                     state: &shared.states[node],
@@ -254,7 +254,7 @@ impl Lane {
         Backward {
             isa: shared.isa,
             images: chunk.images,
-            sample: shared.sample_of(chunk),
+            sample: shared.sample_of(node, chunk),
             inputs: Inputs(inputs),
             output: self.read_optional(step.output, chunk),
             d_output: self.read_optional(step.gradient, chunk),
@@ -285,8 +285,8 @@ impl Lane {
 }
 
 impl Shared<'_> {
-    fn sample_of(&self, chunk: Chunk) -> Sample {
-        Sample { first_image: self.sample.first_image + chunk.first, ..self.sample }
+    fn sample_of(&self, node: usize, chunk: Chunk) -> Sample {
+        Sample { node, first_image: self.sample.first_image + chunk.first, ..self.sample }
     }
 }
 

@@ -3,7 +3,7 @@
 //! In training each value is set to zero with probability `p` and otherwise multiplied with `1 / (1 - p)`, so that its
 //! expectation stays; in inference nothing happens.
 //!
-//! Which values these are follows from a hash of the seed, the step, the image's place in the batch and the value's
+//! Which values these are follows from a hash of the seed, the step, the node, the image's place in the batch and the value's
 //! place in the image. So a backward pass finds them again without a stored mask, and they do not depend on how many
 //! threads there are. PyTorch draws other ones.
 //!
@@ -138,7 +138,7 @@ impl BoundDropout {
         }
         let images = input.chunks_exact(self.len).zip(output.chunks_exact_mut(self.len));
         for (image, (x, y)) in images.enumerate() {
-            let key = random::key(&[sample.seed, sample.step, (sample.first_image + image) as u64]);
+            let key = random::key(&[sample.seed, sample.step, sample.node as u64, (sample.first_image + image) as u64]);
             random::mask(isa, key, self.threshold, self.scale, x, y);
         }
     }

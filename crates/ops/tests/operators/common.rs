@@ -102,7 +102,7 @@ impl Run<'_> {
             bound.forward(Forward {
                 isa,
                 images: count,
-                sample: Sample { seed, step: 3, first_image },
+                sample: Sample { seed, step: 3, first_image, ..Sample::default() },
                 inputs: Inputs(&read),
                 packed: &packed,
                 state: &state,
@@ -125,7 +125,7 @@ impl Run<'_> {
                 inputs.iter().zip(shapes).map(|(x, &shape)| part(x, shape, (first_image, count))).collect();
             let (y, d) =
                 (part(&output, shape, (first_image, count)), part(&d_output, shape, (first_image, count)));
-            let sample = Sample { seed, step: 3, first_image };
+            let sample = Sample { seed, step: 3, first_image, ..Sample::default() };
             let output = if reads.output { y.as_slice() } else { &[] };
             let call = |run: &mut dyn FnMut(Backward<'_>)| {
                 let mut scratch = vec![f32::NAN; bound.scratch_len(count)];

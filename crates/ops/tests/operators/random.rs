@@ -33,7 +33,7 @@ fn the_mask_depends_on_nothing_but_the_sample() {
 fn the_function_draws_the_layers_masks() {
     let (expected, _) = run(5, Isa::best(), Mode::Training, 1);
     let ones = ndarray::ArrayD::ones(vec![5, 3, 5, 7]);
-    let sample = Sample { seed: 1, step: 3, first_image: 0 };
+    let sample = Sample { seed: 1, step: 3, ..Sample::default() };
     let y = dropout(ones.view(), 0.3, Mode::Training, sample).unwrap();
     let planes = y.into_dimensionality::<ndarray::Ix4>().unwrap().permuted_axes([0, 3, 1, 2]);
     assert_eq!(planes.iter().copied().collect::<Vec<_>>(), expected);

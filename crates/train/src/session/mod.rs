@@ -215,7 +215,7 @@ impl Session {
     /// Learns from one batch; returns the learning rate.
     fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let step = self.progress.step;
-        let sample = Sample { seed: self.config.seed, step, first_image: 0 };
+        let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
         let training = TrainingBatch { images: batch.images.view(), labels: &batch.labels, sample };
         let outcome = self.executor.train_step(&mut self.parameters, training, &self.loss, None)?;
         if !outcome.loss.is_finite() {
