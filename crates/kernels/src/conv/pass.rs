@@ -4,7 +4,7 @@ use super::tile::{self, Epilogue, Panels, Tap};
 use crate::simd::{Kernel, LANES, Simd};
 
 /// Pixels of a weight gradient that are added up before their sum goes to memory, which keeps rounding small.
-const EXACT_PIXELS: usize = 256;
+const EXACT_PIXELS: usize = 64;
 
 /// A convolution as lists: output pixel `targets[q]` gathers the inputs at `inputs[q] + tap`.
 ///
