@@ -35,7 +35,7 @@ pub fn clip_coefficient(norm: f64, max_norm: f64) -> f32 {
 }
 
 /// Eight sums side by side, so that the loop fills vector registers in an order that is the same everywhere.
-fn sum_of_squares(values: &[f32]) -> f64 {
+pub(crate) fn sum_of_squares(values: &[f32]) -> f64 {
     let (chunks, rest) = values.as_chunks::<8>();
     let mut lanes = [0.0_f64; 8];
     for chunk in chunks {

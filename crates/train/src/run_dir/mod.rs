@@ -1,11 +1,13 @@
 //! The run directory: everything a training run leaves, and all it needs to go on.
 
 mod atomic;
+mod layer_metrics_csv;
 mod metrics_csv;
 mod summary;
 mod tensorboard;
 
 pub use atomic::write_atomic;
+pub use layer_metrics_csv::{LayerMetricsCsv, read_layer_metrics};
 pub use metrics_csv::{MetricsCsv, read_metrics};
 pub use summary::Summary;
 pub use tensorboard::EventsWriter;
@@ -40,6 +42,7 @@ impl RunLocation {
 /// config.toml                     what was asked, every default resolved
 /// model.toml                      the network, as a model file
 /// metrics.csv                     a line an epoch
+/// layer_metrics.csv               for each epoch a line for each layer
 /// events.out.tfevents.*           the same for TensorBoard
 /// summary.json                    what came of it
 /// weights/best.safetensors        the weights of the best epoch
@@ -105,6 +108,11 @@ impl RunDir {
     /// `metrics.csv`.
     pub fn metrics_path(&self) -> PathBuf {
         self.path.join("metrics.csv")
+    }
+
+    /// `layer_metrics.csv`.
+    pub fn layer_metrics_path(&self) -> PathBuf {
+        self.path.join("layer_metrics.csv")
     }
 
     /// `summary.json`.

@@ -1,4 +1,4 @@
-//! Event files for TensorBoard: TFRecord frames around `Event` messages with scalars.
+//! Event files for TensorBoard: TFRecord frames around `Event` messages with scalars and histograms.
 //!
 //! A frame is the length as u64, its checksum, the message, its checksum, all little-endian; the checksum is a rotated CRC-32C
 //! (TensorFlow's `tsl/lib/io/record_writer.h`). The messages are `tensorboard/compat/proto/event.proto` and `summary.proto`.
@@ -46,6 +46,15 @@ impl EventsWriter {
     /// [`TrainError::Io`].
     pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<(), TrainError> {
         let event = scalars_event(wall_time(), step, scalars);
+        self.write(&[&event])
+    }
+
+    /// Writes the distribution of some values at a step, those that are not finite left out, and brings it to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn histogram(&mut self, step: u64, tag: &str, values: &[f32]) -> Result<(), TrainError> {
+        let event = histogram_event(wall_time(), step, tag, values);
         self.write(&[&event])
     }
 
@@ -104,6 +113,47 @@ fn scalars_event(time: f64, step: u64, scalars: &[(&str, f64)]) -> Vec<u8> {
         value.float(2, number as f32);
         summary.bytes(1, &value.0);
     }
+    let mut event = Message::default();
+    event.double(1, time);
+    event.varint(2, step);
+    event.bytes(5, &summary.0);
+    event.0
+}
+
+/// Even bins of a histogram.
+const BINS: usize = 64;
+
+/// As [`scalars_event`], with `Value { tag = 1, histo = 5 }` of `HistogramProto { min = 1, max = 2, num = 3, sum = 4,
+/// sum_squares = 5, bucket_limit = 6, bucket = 7 }`.
+fn histogram_event(time: f64, step: u64, tag: &str, values: &[f32]) -> Vec<u8> {
+    let finite = || values.iter().filter(|value| value.is_finite()).map(|&value| f64::from(value));
+    let (mut min, mut max) = finite()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));
+    if min > max {
+        (min, max) = (0.0, 0.0);
+    }
+    let width = (max - min) / BINS as f64;
+    let mut counts = [0_u64; BINS];
+    for value in finite() {
+        let bin = if width > 0.0 { ((value - min) / width) as usize } else { 0 };
+        counts[bin.min(BINS - 1)] += 1;
+    }
+    let mut histogram = Message::default();
+    histogram.double(1, min);
+    histogram.double(2, max);
+    histogram.double(3, counts.iter().sum::<u64>() as f64);
+    histogram.double(4, finite().sum());
+    histogram.double(5, finite().map(|value| value * value).sum());
+    let packed =
+        |numbers: &mut dyn Iterator<Item = f64>| -> Vec<u8> { numbers.flat_map(f64::to_le_bytes).collect() };
+    let limit = |bin: usize| if bin + 1 == BINS { max } else { min + (bin + 1) as f64 * width };
+    histogram.bytes(6, &packed(&mut (0..BINS).map(limit)));
+    histogram.bytes(7, &packed(&mut counts.iter().map(|&count| count as f64)));
+    let mut value = Message::default();
+    value.bytes(1, tag.as_bytes());
+    value.bytes(5, &histogram.0);
+    let mut summary = Message::default();
+    summary.bytes(1, &value.0);
     let mut event = Message::default();
     event.double(1, time);
     event.varint(2, step);
@@ -181,6 +231,27 @@ mod tests {
         expected.extend([0x0a, 8, 0x0a, 1, b'a', 0x15, 0, 0, 0x80, 0x3e]);
         expected.extend([0x0a, 9, 0x0a, 2, b'b', b'c', 0x15, 0, 0, 0, 0xc0]);
         assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn histograms_count_every_finite_value() {
+        let event = histogram_event(0.0, 3, "w", &[-1.0, 3.0, 3.0, 0.0, f32::NAN]);
+        let doubles = |from: usize, count: usize| -> Vec<f64> {
+            event[from..].as_chunks().0[..count].iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+        };
+        let end = event.len();
+        let counts = doubles(end - 8 * BINS, BINS);
+        assert_eq!(
+            (counts[0], counts[16], counts[BINS - 1], counts.iter().sum::<f64>()),
+            (1.0, 1.0, 2.0, 4.0)
+        );
+        // Before the counts and before the limits stand a field number and a length of two bytes.
+        let limits = doubles(end - 16 * BINS - 3, BINS);
+        assert_eq!((limits[0], limits[BINS - 1]), (-0.9375, 3.0));
+        let first = end - 16 * BINS - 6 - 5 * 9;
+        let numbers: Vec<f64> = (0..5).map(|field| doubles(first + 9 * field + 1, 1)[0]).collect();
+        assert_eq!(numbers, [-1.0, 3.0, 4.0, 5.0, 19.0]);
+        histogram_event(0.0, 3, "w", &[]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod events;
+mod record;
 mod state;
 
 pub use events::{BatchEvent, Ending, Outcome, TrainEvents};
@@ -21,11 +22,12 @@ use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::layer_meter::layers_of_tensors;
 use crate::memory::peak_memory_bytes;
 use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
 use crate::optimizer::Optimizer;
-use crate::run_dir::{EventsWriter, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
+use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
 use state::Progress;
@@ -45,6 +47,8 @@ pub struct Session {
     executor: Executor,
     evaluator: Executor,
     parameters: Parameters,
+    /// The layer of each array that is trained.
+    layers: Vec<Option<usize>>,
     loss: Loss,
     optimizer: Optimizer,
     schedule: Schedule,
@@ -114,6 +118,7 @@ impl Session {
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
+            layers: layers_of_tensors(&graph, &parameters),
             parameters,
             config,
             run,
@@ -148,6 +153,8 @@ impl Session {
         events: &mut dyn TrainEvents,
     ) -> Result<Outcome, TrainError> {
         let mut metrics_file = MetricsCsv::resume(&self.run.metrics_path(), self.progress.epochs_done)?;
+        let mut layers_file =
+            LayerMetricsCsv::resume(&self.run.layer_metrics_path(), self.progress.epochs_done)?;
         let mut events_file = EventsWriter::create(self.run.path(), self.progress.epochs_done + 1)?;
         let mut clock = Clock::start(self.progress.seconds);
         while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
@@ -159,7 +166,9 @@ impl Session {
             }
             let metrics = self.finish_epoch(events, &mut clock)?;
             metrics_file.append(&metrics)?;
-            events_file.scalars(metrics.epoch, &scalars(&metrics))?;
+            let layers = self.progress.layers.take(metrics.epoch, self.executor.graph());
+            layers_file.append(&layers)?;
+            record::epoch(&mut events_file, &metrics, &layers, &self.parameters)?;
             self.save()?;
             events.epoch(&metrics);
         }
@@ -234,18 +243,20 @@ impl Session {
             ema.begin_step();
         }
         let gradients = self.executor.gradients();
-        let trained = self
-            .parameters
-            .tensors_mut()
-            .iter_mut()
-            .zip(gradients)
-            .filter(|(tensor, _)| tensor.role.is_trained());
-        for (index, (tensor, gradient)) in trained.enumerate() {
-            self.optimizer.update(index, tensor.slice_mut(), gradient);
+        let tensors = self.parameters.tensors_mut().iter_mut().zip(gradients).zip(&self.layers);
+        let trained = tensors.filter_map(|(pair, &layer)| Some((pair, layer?)));
+        let meter = &mut self.progress.layers;
+        meter.begin_step(self.layers.iter().flatten().max().map_or(0, |last| last + 1));
+        for (index, ((tensor, gradient), layer)) in trained.enumerate() {
+            let optimizer = &mut self.optimizer;
+            meter.watch(layer, tensor.slice_mut(), gradient, |values| {
+                optimizer.update(index, values, gradient)
+            });
             if let Some(ema) = &mut self.ema {
                 ema.update(index, tensor.slice());
             }
         }
+        meter.end_step();
         self.progress.loss.add(outcome.loss, batch.labels.len() as u64);
         self.progress.correct += outcome.correct as u64;
         self.progress.batches_done += 1;
@@ -406,18 +417,6 @@ fn train_loader(
 ) -> Result<Loader, TrainError> {
     let order = Order::Shuffled { seed: config.seed };
     Ok(Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?)
-}
-
-fn scalars(metrics: &EpochMetrics) -> [(&'static str, f64); 7] {
-    [
-        ("loss/train", metrics.train_loss),
-        ("loss/val", metrics.val_loss),
-        ("accuracy/train", metrics.train_accuracy),
-        ("accuracy/val", metrics.val_accuracy),
-        ("learning_rate", metrics.learning_rate),
-        ("images_per_second", metrics.images_per_second),
-        ("data_wait_seconds", metrics.data_wait_seconds),
-    ]
 }
 
 /// The run's time, over all its sessions.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
+use crate::layer_meter::LayerMeter;
 use crate::metrics::RunningMean;
 use crate::stop::EarlyStopping;
 
@@ -21,6 +22,8 @@ pub(super) struct Progress {
     pub(super) correct: u64,
     pub(super) epoch_seconds: f64,
     pub(super) data_wait_seconds: f64,
+    #[serde(default)]
+    pub(super) layers: LayerMeter,
     /// Of the last complete epoch.
     pub(super) train_loss: Option<f64>,
     pub(super) train_accuracy: Option<f64>,
@@ -43,6 +46,7 @@ impl Progress {
             correct: 0,
             epoch_seconds: 0.0,
             data_wait_seconds: 0.0,
+            layers: LayerMeter::default(),
             train_loss: None,
             train_accuracy: None,
             images: 0,

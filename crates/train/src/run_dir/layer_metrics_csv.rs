@@ -1,0 +1,106 @@
+//! `layer_metrics.csv`: a header and for each epoch a line for each layer.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::write_atomic;
+use crate::error::TrainError;
+use crate::layer_meter::LayerMetrics;
+
+/// The open `layer_metrics.csv` of a run; its columns are the fields of [`LayerMetrics`].
+#[derive(Debug)]
+pub struct LayerMetricsCsv {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+}
+
+impl LayerMetricsCsv {
+    /// Starts the file, or goes on with it after the first `epochs` epochs: later lines, and one that a crash left
+    /// unfinished, are cut off. A run that was begun without the file gets it from here on.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn resume(path: &Path, epochs: u64) -> Result<Self, TrainError> {
+        let mut kept = if epochs > 0 && path.exists() { whole_lines(path)? } else { Vec::new() };
+        kept.retain(|line| line.epoch <= epochs);
+        write_atomic(path, |file| {
+            let mut writer = csv::Writer::from_writer(file);
+            kept.iter().try_for_each(|line| writer.serialize(line))?;
+            writer.flush()
+        })?;
+        let file =
+            OpenOptions::new().append(true).open(path).map_err(TrainError::io("open the file", path))?;
+        let writer = csv::WriterBuilder::new().has_headers(kept.is_empty()).from_writer(file);
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    /// Adds the lines of an epoch and brings them to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn append(&mut self, lines: &[LayerMetrics]) -> Result<(), TrainError> {
+        let written = lines.iter().try_for_each(|line| self.writer.serialize(line)).map_err(io::Error::from);
+        let flushed =
+            written.and_then(|()| self.writer.flush()).and_then(|()| self.writer.get_ref().sync_data());
+        flushed.map_err(TrainError::io("write the file", &self.path))
+    }
+}
+
+/// The lines of a `layer_metrics.csv` up to the first that is not whole, which may be in the writing.
+///
+/// # Errors
+/// [`TrainError::Io`].
+pub fn read_layer_metrics(path: &Path) -> Result<Vec<LayerMetrics>, TrainError> {
+    whole_lines(path)
+}
+
+fn whole_lines(path: &Path) -> Result<Vec<LayerMetrics>, TrainError> {
+    let file = File::open(path).map_err(TrainError::io("read the file", path))?;
+    Ok(csv::Reader::from_reader(file).deserialize().map_while(Result::ok).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn lines(epoch: u64) -> Vec<LayerMetrics> {
+        ["conv2d", "dense"]
+            .map(|layer| LayerMetrics {
+                epoch,
+                layer: layer.to_string(),
+                gradient_norm: 0.1 + epoch as f64,
+                update_ratio: 1e-3,
+                weight_norm: 12.5,
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn resuming_never_doubles_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layer_metrics.csv");
+        let mut file = LayerMetricsCsv::resume(&path, 0).unwrap();
+        (1..=3).for_each(|epoch| file.append(&lines(epoch)).unwrap());
+        drop(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().next(), Some("epoch,layer,gradient_norm,update_ratio,weight_norm"));
+        // The last line as a crash in the middle of it leaves it.
+        fs::write(&path, &text[..text.len() - 12]).unwrap();
+        for known in [2, 1, 0] {
+            let mut file = LayerMetricsCsv::resume(&path, known).unwrap();
+            file.append(&lines(known + 1)).unwrap();
+            let expected: Vec<LayerMetrics> = (1..=known + 1).flat_map(lines).collect();
+            assert_eq!(read_layer_metrics(&path).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_run_from_before_the_file_gets_it_when_it_is_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layer_metrics.csv");
+        LayerMetricsCsv::resume(&path, 7).unwrap().append(&lines(8)).unwrap();
+        assert_eq!(read_layer_metrics(&path).unwrap(), lines(8));
+    }
+}

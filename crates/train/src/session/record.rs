@@ -1,0 +1,46 @@
+//! What TensorBoard is told after each epoch.
+
+use convscope_graph::Parameters;
+use convscope_ops::Role;
+
+use crate::error::TrainError;
+use crate::layer_meter::LayerMetrics;
+use crate::metrics::EpochMetrics;
+use crate::run_dir::EventsWriter;
+
+/// Scalars of the run and of each layer, and a histogram of each weight.
+pub(super) fn epoch(
+    events: &mut EventsWriter,
+    metrics: &EpochMetrics,
+    layers: &[LayerMetrics],
+    parameters: &Parameters,
+) -> Result<(), TrainError> {
+    let of_layers = layers.iter().flat_map(|line| {
+        let tag = |what: &str| format!("{what}/{}", line.layer);
+        [(tag("gradient_norm"), line.gradient_norm), (tag("update_ratio"), line.update_ratio)]
+    });
+    let scalars: Vec<(String, f64)> = run_scalars(metrics)
+        .map(|(tag, value)| (tag.to_string(), value))
+        .into_iter()
+        .chain(of_layers)
+        .collect();
+    let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
+    events.scalars(metrics.epoch, &scalars)?;
+    let is_weight = |role: Role| matches!(role, Role::Weight { .. } | Role::Scale);
+    for tensor in parameters.tensors().iter().filter(|tensor| is_weight(tensor.role)) {
+        events.histogram(metrics.epoch, &tensor.key, tensor.slice())?;
+    }
+    Ok(())
+}
+
+fn run_scalars(metrics: &EpochMetrics) -> [(&'static str, f64); 7] {
+    [
+        ("loss/train", metrics.train_loss),
+        ("loss/val", metrics.val_loss),
+        ("accuracy/train", metrics.train_accuracy),
+        ("accuracy/val", metrics.val_accuracy),
+        ("learning_rate", metrics.learning_rate),
+        ("images_per_second", metrics.images_per_second),
+        ("data_wait_seconds", metrics.data_wait_seconds),
+    ]
+}
