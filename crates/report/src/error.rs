@@ -48,4 +48,11 @@ pub enum ReportError {
         /// What was there in place of it, such as `row 2 has 3 counts`.
         found: String,
     },
+
+    /// The page's templates and what they are given do not fit.
+    #[error("cannot make the page: {reason}; this is a mistake in convscope, please report it")]
+    Page {
+        /// What does not fit.
+        reason: String,
+    },
 }

@@ -1,24 +1,41 @@
-//! Exporters for results: text tables, CSV files, PNG files.
+//! Exporters for results: text tables, CSV, JSON and PNG files, and one page.
 //!
-//! This crate turns plain numbers into what people and programs read. It computes nothing about a network and
-//! prints nothing: every function returns text or writes the one file that it was given.
+//! This crate turns plain results into what people and programs read. It computes nothing about a network and
+//! prints nothing: every function returns text or a picture, or writes the files that it was given.
 //!
 //! | module | what it makes |
 //! |---|---|
-//! | [`table`] | aligned text tables |
-//! | [`number`] | `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
+//! | [`html`] | `report.html`: one page without requests, from a [`ReportPage`] |
+//! | [`layers`], [`findings`] | the layer table and what was found, as text, CSV, JSON |
+//! | [`feature_maps`], [`heat_map`] | what each layer sees and where the network looks, as PNG |
+//! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
-//! | [`csv`] | CSV files |
-//! | [`png`] | PNG files |
+//! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
+//! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
+//! | [`colour`] | viridis, and colours that colour-blind people can tell apart |
 
+mod canvas;
+pub mod chart;
+pub mod colour;
 pub mod confusion;
 pub mod csv;
+pub mod curves;
 mod error;
+pub mod feature_maps;
+pub mod findings;
+pub mod heat_map;
+pub mod html;
+pub mod json;
+pub mod layers;
 pub mod number;
+mod picture;
 pub mod png;
+#[cfg(test)]
+mod samples;
 pub mod table;
 mod whole_file;
 
 pub use confusion::ConfusionMatrix;
 pub use error::ReportError;
+pub use html::ReportPage;
 pub use table::{Cell, Column, Style, Table, Tone};

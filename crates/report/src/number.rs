@@ -58,6 +58,30 @@ pub fn percent(fraction: f64) -> String {
     if text == "-0.00 %" { "0.00 %".to_owned() } else { text }
 }
 
+/// A number with four significant digits: `0.1234`, `12.34`, `1,234`, `1.234e-6`; `n/a` for what is not finite.
+///
+/// ```
+/// use convscope_report::number::significant;
+/// assert_eq!(significant(0.0123456), "0.01235");
+/// assert_eq!(significant(12_345_678.0), "1.235e7");
+/// ```
+pub fn significant(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        "n/a".to_owned()
+    } else if size == 0.0 {
+        "0".to_owned()
+    } else if !(1e-3..999_999.5).contains(&size) {
+        format!("{value:.3e}")
+    } else if size >= 999.95 {
+        let sign = if value < 0.0 { "-" } else { "" };
+        format!("{sign}{}", thousands(size.round() as u64))
+    } else {
+        let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+        format!("{value:.decimals$}")
+    }
+}
+
 /// A time span in its two largest units: `850 ms`, `8.5s`, `42s`, `1m 05s`, `2h 03m`, `1d 04h`.
 ///
 /// ```
@@ -147,6 +171,23 @@ mod tests {
         let cases = [(0, "0 B"), (1023, "1.02 kB"), (1_179_240, "1.18 MB"), (4_000_000_000, "4.00 GB")];
         for (value, text) in cases {
             assert_eq!(bytes(value), text);
+        }
+    }
+
+    #[test]
+    fn four_digits_whatever_the_size() {
+        let cases = [
+            (0.0, "0"),
+            (-0.5, "-0.5000"),
+            (123.456, "123.5"),
+            (-1234.5, "-1,235"),
+            (0.001, "0.001000"),
+            (0.000_999, "9.990e-4"),
+            (1e6, "1.000e6"),
+            (f64::INFINITY, "n/a"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(significant(value), text);
         }
     }
 

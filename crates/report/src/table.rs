@@ -236,7 +236,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-fn paint(text: &str, tone: Tone, style: Style) -> String {
+pub(crate) fn paint(text: &str, tone: Tone, style: Style) -> String {
     let code = match (style, tone) {
         (Style::Plain, _) | (_, Tone::Normal) => return text.to_owned(),
         (Style::Ansi, _) if text.is_empty() => return String::new(),

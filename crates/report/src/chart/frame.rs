@@ -1,0 +1,177 @@
+//! Where values lie on a chart, and which of them are marked on its axes.
+
+use super::{Chart, XAxis, YAxis};
+use crate::number::significant;
+
+/// The ranges of both axes and their marks. Places are shares of the plot: 0 is left and bottom.
+pub(super) struct Frame {
+    x: (f64, f64),
+    y: (f64, f64),
+    y_axis: YAxis,
+    /// Place and text of each mark of the horizontal axis.
+    pub(super) x_marks: Vec<(f64, String)>,
+    /// Place and text of each mark of the vertical axis.
+    pub(super) y_marks: Vec<(f64, String)>,
+}
+
+impl Frame {
+    /// The frame that holds all values of a chart; none where there is no value.
+    pub(super) fn new(chart: &Chart) -> Option<Self> {
+        let y_axis = chart.y_axis;
+        let points = chart.series.iter().flat_map(|series| &series.points);
+        let drawn: Vec<(f64, f64)> =
+            points.filter_map(|&(x, y)| Some((x, height(y_axis, y)?))).filter(|(x, _)| x.is_finite()).collect();
+        if drawn.is_empty() {
+            return None;
+        }
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+        };
+        let x = match &chart.x_axis {
+            XAxis::Counts => range(&mut drawn.iter().map(|point| point.0)),
+            XAxis::Names(names) => (0.0, names.len().saturating_sub(1) as f64),
+        };
+        let x = if x.0 < x.1 { x } else { (x.0 - 0.5, x.0 + 0.5) };
+        let (low, high) = range(&mut drawn.iter().map(|point| point.1));
+        let y = match y_axis {
+            YAxis::Percent => (low.min(0.0), high.max(1.0)),
+            YAxis::Number if low >= 0.0 => (0.0, if high > 0.0 { high * 1.05 } else { 1.0 }),
+            _ if low == high => (low - 0.5, high + 0.5),
+            _ => (low - 0.05 * (high - low), high + 0.05 * (high - low)),
+        };
+        let mut frame = Self { x, y, y_axis, x_marks: Vec::new(), y_marks: Vec::new() };
+        frame.y_marks = frame.vertical_marks();
+        frame.x_marks = frame.horizontal_marks(&chart.x_axis);
+        Some(frame)
+    }
+
+    /// Where a point lies, as shares of the plot; none for a value that cannot be drawn.
+    pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let y = height(self.y_axis, y)?;
+        x.is_finite().then(|| (self.across(x), self.up(y)))
+    }
+
+    pub(super) fn across(&self, x: f64) -> f64 {
+        (x - self.x.0) / (self.x.1 - self.x.0)
+    }
+
+    fn up(&self, y: f64) -> f64 {
+        (y - self.y.0) / (self.y.1 - self.y.0)
+    }
+
+    fn vertical_marks(&self) -> Vec<(f64, String)> {
+        let (low, high) = self.y;
+        if self.y_axis == YAxis::Logarithm {
+            let decades = high.floor() - low.ceil();
+            let factors: &[f64] = match decades {
+                d if d >= 5.0 => &[1.0],
+                d if d >= 2.0 => &[1.0, 3.0],
+                _ => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+            };
+            let each = ((decades / 8.0).ceil() as i32).max(1);
+            let powers = (low.floor() as i32..=high.ceil() as i32).filter(|power| power.rem_euclid(each) == 0);
+            let values = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+            let inside = values.filter(|value| (low..=high).contains(&value.log10()));
+            return inside.map(|value| (self.up(value.log10()), plain(value))).collect();
+        }
+        let step = round_step((high - low) / 5.0);
+        let first = (low / step).ceil() as i64;
+        let last = (high / step + 1e-9).floor() as i64;
+        let values = (first..=last).map(|count| count as f64 * step);
+        let text = |value: f64| match self.y_axis {
+            YAxis::Percent => format!("{}\u{a0}%", (value * 100.0).round()),
+            _ => plain(value),
+        };
+        values.map(|value| (self.up(value), text(value))).collect()
+    }
+
+    fn horizontal_marks(&self, axis: &XAxis) -> Vec<(f64, String)> {
+        let (low, high) = self.x;
+        match axis {
+            XAxis::Counts => {
+                let step = round_step((high - low) / 8.0).max(1.0).ceil();
+                let first = (low / step).ceil() as i64;
+                let last = (high / step).floor() as i64;
+                let mut counts: Vec<i64> = (first..=last).map(|count| count * step as i64).collect();
+                // The first epoch is a mark of its own where there is room.
+                if counts.first().is_some_and(|&count| count as f64 - low >= step / 2.0) && low == low.round() {
+                    counts.insert(0, low as i64);
+                }
+                counts.into_iter().map(|count| (self.across(count as f64), count.to_string())).collect()
+            }
+            XAxis::Names(names) => {
+                names.iter().enumerate().map(|(place, name)| (self.across(place as f64), name.clone())).collect()
+            }
+        }
+    }
+}
+
+/// What is drawn for a value: itself or its logarithm.
+fn height(axis: YAxis, value: f64) -> Option<f64> {
+    let value = if axis == YAxis::Logarithm { value.log10() } else { value };
+    value.is_finite().then_some(value)
+}
+
+/// The next of 1, 2, 5 times a power of ten.
+fn round_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    let factor = step / power;
+    let rounded = [1.0, 2.0, 5.0].into_iter().find(|&round| factor <= round + 1e-9).unwrap_or(10.0);
+    rounded * power
+}
+
+/// A mark's value without zeros at its end.
+fn plain(value: f64) -> String {
+    let text = significant(value);
+    if let Some((number, power)) = text.split_once('e') {
+        return format!("{}e{power}", number.trim_end_matches('0').trim_end_matches('.'));
+    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Series, Stroke};
+    use super::*;
+
+    fn frame(y_axis: YAxis, points: &[(f64, f64)]) -> Frame {
+        let series = Series { name: String::new(), points: points.to_vec(), colour: 0, stroke: Stroke::Solid };
+        let chart = Chart {
+            title: String::new(),
+            x_label: String::new(),
+            x_axis: XAxis::Counts,
+            y_axis,
+            series: vec![series],
+        };
+        Frame::new(&chart).unwrap()
+    }
+
+    fn texts(marks: &[(f64, String)]) -> Vec<&str> {
+        marks.iter().map(|mark| mark.1.as_str()).collect()
+    }
+
+    #[test]
+    fn marks_are_round_numbers_inside_the_plot() {
+        let linear = frame(YAxis::Number, &[(1.0, 2.3), (30.0, 0.4)]);
+        assert_eq!(texts(&linear.y_marks), ["0", "0.5", "1", "1.5", "2"]);
+        assert_eq!(texts(&linear.x_marks), ["1", "5", "10", "15", "20", "25", "30"]);
+        let percent = frame(YAxis::Percent, &[(1.0, 0.3), (2.0, 0.9)]);
+        assert_eq!(texts(&percent.y_marks).last(), Some(&"100\u{a0}%"));
+        assert_eq!(texts(&percent.x_marks), ["1", "2"]);
+        let factors = frame(YAxis::Logarithm, &[(1.0, 0.05), (2.0, 900.0), (3.0, 0.0)]);
+        assert_eq!(texts(&factors.y_marks), ["0.1", "0.3", "1", "3", "10", "30", "100", "300", "1,000"]);
+        for marks in [&linear.y_marks, &linear.x_marks, &factors.y_marks] {
+            assert!(marks.iter().all(|(place, _)| (-1e-9..=1.0 + 1e-9).contains(place)));
+        }
+    }
+
+    #[test]
+    fn a_single_point_lies_in_the_middle() {
+        let one = frame(YAxis::Number, &[(1.0, 2.0)]);
+        let (x, y) = one.place((1.0, 2.0)).unwrap();
+        assert!((x - 0.5).abs() < 1e-9 && (0.5..1.0).contains(&y));
+        assert_eq!(texts(&one.x_marks), ["1"]);
+        assert!(one.place((1.0, f64::NAN)).is_none());
+        assert!(frame(YAxis::Logarithm, &[(1.0, 2.0)]).place((1.0, 0.0)).is_none());
+    }
+}

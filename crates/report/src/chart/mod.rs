@@ -1,0 +1,199 @@
+//! Line charts: the numbers, drawn as PNG or as SVG for a page.
+
+mod frame;
+mod png;
+mod svg;
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::ReportError;
+
+/// Lines over a common axis.
+///
+/// ```
+/// use convscope_report::chart::{Chart, Series, Stroke, XAxis, YAxis};
+///
+/// let loss = Series { name: "training".into(), points: vec![(1.0, 2.3), (2.0, 1.1)], colour: 0, stroke: Stroke::Dashed };
+/// let chart = Chart {
+///     title: "Loss".into(),
+///     x_label: "epoch".into(),
+///     x_axis: XAxis::Counts,
+///     y_axis: YAxis::Number,
+///     series: vec![loss],
+/// };
+/// assert!(chart.to_svg().contains("Loss"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// What the horizontal axis is.
+    pub x_label: String,
+    /// The places along the horizontal axis.
+    pub x_axis: XAxis,
+    /// How the vertical axis runs.
+    pub y_axis: YAxis,
+    /// The lines.
+    pub series: Vec<Series>,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What it is called in the legend.
+    pub name: String,
+    /// Places and values, left to right. A value that is not finite leaves a gap.
+    pub points: Vec<(f64, f64)>,
+    /// Which of the colours ([`OKABE_ITO`](crate::colour::OKABE_ITO)) it has; they start over after the last.
+    pub colour: usize,
+    /// How it is drawn.
+    pub stroke: Stroke,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stroke {
+    /// Without gaps.
+    #[default]
+    Solid,
+    /// In dashes.
+    Dashed,
+}
+
+/// The places along the horizontal axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum XAxis {
+    /// Whole numbers, such as epochs.
+    #[default]
+    Counts,
+    /// Names for the places 0, 1, 2 and so on, such as layers.
+    Names(Vec<String>),
+}
+
+/// How the vertical axis runs and how its values are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum YAxis {
+    /// Even steps, numbers.
+    #[default]
+    Number,
+    /// Even steps from 0 to 1, written as percentages.
+    Percent,
+    /// Even factors; values of 0 and below leave a gap.
+    Logarithm,
+}
+
+impl Chart {
+    /// The chart as a picture of its own, with title and legend: 960 pixels wide, 460 high and more for a long legend.
+    pub fn to_image(&self) -> RgbImage {
+        png::draw(self)
+    }
+
+    /// The chart as an `<svg>` element for a page: its colours are the classes `s0` to `s5`, its numbers lie in
+    /// `data-chart` as JSON. The legend is left to the page.
+    pub fn to_svg(&self) -> String {
+        svg::draw(self)
+    }
+
+    /// Whether there is no value to draw.
+    pub fn is_empty(&self) -> bool {
+        !self.series.iter().any(|series| series.points.iter().any(|&(_, y)| y.is_finite()))
+    }
+}
+
+/// Writes charts below one another as one PNG.
+///
+/// # Errors
+/// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] where there is no chart.
+pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
+    let images: Vec<RgbImage> = charts.iter().map(Chart::to_image).collect();
+    let width = images.iter().map(RgbImage::width).max().unwrap_or(0);
+    let mut whole = RgbImage::from_pixel(width, images.iter().map(RgbImage::height).sum(), image::Rgb([255; 3]));
+    let mut top = 0;
+    for image in &images {
+        image::imageops::replace(&mut whole, image, 0, i64::from(top));
+        top += image.height();
+    }
+    crate::png::save(&whole, path)
+}
+
+/// How a value of the vertical axis is written.
+pub(crate) fn value_text(axis: YAxis, value: f64) -> String {
+    match axis {
+        YAxis::Percent => crate::number::percent(value),
+        YAxis::Number | YAxis::Logarithm => crate::number::significant(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::colour::OKABE_ITO;
+
+    pub(crate) fn falling(y_axis: YAxis) -> Chart {
+        let line = |colour, stroke, points: &[(f64, f64)]| Series {
+            name: format!("<line & \"{colour}\">"),
+            points: points.to_vec(),
+            colour,
+            stroke,
+        };
+        Chart {
+            title: "a <b> & \"c\"".into(),
+            x_label: "epoch".into(),
+            x_axis: XAxis::Counts,
+            y_axis,
+            series: vec![
+                line(0, Stroke::Solid, &[(1.0, 0.9), (2.0, 0.5), (3.0, 0.1)]),
+                line(1, Stroke::Dashed, &[(1.0, 0.2), (2.0, f64::NAN), (3.0, 0.2)]),
+            ],
+        }
+    }
+
+    #[test]
+    fn lines_run_the_right_way_in_their_own_colour() {
+        let image = falling(YAxis::Number).to_image();
+        let places: Vec<(u32, u32)> = image
+            .enumerate_pixels()
+            .filter(|&(_, y, p)| p.0 == OKABE_ITO[0] && y > 60)
+            .map(|(x, y, _)| (x, y))
+            .collect();
+        let left = places.iter().min().unwrap();
+        let right = places.iter().max().unwrap();
+        assert!(left.0 + 600 < right.0 && left.1 + 200 < right.1, "{left:?} to {right:?}");
+    }
+
+    #[test]
+    fn markup_in_names_is_escaped_and_gaps_stay_gaps() {
+        let svg = falling(YAxis::Number).to_svg();
+        assert!(!svg.contains("<b>") && !svg.contains("<line &"), "{svg}");
+        assert!(svg.contains("a &lt;b&gt; &amp; &quot;c&quot;"), "{svg}");
+        // The broken line is two single points, each a path of its own move.
+        let broken = svg.split("class=\"line s1 dashed\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(broken.matches('M').count(), 2, "{broken}");
+    }
+
+    #[test]
+    fn nothing_to_draw_is_drawn_too() {
+        for y_axis in [YAxis::Number, YAxis::Percent, YAxis::Logarithm] {
+            let empty = Chart { series: Vec::new(), ..falling(y_axis) };
+            assert!(empty.is_empty());
+            assert!(empty.to_svg().contains("nothing to show"));
+            assert_eq!(empty.to_image().width(), 960);
+            let mut zeros = falling(y_axis);
+            zeros.series[0].points = vec![(1.0, 0.0)];
+            zeros.series.truncate(1);
+            assert!(!zeros.to_svg().contains("NaN"));
+        }
+    }
+
+    #[test]
+    fn charts_are_saved_below_one_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curves.png");
+        save(&[falling(YAxis::Number), falling(YAxis::Percent)], &path).unwrap();
+        let image = ::image::open(&path).unwrap();
+        assert_eq!((image.width(), image.height()), (960, 2 * falling(YAxis::Number).to_image().height()));
+        assert!(matches!(save(&[], &path), Err(ReportError::NoPixels { .. })));
+    }
+}

@@ -1,0 +1,160 @@
+//! A chart as an element of a page.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::frame::Frame;
+use super::{Chart, Stroke, XAxis, value_text};
+use crate::colour::OKABE_ITO;
+
+/// The `<svg>` element. Its units are those of a plot 640 wide; text sizes and colours are the page's style sheet's.
+pub(super) fn draw(chart: &Chart) -> String {
+    let title = escape(&chart.title);
+    let height = TOP + PLOT_HEIGHT + bottom(chart);
+    let Some(frame) = Frame::new(chart) else {
+        return format!(
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} 80\" role=\"img\" aria-label=\"{title}: nothing to show\">\
+             <text x=\"{LEFT}\" y=\"44\">nothing to show</text></svg>"
+        );
+    };
+    let mut svg = format!(
+        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" tabindex=\"0\" \
+         aria-label=\"{title}\" data-chart=\"{}\">",
+        escape(&data(chart, &frame))
+    );
+    axes(&mut svg, chart, &frame);
+    for series in &chart.series {
+        let mut path = String::new();
+        let mut dots = String::new();
+        let mut pen_down = false;
+        for &point in &series.points {
+            let Some(place) = frame.place(point) else {
+                pen_down = false;
+                continue;
+            };
+            let (x, y) = pixel(place);
+            let _ = write!(path, "{}{x:.1} {y:.1}", if pen_down { 'L' } else { 'M' });
+            let _ = write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
+            pen_down = true;
+        }
+        let colour = series.colour % OKABE_ITO.len();
+        let dashed = if series.stroke == Stroke::Dashed { " dashed" } else { "" };
+        let _ = write!(svg, "<path class=\"line s{colour}{dashed}\" d=\"{path}\"/>");
+        if series.points.len() <= MOST_DOTS {
+            let _ = write!(svg, "<g class=\"dots s{colour}\">{dots}</g>");
+        }
+    }
+    svg.push_str("<g class=\"cursor\" aria-hidden=\"true\"></g></svg>");
+    svg
+}
+
+/// Text for an element or for an attribute in double quotes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+const WIDTH: f64 = 640.0;
+const LEFT: f64 = 68.0;
+const TOP: f64 = 12.0;
+const PLOT_WIDTH: f64 = WIDTH - LEFT - 20.0;
+const PLOT_HEIGHT: f64 = 250.0;
+const MOST_DOTS: usize = 60;
+
+fn bottom(chart: &Chart) -> f64 {
+    match chart.x_axis {
+        XAxis::Counts => 52.0,
+        XAxis::Names(_) => 128.0,
+    }
+}
+
+fn pixel((x, y): (f64, f64)) -> (f64, f64) {
+    (LEFT + x * PLOT_WIDTH, TOP + (1.0 - y) * PLOT_HEIGHT)
+}
+
+fn axes(svg: &mut String, chart: &Chart, frame: &Frame) {
+    let base = TOP + PLOT_HEIGHT;
+    svg.push_str("<g class=\"axis\">");
+    for (place, text) in &frame.y_marks {
+        let (_, y) = pixel((0.0, *place));
+        let _ = write!(
+            svg,
+            "<path d=\"M{LEFT} {y:.1}H{}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            LEFT + PLOT_WIDTH,
+            LEFT - 8.0,
+            y + 4.5,
+            escape(text)
+        );
+    }
+    // Where there are many names every second, third and so on is written.
+    let each = match chart.x_axis {
+        XAxis::Counts => 1,
+        XAxis::Names(_) => frame.x_marks.len().div_ceil(28),
+    };
+    for (place, text) in frame.x_marks.iter().step_by(each.max(1)) {
+        let (x, _) = pixel((*place, 0.0));
+        let _ = match chart.x_axis {
+            XAxis::Counts => {
+                write!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", base + 19.0, escape(text))
+            }
+            XAxis::Names(_) => write!(
+                svg,
+                "<text class=\"name\" transform=\"translate({:.1} {}) rotate(-50)\" text-anchor=\"end\">{}</text>",
+                x + 4.0,
+                base + 14.0,
+                escape(&crate::table::shorten(text, 22))
+            ),
+        };
+    }
+    let _ = write!(
+        svg,
+        "<path class=\"base\" d=\"M{LEFT} {base}h{PLOT_WIDTH}\"/>\
+         <text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
+        LEFT + PLOT_WIDTH / 2.0,
+        base + bottom(chart) - 8.0,
+        escape(&chart.x_label)
+    );
+}
+
+/// What the page's script needs to show values under the pointer.
+fn data(chart: &Chart, frame: &Frame) -> String {
+    let mut places: Vec<f64> = chart.series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
+    places.retain(|place| place.is_finite());
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let name = |place: f64| match &chart.x_axis {
+        XAxis::Counts => format!("{} {place}", chart.x_label),
+        XAxis::Names(names) => names.get(place as usize).cloned().unwrap_or_default(),
+    };
+    let series = chart.series.iter().map(|series| {
+        let at = |&place: &f64| {
+            let (x, value) = series.points.iter().copied().find(|point| point.0 == place)?;
+            let (_, y) = pixel(frame.place((x, value))?);
+            Some(json!([(y * 10.0).round() / 10.0, value_text(chart.y_axis, value)]))
+        };
+        json!({
+            "name": series.name,
+            "colour": series.colour % OKABE_ITO.len(),
+            "values": places.iter().map(at).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "x": places.iter().map(|&place| (pixel((frame.across(place), 0.0)).0 * 10.0).round() / 10.0).collect::<Vec<_>>(),
+        "names": places.iter().map(|&place| name(place)).collect::<Vec<_>>(),
+        "series": series.collect::<Vec<_>>(),
+        "top": TOP,
+        "base": TOP + PLOT_HEIGHT,
+    })
+    .to_string()
+}

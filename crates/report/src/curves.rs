@@ -1,0 +1,137 @@
+//! The curves of training and the activations against depth, as charts.
+
+use std::path::Path;
+
+use convscope_inspect::LayerTable;
+use convscope_train::metrics::EpochMetrics;
+
+use crate::ReportError;
+use crate::chart::{self, Chart, Series, Stroke, XAxis, YAxis};
+
+/// Loss over the epochs: of each run the training loss in dashes and the validation loss in a solid line.
+pub fn loss_chart(runs: &[(&str, &[EpochMetrics])]) -> Chart {
+    epochs("Loss", YAxis::Number, runs, |line| (line.train_loss, line.val_loss))
+}
+
+/// Accuracy over the epochs, lines as in [`loss_chart`].
+pub fn accuracy_chart(runs: &[(&str, &[EpochMetrics])]) -> Chart {
+    epochs("Accuracy", YAxis::Percent, runs, |line| (line.train_accuracy, line.val_accuracy))
+}
+
+/// Writes `curves.png`: loss above accuracy.
+///
+/// # Errors
+/// Those of [`chart::save`].
+pub fn save(runs: &[(&str, &[EpochMetrics])], path: &Path) -> Result<(), ReportError> {
+    chart::save(&[loss_chart(runs), accuracy_chart(runs)], path)
+}
+
+/// The mean |activation| of every layer, in the order of the network, a line a run. Layers of the same name share a
+/// place; one that only some runs have stands after the layer it follows there, and the lines of the others pass by.
+/// The vertical axis is logarithmic where the largest value is more than twenty times the smallest.
+pub fn depth_chart(runs: &[(&str, &LayerTable)]) -> Chart {
+    let names = merged_names(runs);
+    let place = |name: &str| names.iter().position(|known| known == name).unwrap_or(0) as f64;
+    let series: Vec<Series> = runs
+        .iter()
+        .enumerate()
+        .map(|(colour, (name, table))| Series {
+            name: (*name).to_owned(),
+            points: table.rows.iter().map(|row| (place(&row.name), row.mean_abs_activation)).collect(),
+            colour,
+            stroke: if colour % 2 == 0 { Stroke::Solid } else { Stroke::Dashed },
+        })
+        .collect();
+    let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite() && *v > 0.0);
+    let wide = values().fold(0.0, f64::max) > 20.0 * values().fold(f64::INFINITY, f64::min);
+    Chart {
+        title: "Mean |activation| of each layer".to_owned(),
+        x_label: "layer, from input to output".to_owned(),
+        x_axis: XAxis::Names(names),
+        y_axis: if wide { YAxis::Logarithm } else { YAxis::Number },
+        series,
+    }
+}
+
+fn epochs(
+    title: &str,
+    y_axis: YAxis,
+    runs: &[(&str, &[EpochMetrics])],
+    values: impl Fn(&EpochMetrics) -> (f64, f64),
+) -> Chart {
+    let mut series = Vec::new();
+    for (colour, (name, lines)) in runs.iter().enumerate() {
+        let prefix = if runs.len() > 1 { format!("{name}, ") } else { String::new() };
+        let points = |pick: &dyn Fn((f64, f64)) -> f64| {
+            lines.iter().map(|line| (line.epoch as f64, pick(values(line)))).collect()
+        };
+        let (training, validation) = if runs.len() > 1 { (colour, colour) } else { (1, 0) };
+        series.push(Series {
+            name: format!("{prefix}training"),
+            points: points(&|value| value.0),
+            colour: training,
+            stroke: Stroke::Dashed,
+        });
+        series.push(Series {
+            name: format!("{prefix}validation"),
+            points: points(&|value| value.1),
+            colour: validation,
+            stroke: Stroke::Solid,
+        });
+    }
+    Chart { title: title.to_owned(), x_label: "epoch".to_owned(), x_axis: XAxis::Counts, y_axis, series }
+}
+
+/// All names in one order: those of the first run, and each further one after the name it follows.
+pub(crate) fn merged_names(runs: &[(&str, &LayerTable)]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (_, table) in runs {
+        let mut next = 0;
+        for row in &table.rows {
+            match names.iter().position(|known| *known == row.name) {
+                Some(place) => next = place + 1,
+                None => {
+                    names.insert(next, row.name.clone());
+                    next += 1;
+                }
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{metrics, table};
+
+    #[test]
+    fn one_run_has_two_colours_and_several_have_one_each() {
+        let (a, b) = (metrics(3), metrics(2));
+        let one = loss_chart(&[("a", &a)]);
+        assert_eq!(one.series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["training", "validation"]);
+        assert_ne!(one.series[0].colour, one.series[1].colour);
+        assert_eq!(one.series[1].points[2], (3.0, a[2].val_loss));
+        let two = accuracy_chart(&[("a", &a), ("b", &b)]);
+        assert_eq!(two.series[3].name, "b, validation");
+        assert_eq!(two.series.iter().map(|s| s.colour).collect::<Vec<_>>(), [0, 0, 1, 1]);
+        assert_eq!(two.series[2].points, [(1.0, b[0].train_accuracy), (2.0, b[1].train_accuracy)]);
+    }
+
+    #[test]
+    fn layers_that_one_run_lacks_keep_their_place() {
+        let plain = table();
+        let mut normalised = table();
+        let mut extra = normalised.rows[0].clone();
+        extra.name = "batch_normalization".into();
+        extra.mean_abs_activation = 900.0;
+        normalised.rows.insert(1, extra);
+        let chart = depth_chart(&[("plain", &plain), ("bn", &normalised)]);
+        let expected = ["conv2d", "batch_normalization", "conv2d_1", "dense"].map(String::from);
+        assert_eq!(chart.x_axis, XAxis::Names(expected.to_vec()));
+        assert_eq!(chart.series[0].points[1].0, 2.0);
+        assert_eq!(chart.series[1].points[1], (1.0, 900.0));
+        assert_eq!(chart.y_axis, YAxis::Logarithm);
+        assert_eq!(depth_chart(&[("plain", &plain)]).y_axis, YAxis::Number);
+    }
+}

@@ -1,0 +1,90 @@
+// Laid into a copy of the page by browser.rs, which puts a number in the place of WIDTH.
+addEventListener("load", async () => {
+  const wrong = window.wrong;
+  const check = (holds, what) => holds || wrong.push(what);
+  const all = (query, from = document) => [...from.querySelectorAll(query)];
+  const press = (target, key) => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  try {
+    check(innerWidth === WIDTH, `the frame is ${innerWidth} wide`);
+    check(document.documentElement.scrollWidth <= innerWidth, `the page is ${document.documentElement.scrollWidth} wide`);
+    check(performance.getEntriesByType("resource").every((entry) => entry.name.startsWith("data:")), "a request was made");
+
+    for (const image of all("img")) {
+      await image.decode();
+      check(image.naturalWidth > 0 && image.hasAttribute("width") && image.hasAttribute("height"), `size of ${image.alt}`);
+      check(image.hasAttribute("alt"), "a picture without words");
+    }
+
+    // Everything that can be used has a name and is reached by Tab.
+    for (const button of all("button")) {
+      check((button.getAttribute("aria-label") || button.textContent).trim() !== "", "a button without a name");
+    }
+    for (const group of all(".nodes, .channels")) {
+      check(all("button", group).filter((b) => b.tabIndex === 0).length === 1, "a group has one way in");
+    }
+
+    for (const section of all("section.maps")) {
+      const tabs = all("[role=tab]", section);
+      const open = () => all(".panel", section).filter((panel) => !panel.hidden);
+      check(tabs.length === 3 && open().length === 1, "one layer is open");
+      tabs[1].click();
+      check(open().length === 1 && open()[0].dataset.name === "conv2d_1", "a click opens a layer");
+      check(all(".channel", open()[0]).length === 5 && open()[0].offsetHeight > 100, "its channels are seen");
+      press(tabs[1], "ArrowLeft");
+      check(document.activeElement === tabs[0] && open()[0].dataset.name === "conv2d", "an arrow key opens a layer");
+
+      const channels = all(".channel", open()[0]);
+      check(channels[0].querySelector(".map").offsetWidth > 40, "a channel has its size");
+      check(getComputedStyle(channels[0].querySelector(".map")).backgroundImage.startsWith('url("data:image/png'), "a channel has its picture");
+      press(channels[0], "ArrowRight");
+      check(document.activeElement === channels[1], "an arrow key moves to a channel");
+      document.activeElement.click();
+      const dialog = document.getElementById("zoom");
+      const map = () => dialog.querySelector(".map");
+      check(dialog.open && map().offsetWidth > channels[1].querySelector(".map").offsetWidth, "a click enlarges a channel");
+      check(map().offsetWidth <= innerWidth, "the enlarged channel fits");
+      const before = map().style.backgroundPosition;
+      press(dialog, "ArrowRight");
+      check(map().style.backgroundPosition !== before && dialog.textContent.includes("channel 2"), "the next channel");
+      dialog.querySelector("[data-act=close]").click();
+      await new Promise((done) => setTimeout(done, 50));
+      check(!dialog.open && document.activeElement === channels[2], "closing goes back to the channel");
+    }
+
+    const table = document.querySelector("table.layers");
+    const button = all(".sort", table)[6];
+    const names = () => all("tbody th", table).map((cell) => cell.textContent.trim().split(" ")[0]).join(" ");
+    const first = names();
+    const bars = all(".sort", table)[7];
+    bars.click();
+    check(names().startsWith("conv2d_1 conv2d"), `sorted by a number: ${names()}`);
+    check(bars.closest("th").getAttribute("aria-sort") === "descending", "the order is told");
+    all(".sort", table)[0].click();
+    all(".sort", table)[0].click();
+    check(names() === "dense conv2d_1 conv2d", `sorted by name: ${names()}`);
+    all(".sort", table)[0].click();
+    check(names() === first && button, "the network's order comes back");
+
+    const chart = document.querySelector("svg[data-chart]");
+    const tip = chart.closest(".chart-box").querySelector(".tip");
+    press(chart, "End");
+    check(!tip.hidden && tip.textContent.startsWith("epoch 12"), `values of a chart: ${tip.textContent}`);
+    check(chart.querySelectorAll(".cursor circle").length >= 2, "each line has its mark");
+    const outer = chart.closest(".chart-box").getBoundingClientRect();
+    check(tip.getBoundingClientRect().right <= outer.right + 1, "the values stay on the page");
+    press(chart, "Escape");
+    check(tip.hidden, "Escape hides them");
+    const frame = chart.getBoundingClientRect();
+    chart.dispatchEvent(new PointerEvent("pointermove", { clientX: frame.left + 1, clientY: frame.top + 9 }));
+    check(!tip.hidden && tip.textContent.startsWith("epoch 1"), "the pointer shows values too");
+
+    const theme = document.getElementById("theme");
+    const colours = ["", "", ""].map(() => (theme.click(), getComputedStyle(document.body).backgroundColor));
+    check(new Set(colours).size === 2, `light and dark: ${colours}`);
+    theme.focus();
+    check(document.activeElement === theme, "the colours are chosen by keyboard");
+  } catch (error) {
+    wrong.push(`${error} ${error.stack}`);
+  }
+  parent.postMessage(wrong.length ? wrong.join("\n") : "all is well", "*");
+});

@@ -1,0 +1,140 @@
+//! What a network gets right and wrong, as text for the templates.
+
+use convscope_inspect::survey::Mistake;
+use minijinja::{Value, context};
+
+use super::page::EvaluationSection;
+use super::uri::picture_uri;
+use crate::ReportError;
+use crate::number::{percent, significant, thousands};
+use crate::picture::picture;
+
+/// Everything that `evaluation.html` names.
+pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError> {
+    let mistakes: Vec<Value> =
+        evaluation.mistakes.iter().map(|m| mistake(m, evaluation)).collect::<Result<_, _>>()?;
+    Ok(context! {
+        over => evaluation.over.clone(),
+        loss => significant(evaluation.loss),
+        accuracy => percent(evaluation.accuracy),
+        classes => evaluation.classes.clone(),
+        matrix => (evaluation.confusion.classes() <= MOST_CLASSES).then(|| matrix(evaluation)),
+        pairs => pairs(evaluation),
+        scores => scores(evaluation),
+        mistakes,
+    })
+}
+
+/// From so many classes on a matrix is too large to be read.
+const MOST_CLASSES: usize = 50;
+const PAIRS: usize = 10;
+
+fn class(evaluation: &EvaluationSection, index: usize) -> String {
+    evaluation.classes.get(index).cloned().unwrap_or_else(|| format!("class {index}"))
+}
+
+fn matrix(evaluation: &EvaluationSection) -> Value {
+    let confusion = &evaluation.confusion;
+    let rows = (0..confusion.classes()).map(|label| {
+        let counts = confusion.row(label);
+        let total: u64 = counts.iter().sum();
+        let cells = counts.iter().enumerate().map(|(prediction, &count)| {
+            let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };
+            let shade = shade(share);
+            context! {
+                count => thousands(count),
+                share => percent(share),
+                shade => format!("{shade:.2}"),
+                dark => shade > 0.6,
+                right => label == prediction,
+                empty => count == 0,
+                prediction => class(evaluation, prediction),
+            }
+        });
+        context! { label => class(evaluation, label), cells => cells.collect::<Vec<_>>() }
+    });
+    Value::from(rows.collect::<Vec<_>>())
+}
+
+/// How strongly a cell is coloured: rare confusions are lifted so that they can be seen, and the range in which
+/// neither dark nor light text can be read is left out.
+fn shade(share: f64) -> f64 {
+    let lifted = share.powf(0.6);
+    if lifted <= 0.6 { lifted } else { 0.75 + 0.25 * (lifted - 0.6) / 0.4 }
+}
+
+fn pairs(evaluation: &EvaluationSection) -> Vec<Value> {
+    let confusion = &evaluation.confusion;
+    let pairs = confusion.most_confused(PAIRS);
+    let most = pairs.first().map_or(1, |pair| pair.count).max(1);
+    let pair = |pair: &convscope_train::metrics::ConfusedPair| {
+        let total: u64 = confusion.row(pair.label).iter().sum();
+        context! {
+            label => class(evaluation, pair.label),
+            prediction => class(evaluation, pair.prediction),
+            count => thousands(pair.count),
+            share => percent(pair.count as f64 / total.max(1) as f64),
+            bar => format!("{:.1}", pair.count as f64 * 100.0 / most as f64),
+        }
+    };
+    pairs.iter().map(pair).collect()
+}
+
+fn scores(evaluation: &EvaluationSection) -> Vec<Value> {
+    let score = |value: Option<f64>| {
+        context! {
+            text => value.map_or_else(|| "–".to_owned(), percent),
+            sort => value.unwrap_or(-1.0),
+            bar => format!("{:.1}", value.unwrap_or(0.0) * 100.0),
+        }
+    };
+    let row = |index: usize| {
+        let scores = evaluation.confusion.scores(index);
+        context! {
+            name => class(evaluation, index),
+            cells => [score(scores.precision), score(scores.recall), score(scores.f1)],
+            support => thousands(scores.support),
+            support_sort => scores.support,
+        }
+    };
+    (0..evaluation.confusion.classes()).map(row).collect()
+}
+
+fn mistake(mistake: &Mistake, evaluation: &EvaluationSection) -> Result<Value, ReportError> {
+    let name = mistake.path.clone().unwrap_or_else(|| format!("image {}", mistake.index));
+    let image = picture(&mistake.rgb, mistake.height, mistake.width, name.as_ref())?;
+    let shown = thumbnail(&image);
+    Ok(context! {
+        uri => picture_uri(&shown, &name)?,
+        width => shown.width(),
+        height => shown.height(),
+        label => class(evaluation, mistake.label),
+        prediction => class(evaluation, mistake.prediction),
+        confidence => percent(f64::from(mistake.confidence)),
+        name,
+    })
+}
+
+/// The picture, made smaller where it is large: a page has many.
+fn thumbnail(image: &image::RgbImage) -> image::RgbImage {
+    const SIDE: usize = 128;
+    let (width, height) = image.dimensions();
+    if width.max(height) as usize <= SIDE {
+        return image.clone();
+    }
+    let (width, height) = crate::feature_maps::fitted_size(height as usize, width as usize, SIDE as u32);
+    image::imageops::thumbnail(image, width, height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shades_rise_and_leave_out_the_unreadable_range() {
+        let shades: Vec<f64> = (0..=1000).map(|share| shade(f64::from(share) / 1000.0)).collect();
+        assert!(shades.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(shades.iter().all(|shade| !(0.601..0.75).contains(shade)));
+        assert_eq!((shades[0], shades[1000]), (0.0, 1.0));
+    }
+}

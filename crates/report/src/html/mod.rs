@@ -1,0 +1,125 @@
+//! `report.html`: one page that works offline, by double-click, with no request to anywhere.
+
+mod atlas;
+#[cfg(test)]
+mod browser;
+mod evaluation;
+mod layers;
+mod maps;
+mod page;
+mod uri;
+mod view;
+
+pub use page::{
+    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage,
+    RunSection, Setting, settings,
+};
+
+use std::io::Write;
+use std::path::Path;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+
+use crate::{ReportError, whole_file};
+
+impl ReportPage {
+    /// The page as text. Pictures lie in it as `data:` URIs; names may hold any characters.
+    ///
+    /// # Errors
+    /// [`ReportError::NoPixels`] for a picture without pixels; [`ReportError::Page`] for a mistake in the templates.
+    pub fn render(&self) -> Result<String, ReportError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        let wrong = |error: minijinja::Error| ReportError::Page { reason: format!("{error:#}") };
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text).map_err(wrong)?;
+        }
+        let view = view::view(self)?;
+        environment.get_template("page.html").and_then(|page| page.render(view)).map_err(wrong)
+    }
+
+    /// Writes the page. The file is there whole or not at all; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// Those of [`render`](Self::render), and [`ReportError::Write`] if the file system refuses the file.
+    pub fn save(&self, path: &Path) -> Result<(), ReportError> {
+        let text = self.render()?;
+        whole_file::write(path, |file| file.write_all(text.as_bytes()))
+    }
+}
+
+const TEMPLATES: [(&str, &str); 7] = [
+    ("page.html", include_str!("page.html")),
+    ("macros.html", include_str!("macros.html")),
+    ("run.html", include_str!("run.html")),
+    ("evaluation.html", include_str!("evaluation.html")),
+    ("layers.html", include_str!("layers.html")),
+    ("maps.html", include_str!("maps.html")),
+    ("comparison.html", include_str!("comparison.html")),
+];
+
+const STYLES: [&str; 3] =
+    [include_str!("style/base.css"), include_str!("style/parts.css"), include_str!("style/maps.css")];
+
+const SCRIPTS: [&str; 4] = [
+    include_str!("script/theme.js"),
+    include_str!("script/tables.js"),
+    include_str!("script/charts.js"),
+    include_str!("script/maps.js"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::page;
+
+    #[test]
+    fn names_are_text_and_never_markup() {
+        let html = page().render().unwrap();
+        for hostile in ["<b>dog", "<img src=x", "<script>alert", "<friends>", "b <i>", "<dead>", "onerror=alert(1)>\""] {
+            assert!(!html.contains(hostile), "{hostile}");
+        }
+        assert!(html.contains("&lt;script&gt;alert(1)"));
+    }
+
+    #[test]
+    fn nothing_is_asked_of_the_network() {
+        let html = page().render().unwrap();
+        for part in ["src=\"http", "href=\"http", "url(http", "@import", "fetch(", "XMLHttpRequest", "src=\"//"] {
+            assert!(!html.contains(part), "{part}");
+        }
+        let sources = html.split("src=\"").skip(1);
+        assert!(sources.clone().count() > 10);
+        assert!(sources.into_iter().all(|source| source.starts_with("data:image/png;base64,")));
+    }
+
+    #[test]
+    fn a_page_shows_what_there_is() {
+        let empty = ReportPage::default().render().unwrap();
+        assert!(empty.contains("<h1>Report</h1>") && !empty.contains("Synthetic data"));
+        let mut one = page();
+        one.runs.truncate(1);
+        one.comparison = None;
+        let sections = ["-findings", "-curves", "-evaluation", "-layers", "-maps", "-config"];
+        let html = one.render().unwrap();
+        assert!(sections.iter().all(|section| html.contains(&format!("id=\"r0{section}\""))));
+        assert!(!html.contains("id=\"comparison\""));
+        let run = RunSection { metrics: one.runs[0].metrics.clone(), ..RunSection::default() };
+        let bare = ReportPage { runs: vec![run], ..ReportPage::default() }.render().unwrap();
+        let shown: Vec<&&str> =
+            sections.iter().filter(|section| bare.contains(&format!("id=\"r0{section}\""))).collect();
+        assert_eq!(shown, [&"-curves"]);
+    }
+
+    #[test]
+    fn a_picture_without_pixels_is_an_error_and_many_classes_are_no_matrix() {
+        let mut page = page();
+        page.previews[0].picture = image::RgbImage::new(0, 4);
+        assert!(matches!(page.render(), Err(ReportError::NoPixels { .. })));
+        page.previews.clear();
+        let evaluation = page.runs[0].evaluation.as_mut().unwrap();
+        evaluation.confusion = convscope_train::metrics::Confusion::new(51);
+        assert!(page.render().unwrap().contains("too many classes for a readable"));
+    }
+}

@@ -1,0 +1,273 @@
+//! What a page shows, as plain data; what a run does not have is left empty.
+
+use convscope_inspect::compare::Difference;
+use convscope_inspect::survey::Mistake;
+use convscope_inspect::{Comparison, FeatureMaps, Finding, HeatMap, LayerTable, Survey};
+use convscope_train::Evaluation;
+use convscope_train::metrics::{Confusion, EpochMetrics};
+use image::RgbImage;
+use serde::Serialize;
+
+use crate::chart::Chart;
+use crate::number::{percent, significant, thousands};
+
+/// What a page shows. Every part may be empty; the page then leaves it out.
+///
+/// ```
+/// use convscope_report::html::{DataOrigin, ReportPage, RunSection};
+///
+/// let run = RunSection { name: "plain8".into(), ..RunSection::default() };
+/// let page = ReportPage {
+///     title: "plain8 on shapes".into(),
+///     origin: DataOrigin::Synthetic,
+///     runs: vec![run],
+///     ..ReportPage::default()
+/// };
+/// assert!(page.render()?.contains("Synthetic data"));
+/// # Ok::<(), convscope_report::ReportError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ReportPage {
+    /// The headline.
+    pub title: String,
+    /// What stands below it.
+    pub subtitle: String,
+    /// Where the images are from.
+    pub origin: DataOrigin,
+    /// The program and its version.
+    pub generator: String,
+    /// The runs. Of several, curves and activations are also drawn over one another.
+    pub runs: Vec<RunSection>,
+    /// What several runs have in common and what not.
+    pub comparison: Option<ComparisonSection>,
+    /// Pictures of the data: a contact sheet, augmented images.
+    pub previews: Vec<Preview>,
+    /// Further sections, such as those of a study.
+    pub extra: Vec<ExtraSection>,
+}
+
+/// Where images are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataOrigin {
+    /// Pictures of something.
+    #[default]
+    Pictures,
+    /// Drawn by the program; the page says so.
+    Synthetic,
+}
+
+/// One run.
+#[derive(Clone, Debug, Default)]
+pub struct RunSection {
+    /// What it is called.
+    pub name: String,
+    /// What came of it in a few numbers, the most important first.
+    pub figures: Vec<KeyFigure>,
+    /// The configuration.
+    pub config: Vec<Setting>,
+    /// An epoch each.
+    pub metrics: Vec<EpochMetrics>,
+    /// What it gets right and wrong.
+    pub evaluation: Option<EvaluationSection>,
+    /// The layer table.
+    pub layers: Option<LayerTable>,
+    /// What was found; none where nobody looked.
+    pub findings: Option<Vec<Finding>>,
+    /// What each layer makes of an image.
+    pub maps: Option<FeatureMaps>,
+    /// Where the network looks in the image of `maps`.
+    pub heat_maps: Vec<HeatMap>,
+    /// Further charts, such as gradient norms.
+    pub charts: Vec<Chart>,
+}
+
+/// A number and what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KeyFigure {
+    /// What it is: `test accuracy`.
+    pub label: String,
+    /// The number as it is read: `84.20 %`.
+    pub value: String,
+}
+
+/// A key of the configuration and its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The key, with those above it: `optimizer.name`.
+    pub key: String,
+    /// The value as it is read.
+    pub value: String,
+}
+
+/// What a network gets right and wrong on a split.
+#[derive(Clone, Debug)]
+pub struct EvaluationSection {
+    /// Over which images: `10,000 test images`.
+    pub over: String,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Share of images whose most probable class is theirs.
+    pub accuracy: f64,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Labels against predictions, over these classes.
+    pub confusion: Confusion,
+    /// The most confidently wrong pictures.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// What several runs have in common and what not.
+#[derive(Clone, Debug, Default)]
+pub struct ComparisonSection {
+    /// Settings that differ, with a value for each run of the page.
+    pub differences: Vec<Difference>,
+    /// What the comparison shows, in words.
+    pub statements: Vec<Finding>,
+}
+
+/// A picture and what it shows.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    /// What it shows.
+    pub caption: String,
+    /// The picture.
+    pub picture: RgbImage,
+}
+
+/// A section of charts, tables and pictures.
+#[derive(Clone, Debug, Default)]
+pub struct ExtraSection {
+    /// Its headline.
+    pub title: String,
+    /// What stands below it.
+    pub text: String,
+    /// Charts.
+    pub charts: Vec<Chart>,
+    /// Tables.
+    pub tables: Vec<ExtraTable>,
+    /// Pictures.
+    pub pictures: Vec<Preview>,
+}
+
+/// A table of text, sortable by its columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExtraTable {
+    /// What it shows.
+    pub caption: String,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Rows of as many cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl ReportPage {
+    /// The page of a comparison: its runs with everything known of them, and what differs.
+    pub fn from_comparison(comparison: &Comparison) -> Self {
+        let runs = comparison.runs.iter().map(|run| {
+            let section = RunSection {
+                name: run.name.clone(),
+                metrics: run.curves.clone(),
+                maps: Some(run.feature_maps.clone()),
+                ..RunSection::default()
+            };
+            section.with_survey(&run.survey)
+        });
+        let names: Vec<&str> = comparison.runs.iter().map(|run| run.name.as_str()).collect();
+        Self {
+            title: names.join(" and "),
+            runs: runs.collect(),
+            comparison: Some(ComparisonSection {
+                differences: comparison.differences.clone(),
+                statements: comparison.statements.clone(),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+impl RunSection {
+    /// Adds what a survey found: the layer table, the findings, and what is right and wrong where nothing is known of
+    /// that yet.
+    #[must_use]
+    pub fn with_survey(mut self, survey: &Survey) -> Self {
+        self.evaluation.get_or_insert_with(|| EvaluationSection::from_survey(survey));
+        self.layers = Some(survey.layers.clone());
+        self.findings = Some(survey.findings.clone());
+        self
+    }
+}
+
+impl EvaluationSection {
+    /// What a survey says of right and wrong.
+    pub fn from_survey(survey: &Survey) -> Self {
+        Self {
+            over: format!("{} {} images", thousands(survey.images), survey.split),
+            loss: survey.loss,
+            accuracy: survey.accuracy,
+            classes: survey.classes.clone(),
+            confusion: survey.confusion.clone(),
+            mistakes: survey.mistakes.clone(),
+        }
+    }
+
+    /// An evaluation, whose classes have these names; the mistakes are not known.
+    pub fn from_evaluation(evaluation: &Evaluation, classes: &[String]) -> Self {
+        Self {
+            over: format!("{} {} images", thousands(evaluation.images), evaluation.split),
+            loss: evaluation.loss,
+            accuracy: evaluation.accuracy,
+            classes: classes.to_vec(),
+            confusion: evaluation.confusion.clone(),
+            mistakes: Vec::new(),
+        }
+    }
+}
+
+impl KeyFigure {
+    /// A share as a percentage.
+    pub fn percent(label: &str, share: f64) -> Self {
+        Self { label: label.to_owned(), value: percent(share) }
+    }
+
+    /// A number with four significant digits.
+    pub fn number(label: &str, value: f64) -> Self {
+        Self { label: label.to_owned(), value: significant(value) }
+    }
+
+    /// A count.
+    pub fn count(label: &str, value: u64) -> Self {
+        Self { label: label.to_owned(), value: thousands(value) }
+    }
+}
+
+/// Every value of a configuration under its key with those above it, sorted; keys without a value are left out.
+///
+/// ```
+/// let settings = convscope_report::html::settings(&serde_json::json!({"a": 1, "b": {"c": ["x", 2]}, "d": null}));
+/// let lines: Vec<String> = settings.iter().map(|s| format!("{} = {}", s.key, s.value)).collect();
+/// assert_eq!(lines, ["a = 1", "b.c = x, 2"]);
+/// ```
+pub fn settings(config: &impl Serialize) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    if let Ok(value) = serde_json::to_value(config) {
+        flatten("", &value, &mut settings);
+    }
+    settings
+}
+
+fn flatten(key: &str, value: &serde_json::Value, settings: &mut Vec<Setting>) {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let value = match value {
+        serde_json::Value::Null => return,
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(&key, value, settings);
+            }
+            return;
+        }
+        serde_json::Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => text(other),
+    };
+    settings.push(Setting { key: key.to_owned(), value });
+}

@@ -1,0 +1,20 @@
+//! JSON files.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{ReportError, whole_file};
+
+/// Writes a result as indented JSON with a line feed at its end; the file is there whole or not at all. Numbers that
+/// are not finite, which JSON does not have, become `null`.
+///
+/// # Errors
+/// [`ReportError::Write`] if the file system refuses the file, or the result has a map whose keys are no text.
+pub fn save(result: &impl Serialize, path: &Path) -> Result<(), ReportError> {
+    whole_file::write(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, result).map_err(io::Error::from)?;
+        file.write_all(b"\n")
+    })
+}

@@ -1,0 +1,181 @@
+//! The layer table: on the terminal, as CSV, as JSON.
+
+use std::path::Path;
+
+use convscope_inspect::{LayerRow, LayerTable};
+
+use crate::number::{percent, significant, thousands};
+use crate::table::{Cell, Column, Style, Table, Tone, bar};
+use crate::{ReportError, csv, json};
+
+/// The names of the columns of `layers.csv`.
+pub const COLUMNS: [&str; 24] = [
+    "name",
+    "type",
+    "output_shape",
+    "parameters",
+    "mean_abs_weight",
+    "sum_abs_weight",
+    "mean_abs_activation",
+    "normalized_activation",
+    "mean",
+    "standard_deviation",
+    "min",
+    "max",
+    "zero_share",
+    "channels",
+    "dead_channels",
+    "saturated_share",
+    "effective_rank",
+    "rank_channels",
+    "relative_change",
+    "non_finite_activations",
+    "non_finite_weights",
+    "activation",
+    "weight_gain",
+    "small_scales",
+];
+
+/// A text table with a line for every layer and a bar for its normalised activation.
+pub fn render(table: &LayerTable, style: Style) -> String {
+    const BAR: usize = 12;
+    let mut text = Table::new([
+        Column::left("layer"),
+        Column::left("type"),
+        Column::right("output"),
+        Column::right("parameters"),
+        Column::right("mean |w|"),
+        Column::right("sum |w|"),
+        Column::right("mean |a|"),
+        Column::left("normalised"),
+        Column::right("zeros"),
+        Column::right("dead"),
+    ]);
+    for row in &table.rows {
+        let weight = |value: Option<f64>| value.map_or_else(String::new, significant);
+        let parameters = if row.parameters == 0 { String::new() } else { thousands(row.parameters as u64) };
+        let dead = match row.dead_channels {
+            0 => Cell::from(""),
+            count => Cell::new(format!("{count} of {}", row.channels), Tone::Bad),
+        };
+        text.row([
+            Cell::from(row.name.as_str()),
+            kind(row).into(),
+            shape(row).into(),
+            parameters.into(),
+            weight(row.mean_abs_weight).into(),
+            weight(row.sum_abs_weight).into(),
+            significant(row.mean_abs_activation).into(),
+            normalized(row.normalized_activation, BAR).into(),
+            percent(row.zero_share).into(),
+            dead,
+        ]);
+    }
+    text.render(style)
+}
+
+/// Writes `layers.csv`, whose columns are [`COLUMNS`]. What a layer does not have is empty; shapes are
+/// `16x32x32`; numbers have as many digits as bring back the same bits.
+///
+/// # Errors
+/// [`ReportError::Write`] if the file system refuses the file.
+pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
+    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let records = table.rows.iter().map(|row| -> [String; COLUMNS.len()] {
+        [
+            row.name.clone(),
+            row.kind.clone(),
+            shape(row),
+            row.parameters.to_string(),
+            optional(row.mean_abs_weight),
+            optional(row.sum_abs_weight),
+            row.mean_abs_activation.to_string(),
+            row.normalized_activation.to_string(),
+            row.mean.to_string(),
+            row.standard_deviation.to_string(),
+            row.min.to_string(),
+            row.max.to_string(),
+            row.zero_share.to_string(),
+            row.channels.to_string(),
+            row.dead_channels.to_string(),
+            optional(row.saturated_share),
+            optional(row.effective_rank),
+            row.rank_channels.to_string(),
+            optional(row.relative_change),
+            row.non_finite_activations.to_string(),
+            row.non_finite_weights.to_string(),
+            row.activation.clone().unwrap_or_default(),
+            optional(row.weight_gain),
+            row.small_scales.map_or_else(String::new, |count| count.to_string()),
+        ]
+    });
+    csv::save(path, &COLUMNS, records)
+}
+
+/// Writes `layers.json`: the whole table with its histograms and channels. Numbers that are not finite are `null`.
+///
+/// # Errors
+/// [`ReportError::Write`] if the file system refuses the file.
+pub fn save_json(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
+    json::save(table, path)
+}
+
+fn normalized(value: f64, width: usize) -> String {
+    if value.is_finite() { format!("{value:.3} {}", bar(value, width)) } else { "n/a".to_owned() }
+}
+
+/// A shape as `16x32x32`.
+pub(crate) fn shape(row: &LayerRow) -> String {
+    let sides: Vec<String> = row.output_shape.iter().map(usize::to_string).collect();
+    sides.join("x")
+}
+
+/// A type with its activation function: `conv2d, relu`.
+pub(crate) fn kind(row: &LayerRow) -> String {
+    match &row.activation {
+        Some(activation) if *activation != row.kind => format!("{}, {activation}", row.kind),
+        _ => row.kind.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::table;
+
+    #[test]
+    fn the_terminal_shows_bars_and_names_dead_channels() {
+        let text = render(&table(), Style::Plain);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2 + 3);
+        assert!(lines[2].starts_with("conv2d    conv2d, relu"), "{text}");
+        assert!(lines[2].contains("16x8x9") && lines[2].contains("0.250 ███ "), "{text}");
+        assert!(lines[3].contains("1.000 ████████████"), "{text}");
+        assert!(lines[2].ends_with("3 of 16") && lines[3].ends_with('%'), "{text}");
+    }
+
+    #[test]
+    fn the_csv_has_the_promised_columns_and_every_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layers.csv");
+        save_csv(&table(), &path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let promised = "name,type,output_shape,parameters,mean_abs_weight,sum_abs_weight,mean_abs_activation,\
+                        normalized_activation,";
+        assert!(text.starts_with(promised), "{text}");
+        let line = text.lines().nth(1).unwrap();
+        assert!(line.starts_with("conv2d,conv2d,16x8x9,448,0.1,43.2,0.30000000000000004,0.25,"), "{line}");
+        assert!(text.lines().nth(3).unwrap().starts_with("dense,dense,10,0,,,NaN,NaN,"), "{text}");
+    }
+
+    #[test]
+    fn json_says_null_where_a_number_is_not_finite() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layers.json");
+        save_json(&table(), &path).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(value["rows"][0]["type"], "conv2d");
+        assert_eq!(value["rows"][0]["mean_abs_activation"], 0.1 + 0.2);
+        assert!(value["rows"][2]["mean_abs_activation"].is_null());
+    }
+}

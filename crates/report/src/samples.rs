@@ -1,0 +1,231 @@
+//! Results made up for the tests of this crate.
+
+use convscope_inspect::compare::Difference;
+use convscope_inspect::feature_maps::{ChannelMap, Filters, LayerMaps};
+use convscope_inspect::findings::Severity;
+use convscope_inspect::survey::Mistake;
+use convscope_inspect::{
+    ExampleImage, FeatureMaps, Finding, FindingKind, HeatMap, HeatMapMethod, Histogram, LayerRow, LayerTable,
+};
+use convscope_train::metrics::{Confusion, EpochMetrics};
+use image::RgbImage;
+
+use crate::curves::loss_chart;
+use crate::html::{
+    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage,
+    RunSection, Setting,
+};
+
+/// A layer whose values are `value(channel, y, x)`.
+pub(crate) fn layer_of(
+    name: &str,
+    [channels, height, width]: [usize; 3],
+    value: impl Fn(usize, usize, usize) -> f32,
+) -> LayerMaps {
+    let channel = |c| {
+        let values: Vec<f32> =
+            (0..height * width).map(|place| value(c, place / width, place % width)).collect();
+        let min = values.iter().copied().filter(|v| v.is_finite()).fold(f32::INFINITY, f32::min);
+        let max = values.iter().copied().filter(|v| v.is_finite()).fold(f32::NEG_INFINITY, f32::max);
+        ChannelMap { values, min, max, is_constant: min == max }
+    };
+    LayerMaps {
+        name: name.to_owned(),
+        kind: "conv2d".to_owned(),
+        height,
+        width,
+        is_vector: height * width == 1,
+        channels: (0..channels).map(channel).collect(),
+    }
+}
+
+/// A layer of which no two channels, rows or columns are alike.
+pub(crate) fn layer(name: &str, channels: usize, height: usize, width: usize) -> LayerMaps {
+    layer_of(name, [channels, height, width], |c, y, x| (c + 2 * y + 3 * x) as f32)
+}
+
+/// A picture that the network knows.
+pub(crate) fn example(height: usize, width: usize) -> ExampleImage {
+    ExampleImage {
+        name: "test image 12".to_owned(),
+        split: None,
+        index: Some(12),
+        height,
+        width,
+        rgb: (0..height * width * 3).map(|place| (place * 7) as u8).collect(),
+        label: Some(1),
+        prediction: 1,
+        probabilities: vec![0.25, 0.75],
+        classes: vec!["cat".to_owned(), "dog".to_owned()],
+    }
+}
+
+/// Three layers: one with dead channels, the largest, and one whose activations are not finite.
+pub(crate) fn table() -> LayerTable {
+    let row = LayerRow {
+        name: "conv2d".to_owned(),
+        kind: "conv2d".to_owned(),
+        output_shape: vec![16, 8, 9],
+        parameters: 448,
+        mean_abs_weight: Some(0.1),
+        sum_abs_weight: Some(43.2),
+        weight_gain: Some(1.2),
+        small_scales: None,
+        mean_abs_activation: 0.1 + 0.2,
+        normalized_activation: 0.25,
+        mean: 0.3,
+        standard_deviation: 0.4,
+        min: 0.0,
+        max: 5.0,
+        zero_share: 0.5,
+        channels: 16,
+        dead_channels: 3,
+        saturated_share: None,
+        effective_rank: Some(4.5),
+        rank_channels: 16,
+        relative_change: None,
+        non_finite_activations: 0,
+        non_finite_weights: 0,
+        inputs: vec!["input".to_owned()],
+        activation: Some("relu".to_owned()),
+        histogram: Histogram { edges: vec![0.0, 1.0, 2.0], counts: vec![7, 3] },
+        weight_histogram: None,
+        channel_rows: Vec::new(),
+    };
+    let second = LayerRow {
+        name: "conv2d_1".to_owned(),
+        normalized_activation: 1.0,
+        dead_channels: 0,
+        inputs: vec!["conv2d".to_owned()],
+        ..row.clone()
+    };
+    let last = LayerRow {
+        name: "dense".to_owned(),
+        kind: "dense".to_owned(),
+        output_shape: vec![10],
+        parameters: 0,
+        mean_abs_weight: None,
+        sum_abs_weight: None,
+        mean_abs_activation: f64::NAN,
+        normalized_activation: f64::NAN,
+        dead_channels: 0,
+        activation: Some("softmax".to_owned()),
+        inputs: vec!["conv2d_1".to_owned(), "conv2d".to_owned()],
+        histogram: Histogram { edges: Vec::new(), counts: Vec::new() },
+        ..row.clone()
+    };
+    LayerTable { images: 40_000, rows: vec![row, second, last], trend: None }
+}
+
+/// A finding of one layer.
+pub(crate) fn finding(severity: Severity, text: &str) -> Finding {
+    Finding {
+        kind: FindingKind::DeadChannels,
+        severity,
+        node: Some("conv2d".to_owned()),
+        value: 0.5,
+        threshold: 0.1,
+        text: text.to_owned(),
+    }
+}
+
+/// So many epochs, no two columns alike.
+pub(crate) fn metrics(epochs: u64) -> Vec<EpochMetrics> {
+    let line = |epoch| EpochMetrics {
+        epoch,
+        learning_rate: 0.001,
+        train_loss: 2.0 / epoch as f64,
+        train_accuracy: 1.0 - 0.9 / epoch as f64,
+        val_loss: 2.2 / epoch as f64,
+        val_accuracy: 1.0 - 0.95 / epoch as f64,
+        seconds: 10.0,
+        images_per_second: 1000.0,
+        data_wait_seconds: 0.1,
+    };
+    (1..=epochs).map(line).collect()
+}
+
+/// A page with everything on it, whose names hold what HTML must not take for markup.
+pub(crate) fn page() -> ReportPage {
+    let classes: Vec<String> = ["cat", "<b>dog</b> & \"co\"", "it's"].map(String::from).to_vec();
+    let mut confusion = Confusion::new(3);
+    for (label, prediction) in [(0, 0), (0, 0), (0, 1), (1, 1), (2, 1), (2, 2)] {
+        confusion.record(label, prediction).unwrap();
+    }
+    let mistake = Mistake {
+        index: 7,
+        path: Some("pictures/<img src=x onerror=alert(1)>.png".to_owned()),
+        label: 0,
+        prediction: 1,
+        confidence: 0.98,
+        height: 6,
+        width: 8,
+        rgb: vec![90; 6 * 8 * 3],
+    };
+    let heat = HeatMap {
+        method: HeatMapMethod::GradCam,
+        node: Some("conv2d".to_owned()),
+        class: 1,
+        class_name: classes[1].clone(),
+        height: 2,
+        width: 2,
+        values: vec![0.0, 1.0, 2.0, 3.0],
+        min: 0.0,
+        max: 3.0,
+        is_constant: false,
+    };
+    let filters =
+        Filters { name: "conv2d".to_owned(), height: 3, width: 3, max_abs: 0.5, rgb: vec![vec![200; 27]; 16] };
+    let wave = |c: usize, y: usize, x: usize| ((c + 1) as f32 * 0.3 * (x as f32 + 0.7 * y as f32)).sin();
+    let layers = vec![
+        layer_of("conv2d", [16, 24, 32], wave),
+        layer_of("conv2d_1", [5, 12, 16], wave),
+        layer_of("dense", [3, 1, 1], |c, _, _| [0.1, 0.7, 0.2][c]),
+    ];
+    let maps = FeatureMaps { image: ExampleImage { classes: classes.clone(), ..example(24, 32) }, layers, filters: Some(filters) };
+    let run = |name: &str, epochs| RunSection {
+        name: name.to_owned(),
+        figures: vec![KeyFigure::percent("test accuracy", 0.842), KeyFigure::count("parameters", 294_810)],
+        config: vec![Setting { key: "data.source".to_owned(), value: "<script>alert(1)</script>".to_owned() }],
+        metrics: metrics(epochs),
+        evaluation: Some(EvaluationSection {
+            over: "6 test images".to_owned(),
+            loss: 0.5,
+            accuracy: 4.0 / 6.0,
+            classes: classes.clone(),
+            confusion: confusion.clone(),
+            mistakes: vec![mistake.clone(); 3],
+        }),
+        layers: Some(table()),
+        findings: Some(vec![finding(Severity::Warning, "3 of 16 channels of conv2d are <dead> & gone.")]),
+        maps: Some(maps.clone()),
+        heat_maps: vec![heat.clone(); 3],
+        charts: Vec::new(),
+    };
+    let differences =
+        vec![Difference { key: "model".to_owned(), values: vec![Some("\"a\"".to_owned()), None] }];
+    let preview = Preview { caption: "sheet".to_owned(), picture: RgbImage::new(900, 60) };
+    ReportPage {
+        title: "plain8 & <friends>".to_owned(),
+        subtitle: "on shapes".to_owned(),
+        origin: DataOrigin::Synthetic,
+        generator: "convscope 0.1.0".to_owned(),
+        runs: vec![run("a", 12), run("b <i>", 3)],
+        comparison: Some(ComparisonSection {
+            differences,
+            statements: vec![finding(Severity::Note, "b is better")],
+        }),
+        previews: vec![preview.clone()],
+        extra: vec![ExtraSection {
+            title: "Study".to_owned(),
+            text: "Of 3 trials.".to_owned(),
+            charts: vec![loss_chart(&[("a", &metrics(4))])],
+            tables: vec![ExtraTable {
+                caption: "Trials".to_owned(),
+                columns: vec!["trial".to_owned(), "lr".to_owned()],
+                rows: [["1", "0.1"], ["2", "0.02"], ["3", "0.5"]].map(|r| r.map(String::from).to_vec()).to_vec(),
+            }],
+            pictures: vec![preview],
+        }],
+    }
+}
