@@ -28,7 +28,7 @@ fn the_page_works_in_a_browser_on_a_wide_and_on_a_narrow_screen() {
             let html = html.replacen("</body>", &format!("<script>{test}</script></body>"), 1);
             // A window cannot be as narrow as a phone, a frame can.
             let inner = folder.path().join("inner.html");
-            std::fs::write(&inner, html).unwrap();
+            std::fs::write(&inner, &html).unwrap();
             let dom = dump(&chromium, folder.path(), &inner, width);
             let result = dom.split("<pre id=\"result\">").nth(1).and_then(|rest| rest.split("</pre>").next());
             assert_eq!(result, Some("all is well"), "{name} at {width}:\n{}", &dom[dom.len().saturating_sub(3000)..]);
