@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 
+use embedded_graphics::Drawable;
 use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Point, Size};
-use embedded_graphics::mono_font::iso_8859_1::{FONT_5X8, FONT_6X13, FONT_8X13_BOLD};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_6X10, FONT_6X13, FONT_8X13_BOLD};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::text::{Baseline, Text};
-use embedded_graphics::Drawable;
 use image::{Rgb, RgbImage};
 
 use crate::colour::mix;
@@ -23,7 +23,7 @@ pub(crate) const RULE: [u8; 3] = [222, 226, 230];
 /// A font of fixed width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Font {
-    /// 5x8, for the number of a channel.
+    /// 6x10, for the number of a channel.
     Small,
     /// 6x13, for captions.
     Text,
@@ -34,7 +34,7 @@ pub(crate) enum Font {
 impl Font {
     fn font(self) -> &'static MonoFont<'static> {
         match self {
-            Self::Small => &FONT_5X8,
+            Self::Small => &FONT_6X10,
             Self::Text => &FONT_6X13,
             Self::Title => &FONT_8X13_BOLD,
         }
@@ -197,7 +197,7 @@ mod tests {
         assert!(inked.iter().all(|&(x, y)| (3..3 + Font::Small.width("48")).contains(&x)
             && (4..4 + Font::Small.height()).contains(&y)));
         // Both digits are there.
-        assert!(inked.iter().any(|&(x, _)| x < 8) && inked.iter().any(|&(x, _)| x >= 8));
+        assert!(inked.iter().any(|&(x, _)| x < 9) && inked.iter().any(|&(x, _)| x >= 9));
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub fn depth_chart(runs: &[(&str, &LayerTable)]) -> Chart {
             stroke: if colour % 2 == 0 { Stroke::Solid } else { Stroke::Dashed },
         })
         .collect();
-    let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite() && *v > 0.0);
+    let values =
+        || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite() && *v > 0.0);
     let wide = values().fold(0.0, f64::max) > 20.0 * values().fold(f64::INFINITY, f64::min);
     Chart {
         title: "Mean |activation| of each layer".to_owned(),
@@ -109,7 +110,10 @@ mod tests {
     fn one_run_has_two_colours_and_several_have_one_each() {
         let (a, b) = (metrics(3), metrics(2));
         let one = loss_chart(&[("a", &a)]);
-        assert_eq!(one.series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["training", "validation"]);
+        assert_eq!(
+            one.series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
+            ["training", "validation"]
+        );
         assert_ne!(one.series[0].colour, one.series[1].colour);
         assert_eq!(one.series[1].points[2], (3.0, a[2].val_loss));
         let two = accuracy_chart(&[("a", &a), ("b", &b)]);

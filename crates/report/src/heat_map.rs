@@ -151,9 +151,8 @@ mod tests {
     #[test]
     fn a_sheet_has_a_column_a_map() {
         let image = example(32, 48);
-        let widths = [0, 1, 3].map(|count| {
-            heat_map_sheet(&image, &vec![heat(4, 4, vec![1.0; 16]); count]).unwrap().width()
-        });
+        let widths = [0, 1, 3]
+            .map(|count| heat_map_sheet(&image, &vec![heat(4, 4, vec![1.0; 16]); count]).unwrap().width());
         assert_eq!(widths[2] - widths[0], 3 * (widths[1] - widths[0]));
         assert_eq!(widths[1] - widths[0], 288 + MARGIN);
     }

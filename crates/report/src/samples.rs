@@ -12,8 +12,8 @@ use image::RgbImage;
 
 use crate::curves::loss_chart;
 use crate::html::{
-    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage,
-    RunSection, Setting,
+    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview,
+    ReportPage, RunSection, Setting,
 };
 
 /// A layer whose values are `value(channel, y, x)`.
@@ -174,19 +174,31 @@ pub(crate) fn page() -> ReportPage {
         max: 3.0,
         is_constant: false,
     };
-    let filters =
-        Filters { name: "conv2d".to_owned(), height: 3, width: 3, max_abs: 0.5, rgb: vec![vec![200; 27]; 16] };
+    let filters = Filters {
+        name: "conv2d".to_owned(),
+        height: 3,
+        width: 3,
+        max_abs: 0.5,
+        rgb: vec![vec![200; 27]; 16],
+    };
     let wave = |c: usize, y: usize, x: usize| ((c + 1) as f32 * 0.3 * (x as f32 + 0.7 * y as f32)).sin();
     let layers = vec![
         layer_of("conv2d", [16, 24, 32], wave),
         layer_of("conv2d_1", [5, 12, 16], wave),
         layer_of("dense", [3, 1, 1], |c, _, _| [0.1, 0.7, 0.2][c]),
     ];
-    let maps = FeatureMaps { image: ExampleImage { classes: classes.clone(), ..example(24, 32) }, layers, filters: Some(filters) };
+    let maps = FeatureMaps {
+        image: ExampleImage { classes: classes.clone(), ..example(24, 32) },
+        layers,
+        filters: Some(filters),
+    };
     let run = |name: &str, epochs| RunSection {
         name: name.to_owned(),
         figures: vec![KeyFigure::percent("test accuracy", 0.842), KeyFigure::count("parameters", 294_810)],
-        config: vec![Setting { key: "data.source".to_owned(), value: "<script>alert(1)</script>".to_owned() }],
+        config: vec![Setting {
+            key: "data.source".to_owned(),
+            value: "<script>alert(1)</script>".to_owned(),
+        }],
         metrics: metrics(epochs),
         evaluation: Some(EvaluationSection {
             over: "6 test images".to_owned(),
@@ -223,7 +235,9 @@ pub(crate) fn page() -> ReportPage {
             tables: vec![ExtraTable {
                 caption: "Trials".to_owned(),
                 columns: vec!["trial".to_owned(), "lr".to_owned()],
-                rows: [["1", "0.1"], ["2", "0.02"], ["3", "0.5"]].map(|r| r.map(String::from).to_vec()).to_vec(),
+                rows: [["1", "0.1"], ["2", "0.02"], ["3", "0.5"]]
+                    .map(|r| r.map(String::from).to_vec())
+                    .to_vec(),
             }],
             pictures: vec![preview],
         }],

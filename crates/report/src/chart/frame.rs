@@ -19,8 +19,10 @@ impl Frame {
     pub(super) fn new(chart: &Chart) -> Option<Self> {
         let y_axis = chart.y_axis;
         let points = chart.series.iter().flat_map(|series| &series.points);
-        let drawn: Vec<(f64, f64)> =
-            points.filter_map(|&(x, y)| Some((x, height(y_axis, y)?))).filter(|(x, _)| x.is_finite()).collect();
+        let drawn: Vec<(f64, f64)> = points
+            .filter_map(|&(x, y)| Some((x, height(y_axis, y)?)))
+            .filter(|(x, _)| x.is_finite())
+            .collect();
         if drawn.is_empty() {
             return None;
         }
@@ -69,8 +71,10 @@ impl Frame {
                 _ => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
             };
             let each = ((decades / 8.0).ceil() as i32).max(1);
-            let powers = (low.floor() as i32..=high.ceil() as i32).filter(|power| power.rem_euclid(each) == 0);
-            let values = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+            let powers =
+                (low.floor() as i32..=high.ceil() as i32).filter(|power| power.rem_euclid(each) == 0);
+            let values =
+                powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
             let inside = values.filter(|value| (low..=high).contains(&value.log10()));
             return inside.map(|value| (self.up(value.log10()), plain(value))).collect();
         }
@@ -94,14 +98,17 @@ impl Frame {
                 let last = (high / step).floor() as i64;
                 let mut counts: Vec<i64> = (first..=last).map(|count| count * step as i64).collect();
                 // The first epoch is a mark of its own where there is room.
-                if counts.first().is_some_and(|&count| count as f64 - low >= step / 2.0) && low == low.round() {
+                if counts.first().is_some_and(|&count| count as f64 - low >= step / 2.0) && low == low.round()
+                {
                     counts.insert(0, low as i64);
                 }
                 counts.into_iter().map(|count| (self.across(count as f64), count.to_string())).collect()
             }
-            XAxis::Names(names) => {
-                names.iter().enumerate().map(|(place, name)| (self.across(place as f64), name.clone())).collect()
-            }
+            XAxis::Names(names) => names
+                .iter()
+                .enumerate()
+                .map(|(place, name)| (self.across(place as f64), name.clone()))
+                .collect(),
         }
     }
 }
@@ -135,7 +142,8 @@ mod tests {
     use super::*;
 
     fn frame(y_axis: YAxis, points: &[(f64, f64)]) -> Frame {
-        let series = Series { name: String::new(), points: points.to_vec(), colour: 0, stroke: Stroke::Solid };
+        let series =
+            Series { name: String::new(), points: points.to_vec(), colour: 0, stroke: Stroke::Solid };
         let chart = Chart {
             title: String::new(),
             x_label: String::new(),

@@ -109,7 +109,8 @@ impl Chart {
 pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
     let images: Vec<RgbImage> = charts.iter().map(Chart::to_image).collect();
     let width = images.iter().map(RgbImage::width).max().unwrap_or(0);
-    let mut whole = RgbImage::from_pixel(width, images.iter().map(RgbImage::height).sum(), image::Rgb([255; 3]));
+    let mut whole =
+        RgbImage::from_pixel(width, images.iter().map(RgbImage::height).sum(), image::Rgb([255; 3]));
     let mut top = 0;
     for image in &images {
         image::imageops::replace(&mut whole, image, 0, i64::from(top));

@@ -67,7 +67,13 @@ fn axes(canvas: &mut Canvas, chart: &Chart, frame: &Frame, top: u32) {
     for (place, text) in &frame.y_marks {
         let y = top + ((1.0 - place) * f64::from(PLOT_HEIGHT)).round() as u32;
         canvas.fill(LEFT, y, PLOT_WIDTH, 1, RULE);
-        canvas.text(LEFT.saturating_sub(8 + Font::Text.width(text)), y.saturating_sub(6), text, Font::Text, PALE_INK);
+        canvas.text(
+            LEFT.saturating_sub(8 + Font::Text.width(text)),
+            y.saturating_sub(6),
+            text,
+            Font::Text,
+            PALE_INK,
+        );
     }
     canvas.fill(LEFT, top + PLOT_HEIGHT, PLOT_WIDTH, 1, PALE_INK);
     for (place, text) in &frame.x_marks {

@@ -70,12 +70,17 @@ const LEFT: f64 = 68.0;
 const TOP: f64 = 12.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - 20.0;
 const PLOT_HEIGHT: f64 = 250.0;
+const NAME_LETTERS: usize = 22;
 const MOST_DOTS: usize = 60;
 
 fn bottom(chart: &Chart) -> f64 {
-    match chart.x_axis {
+    match &chart.x_axis {
         XAxis::Counts => 52.0,
-        XAxis::Names(_) => 128.0,
+        // Names rise to the right at 50 degrees, at most so many letters of about 6.7 units.
+        XAxis::Names(names) => {
+            let longest = names.iter().map(|name| name.chars().count().min(NAME_LETTERS)).max().unwrap_or(0);
+            52.0 + 5.4 * longest as f64
+        }
     }
 }
 
@@ -106,14 +111,19 @@ fn axes(svg: &mut String, chart: &Chart, frame: &Frame) {
         let (x, _) = pixel((*place, 0.0));
         let _ = match chart.x_axis {
             XAxis::Counts => {
-                write!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", base + 19.0, escape(text))
+                write!(
+                    svg,
+                    "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                    base + 19.0,
+                    escape(text)
+                )
             }
             XAxis::Names(_) => write!(
                 svg,
                 "<text class=\"name\" transform=\"translate({:.1} {}) rotate(-50)\" text-anchor=\"end\">{}</text>",
                 x + 4.0,
                 base + 14.0,
-                escape(&crate::table::shorten(text, 22))
+                escape(&crate::table::shorten(text, NAME_LETTERS))
             ),
         };
     }

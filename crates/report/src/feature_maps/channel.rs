@@ -5,18 +5,46 @@ use image::{Rgb, RgbImage};
 
 use crate::colour::viridis;
 
-/// Where a value of a channel lies between its smallest (0) and largest (1) value; 0 where the two are equal, NaN
-/// where the value is not finite.
-pub(crate) fn place(value: f32, channel: &ChannelMap) -> f32 {
-    if !value.is_finite() {
-        return f32::NAN;
+/// The values from which to which a channel is coloured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scale {
+    pub(crate) smallest: f32,
+    pub(crate) largest: f32,
+}
+
+impl Scale {
+    /// The scale of each channel: its own. Where a channel is a single value that would say nothing, so there all
+    /// channels share the scale of the layer.
+    pub(crate) fn of(layer: &LayerMaps) -> Vec<Scale> {
+        let own = |channel: &ChannelMap| Scale { smallest: channel.min, largest: channel.max };
+        if !is_single(layer) {
+            return layer.channels.iter().map(own).collect();
+        }
+        let shared =
+            layer.channels.iter().map(own).filter(|scale| scale.smallest.is_finite()).reduce(|a, b| Scale {
+                smallest: a.smallest.min(b.smallest),
+                largest: a.largest.max(b.largest),
+            });
+        vec![shared.unwrap_or(Scale { smallest: 0.0, largest: 0.0 }); layer.channels.len()]
     }
-    // In double precision, because the span of finite values may be infinite in single.
-    let span = f64::from(channel.max) - f64::from(channel.min);
-    if span <= 0.0 {
-        return 0.0;
+
+    /// Where a value lies, 0 to 1; 0 where all are equal, NaN where the value is not finite.
+    pub(crate) fn place(self, value: f32) -> f32 {
+        if !value.is_finite() {
+            return f32::NAN;
+        }
+        // In double precision, because the span of finite values may be infinite in single.
+        let span = f64::from(self.largest) - f64::from(self.smallest);
+        if span <= 0.0 {
+            return 0.0;
+        }
+        ((f64::from(value) - f64::from(self.smallest)) / span) as f32
     }
-    ((f64::from(value) - f64::from(channel.min)) / span) as f32
+}
+
+/// Whether every channel of a layer is a single value: a vector, or what is left of maps after global pooling.
+pub(crate) fn is_single(layer: &LayerMaps) -> bool {
+    layer.height * layer.width == 1
 }
 
 /// The width and height at which a map is shown, given how long its longer side may be: enlarged by a whole factor,
@@ -56,7 +84,10 @@ pub(crate) fn scaled_map(map: &[f32], columns: usize, width: u32, height: u32) -
         for x in 0..width {
             let (ys, xs) = (span(y, height, rows), span(x, width, columns));
             let count = (ys.len() * xs.len()) as f64;
-            let sum: f64 = ys.flat_map(|y| xs.clone().map(move |x| (y, x))).map(|(y, x)| f64::from(map[y * columns + x])).sum();
+            let sum: f64 = ys
+                .flat_map(|y| xs.clone().map(move |x| (y, x)))
+                .map(|(y, x)| f64::from(map[y * columns + x]))
+                .sum();
             values.push((sum / count) as f32);
         }
     }
@@ -64,23 +95,36 @@ pub(crate) fn scaled_map(map: &[f32], columns: usize, width: u32, height: u32) -
 }
 
 /// A channel of a layer in viridis at this size.
-pub(crate) fn picture_of(layer: &LayerMaps, channel: usize, (width, height): (u32, u32)) -> RgbImage {
-    let channel = &layer.channels[channel];
-    let values = scaled_map(&channel.values, layer.width, width, height);
-    RgbImage::from_fn(width, height, |x, y| Rgb(viridis(place(values[(y * width + x) as usize], channel))))
+pub(crate) fn picture_of(
+    layer: &LayerMaps,
+    channel: usize,
+    scale: Scale,
+    (width, height): (u32, u32),
+) -> RgbImage {
+    let values = scaled_map(&layer.channels[channel].values, layer.width, width, height);
+    RgbImage::from_fn(width, height, |x, y| Rgb(viridis(scale.place(values[(y * width + x) as usize]))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::layer_of;
 
     #[test]
     fn a_scale_bears_every_value() {
-        let channel = |min, max| ChannelMap { values: Vec::new(), min, max, is_constant: min == max };
-        let whole = channel(f32::MIN, f32::MAX);
-        assert_eq!((place(0.0, &whole), place(f32::MAX, &whole)), (0.5, 1.0));
-        assert_eq!(place(2.0, &channel(2.0, 2.0)), 0.0);
-        assert!(place(f32::INFINITY, &whole).is_nan());
+        let whole = Scale { smallest: f32::MIN, largest: f32::MAX };
+        assert_eq!((whole.place(0.0), whole.place(f32::MAX)), (0.5, 1.0));
+        assert_eq!(Scale { smallest: 2.0, largest: 2.0 }.place(2.0), 0.0);
+        assert!(whole.place(f32::INFINITY).is_nan());
+    }
+
+    #[test]
+    fn single_values_share_a_scale_and_maps_do_not() {
+        let scale = |smallest, largest| Scale { smallest, largest };
+        let pooled = layer_of("a", [3, 1, 1], |c, _, _| [0.5, -2.0, 4.0][c]);
+        assert_eq!(Scale::of(&pooled), [scale(-2.0, 4.0); 3]);
+        let maps = layer_of("a", [2, 1, 2], |c, _, x| (10 * c + x) as f32);
+        assert_eq!(Scale::of(&maps), [scale(0.0, 1.0), scale(10.0, 11.0)]);
     }
 
     #[test]

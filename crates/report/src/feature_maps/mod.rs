@@ -9,7 +9,7 @@ pub use filters::filter_sheet;
 pub use overview::overview;
 pub use sheet::sheet;
 
-pub(crate) use channel::{fitted_size, place, scaled_map};
+pub(crate) use channel::{Scale, fitted_size, is_single, scaled_map};
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,8 @@ mod tests {
     fn a_file_for_each_layer_in_order_whatever_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let layers = vec![layer("conv/1", 2, 3, 4), layer("..\\b", 5, 1, 1)];
-        let filters = Filters { name: "conv/1".into(), height: 1, width: 1, max_abs: 1.0, rgb: vec![vec![1, 2, 3]; 2] };
+        let filters =
+            Filters { name: "conv/1".into(), height: 1, width: 1, max_abs: 1.0, rgb: vec![vec![1, 2, 3]; 2] };
         let maps = FeatureMaps { image: example(3, 4), layers, filters: Some(filters) };
         let paths = save_all(&maps, &folder.path().join("maps")).unwrap();
         let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();

@@ -3,7 +3,7 @@
 use convscope_inspect::feature_maps::LayerMaps;
 use image::RgbImage;
 
-use super::channel::{fitted_size, picture_of};
+use super::channel::{Scale, fitted_size, picture_of};
 use super::sheet::input_picture;
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
@@ -64,12 +64,21 @@ impl Row {
         let top = top + GAP;
         canvas.text(MARGIN, top, &shorten(&layer.name, 26), Font::Title, INK);
         canvas.text(MARGIN, top + CAPTION, &shorten(&layer.kind, 34), Font::Text, PALE_INK);
-        let shape = if height * width == 1 { channels.to_string() } else { format!("{channels} x {height} x {width}") };
-        let part = if self.channels.len() == channels { String::new() } else { format!(", {} shown", self.channels.len()) };
+        let shape = if height * width == 1 {
+            channels.to_string()
+        } else {
+            format!("{channels} x {height} x {width}")
+        };
+        let part = if self.channels.len() == channels {
+            String::new()
+        } else {
+            format!(", {} shown", self.channels.len())
+        };
         canvas.text(MARGIN, top + 2 * CAPTION, &(shape + &part), Font::Text, PALE_INK);
+        let scales = Scale::of(layer);
         for (place, &channel) in self.channels.iter().enumerate() {
             let left = MARGIN + NAMES + place as u32 * self.cell_width;
-            canvas.paste(left, top, &picture_of(layer, channel, self.map));
+            canvas.paste(left, top, &picture_of(layer, channel, scales[channel], self.map));
             canvas.text(left, top + self.map.1 + 2, &channel.to_string(), Font::Small, PALE_INK);
         }
     }

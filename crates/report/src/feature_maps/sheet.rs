@@ -3,7 +3,7 @@
 use convscope_inspect::feature_maps::LayerMaps;
 use image::RgbImage;
 
-use super::channel::{fitted_size, picture_of};
+use super::channel::{Scale, fitted_size, picture_of};
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
 use crate::colour::viridis;
 
@@ -22,7 +22,9 @@ pub fn sheet(layer: &LayerMaps, input: &RgbImage) -> RgbImage {
     let legend_height = shown.height() + 3 * CAPTION + LEGEND.1;
     let head = MARGIN + Font::Title.height() + 4 + Font::Text.height() + MARGIN;
     let left_column = MARGIN + INPUT_SIDE + 2 * MARGIN;
-    let inner = (grid.width() + left_column).max(MARGIN + Font::Title.width(title)).max(MARGIN + Font::Text.width(&facts));
+    let inner = (grid.width() + left_column)
+        .max(MARGIN + Font::Title.width(title))
+        .max(MARGIN + Font::Text.width(&facts));
     let mut canvas = Canvas::new(inner + MARGIN, head + grid.height().max(legend_height) + MARGIN);
 
     canvas.text(MARGIN, MARGIN, title, Font::Title, INK);
@@ -32,10 +34,10 @@ pub fn sheet(layer: &LayerMaps, input: &RgbImage) -> RgbImage {
     canvas.text(MARGIN, head + shown.height() + 4, &caption, Font::Text, PALE_INK);
     legend(&mut canvas, MARGIN, head + shown.height() + 2 * CAPTION, height * width == 1);
 
-    for channel in 0..channels {
+    for (channel, scale) in Scale::of(layer).into_iter().enumerate() {
         let (x, y) = grid.place(channel);
         let (x, y) = (x + left_column, y + head);
-        canvas.paste(x, y, &picture_of(layer, channel, grid.map));
+        canvas.paste(x, y, &picture_of(layer, channel, scale, grid.map));
         canvas.text(x, y + grid.map.1 + 2, &channel.to_string(), Font::Small, PALE_INK);
     }
     canvas.into_image()
@@ -72,7 +74,12 @@ impl Grid {
         let usual = (USUAL_WIDTH / columns as u32).clamp(24, 128);
         let map = fitted_size(height, width, usual.max(natural.min(LARGEST_WIDTH / columns as u32)));
         let number = Font::Small.width(&channels.saturating_sub(1).to_string());
-        Self { channels, columns, map, cell: (map.0.max(number) + GAP, map.1 + Font::Small.height() + 4 + GAP) }
+        Self {
+            channels,
+            columns,
+            map,
+            cell: (map.0.max(number) + GAP, map.1 + Font::Small.height() + 4 + GAP),
+        }
     }
 
     fn place(&self, channel: usize) -> (u32, u32) {
@@ -124,16 +131,24 @@ fn legend(canvas: &mut Canvas, left: u32, top: u32, shared: bool) {
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
     use super::*;
     use crate::samples::{layer, layer_of};
+    use image::Rgb;
 
     #[test]
     fn every_shape_makes_a_sheet_of_sensible_size() {
-        for (channels, height, width) in
-            [(1, 28, 28), (1000, 1, 1), (1000, 7, 7), (1, 1, 1), (64, 224, 224), (6, 20, 60), (3, 1, 500), (2048, 2, 2)]
-        {
-            let (wide, high) = sheet(&layer("conv2d", channels, height, width), &RgbImage::new(24, 32)).dimensions();
+        for (channels, height, width) in [
+            (1, 28, 28),
+            (1000, 1, 1),
+            (1000, 7, 7),
+            (1, 1, 1),
+            (64, 224, 224),
+            (6, 20, 60),
+            (3, 1, 500),
+            (2048, 2, 2),
+        ] {
+            let (wide, high) =
+                sheet(&layer("conv2d", channels, height, width), &RgbImage::new(24, 32)).dimensions();
             assert!((200..=3600).contains(&wide), "{channels}x{height}x{width}: {wide} wide");
             assert!((200..=3000).contains(&high), "{channels}x{height}x{width}: {high} high");
         }

@@ -5,7 +5,7 @@ use convscope_inspect::feature_maps::LayerMaps;
 use super::uri::indexed_uri;
 use crate::ReportError;
 use crate::colour::{NOT_A_NUMBER, viridis};
-use crate::feature_maps::{place, scaled_map};
+use crate::feature_maps::{Scale, scaled_map};
 
 /// The picture and where each channel lies in it.
 pub(super) struct Atlas {
@@ -27,14 +27,14 @@ impl Atlas {
         let cell = cell_size(layer, budget);
         let (width, height) = (columns as u32 * cell.0, rows as u32 * cell.1);
         let mut places = vec![0; width as usize * height as usize];
-        for (index, channel) in layer.channels.iter().enumerate() {
+        for (index, (channel, scale)) in layer.channels.iter().zip(Scale::of(layer)).enumerate() {
             let left = index % columns * cell.0 as usize;
             let top = index / columns * cell.1 as usize;
             let values = scaled_map(&channel.values, layer.width, cell.0, cell.1);
             for (y, row) in values.chunks_exact(cell.0 as usize).enumerate() {
                 let start = (top + y) * width as usize + left;
                 for (target, &value) in places[start..].iter_mut().zip(row) {
-                    *target = colour_index(place(value, channel));
+                    *target = colour_index(scale.place(value));
                 }
             }
         }
@@ -44,7 +44,8 @@ impl Atlas {
 
     /// Where a channel lies, as CSS has it: `background-position` in percent.
     pub(super) fn position(&self, channel: usize) -> (f64, f64) {
-        let share = |place: usize, of: usize| if of > 1 { place as f64 * 100.0 / (of - 1) as f64 } else { 0.0 };
+        let share =
+            |place: usize, of: usize| if of > 1 { place as f64 * 100.0 / (of - 1) as f64 } else { 0.0 };
         (share(channel % self.grid.0, self.grid.0), share(channel / self.grid.0, self.grid.1))
     }
 }

@@ -31,7 +31,12 @@ fn the_page_works_in_a_browser_on_a_wide_and_on_a_narrow_screen() {
             std::fs::write(&inner, &html).unwrap();
             let dom = dump(&chromium, folder.path(), &inner, width);
             let result = dom.split("<pre id=\"result\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-            assert_eq!(result, Some("all is well"), "{name} at {width}:\n{}", &dom[dom.len().saturating_sub(3000)..]);
+            assert_eq!(
+                result,
+                Some("all is well"),
+                "{name} at {width}:\n{}",
+                &dom[dom.len().saturating_sub(3000)..]
+            );
         }
     }
 }
@@ -58,9 +63,21 @@ fn dump(chromium: &Path, folder: &Path, inner: &Path, width: u32) -> String {
     )
     .unwrap();
     let output = Command::new(chromium)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-quic",
+            "--disable-sync",
+        ])
         .args(["--disable-background-networking", "--disable-component-update", "--hide-scrollbars"])
-        .args(["--force-prefers-reduced-motion", "--window-size=1400,1000", "--virtual-time-budget=8000", "--dump-dom"])
+        .args([
+            "--force-prefers-reduced-motion",
+            "--window-size=1400,1000",
+            "--virtual-time-budget=8000",
+            "--dump-dom",
+        ])
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("file://{}", outer.display()))
         .output()

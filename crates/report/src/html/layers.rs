@@ -155,7 +155,13 @@ fn histogram_svg(histogram: &Histogram, row: &LayerRow) -> String {
     let mut path = String::new();
     for (index, value) in bars.iter().enumerate().filter(|(_, value)| **value > 0.0) {
         let height = ((value / most).sqrt() * SIZE.1).max(0.6);
-        let _ = write!(path, "M{:.1} {}v-{height:.1}h{:.1}v{height:.1}z", index as f64 * step, SIZE.1, step - 0.5);
+        let _ = write!(
+            path,
+            "M{:.1} {}v-{height:.1}h{:.1}v{height:.1}z",
+            index as f64 * step,
+            SIZE.1,
+            step - 0.5
+        );
     }
     format!(
         "<svg class=\"histogram\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" \

@@ -8,7 +8,7 @@ use super::atlas::Atlas;
 use super::uri::picture_uri;
 use super::view::Sprites;
 use crate::ReportError;
-use crate::feature_maps::fitted_size;
+use crate::feature_maps::{fitted_size, is_single};
 use crate::heat_map::{blend, caption, method_name};
 use crate::number::{percent, significant};
 use crate::picture::picture;
@@ -96,10 +96,11 @@ fn layer_view(
     budget: usize,
 ) -> Result<Value, ReportError> {
     let atlas = Atlas::new(layer, budget)?;
+    let single = is_single(layer);
     let class_names = layer.is_vector && layer.channels.len() == image.classes.len();
     let channels = layer.channels.iter().enumerate().map(|(index, channel)| {
         let (x, y) = atlas.position(index);
-        let range = if layer.is_vector {
+        let range = if single {
             significant(f64::from(channel.values.first().copied().unwrap_or(f32::NAN)))
         } else if channel.is_constant {
             format!("{} everywhere", significant(f64::from(channel.min)))
@@ -112,7 +113,7 @@ fn layer_view(
             y => shortest(y),
             range,
             class => class_names.then(|| class(image, index)),
-            flat => channel.is_constant && !layer.is_vector,
+            flat => channel.is_constant && !single,
         }
     });
     let strongest = layer.channels.iter().enumerate().max_by(|(_, a), (_, b)| a.max.total_cmp(&b.max));
@@ -120,9 +121,9 @@ fn layer_view(
     // The picture of a node is as large as its maps are beside the input.
     let side = f64::from(THUMB) * (layer.height.max(layer.width) as f64 / input_side.max(1) as f64).sqrt();
     let thumb = fitted_size(layer.height, layer.width, (side as u32).clamp(14, THUMB));
-    let grid_side = if layer.is_vector { 24 } else { 80 };
+    let grid_side = if single { 24 } else { 80 };
     let count = layer.channels.len();
-    let shape = if layer.is_vector {
+    let shape = if single {
         count.to_string()
     } else {
         format!("{count}\u{202f}×\u{202f}{}\u{202f}×\u{202f}{}", layer.height, layer.width)
@@ -130,7 +131,7 @@ fn layer_view(
     Ok(context! {
         name => layer.name.clone(),
         kind => layer.kind.clone(),
-        vector => layer.is_vector,
+        vector => single,
         count,
         shape,
         sprite => sprites.add(&atlas.uri),
@@ -138,7 +139,7 @@ fn layer_view(
         rows => atlas.grid.1,
         cell => fitted_size(layer.height, layer.width, grid_side),
         original => [layer.width, layer.height],
-        thumb => if layer.is_vector { (20, 56) } else { thumb },
+        thumb => if single { (20, 56) } else { thumb },
         thumb_x => shortest(x),
         thumb_y => shortest(y),
         cards => (count as f64).log2().round().clamp(1.0, 8.0) as usize,
@@ -157,7 +158,11 @@ fn skips(maps: &FeatureMaps, table: Option<&LayerTable>) -> Vec<String> {
     let Some(table) = table else { return Vec::new() };
     // The input is node 0 of the drawing.
     let place = |name: &str| {
-        if name == "input" { Some(0) } else { maps.layers.iter().position(|layer| layer.name == name).map(|i| i + 1) }
+        if name == "input" {
+            Some(0)
+        } else {
+            maps.layers.iter().position(|layer| layer.name == name).map(|i| i + 1)
+        }
     };
     let mut paths = Vec::new();
     for row in &table.rows {
@@ -174,7 +179,9 @@ fn skips(maps: &FeatureMaps, table: Option<&LayerTable>) -> Vec<String> {
 
 fn filters_view(filters: &Filters) -> Result<Value, ReportError> {
     let (width, height) = fitted_size(filters.height, filters.width, 48);
-    let one = |rgb: &Vec<u8>| picture_uri(&picture(rgb, filters.height, filters.width, filters.name.as_ref())?, &filters.name);
+    let one = |rgb: &Vec<u8>| {
+        picture_uri(&picture(rgb, filters.height, filters.width, filters.name.as_ref())?, &filters.name)
+    };
     Ok(context! {
         name => filters.name.clone(),
         max_abs => significant(f64::from(filters.max_abs)),

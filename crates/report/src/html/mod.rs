@@ -11,8 +11,8 @@ mod uri;
 mod view;
 
 pub use page::{
-    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage,
-    RunSection, Setting, settings,
+    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview,
+    ReportPage, RunSection, Setting, settings,
 };
 
 use std::io::Write;
@@ -77,7 +77,9 @@ mod tests {
     #[test]
     fn names_are_text_and_never_markup() {
         let html = page().render().unwrap();
-        for hostile in ["<b>dog", "<img src=x", "<script>alert", "<friends>", "b <i>", "<dead>", "onerror=alert(1)>\""] {
+        for hostile in
+            ["<b>dog", "<img src=x", "<script>alert", "<friends>", "b <i>", "<dead>", "onerror=alert(1)>\""]
+        {
             assert!(!html.contains(hostile), "{hostile}");
         }
         assert!(html.contains("&lt;script&gt;alert(1)"));
@@ -86,7 +88,9 @@ mod tests {
     #[test]
     fn nothing_is_asked_of_the_network() {
         let html = page().render().unwrap();
-        for part in ["src=\"http", "href=\"http", "url(http", "@import", "fetch(", "XMLHttpRequest", "src=\"//"] {
+        for part in
+            ["src=\"http", "href=\"http", "url(http", "@import", "fetch(", "XMLHttpRequest", "src=\"//"]
+        {
             assert!(!html.contains(part), "{part}");
         }
         let sources = html.split("src=\"").skip(1);
