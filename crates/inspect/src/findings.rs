@@ -81,10 +81,9 @@ pub const SATURATED_SOFTMAX_SHARE: f64 = 0.999;
 pub fn findings(table: &LayerTable) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(non_finite(table));
-    for (index, row) in table.rows.iter().enumerate() {
-        let is_last = index + 1 == table.rows.len();
+    for row in &table.rows {
         found.extend(dead(row));
-        found.extend(outlier(table, row, is_last));
+        found.extend(outlier(table, row));
         found.extend(idle(row));
         found.extend(small_scales(row));
         found.extend(saturated(row));
@@ -156,14 +155,14 @@ fn dead(row: &LayerRow) -> Option<Finding> {
     Some(Finding { kind, severity, node: Some(name.clone()), value: dead as f64, threshold: 0.0, text })
 }
 
-fn outlier(table: &LayerTable, row: &LayerRow, is_last: bool) -> Option<Finding> {
+fn outlier(table: &LayerTable, row: &LayerRow) -> Option<Finding> {
     let weight_gain = row.weight_gain?;
     let name = &row.name;
     let stands_out = |factor: f64| factor >= OUTLIER_FACTOR || factor <= 1.0 / OUTLIER_FACTOR;
-    // The last layer's activations are probabilities, whatever its weights are; a dead layer is told of elsewhere.
+    // What a sigmoid or softmax puts out does not grow with the weights; a dead layer is told of elsewhere.
     let input = row.inputs.first().and_then(|input| table.row(input));
     let gain = input.map(|input| row.mean_abs_activation / input.mean_abs_activation);
-    let gain = gain.filter(|gain| gain.is_finite() && *gain > 0.0 && !is_last);
+    let gain = gain.filter(|gain| gain.is_finite() && *gain > 0.0 && row.saturated_share.is_none());
     let (value, text) = if stands_out(weight_gain) {
         let text = format!(
             "The weights of {name} are far from those of a sound layer: they scale independent inputs by {}, where about 1 is \

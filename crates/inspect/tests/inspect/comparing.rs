@@ -1,0 +1,133 @@
+//! Networks side by side.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use convscope_data::{SourceOptions, Split, SplitCounts, open};
+use convscope_inspect::{Choice, InspectError, Inspector, SurveyOptions, compare};
+use convscope_train::run_dir::{RunLocation, read_layer_metrics};
+use convscope_train::{PartialConfig, Session, TrainConfig};
+use std::sync::atomic::AtomicBool;
+
+use crate::common::{Formula, inspector, recorded};
+
+fn train(folder: &Path, name: &str, settings: &str) -> Inspector {
+    let shapes = SplitCounts { train: 96, val: 32, test: 32 };
+    let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
+    let partial: PartialConfig = toml::from_str(settings).unwrap();
+    let config = TrainConfig::default().merged(&partial).unwrap();
+    let path = folder.join(name);
+    let mut session = Session::start(config, source, &RunLocation::Exact(path.clone())).unwrap();
+    session.run(&AtomicBool::new(false), &mut ()).unwrap();
+    Inspector::open(&path).unwrap()
+}
+
+/// Trained runs: what the table says is what training recorded, and nothing in the runs changes.
+#[test]
+fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        |model: &str| format!("model = '{model}'\nepochs = 2\nbatch_size = 32\nseed = 4\nlr = 0.001");
+    let plain = train(folder.path(), "plain", &settings("plain8"));
+    let normalized = train(folder.path(), "normalized", &settings("plain8-bn"));
+    let before = listing(folder.path());
+    let shapes = SplitCounts { train: 96, val: 32, test: 32 };
+    let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
+    let options = SurveyOptions { split: Split::Test, limit: Some(20), mistakes: 2 };
+    let mut told = Vec::new();
+    let comparison =
+        compare(&mut [plain, normalized], &source, options, &Choice::default(), &mut |run, done| {
+            told.push((run, done.done))
+        })
+        .unwrap();
+    assert_eq!(listing(folder.path()), before);
+    assert_eq!(told, [(0, 20), (1, 20)]);
+    let [plain, normalized] = &comparison.runs[..] else { panic!("two runs") };
+    assert_eq!((plain.name.as_str(), normalized.name.as_str()), ("plain", "normalized"));
+    assert_eq!((plain.survey.images, plain.curves.len(), normalized.curves.len()), (20, 2, 2));
+    assert_eq!(plain.feature_maps.image.rgb, normalized.feature_maps.image.rgb);
+    assert!(normalized.survey.layers.rows.len() > plain.survey.layers.rows.len());
+    let keys: Vec<&str> = comparison.differences.iter().map(|difference| difference.key.as_str()).collect();
+    assert_eq!(keys, ["model", "network.nodes", "network.trained_parameters"]);
+    assert_eq!(comparison.differences[0].values, [Some("plain8".to_string()), Some("plain8-bn".to_string())]);
+    let text: Vec<&str> = comparison.statements.iter().map(|statement| statement.text.as_str()).collect();
+    assert!(text[0].contains("20 test images"), "{text:?}");
+    assert!(text.iter().any(|text| text.starts_with("In plain the activations of the 8 layers")), "{text:?}");
+
+    let lines = read_layer_metrics(&folder.path().join("plain/layer_metrics.csv")).unwrap();
+    assert_eq!(lines.len(), 2 * 9);
+    assert!(
+        lines.iter().all(|line| line.gradient_norm > 0.0 && (1e-6..0.5).contains(&line.update_ratio)),
+        "{lines:#?}"
+    );
+    // The norm of the last line is that of the weights that lie there.
+    let dense = &lines[17];
+    let inspector = Inspector::open(&folder.path().join("plain")).unwrap();
+    let arrays = ["dense.weight", "dense.bias"].map(|key| inspector.parameters().get(key).unwrap().slice());
+    let norm = arrays.concat().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+    assert_eq!((dense.epoch, dense.layer.as_str()), (2, "dense"));
+    assert!((dense.weight_norm - norm).abs() < 1e-6 * norm);
+}
+
+/// An interrupted and resumed run leaves the same lines as one that was not.
+#[test]
+fn resuming_leaves_the_same_layer_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "epochs = 2\nbatch_size = 32\nseed = 9\nclip_norm = 0.5";
+    drop(train(folder.path(), "whole", settings));
+    let shapes = SplitCounts { train: 96, val: 32, test: 32 };
+    let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
+    let config = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
+    let path = folder.path().join("cut");
+    let mut session = Session::start(config, Arc::clone(&source), &RunLocation::Exact(path.clone())).unwrap();
+    let run = session.run_dir().clone();
+    // One batch at a time: an interrupt ends each call after the batch that it is in.
+    for _ in 0..4 {
+        session.run(&AtomicBool::new(true), &mut ()).unwrap();
+        session = Session::resume(run.clone(), Arc::clone(&source)).unwrap();
+    }
+    session.run(&AtomicBool::new(false), &mut ()).unwrap();
+    let file = |name: &str, file: &str| fs::read(folder.path().join(name).join(file)).unwrap();
+    assert_eq!(file("cut", "layer_metrics.csv"), file("whole", "layer_metrics.csv"));
+    assert_eq!(file("cut", "weights/last.safetensors"), file("whole", "weights/last.safetensors"));
+}
+
+#[test]
+fn one_network_is_no_comparison_and_other_data_is_refused() {
+    let mut one = [inspector(recorded("narrow8_bn"))];
+    let source = Formula::for_network(one[0].graph(), 4);
+    let alone = compare(&mut one, &source, SurveyOptions::default(), &Choice::default(), &mut |_, _| {});
+    assert!(matches!(alone, Err(InspectError::TooFewRuns { given: 1 })));
+    let mut two = [inspector(recorded("narrow8_bn")), inspector(recorded("every_operator"))];
+    let error = compare(
+        &mut two,
+        &source,
+        SurveyOptions { split: Split::Test, ..Default::default() },
+        &Choice::default(),
+        &mut |_, _| {},
+    );
+    let error = error.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the network takes images of 9x7 pixels, the data has 8x12; open the data with that size"
+    );
+}
+
+/// Every file with its bytes.
+fn listing(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
