@@ -72,7 +72,7 @@ const SCRIPTS: [&str; 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::page;
+    use crate::samples::{layer_of, page};
 
     #[test]
     fn names_are_text_and_never_markup() {
@@ -114,6 +114,37 @@ mod tests {
         let shown: Vec<&&str> =
             sections.iter().filter(|section| bare.contains(&format!("id=\"r0{section}\""))).collect();
         assert_eq!(shown, [&"-curves"]);
+    }
+
+    #[test]
+    fn maps_of_the_reference_network_and_of_large_pictures_stay_small() {
+        // Noise, which no compression makes smaller.
+        let noise = |c: usize, y: usize, x: usize| {
+            let mixed = (c as u32 * 7919 + y as u32 * 104_729 + x as u32).wrapping_mul(2_654_435_761);
+            (mixed >> 8) as f32
+        };
+        let reference = [
+            (16, 32),
+            (16, 32),
+            (16, 16),
+            (32, 16),
+            (32, 16),
+            (32, 8),
+            (64, 8),
+            (64, 8),
+            (64, 4),
+            (128, 4),
+            (128, 4),
+        ];
+        for shapes in [reference.to_vec(), vec![(64, 224); 4]] {
+            let mut page = page();
+            page.runs.truncate(1);
+            let maps = page.runs[0].maps.as_mut().unwrap();
+            maps.layers =
+                shapes.iter().map(|&(c, side)| layer_of("conv2d", [c, side, side], noise)).collect();
+            let size = page.render().unwrap().len();
+            assert!((100_000..4_000_000).contains(&size), "{size}");
+        }
     }
 
     #[test]
