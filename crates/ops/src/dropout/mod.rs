@@ -138,7 +138,12 @@ impl BoundDropout {
         }
         let images = input.chunks_exact(self.len).zip(output.chunks_exact_mut(self.len));
         for (image, (x, y)) in images.enumerate() {
-            let key = random::key(&[sample.seed, sample.step, sample.node as u64, (sample.first_image + image) as u64]);
+            let key = random::key(&[
+                sample.seed,
+                sample.step,
+                sample.node as u64,
+                (sample.first_image + image) as u64,
+            ]);
             random::mask(isa, key, self.threshold, self.scale, x, y);
         }
     }
