@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use convscope_data::DataError;
 use convscope_graph::GraphError;
+use convscope_inspect::InspectError;
 use convscope_report::ReportError;
 use convscope_train::TrainError;
 
@@ -97,8 +98,19 @@ fn is_usage_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
         matches!(error, GraphError::UnknownPreset { .. })
     } else if let Some(error) = error.downcast_ref::<ReportError>() {
         matches!(error, ReportError::NotPng { .. })
+    } else if let Some(error) = error.downcast_ref::<InspectError>() {
+        is_usage_of_inspection(error)
     } else {
         error.is::<UsageError>()
+    }
+}
+
+fn is_usage_of_inspection(error: &InspectError) -> bool {
+    match error {
+        InspectError::Train(error) => is_usage(error),
+        InspectError::Data(error) => is_usage(error),
+        InspectError::Graph(error) => is_usage(error),
+        other => matches!(other, InspectError::UnknownImage { .. } | InspectError::TooFewRuns { .. }),
     }
 }
 

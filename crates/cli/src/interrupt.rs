@@ -27,3 +27,8 @@ pub(crate) fn install() {
 pub(crate) fn finish_first() {
     FINISH_FIRST.store(true, Ordering::SeqCst);
 }
+
+/// From now on Ctrl-C ends the program at once again.
+pub(crate) fn at_once() {
+    FINISH_FIRST.store(false, Ordering::SeqCst);
+}

@@ -5,8 +5,10 @@ mod console;
 mod exit;
 mod flags;
 mod interrupt;
+mod looking;
 mod progress;
 mod resume;
+mod run_page;
 mod source;
 mod tensor_file;
 mod train_flags;
@@ -35,6 +37,9 @@ enum Command {
     Train(Box<commands::train::Args>),
     Evaluate(commands::evaluate::Args),
     Predict(commands::predict::Args),
+    Inspect(commands::inspect::Args),
+    Compare(commands::compare::Args),
+    Report(commands::report::Args),
     Summary(commands::summary::Args),
     Data(commands::data::Args),
     Verify(commands::verify::Args),
@@ -47,6 +52,8 @@ Examples:
   convscope train --data photos --model resnet8    train on the image folder photos/<class>/*
   convscope evaluate runs/plain8                   loss, accuracy and confusion matrix of a run
   convscope predict runs/plain8 cat.jpg            the most probable classes of an image
+  convscope inspect runs/plain8                    what happens in each layer, as a table and a page
+  convscope compare runs/plain8 runs/plain8-bn     two runs side by side over the same images
   convscope verify                                 every operator against PyTorch's recorded answers
 
 Results go to standard output, progress and errors to standard error.
@@ -66,6 +73,9 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(&args, &console),
         Command::Evaluate(args) => commands::evaluate::run(&args, &console),
         Command::Predict(args) => commands::predict::run(&args, &console),
+        Command::Inspect(args) => commands::inspect::run(&args, &console),
+        Command::Compare(args) => commands::compare::run(&args, &console),
+        Command::Report(args) => commands::report::run(&args, &console),
         Command::Summary(args) => commands::summary::run(&args, &console),
         Command::Data(args) => commands::data::run(&args, &console),
         Command::Verify(args) => commands::verify::run(&args, &console),

@@ -1,14 +1,16 @@
 //! Data sets: opening them with progress, and naming them.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use convscope_data::{Observer, Progress, Source, SourceOptions, Split, Stage};
+use convscope_data::{ImageSize, Observer, Progress, Source, SourceOptions, Split, Stage};
 use convscope_report::number::{bytes, thousands};
 use convscope_train::TrainConfig;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
+use crate::exit::UsageError;
 
 /// How a training run with this configuration opens its data. Evaluating with the same options finds the same splits.
 pub(crate) fn options(config: &TrainConfig) -> SourceOptions {
@@ -39,6 +41,33 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
         bar.finish_and_clear();
     }
     Ok(opened?)
+}
+
+/// The images for a trained network of this size: its run's own in their own splits, or others that it is asked about.
+///
+/// # Errors
+/// Neither a run nor `data` says which images; those of [`convscope_data::open`].
+pub(crate) fn open_for(
+    run: &Path,
+    size: ImageSize,
+    config: Option<TrainConfig>,
+    data: Option<&str>,
+    console: Console,
+) -> Result<Arc<dyn Source>> {
+    let spec = match (data, &config) {
+        (Some(data), _) => data.to_owned(),
+        (None, Some(config)) => config.data.source.clone(),
+        (None, None) => {
+            let message =
+                format!("{}: no run is known for this file; name the images with --data", run.display());
+            return Err(UsageError(message).into());
+        }
+    };
+    let mut options = options(&config.unwrap_or_default());
+    if data.is_some() && size.height == size.width {
+        options.image_size = Some(size.height);
+    }
+    open(&spec, options, console)
 }
 
 /// The name of a data set; of one that a program made, with that said.

@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use convscope_data::{DataError, Source, Split};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, ConfusionMatrix, Style, Table};
+use convscope_train::TrainError;
 use convscope_train::evaluate::Evaluation;
 use convscope_train::model::TrainedModel;
-use convscope_train::{TrainConfig, TrainError};
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::exit::{Exit, UsageError};
+use crate::exit::Exit;
 use crate::flags::{Threads, config_of_run, named};
 use crate::progress::loss;
 use crate::source;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     let config = config_of_run(&args.run)?;
     let mut model = TrainedModel::open(&args.run, BATCH_SIZE)?;
-    let source = open_source(args, config, &model, console)?;
+    let source = source::open_for(&args.run, model.image_size(), config, args.data.as_deref(), console)?;
     console.note(&format!(
         "evaluating {} images of {}",
         source::split_word(args.split),
@@ -100,30 +100,6 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
         console.result(&render(&report, &*source, console.style())?)?;
     }
     Ok(Exit::Done)
-}
-
-/// The run's own images in their own splits, or others in the size that the network takes.
-fn open_source(
-    args: &Args,
-    config: Option<TrainConfig>,
-    model: &TrainedModel,
-    console: Console,
-) -> Result<std::sync::Arc<dyn Source>> {
-    let spec = match (&args.data, &config) {
-        (Some(data), _) => data.clone(),
-        (None, Some(config)) => config.data.source.clone(),
-        (None, None) => {
-            let message =
-                format!("{}: no run is known for this file; name the images with --data", args.run.display());
-            return Err(UsageError(message).into());
-        }
-    };
-    let mut options = source::options(&config.unwrap_or_default());
-    let size = model.image_size();
-    if args.data.is_some() && size.height == size.width {
-        options.image_size = Some(size.height);
-    }
-    source::open(&spec, options, console)
 }
 
 fn advise(error: TrainError, split: Split) -> anyhow::Error {

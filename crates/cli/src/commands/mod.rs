@@ -1,9 +1,12 @@
 //! One file per command: its arguments, and from them to the result.
 
+pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod evaluate;
+pub(crate) mod inspect;
 pub(crate) mod op;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod verify;

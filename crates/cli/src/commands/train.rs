@@ -1,20 +1,23 @@
 //! `convscope train`: from images to a run directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use convscope_data::Source;
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone};
 use convscope_train::run_dir::{RunLocation, Summary};
 use convscope_train::session::{Ending, Outcome, Session};
 use convscope_train::{RunDir, TrainConfig, TrainError};
 
+use crate::commands::compare;
 use crate::console::Console;
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::Threads;
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
-use crate::{interrupt, resume, source};
+use crate::{interrupt, resume, run_page, source};
 
 /// Train a network on images
 ///
@@ -35,6 +38,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RUN", help_heading = RUN, conflicts_with = "out")]
     resume: Option<PathBuf>,
 
+    /// Train plain8 and plain8-bn, which differ in batch normalisation only, from the same seed, and compare them; with
+    /// --out the runs and the comparison go to DIR/plain8, DIR/plain8-bn and DIR/comparison.html
+    #[arg(long, help_heading = RUN, conflicts_with = "resume")]
+    compare_batch_norm: bool,
+
     #[command(flatten)]
     threads: Threads,
 }
@@ -51,7 +59,8 @@ Examples:
   convscope train --data cifar10 --epochs 20 --optimizer adamw --schedule cosine
   convscope train --data photos --image-size 64 --model resnet8 --patience 5 --out runs/photos
   convscope train --config runs/photos/config.toml --seed 2
-  convscope train --resume runs/photos";
+  convscope train --resume runs/photos
+  convscope train --data cifar10 --epochs 20 --compare-batch-norm";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
@@ -63,9 +72,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open(&config.data.source, source::options(&config), console)?;
-                train(Session::resume(run, source.clone())?, &*source, console)
+                train(Session::resume(run, source.clone())?, &source, console)
             })
         }
+        None if args.compare_batch_norm => train_both(args, console),
         None => {
             let config = new_config(args)?;
             let location = match &args.out {
@@ -75,7 +85,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open(&config.data.source, source::options(&config), console)?;
-                train(Session::start(config, source.clone(), &location)?, &*source, console)
+                train(Session::start(config, source.clone(), &location)?, &source, console)
             })
         }
     }
@@ -93,11 +103,53 @@ fn new_config(args: &Args) -> Result<TrainConfig> {
     Ok(config)
 }
 
-fn train(mut session: Session, source: &dyn convscope_data::Source, console: Console) -> Result<Exit> {
+/// Trains the model and its counterpart with or without batch norm, and compares them.
+fn train_both(args: &Args, console: Console) -> Result<Exit> {
+    let config = new_config(args)?;
+    let other = TrainConfig { model: counterpart(&config.model)?.to_owned(), ..config.clone() };
+    let threads = config.threads;
+    args.threads.run(threads, || {
+        let source = source::open(&config.data.source, source::options(&config), console)?;
+        let mut runs = Vec::new();
+        for config in [config, other] {
+            let location = match &args.out {
+                Some(folder) => RunLocation::Exact(folder.join(&config.model)),
+                None => RunLocation::default_for(&config.model),
+            };
+            let session = Session::start(config, source.clone(), &location)?;
+            runs.push(session.run_dir().path().to_owned());
+            let exit = train(session, &source, console)?;
+            if exit != Exit::Done {
+                return Ok(exit);
+            }
+            console.result("\n")?;
+        }
+        interrupt::at_once();
+        // Beside its second run a comparison is never overwritten by the next one.
+        let folder = args.out.clone().unwrap_or_else(|| runs[1].clone());
+        compare::compare_runs(runs, folder.join(compare::PAGE_FILE), console)
+    })
+}
+
+/// The preset that differs from this one in batch norm only.
+fn counterpart(model: &str) -> Result<&'static str> {
+    match model {
+        "plain8" => Ok("plain8-bn"),
+        "plain8-bn" => Ok("plain8"),
+        other => {
+            let message = format!(
+                "{other} has no counterpart with or without batch norm; --compare-batch-norm takes plain8 or plain8-bn"
+            );
+            Err(UsageError(message).into())
+        }
+    }
+}
+
+fn train(mut session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
     let run = session.run_dir().clone();
     let graph = session.graph();
     console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
-    console.note(&format!("{}: {}", source::describe(source), source::contents(source)));
+    console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
     let unreadable = source.unreadable().len();
     if unreadable > 0 {
         console.note(&format!(
@@ -121,7 +173,12 @@ fn train(mut session: Session, source: &dyn convscope_data::Source, console: Con
     // Early stopping goes back to the best weights.
     let weights =
         if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
-    console.result(&render(&outcome, source, &run, &weights, console.style()))?;
+    // The memory that training takes is not needed any more.
+    drop(session);
+    if let Err(error) = run_page::save_after_training(&run, source) {
+        console.warning(&format!("the run is whole, but its report is not: {}", sentence(&error)));
+    }
+    console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
     Ok(Exit::Done)
 }
 
@@ -151,13 +208,7 @@ fn shell_word(path: &Path) -> String {
     }
 }
 
-fn render(
-    outcome: &Outcome,
-    source: &dyn convscope_data::Source,
-    run: &RunDir,
-    weights: &Path,
-    style: Style,
-) -> String {
+fn render(outcome: &Outcome, source: &dyn Source, run: &RunDir, weights: &Path, style: Style) -> String {
     let summary = &outcome.summary;
     let mut table = Table::new([Column::left("images"), Column::right("loss"), Column::right("accuracy")]);
     for (name, split_loss, accuracy) in rows(summary) {
@@ -179,7 +230,8 @@ fn render(
          weights       {weights}\n\
          metrics       {metrics}\n\
          summary       {summary_file}\n\
-         look closer   convscope evaluate {word}\n",
+         report        {report}\n\
+         look closer   convscope inspect {word}\n",
         model = summary.model,
         data = source::describe(source),
         done = epochs(summary.epochs),
@@ -190,6 +242,7 @@ fn render(
         weights = weights.display(),
         metrics = run.metrics_path().display(),
         summary_file = run.summary_path().display(),
+        report = path.join(run_page::PAGE_FILE).display(),
         word = shell_word(path),
     )
 }

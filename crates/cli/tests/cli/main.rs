@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod data;
+mod inspect;
 mod operators;
 mod place;
 mod training;

@@ -25,7 +25,9 @@ fn a_run_can_be_evaluated_and_asked() {
     let ran = place
         .run("train --data data --model small.toml --batch-size 16 --lr 0.02 --epochs 8 --out run")
         .done();
-    for part in ["small on data", "validation", "test", "run/weights", "convscope evaluate run"] {
+    for part in
+        ["small on data", "validation", "test", "run/weights", "convscope inspect run", "run/report.html"]
+    {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     assert!(!ran.out.contains("synthetic"), "{}", ran.out);

@@ -9,7 +9,9 @@ use crate::place::Place;
 fn every_command_has_help_with_an_example_of_itself() {
     let place = Place::new();
     let help = place.run("--help").done().out;
-    for command in ["train", "evaluate", "predict", "summary", "data", "verify", "op"] {
+    for command in
+        ["train", "evaluate", "predict", "inspect", "compare", "report", "summary", "data", "verify", "op"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let help = place.run(&format!("{command} --help")).done().out;
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
@@ -47,6 +49,7 @@ fn the_flags_of_training_are_those_that_the_help_names() {
         "label-smoothing",
         "ema",
         "skip-bad",
+        "compare-batch-norm",
         "quiet",
     ] {
         assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
@@ -71,6 +74,11 @@ fn wrong_usage_ends_with_code_2() {
         "predict run",
         "predict run a.png --top 0",
         "evaluate run --split all",
+        "inspect run --limit 0",
+        "inspect run --image a.png --index 1",
+        "compare run",
+        "report",
+        "train --resume a --compare-batch-norm",
         "summary",
         "summary plain8 --toml --json",
     ] {

@@ -1,0 +1,249 @@
+//! `convscope compare`: runs side by side.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use convscope_data::{Source, Split};
+use convscope_inspect::compare::{ComparedRun, Difference, compare as compare_networks};
+use convscope_inspect::{Choice, Comparison, Finding, Inspector, LayerTable, SurveyOptions};
+use convscope_report::chart::XAxis;
+use convscope_report::number::{percent, significant, thousands};
+use convscope_report::table::{Cell, Column, Style, Table, Tone, bar};
+use convscope_report::{ReportPage, curves, findings};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::{Threads, at_least_1, config_of_run, named};
+use crate::looking::SurveyBar;
+use crate::progress::loss;
+use crate::{run_page, source};
+
+/// Compare trained networks over the same images: accuracies, layers, curves, what differs
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Run directories, or weights files
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    runs: Vec<PathBuf>,
+
+    /// The images to look at [default: those of the first run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+
+    /// Which of them
+    #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
+    split: Split,
+
+    /// Look at the first N images only [default: all of the split]
+    #[arg(long, value_name = "N", value_parser = at_least_1())]
+    limit: Option<u64>,
+
+    /// Show what the layers make of this picture file [default: the first test image that the first network gets right]
+    #[arg(long, value_name = "FILE", conflicts_with = "index")]
+    image: Option<PathBuf>,
+
+    /// Show what the layers make of this image of the split, counted from 0
+    #[arg(long, value_name = "N")]
+    index: Option<u64>,
+
+    /// Write the page to this file
+    #[arg(long, value_name = "FILE.html", default_value = PAGE_FILE)]
+    out: PathBuf,
+
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// The name of the page of a comparison.
+pub(crate) const PAGE_FILE: &str = "comparison.html";
+
+const SPLITS: &[&str] = &["train", "val", "test"];
+
+const AFTER_HELP: &str = "\
+Layers of the same name stand side by side: mean |a| is the mean size of a layer's outputs over all images, positions \
+and channels.
+
+Examples:
+  convscope compare runs/plain8 runs/plain8-bn
+  convscope compare runs/plain8 runs/plain8-2 runs/resnet8 --split train --out three.html";
+
+/// The keys of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    data: &'a str,
+    synthetic: bool,
+    split: Split,
+    runs: Vec<Run<'a>>,
+    differences: &'a [Difference],
+    statements: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    name: &'a str,
+    images: u64,
+    loss: f64,
+    accuracy: f64,
+    layers: &'a LayerTable,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    args.threads.run(None, || compare(args, *console))
+}
+
+/// Compares runs on the present threads as the command does without flags, with the page in this file.
+///
+/// # Errors
+/// Those of the command.
+pub(crate) fn compare_runs(runs: Vec<PathBuf>, out: PathBuf, console: Console) -> Result<Exit> {
+    let (split, threads) = (Split::Test, Threads { threads: None });
+    let args =
+        Args { runs, out, split, threads, data: None, limit: None, image: None, index: None, json: false };
+    compare(&args, console)
+}
+
+fn compare(args: &Args, console: Console) -> Result<Exit> {
+    let mut inspectors: Vec<Inspector> =
+        args.runs.iter().map(|run| Inspector::open(run)).collect::<Result<_, _>>()?;
+    let first = &args.runs[0];
+    let size = inspectors[0].image_size();
+    let source = source::open_for(first, size, config_of_run(first)?, args.data.as_deref(), console)?;
+    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
+    let choice = match (&args.image, args.index) {
+        (Some(file), _) => Choice::File(file.clone()),
+        (None, Some(index)) => Choice::Index(args.split, usize::try_from(index).unwrap_or(usize::MAX)),
+        (None, None) => Choice::default(),
+    };
+    let mut bar: Option<(usize, SurveyBar)> = None;
+    let comparison = compare_networks(&mut inspectors, &source, options, &choice, &mut |index, progress| {
+        if bar.as_ref().is_none_or(|(shown, _)| *shown != index) {
+            // The bar before is gone before the next one is drawn.
+            bar = None;
+            bar = Some((index, SurveyBar::begin(&args.runs[index].display().to_string(), console)));
+        }
+        if let Some((_, bar)) = &bar {
+            bar.show(progress);
+        }
+    })?;
+    drop(bar);
+    page(args, &comparison, &*source)?.save(&args.out)?;
+    if args.json {
+        let document = Document::new(args, &comparison, &*source);
+        console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else {
+        let text = render(&comparison, &*source, console.style());
+        console.result(&format!("{text}report  {}\n", args.out.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+impl<'a> Document<'a> {
+    fn new(args: &Args, comparison: &'a Comparison, source: &'a dyn Source) -> Document<'a> {
+        let run = |run: &'a ComparedRun| Run {
+            name: &run.name,
+            images: run.survey.images,
+            loss: run.survey.loss,
+            accuracy: run.survey.accuracy,
+            layers: &run.survey.layers,
+        };
+        Document {
+            data: source.name(),
+            synthetic: source.is_synthetic(),
+            split: args.split,
+            runs: comparison.runs.iter().map(run).collect(),
+            differences: &comparison.differences,
+            statements: &comparison.statements,
+        }
+    }
+}
+
+fn page(args: &Args, comparison: &Comparison, source: &dyn Source) -> Result<ReportPage> {
+    let mut page = run_page::described(ReportPage::from_comparison(comparison), source);
+    for (section, run) in page.runs.iter_mut().zip(&args.runs) {
+        let known = run_page::section(run)?;
+        (section.figures, section.config) = (known.figures, known.config);
+    }
+    Ok(page)
+}
+
+fn render(comparison: &Comparison, source: &dyn Source, style: Style) -> String {
+    let survey = &comparison.runs[0].survey;
+    let mut text = format!(
+        "{} {} images of {}\n\n",
+        thousands(survey.images),
+        source::split_word(survey.split),
+        source::describe(source)
+    );
+    text += &results(&comparison.runs).render(style);
+    text += "\n";
+    if !comparison.differences.is_empty() {
+        let names = comparison.runs.iter().map(|run| Column::left(&run.name));
+        let mut table = Table::new([Column::left("what differs")].into_iter().chain(names));
+        for difference in &comparison.differences {
+            let values = difference.values.iter().map(|value| Cell::from(value.as_deref().unwrap_or("-")));
+            table.row([Cell::from(difference.key.as_str())].into_iter().chain(values));
+        }
+        text += &table.render(style);
+        text += "\n";
+    }
+    text += &layers(&comparison.runs).render(style);
+    text += "\n";
+    text += &findings::render(&comparison.statements, style);
+    text + "\n"
+}
+
+fn results(runs: &[ComparedRun]) -> Table {
+    let best = runs.iter().map(|run| run.survey.accuracy).fold(f64::NAN, f64::max);
+    let mut table = Table::new([
+        Column::left("run"),
+        Column::right("parameters"),
+        Column::right("loss"),
+        Column::right("accuracy"),
+    ]);
+    for run in runs {
+        let parameters = run.survey.layers.rows.iter().map(|row| row.parameters as u64).sum();
+        let tone = if run.survey.accuracy == best { Tone::Bold } else { Tone::Normal };
+        table.row([
+            Cell::from(run.name.as_str()),
+            thousands(parameters).into(),
+            loss(run.survey.loss).into(),
+            Cell::new(percent(run.survey.accuracy), tone),
+        ]);
+    }
+    table
+}
+
+/// A row for every layer that a run has, in the order of the depth chart; bars share one scale.
+fn layers(runs: &[ComparedRun]) -> Table {
+    const BAR: usize = 12;
+    let tables: Vec<_> = runs.iter().map(|run| (run.name.as_str(), &run.survey.layers)).collect();
+    let names = match curves::depth_chart(&tables).x_axis {
+        XAxis::Names(names) => names,
+        XAxis::Counts => Vec::new(),
+    };
+    let all = tables.iter().flat_map(|(_, table)| &table.rows).map(|row| row.mean_abs_activation);
+    let largest = all.filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let columns = runs
+        .iter()
+        .flat_map(|run| [Column::right("sum |w|"), Column::right("mean |a|"), Column::left(&run.name)]);
+    let mut text = Table::new([Column::left("layer")].into_iter().chain(columns));
+    for name in &names {
+        let cells = tables.iter().flat_map(|(_, table)| match table.row(name) {
+            Some(row) => {
+                let size = row.mean_abs_activation;
+                let weight = row.sum_abs_weight.map_or_else(String::new, significant);
+                [weight, significant(size), bar(size / largest, BAR)]
+            }
+            None => [String::new(), "-".to_owned(), String::new()],
+        });
+        text.row([Cell::from(name.as_str())].into_iter().chain(cells.map(Cell::from)));
+    }
+    text
+}

@@ -1,0 +1,280 @@
+//! `convscope inspect`: what happens inside a trained network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use convscope_data::{Source, Split};
+use convscope_inspect::{Choice, Finding, Inspector, LayerTable, Survey, SurveyOptions};
+use convscope_report::html::{ExtraSection, Preview, ReportPage, RunSection};
+use convscope_report::number::{duration, percent, thousands};
+use convscope_report::{curves, findings, heat_map, layers};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::{Exit, UsageError};
+use crate::flags::{Threads, at_least_1, config_of_run, named};
+use crate::looking::{Closeup, survey};
+use crate::progress::loss;
+use crate::run_page::{self, PAGE_FILE};
+use crate::source;
+
+/// Look inside a trained network: a table of its layers, what it means, and what each layer sees
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// A run directory, or a weights file
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// The images to look at [default: those of the run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+
+    /// Which of them
+    #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
+    split: Split,
+
+    /// Look at the first N images only [default: all of the split]
+    #[arg(long, value_name = "N", value_parser = at_least_1())]
+    limit: Option<u64>,
+
+    /// Show what each layer makes of this picture file, in place of the first test image that the network gets right;
+    /// may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "index")]
+    image: Vec<PathBuf>,
+
+    /// Show what each layer makes of this image of the split, counted from 0
+    #[arg(long, value_name = "N")]
+    index: Option<u64>,
+
+    /// Write the activations of the first images, 100 or --limit, to DIR/activations.npz
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
+
+    /// Write the files to this folder [default: the run directory]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+const SPLITS: &[&str] = &["train", "val", "test"];
+
+const AFTER_HELP: &str = "\
+Writes layers.csv, layers.json, findings.json, feature_maps/*.png, heat_maps.png, curves.png and report.html, which \
+opens by double-click. A run that is still training is looked at as of its last epoch.
+
+In the table, mean |w| and sum |w| are of a layer's weights, mean |a| is of its outputs over all images, positions and \
+channels; normalised, the smallest of all layers is 0 and the largest 1. A dead channel is never active on any image.
+
+Examples:
+  convscope inspect runs/plain8
+  convscope inspect runs/plain8 --split test --limit 1000
+  convscope inspect runs/plain8 --image cat.jpg --image dog.jpg
+  convscope inspect runs/plain8/weights/best.safetensors --data photos --out look
+  convscope inspect runs/plain8 --index 12 --export activations";
+
+/// Images whose activations are exported where no limit is given.
+const EXPORTED: u64 = 100;
+
+/// The keys of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    run: String,
+    model: &'a str,
+    data: &'a str,
+    synthetic: bool,
+    split: Split,
+    images: u64,
+    loss: f64,
+    accuracy: f64,
+    seconds: f64,
+    layers: &'a LayerTable,
+    findings: &'a [Finding],
+    examples: Vec<Example<'a>>,
+    /// The folder that the files are in.
+    folder: String,
+}
+
+/// What the network says of an image that was looked at closely.
+#[derive(Serialize)]
+struct Example<'a> {
+    name: &'a str,
+    label: Option<&'a str>,
+    prediction: &'a str,
+    probability: f32,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    args.threads.run(None, || inspect(args, *console))
+}
+
+fn inspect(args: &Args, console: Console) -> Result<Exit> {
+    let mut inspector = Inspector::open(&args.run)?;
+    let folder = folder(args)?;
+    let config = config_of_run(&args.run)?;
+    let size = inspector.image_size();
+    let source = source::open_for(&args.run, size, config, args.data.as_deref(), console)?;
+    // The images come first: one that cannot be read is known before the long walk.
+    let closeups = closeups(args, &mut inspector, &source)?;
+    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
+    let survey = survey(&mut inspector, &source, options, console)?;
+    save(args, folder, &survey, &closeups, &*source)?;
+    let exported = match &args.export {
+        Some(folder) => {
+            let images = usize::try_from(args.limit.unwrap_or(EXPORTED)).unwrap_or(usize::MAX);
+            Some(inspector.export_activations(&source, args.split, images, folder)?)
+        }
+        None => None,
+    };
+    if args.json {
+        let document = document(args, folder, &survey, &closeups, &*source);
+        console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else {
+        let mut text = render(args, &survey, &*source, console);
+        for closeup in &closeups {
+            text += &format!("looked at     {}\n", closeup.describe());
+        }
+        text += &format!("feature maps  {}\n", folder.join("feature_maps").display());
+        text += &format!("report        {}\n", folder.join(PAGE_FILE).display());
+        if let Some(file) = exported {
+            text += &format!("activations   {}\n", file.display());
+        }
+        console.result(&text)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Where the files go.
+fn folder(args: &Args) -> Result<&Path> {
+    match &args.out {
+        Some(folder) => Ok(folder),
+        None if args.run.is_dir() => Ok(&args.run),
+        None => {
+            let message =
+                format!("{}: this is a weights file; say with --out where the files go", args.run.display());
+            Err(UsageError(message).into())
+        }
+    }
+}
+
+fn closeups(args: &Args, inspector: &mut Inspector, source: &Arc<dyn Source>) -> Result<Vec<Closeup>> {
+    let mut choices: Vec<Choice> = args.image.iter().cloned().map(Choice::File).collect();
+    if let Some(index) = args.index {
+        choices.push(Choice::Index(args.split, usize::try_from(index).unwrap_or(usize::MAX)));
+    }
+    if choices.is_empty() {
+        choices.push(Choice::default());
+    }
+    choices.iter().map(|choice| Closeup::of(inspector, source, choice)).collect()
+}
+
+fn save(
+    args: &Args,
+    folder: &Path,
+    survey: &Survey,
+    closeups: &[Closeup],
+    source: &dyn Source,
+) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
+    layers::save_json(&survey.layers, &folder.join("layers.json"))?;
+    findings::save_json(&survey.findings, &folder.join("findings.json"))?;
+    for (index, closeup) in closeups.iter().enumerate() {
+        let suffix = if index == 0 { String::new() } else { format!("_{}", index + 1) };
+        closeup.save(folder, &suffix)?;
+    }
+    let section = run_page::section(&args.run)?;
+    if !section.metrics.is_empty() {
+        curves::save(&[(&section.name, &section.metrics)], &folder.join("curves.png"))?;
+    }
+    page(section, survey, closeups, source)?.save(&folder.join(PAGE_FILE))?;
+    Ok(())
+}
+
+fn page(
+    section: RunSection,
+    survey: &Survey,
+    closeups: &[Closeup],
+    source: &dyn Source,
+) -> Result<ReportPage> {
+    let title = format!("{} on {}", section.name, source.name());
+    let mut section = section.with_survey(survey);
+    let mut further = Vec::new();
+    for (index, closeup) in closeups.iter().enumerate() {
+        if index == 0 {
+            section.maps = Some(closeup.maps.clone());
+            section.heat_maps.clone_from(&closeup.heat_maps);
+        } else {
+            let picture = heat_map::heat_map_sheet(&closeup.maps.image, &closeup.heat_maps)?;
+            further.push(Preview { caption: closeup.describe(), picture });
+        }
+    }
+    let mut page = run_page::page(title, source, vec![section]);
+    if !further.is_empty() {
+        let title = "Further images".to_owned();
+        page.extra.push(ExtraSection { title, pictures: further, ..ExtraSection::default() });
+    }
+    Ok(page)
+}
+
+fn document<'a>(
+    args: &Args,
+    folder: &Path,
+    survey: &'a Survey,
+    closeups: &'a [Closeup],
+    source: &dyn Source,
+) -> Document<'a> {
+    let example = |closeup: &'a Closeup| {
+        let image = &closeup.maps.image;
+        Example {
+            name: &image.name,
+            label: image.label.map(|label| image.classes[label].as_str()),
+            prediction: &image.classes[image.prediction],
+            probability: image.probabilities[image.prediction],
+        }
+    };
+    Document {
+        run: args.run.display().to_string(),
+        model: &survey.model,
+        data: &survey.data,
+        synthetic: source.is_synthetic(),
+        split: survey.split,
+        images: survey.images,
+        loss: survey.loss,
+        accuracy: survey.accuracy,
+        seconds: survey.seconds,
+        layers: &survey.layers,
+        findings: &survey.findings,
+        examples: closeups.iter().map(example).collect(),
+        folder: folder.display().to_string(),
+    }
+}
+
+fn render(args: &Args, survey: &Survey, source: &dyn Source, console: Console) -> String {
+    format!(
+        "{run} on {images} {split} images of {data}\n\n\
+         loss       {loss}\n\
+         accuracy   {accuracy}\n\
+         time       {time}\n\n{table}\n{findings}\n",
+        run = args.run.display(),
+        images = thousands(survey.images),
+        split = source::split_word(survey.split),
+        data = source::describe(source),
+        loss = loss(survey.loss),
+        accuracy = percent(survey.accuracy),
+        time = duration(Duration::from_secs_f64(survey.seconds.max(0.0))),
+        table = layers::render(&survey.layers, console.style()),
+        findings = findings::render(&survey.findings, console.style()),
+    )
+}

@@ -1,0 +1,119 @@
+//! Looking inside networks: surveys with progress, and one image closely.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use convscope_data::Source;
+use convscope_inspect::{
+    Choice, FeatureMaps, HeatMap, HeatMapMethod, InspectError, Inspector, Question, Survey, SurveyOptions,
+    SurveyProgress,
+};
+use convscope_report::number::percent;
+use convscope_report::{feature_maps, heat_map};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::console::Console;
+use crate::source::split_word;
+
+/// A bar on a terminal, else a line when something begins.
+pub(crate) struct SurveyBar {
+    console: Console,
+    bar: Option<ProgressBar>,
+}
+
+impl SurveyBar {
+    /// Begins, with a word on what.
+    pub(crate) fn begin(name: &str, console: Console) -> SurveyBar {
+        let bar = console.draws_bars().then(|| {
+            let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed");
+            ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_message(name.to_owned())
+        });
+        let shown = SurveyBar { console, bar };
+        if shown.bar.is_none() {
+            shown.console.note(&format!("looking at {name}"));
+        }
+        shown
+    }
+
+    /// Shows how far it is.
+    pub(crate) fn show(&self, progress: SurveyProgress) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+        }
+    }
+}
+
+impl Drop for SurveyBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const TEMPLATE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} images  {eta} left";
+
+/// Surveys a network, with progress.
+///
+/// # Errors
+/// Those of [`Inspector::survey`].
+pub(crate) fn survey(
+    inspector: &mut Inspector,
+    source: &Arc<dyn Source>,
+    options: SurveyOptions,
+    console: Console,
+) -> Result<Survey> {
+    let name = format!("the {} images of {}", split_word(options.split), source.name());
+    let bar = SurveyBar::begin(&name, console);
+    Ok(inspector.survey(Arc::clone(source), options, &mut |progress| bar.show(progress))?)
+}
+
+/// One image with what each layer makes of it and where the network looks in it.
+pub(crate) struct Closeup {
+    pub(crate) maps: FeatureMaps,
+    pub(crate) heat_maps: Vec<HeatMap>,
+}
+
+impl Closeup {
+    /// Looks at the image of this choice.
+    ///
+    /// # Errors
+    /// Those of [`Inspector::example`].
+    pub(crate) fn of(
+        inspector: &mut Inspector,
+        source: &Arc<dyn Source>,
+        choice: &Choice,
+    ) -> Result<Closeup> {
+        let image = inspector.example(Some(source), choice)?;
+        let mut heat_maps = Vec::new();
+        for method in [HeatMapMethod::GradCam, HeatMapMethod::Saliency, HeatMapMethod::Occlusion] {
+            match inspector.attention(&image, method, &Question::default()) {
+                Ok(heat_map) => heat_maps.push(heat_map),
+                // A network of vectors has no layer for Grad-CAM.
+                Err(InspectError::NoPictures) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps })
+    }
+
+    /// Writes `feature_maps/*.png` and `heat_maps.png`, both with `suffix` behind their names, into a folder.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn save(&self, folder: &Path, suffix: &str) -> Result<()> {
+        feature_maps::save_all(&self.maps, &folder.join(format!("feature_maps{suffix}")))?;
+        heat_map::save(&self.maps.image, &self.heat_maps, &folder.join(format!("heat_maps{suffix}.png")))?;
+        Ok(())
+    }
+
+    /// `test image 12 (cat): dog 93.41 %`, the true class in brackets.
+    pub(crate) fn describe(&self) -> String {
+        let image = &self.maps.image;
+        let label = image.label.map_or_else(String::new, |label| format!(" ({})", image.classes[label]));
+        let probability = f64::from(image.probabilities[image.prediction]);
+        format!("{}{label}: {} {}", image.name, image.classes[image.prediction], percent(probability))
+    }
+}

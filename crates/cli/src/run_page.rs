@@ -1,0 +1,97 @@
+//! The page of a run: what its directory knows without looking inside the network.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use convscope_data::{Source, Split};
+use convscope_report::html::{DataOrigin, EvaluationSection, KeyFigure, ReportPage, RunSection, settings};
+use convscope_report::number::duration;
+use convscope_train::RunDir;
+use convscope_train::model::TrainedModel;
+use convscope_train::run_dir::{Summary, read_metrics};
+
+use crate::source;
+
+/// The name of the page in a run directory.
+pub(crate) const PAGE_FILE: &str = "report.html";
+
+/// Name, figures, configuration and curves of a run directory; of a weights file its name.
+///
+/// # Errors
+/// A file of the run that cannot be read.
+pub(crate) fn section(run: &Path) -> Result<RunSection> {
+    let mut section = RunSection { name: name(run), ..RunSection::default() };
+    if !run.is_dir() {
+        return Ok(section);
+    }
+    let run = RunDir::open(run)?;
+    section.config = settings(&run.config()?);
+    if run.metrics_path().is_file() {
+        section.metrics = read_metrics(&run.metrics_path())?;
+    }
+    if run.summary_path().is_file() {
+        section.figures = figures(&Summary::read(&run.summary_path())?);
+    }
+    Ok(section)
+}
+
+/// A page of these runs, over these images.
+pub(crate) fn page(title: String, source: &dyn Source, runs: Vec<RunSection>) -> ReportPage {
+    ReportPage { title, runs, ..described(ReportPage::default(), source) }
+}
+
+/// The page with what it says of the images and of the program.
+pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
+    ReportPage {
+        subtitle: format!("{}: {}", source::describe(source), source::contents(source)),
+        origin: if source.is_synthetic() { DataOrigin::Synthetic } else { DataOrigin::Pictures },
+        generator: concat!("convscope ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..page
+    }
+}
+
+/// Writes the page of a run that has just been trained: configuration, curves, and what the network gets right and
+/// wrong on the test images, or where there are none on the validation images.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub(crate) fn save_after_training(run: &RunDir, source: &Arc<dyn Source>) -> Result<()> {
+    let mut section = section(run.path())?;
+    if let Some(split) = [Split::Test, Split::Val].into_iter().find(|&split| !source.is_empty(split)) {
+        let evaluation = TrainedModel::open(run.path(), BATCH_SIZE)?.evaluate(Arc::clone(source), split)?;
+        section.evaluation = Some(EvaluationSection::from_evaluation(&evaluation, source.classes()));
+    }
+    let title = format!("{} on {}", section.name, source.name());
+    page(title, &**source, vec![section]).save(&run.path().join(PAGE_FILE))?;
+    Ok(())
+}
+
+/// Images worked on together.
+const BATCH_SIZE: usize = 256;
+
+/// The last part of the path that has a name.
+fn name(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    whole.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn figures(summary: &Summary) -> Vec<KeyFigure> {
+    let shares = [
+        ("test accuracy", summary.test_accuracy),
+        ("validation accuracy", summary.val_accuracy),
+        ("training accuracy", summary.train_accuracy),
+    ];
+    let shares = shares.into_iter().filter_map(|(label, share)| Some(KeyFigure::percent(label, share?)));
+    let loss = summary.test_loss.map(|loss| KeyFigure::number("test loss", loss));
+    let time = duration(Duration::from_secs_f64(summary.seconds.max(0.0)));
+    shares
+        .chain(loss)
+        .chain([
+            KeyFigure::count("parameters", summary.parameters),
+            KeyFigure::count("epochs", summary.epochs),
+            KeyFigure { label: "training time".to_owned(), value: time },
+        ])
+        .collect()
+}

@@ -1,0 +1,200 @@
+//! Looking inside runs: tables, files and pages.
+
+use std::fs;
+
+use crate::place::Place;
+
+const TRAIN: &str = "train --data data --model small.toml --batch-size 32 --epochs 2 --quiet";
+
+fn place() -> Place {
+    let place = Place::new();
+    place.cifar("data");
+    place.small_model("small.toml");
+    place
+}
+
+/// The page asks for nothing: whatever its elements and styles load lies in it.
+#[track_caller]
+fn assert_self_contained(page: &str) {
+    assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"), "{}", &page[..80]);
+    for load in [
+        "src=\"http",
+        "href=\"http",
+        "src='http",
+        "href='http",
+        "url(http",
+        "url(\"http",
+        "@import",
+        "fetch(",
+    ] {
+        assert!(!page.contains(load), "{load}");
+    }
+    assert!(!page.contains("<link ") && !page.contains("<script src"), "everything is inside");
+}
+
+/// The fields of a column of a CSV file without quotes.
+fn column(csv: &str, name: &str) -> Vec<String> {
+    let mut lines = csv.lines();
+    let index = lines.next().unwrap().split(',').position(|column| column == name).unwrap();
+    lines.map(|line| line.split(',').nth(index).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_run_is_inspected() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out run")).done();
+    let weights = place.read("run/weights/last.safetensors");
+    let ran = place.run("inspect run").done();
+    for part in
+        ["run on 96 training images of data", "accuracy", "mean |a|", "max_pooling2d", "run/report.html"]
+    {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    assert!(ran.err.contains("looking at the training images of data"), "{}", ran.err);
+
+    let csv = place.text("run/layers.csv");
+    let first = "name,type,output_shape,parameters,mean_abs_weight,sum_abs_weight,mean_abs_activation,normalized_activation";
+    assert!(csv.starts_with(first), "{csv}");
+    assert_eq!(column(&csv, "name")[..2], ["conv2d", "batch_normalization"]);
+    assert_eq!(column(&csv, "output_shape")[0], "4x16x16");
+    let means: Vec<f64> =
+        column(&csv, "mean_abs_activation").iter().map(|mean| mean.parse().unwrap()).collect();
+    let softmax = means.last().unwrap();
+    assert!((softmax - 1.0 / 3.0).abs() < 1e-6, "three classes: {softmax}");
+    let normalized: Vec<f64> =
+        column(&csv, "normalized_activation").iter().map(|mean| mean.parse().unwrap()).collect();
+    assert_eq!(normalized.iter().copied().fold(f64::NAN, f64::min), 0.0);
+    assert_eq!(normalized.iter().copied().fold(f64::NAN, f64::max), 1.0);
+
+    let layers: serde_json::Value = serde_json::from_str(&place.text("run/layers.json")).unwrap();
+    assert_eq!(layers["images"], 96);
+    let findings: serde_json::Value = serde_json::from_str(&place.text("run/findings.json")).unwrap();
+    assert!(findings.is_array());
+    for file in [
+        "feature_maps/00_overview.png",
+        "feature_maps/01_conv2d.png",
+        "feature_maps/filters_conv2d.png",
+        "heat_maps.png",
+        "curves.png",
+    ] {
+        let size = image::image_dimensions(place.path(format!("run/{file}"))).unwrap();
+        assert!(size.0 > 100 && size.1 > 50, "{file}: {size:?}");
+    }
+    let page = place.text("run/report.html");
+    assert_self_contained(&page);
+    for part in ["conv2d", "batch_normalization", "batch_size", "green"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(weights, place.read("run/weights/last.safetensors"));
+}
+
+#[test]
+fn other_images_of_a_weights_file_go_to_a_folder() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out run")).done();
+    place.run("inspect run --quiet").done();
+    let before = place.read("run/layers.csv");
+    place.png("red.png", [200, 60, 60]);
+    place.png("blue.png", [60, 60, 200]);
+    let line = "inspect run/weights/last.safetensors --split test --limit 7 --out look --image red.png --image blue.png";
+    let ran = place.run(&format!("{line} --export look --json")).done();
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&json["images"], &json["split"]), (&7.into(), &"test".into()));
+    assert_eq!(
+        (&json["examples"][0]["name"], &json["examples"][1]["name"]),
+        (&"red.png".into(), &"blue.png".into())
+    );
+    assert!(
+        (json["layers"]["rows"][5]["mean_abs_activation"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-6,
+        "{json}"
+    );
+    for file in
+        ["layers.csv", "feature_maps/01_conv2d.png", "feature_maps_2/01_conv2d.png", "heat_maps_2.png"]
+    {
+        assert!(place.exists(&format!("look/{file}")), "{file}");
+    }
+    let file = fs::File::open(place.path("look/activations.npz")).unwrap();
+    let mut npz = ndarray_npy::NpzReader::new(file).unwrap();
+    let pooled: ndarray::Array4<f32> = npz.by_name("max_pooling2d").unwrap();
+    assert_eq!(pooled.dim(), (7, 4, 5, 5));
+    assert!(!place.exists("look/curves.png"), "a weights file has no curves");
+    assert_eq!(before, place.read("run/layers.csv"));
+}
+
+#[test]
+fn two_runs_are_compared() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out one")).done();
+    place.run(&format!("{TRAIN} --seed 9 --lr 0.02 --out two")).done();
+    let ran = place.run("compare one two --out both.html").done();
+    for part in ["30 test images of data", "what differs", "lr", "0.02", "conv2d", "both.html"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    assert_self_contained(&place.text("both.html"));
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run("compare one two --json").done().out).unwrap();
+    let one: serde_json::Value = serde_json::from_str(&place.text("one/summary.json")).unwrap();
+    assert_eq!(json["runs"][0]["accuracy"], one["test_accuracy"]);
+    assert_ne!(json["runs"][0]["layers"], json["runs"][1]["layers"]);
+    assert!(place.exists("comparison.html"));
+}
+
+#[test]
+fn pages_are_written_after_training_and_again() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out one")).done();
+    place.run(&format!("{TRAIN} --seed 9 --out two")).done();
+    let first = place.text("one/report.html");
+    assert_self_contained(&first);
+    assert!(
+        first.contains("30 test images") && !first.contains("batch_normalization"),
+        "no layers without a look"
+    );
+    assert_eq!(place.run("report one --limit 5").done().out, "one/report.html\n");
+    let again = place.text("one/report.html");
+    assert_self_contained(&again);
+    assert!(again.contains("5 test images") && again.contains("batch_normalization"));
+    assert_eq!(place.run("report one two").done().out, "report.html\n");
+    assert_self_contained(&place.text("report.html"));
+}
+
+#[test]
+fn both_variants_are_trained_and_compared() {
+    let place = place();
+    let line = "train --data data --batch-size 32 --epochs 1 --compare-batch-norm --out pair";
+    let ran = place.run(line).done();
+    for part in ["plain8 on data", "plain8-bn on data", "batch_normalization", "pair/comparison.html"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    let seed = |run: &str| {
+        let summary: serde_json::Value =
+            serde_json::from_str(&place.text(&format!("pair/{run}/summary.json"))).unwrap();
+        summary["seed"].clone()
+    };
+    assert_eq!(seed("plain8"), seed("plain8-bn"));
+    assert_self_contained(&place.text("pair/comparison.html"));
+    place
+        .run("train --data data --model small.toml --compare-batch-norm")
+        .failed(2, &["small.toml has no counterpart", "plain8 or plain8-bn"]);
+}
+
+#[test]
+fn what_cannot_be_inspected_is_said() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out run")).done();
+    for line in ["inspect gone", "compare gone run", "report gone"] {
+        place.run(line).failed(1, &["gone"]);
+    }
+    for line in ["inspect data", "compare run data", "report data"] {
+        place.run(line).failed(1, &["data", "no run directory"]);
+    }
+    place.run("inspect run/weights/last.safetensors").failed(2, &["last.safetensors", "--out"]);
+    place.run("report run/weights/last.safetensors").failed(2, &["last.safetensors", "--out"]);
+    place.run("--quiet inspect run --split test --index 30").failed(2, &["no image 30", "30 images"]);
+    place.run("--quiet inspect run --image absent.png").failed(1, &["absent.png"]);
+    place.photos("photos");
+    place.run("--quiet inspect run --data photos --out look").failed(1, &["dark, light"]);
+    assert!(!place.exists("look"), "nothing is left behind");
+    fs::copy(place.path("run/weights/last.safetensors"), place.path("alone.safetensors")).unwrap();
+    place.run("inspect alone.safetensors --out look").failed(2, &["alone.safetensors", "--data"]);
+}
