@@ -99,12 +99,14 @@ pub fn findings(table: &LayerTable) -> Vec<Finding> {
 
 /// The first node with weights that are not finite, and the first with such activations.
 fn non_finite(table: &LayerTable) -> Vec<Finding> {
-    let numbers: [(FindingKind, fn(&LayerRow) -> u64, &str); 2] = [
-        (FindingKind::NonFiniteWeights, |row| row.non_finite_weights, "weights"),
-        (FindingKind::NonFiniteActivations, |row| row.non_finite_activations, "activations"),
-    ];
     let mut found = Vec::new();
-    for (kind, number, what) in numbers {
+    for (kind, what) in
+        [(FindingKind::NonFiniteWeights, "weights"), (FindingKind::NonFiniteActivations, "activations")]
+    {
+        let number = |row: &LayerRow| match kind {
+            FindingKind::NonFiniteWeights => row.non_finite_weights,
+            _ => row.non_finite_activations,
+        };
         let mut rows = table.rows.iter().filter(|row| number(row) > 0);
         let Some(first) = rows.next() else { continue };
         let later = match rows.count() {

@@ -1,6 +1,7 @@
 //! How each layer learns: the size of its gradients and of its steps.
 
 use convscope_graph::{Graph, Parameters};
+use convscope_ops::Parameter;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::sum_of_squares;
@@ -12,15 +13,18 @@ pub struct LayerMetrics {
     pub epoch: u64,
     /// The layer's name: `conv2d_1`.
     pub layer: String,
-    /// The Euclidean norm of the gradient by all of the layer's trained arrays, after clipping; the mean over the epoch's
-    /// steps.
+    /// The Euclidean norm of the gradient by all of the layer's trained arrays, after clipping; the mean over the first
+    /// and then every eighth step of the epoch.
     pub gradient_norm: f64,
-    /// `||step|| / ||weights before it||` over the same arrays, the mean over the epoch's steps; about 1e-3 is healthy. A
+    /// `||step|| / ||weights before it||` over the same arrays, the mean over the same steps; about 1e-3 is healthy. A
     /// layer whose weights are all zero has 0.
     pub update_ratio: f64,
     /// The Euclidean norm of the arrays after the epoch's last step.
     pub weight_norm: f64,
 }
+
+/// Every so many steps of an epoch one is measured: a measured step goes over all weights a few times more.
+const MEASURED_EVERY: usize = 8;
 
 /// Sums of the present epoch, for each layer with trained arrays in the network's order; kept in the checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,7 +43,6 @@ pub(crate) struct LayerMeter {
 struct LayerSums {
     gradient_norm: f64,
     update_ratio: f64,
-    weight_norm: f64,
 }
 
 /// Sums of squares over a layer's arrays.
@@ -48,7 +51,6 @@ struct StepSums {
     gradient: f64,
     update: f64,
     before: f64,
-    after: f64,
 }
 
 /// The index of each array's layer among those with trained arrays, none for arrays that are not trained.
@@ -65,7 +67,12 @@ pub(crate) fn layers_of_tensors(graph: &Graph, parameters: &Parameters) -> Vec<O
 }
 
 impl LayerMeter {
-    /// Begins a step of a network with so many layers.
+    /// Whether a step is measured, by the steps of its epoch before it.
+    pub(crate) fn measures(steps_before: usize) -> bool {
+        steps_before.is_multiple_of(MEASURED_EVERY)
+    }
+
+    /// Begins a measured step of a network with so many layers.
     pub(crate) fn begin_step(&mut self, layers: usize) {
         self.steps += 1;
         self.layers.resize(layers, LayerSums::default());
@@ -87,37 +94,40 @@ impl LayerMeter {
         let sums = &mut self.step[layer];
         sums.gradient += sum_of_squares(gradient);
         sums.before += sum_of_squares(&self.before);
-        sums.after += sum_of_squares(values);
         self.before.iter_mut().zip(values).for_each(|(before, after)| *before -= *after);
         sums.update += sum_of_squares(&self.before);
     }
 
-    /// Ends a step.
+    /// Ends a measured step.
     pub(crate) fn end_step(&mut self) {
         for (layer, step) in self.layers.iter_mut().zip(&self.step) {
             layer.gradient_norm += step.gradient.sqrt();
             layer.update_ratio += if step.before > 0.0 { (step.update / step.before).sqrt() } else { 0.0 };
-            layer.weight_norm = step.after.sqrt();
         }
     }
 
     /// The lines of an epoch that is over; the next one begins.
-    pub(crate) fn take(&mut self, epoch: u64, graph: &Graph) -> Vec<LayerMetrics> {
+    pub(crate) fn take(&mut self, epoch: u64, graph: &Graph, parameters: &Parameters) -> Vec<LayerMetrics> {
         let steps = self.steps.max(1) as f64;
-        let is_trained =
-            |node: &&convscope_graph::Node| node.parameters.iter().any(|spec| spec.role.is_trained());
-        let lines =
-            graph.nodes().iter().filter(is_trained).zip(&self.layers).map(|(node, sums)| LayerMetrics {
-                epoch,
-                layer: node.name.clone(),
-                gradient_norm: sums.gradient_norm / steps,
-                update_ratio: sums.update_ratio / steps,
-                weight_norm: sums.weight_norm,
-            });
+        let nodes = graph.nodes().iter().enumerate();
+        let trained = nodes.filter(|(_, node)| node.parameters.iter().any(|spec| spec.role.is_trained()));
+        let lines = trained.zip(&self.layers).map(|((index, node), sums)| LayerMetrics {
+            epoch,
+            layer: node.name.clone(),
+            gradient_norm: sums.gradient_norm / steps,
+            update_ratio: sums.update_ratio / steps,
+            weight_norm: norm(parameters.of_node(index)),
+        });
         let lines = lines.collect();
         (self.steps, self.layers) = (0, Vec::new());
         lines
     }
+}
+
+/// The norm of those arrays that are trained.
+fn norm(arrays: &[Parameter]) -> f64 {
+    let trained = arrays.iter().filter(|array| array.role.is_trained());
+    trained.map(|array| sum_of_squares(array.slice())).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -141,13 +151,16 @@ mod tests {
             meter.end_step();
         }
         let meter: LayerMeter = serde_json::from_str(&serde_json::to_string(&meter).unwrap()).unwrap();
-        let lines = meter.clone().take(5, &graph);
+        let lines = meter.clone().take(5, &graph, &parameters);
         assert_eq!(lines.len(), 17);
         let line = &lines[1];
         assert_eq!((line.epoch, line.layer.as_str(), line.gradient_norm), (5, "batch_normalization", 4.0));
         let second = 25.0_f64 + 0.36;
         assert!((line.update_ratio - (0.12 + 0.6 / second.sqrt()) / 2.0).abs() < 1e-6, "{line:?}");
-        assert!((line.weight_norm - (25.0_f64 + 1.44).sqrt()).abs() < 1e-6);
+        // Sixteen scales of one and as many shifts of zero.
+        assert_eq!(line.weight_norm, 4.0);
+        let measured: Vec<usize> = (0..20).filter(|&before| LayerMeter::measures(before)).collect();
+        assert_eq!(measured, [0, 8, 16]);
         assert_eq!((lines[0].gradient_norm, lines[0].update_ratio), (0.0, 0.0));
     }
 }

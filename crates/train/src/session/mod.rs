@@ -22,7 +22,7 @@ use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
-use crate::layer_meter::layers_of_tensors;
+use crate::layer_meter::{LayerMeter, layers_of_tensors};
 use crate::memory::peak_memory_bytes;
 use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
@@ -166,7 +166,7 @@ impl Session {
             }
             let metrics = self.finish_epoch(events, &mut clock)?;
             metrics_file.append(&metrics)?;
-            let layers = self.progress.layers.take(metrics.epoch, self.executor.graph());
+            let layers = self.progress.layers.take(metrics.epoch, self.executor.graph(), &self.parameters);
             layers_file.append(&layers)?;
             record::epoch(&mut events_file, &metrics, &layers, &self.parameters)?;
             self.save()?;
@@ -246,17 +246,25 @@ impl Session {
         let tensors = self.parameters.tensors_mut().iter_mut().zip(gradients).zip(&self.layers);
         let trained = tensors.filter_map(|(pair, &layer)| Some((pair, layer?)));
         let meter = &mut self.progress.layers;
-        meter.begin_step(self.layers.iter().flatten().max().map_or(0, |last| last + 1));
+        let is_measured = LayerMeter::measures(self.progress.batches_done);
+        if is_measured {
+            meter.begin_step(self.layers.iter().flatten().max().map_or(0, |last| last + 1));
+        }
         for (index, ((tensor, gradient), layer)) in trained.enumerate() {
             let optimizer = &mut self.optimizer;
-            meter.watch(layer, tensor.slice_mut(), gradient, |values| {
-                optimizer.update(index, values, gradient)
-            });
+            let mut update = |values: &mut [f32]| optimizer.update(index, values, gradient);
+            if is_measured {
+                meter.watch(layer, tensor.slice_mut(), gradient, update);
+            } else {
+                update(tensor.slice_mut());
+            }
             if let Some(ema) = &mut self.ema {
                 ema.update(index, tensor.slice());
             }
         }
-        meter.end_step();
+        if is_measured {
+            meter.end_step();
+        }
         self.progress.loss.add(outcome.loss, batch.labels.len() as u64);
         self.progress.correct += outcome.correct as u64;
         self.progress.batches_done += 1;
