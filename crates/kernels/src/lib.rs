@@ -5,7 +5,8 @@
 //! It is also the only crate of the workspace that may contain `unsafe`.
 //!
 //! - [`Isa`]: which vector instructions a call uses; a value of it is proof that the processor has them.
-//! - [`conv`]: direct convolution, by input and by weight.
+//! - [`Buffer`]: memory that suits vectors.
+//! - [`conv`]: convolution, by input and by weight.
 //! - [`pool`]: maximum and mean over windows.
 //! - [`elementwise`]: activations, sums, per-channel scale and moments.
 //! - [`loss`]: losses of rows and their gradients.
@@ -20,6 +21,7 @@
 #![allow(clippy::needless_range_loop, reason = "tiles index several arrays by the same lane")]
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 
+mod buffer;
 pub mod conv;
 pub mod elementwise;
 pub mod layout;
@@ -31,4 +33,5 @@ mod simd;
 pub mod statistics;
 pub mod threads;
 
+pub use buffer::Buffer;
 pub use simd::Isa;

@@ -1,6 +1,6 @@
 //! Every convolution kernel that this processor can run, against the naive oracle.
 
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
+use convscope_kernels::conv::{Algorithm, Conv, ConvSize, Epilogue, Padding, PaddingMode};
 use convscope_kernels::{Isa, layout};
 use convscope_testkit::{Convolution, PadWith, assert_close, random};
 use proptest::prelude::*;
@@ -41,7 +41,16 @@ fn check(case: Convolution) {
             PadWith::Circular => PaddingMode::Circular,
         },
     };
-    let conv = Conv::new(size);
+    for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+        let conv = Conv::with_algorithm(size, algorithm);
+        if conv.algorithm() == algorithm {
+            check_algorithm(&case, &conv);
+        }
+    }
+}
+
+fn check_algorithm(case: &Convolution, conv: &Conv) {
+    let (size, way) = (*conv.size(), conv.algorithm());
     let (input_len, output_len) = (size.input_len(), size.output_len());
     let scale = 1.0 / ((size.weight_len() / case.out_channels) as f32).sqrt();
     let x = random(1, case.batch * input_len);
@@ -62,7 +71,7 @@ fn check(case: Convolution) {
         conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
         let expected = case.forward(&x, &w, &bias);
         assert_close(
-            &format!("{isa} output"),
+            &format!("{isa} {way:?} output"),
             &planes(&y, case.out_channels, output_len),
             &expected,
             TOLERANCE,
@@ -70,7 +79,7 @@ fn check(case: Convolution) {
         conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Relu, &mut y, &mut scratch);
         let expected: Vec<f64> = expected.iter().map(|y| y.max(0.0)).collect();
         assert_close(
-            &format!("{isa} relu"),
+            &format!("{isa} {way:?} relu"),
             &planes(&y, case.out_channels, output_len),
             &expected,
             TOLERANCE,
@@ -80,7 +89,7 @@ fn check(case: Convolution) {
         scratch.fill(f32::NAN);
         conv.backward_input(isa, case.batch, &dy_last, &turned, &mut dx, &mut scratch);
         let dx = planes(&dx, case.in_channels, input_len);
-        assert_close(&format!("{isa} d_input"), &dx, &case.d_input(&w, &dy), TOLERANCE);
+        assert_close(&format!("{isa} {way:?} d_input"), &dx, &case.d_input(&w, &dy), TOLERANCE);
 
         let mut d_packed = vec![0.0; conv.forward_len()];
         scratch.fill(f32::NAN);
@@ -91,8 +100,13 @@ fn check(case: Convolution) {
         let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
         conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
         let twice = |values: Vec<f64>| values.iter().map(|v| v * 2.0).collect::<Vec<_>>();
-        assert_close(&format!("{isa} d_weight"), &d_weight, &twice(case.d_weight(&x, &dy)), TOLERANCE);
-        assert_close(&format!("{isa} d_bias"), &d_bias, &twice(case.d_bias(&dy)), TOLERANCE);
+        assert_close(
+            &format!("{isa} {way:?} d_weight"),
+            &d_weight,
+            &twice(case.d_weight(&x, &dy)),
+            TOLERANCE,
+        );
+        assert_close(&format!("{isa} {way:?} d_bias"), &d_bias, &twice(case.d_bias(&dy)), TOLERANCE);
     }
 }
 
@@ -117,6 +131,17 @@ fn shapes_that_networks_use() {
     {
         check(Convolution { in_channels, out_channels, input: [side, side], ..PLAIN });
     }
+}
+
+/// Stretches that reach over the image's end, lopsided padding, more and fewer channels than a panel, and enough
+/// stretches for several blocks.
+#[test]
+fn winograd_shapes() {
+    check(Convolution { input: [4, 9], padding: [0, 2, 1, 0], in_channels: 17, out_channels: 33, ..PLAIN });
+    check(Convolution { input: [5, 3], padding: [2, 0, 0, 2], in_channels: 2, out_channels: 100, ..PLAIN });
+    check(Convolution { input: [3, 4], padding: [0; 4], in_channels: 130, out_channels: 16, ..PLAIN });
+    check(Convolution { batch: 1, input: [1, 2], padding: [2; 4], ..PLAIN });
+    check(Convolution { batch: 7, input: [19, 22], in_channels: 16, out_channels: 16, ..PLAIN });
 }
 
 #[test]

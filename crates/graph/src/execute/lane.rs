@@ -3,19 +3,19 @@
 use super::Moments;
 use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
-use convscope_kernels::{elementwise, layout};
+use convscope_kernels::{Buffer as Memory, elementwise, layout};
 use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Loss, Mode, Sample};
 use std::mem::take;
 use std::ops::Range;
 
 /// Memory for running chunks one after the other, with what they add up.
 pub(super) struct Lane {
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Memory>,
     /// For each of the lane's chunks, the slots that last from stage to stage.
-    chunks: Vec<Vec<Vec<f32>>>,
-    scratch: Vec<f32>,
+    chunks: Vec<Vec<Memory>>,
+    scratch: Memory,
     /// Packed gradients of each node.
-    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) gradients: Vec<Memory>,
     /// Sums over the lane's chunks of each coupled node.
     pub(super) sums: Vec<Vec<f64>>,
     pub(super) loss: f64,
@@ -30,8 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) graph: &'a Graph,
     pub(super) plan: &'a Plan,
     pub(super) bound: &'a [Box<dyn Bound>],
-    pub(super) packed: &'a [Vec<f32>],
-    pub(super) states: &'a [Vec<f32>],
+    pub(super) packed: &'a [Memory],
+    pub(super) states: &'a [Memory],
     pub(super) moments: &'a Moments,
     pub(super) isa: Isa,
     /// The images of the batch as planes.
@@ -54,18 +54,20 @@ struct Chunk {
 
 impl Lane {
     pub(super) fn new(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Lane {
-        let slots = |lens: &[usize]| -> Vec<Vec<f32>> {
-            lens.iter().map(|len| vec![0.0; len * plan.chunk]).collect()
+        let slots = |lens: &[usize]| -> Vec<Memory> {
+            lens.iter().map(|len| Memory::zeros(len * plan.chunk)).collect()
         };
         let chunks = plan.chunks_per_lane(batch);
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
         Lane {
             slots: slots(&plan.lane_slots),
             chunks: (0..chunks).map(|_| slots(&plan.chunk_slots)).collect(),
-            scratch: vec![0.0; bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0)],
+            scratch: Memory::zeros(
+                bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0),
+            ),
             gradients: bound
                 .iter()
-                .map(|bound| vec![0.0; if plan.mode.is_training() { bound.gradient_len() } else { 0 }])
+                .map(|bound| Memory::zeros(if plan.mode.is_training() { bound.gradient_len() } else { 0 }))
                 .collect(),
             sums: bound
                 .iter()
@@ -134,7 +136,7 @@ impl Lane {
     fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
         let graph = shared.graph;
         // The written buffer is taken out of the lane, so that the others can be read while it is written.
-        let mut written = step.writes.map_or(Vec::new(), |buffer| take(self.slot(buffer, chunk)));
+        let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer, chunk)));
         let target = &mut written[..step.writes.map_or(0, |buffer| buffer.len * chunk.images)];
         let mut scratch = take(&mut self.scratch);
         match step.action {
@@ -264,7 +266,7 @@ impl Lane {
         }
     }
 
-    fn slot(&mut self, buffer: Buffer, chunk: Chunk) -> &mut Vec<f32> {
+    fn slot(&mut self, buffer: Buffer, chunk: Chunk) -> &mut Memory {
         match buffer.place {
             Place::Lane(slot) => &mut self.slots[slot],
             Place::Chunk(slot) => &mut self.chunks[chunk.index][slot],

@@ -7,6 +7,7 @@ pub use attribution::ClassGradients;
 
 use crate::plan::{Action, Plan};
 use crate::{Graph, GraphError, Observer, Parameters};
+use convscope_kernels::Buffer;
 use convscope_ops::{Bound, Isa, Loss, Mode, Sample};
 use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
@@ -25,10 +26,10 @@ pub struct Executor {
     batch: usize,
     lanes: Vec<Lane>,
     /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
-    packed: Vec<Vec<f32>>,
-    states: Vec<Vec<f32>>,
+    packed: Vec<Buffer>,
+    states: Vec<Buffer>,
     sums: Vec<Vec<f64>>,
-    packed_gradients: Vec<Vec<f32>>,
+    packed_gradients: Vec<Buffer>,
     gradients: Vec<Vec<f32>>,
     moments: Moments,
 }
@@ -60,8 +61,8 @@ impl Executor {
             graph.nodes().iter().map(|node| node.operator.layer().bind(&node.input_shapes, mode)).collect();
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
         let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
-        let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Vec<f32>> {
-            bound.iter().map(|bound| vec![0.0; len(bound.as_ref())]).collect()
+        let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Buffer> {
+            bound.iter().map(|bound| Buffer::zeros(len(bound.as_ref()))).collect()
         };
         let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {

@@ -64,7 +64,7 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
         while is_first || !taps.is_empty() {
             let (segment, rest) = taps.split_at(segment_len(taps));
             taps = rest;
-            let sums = segment_sums::<S, P, K>(simd, input, pixels, segment, weights);
+            let sums = sums::<S, P, K>(simd, input, pixels, segment, weights);
             for p in 0..P {
                 for k in 0..K {
                     let target = output.add(targets[p] + k * LANES);
@@ -97,7 +97,7 @@ fn segment_len(taps: &[Tap]) -> usize {
 /// # Safety
 /// As for [`gather`].
 #[inline(always)]
-unsafe fn segment_sums<S: Simd, const P: usize, const K: usize>(
+pub(super) unsafe fn sums<S: Simd, const P: usize, const K: usize>(
     simd: S,
     input: *const f32,
     pixels: &[usize; P],

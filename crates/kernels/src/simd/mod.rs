@@ -95,6 +95,8 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) {
 pub(crate) trait Simd: Copy {
     /// Sixteen `f32`.
     type V: Copy;
+    /// Sixteen truths.
+    type M: Copy;
     /// How many `V` the registers hold: the size of tiles follows from it.
     const REGISTERS: usize;
 
@@ -104,6 +106,14 @@ pub(crate) trait Simd: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger of each pair of lanes; where one is NaN, the lane of `b`.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Where `a` is larger than `b`, or NaN.
+    fn exceeds(self, a: Self::V, b: Self::V) -> Self::M;
+    /// Where `a` equals `b`.
+    fn equals(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a` where `mask` says so, else `b`.
+    fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V;
     /// # Safety
     /// Sixteen values are readable at `from`.
     unsafe fn load(self, from: *const f32) -> Self::V;
@@ -118,4 +128,19 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// `count <= 16` values are writable at `to`.
     unsafe fn store_first(self, to: *mut f32, value: Self::V, count: usize);
+
+    /// # Safety
+    /// As for [`Simd::load_first`]; faster where `count` is 16.
+    #[inline(always)]
+    unsafe fn load_lanes(self, from: *const f32, count: usize) -> Self::V {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == LANES { self.load(from) } else { self.load_first(from, count) } }
+    }
+    /// # Safety
+    /// As for [`Simd::store_first`]; faster where `count` is 16.
+    #[inline(always)]
+    unsafe fn store_lanes(self, to: *mut f32, value: Self::V, count: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
 }

@@ -7,6 +7,7 @@ pub(super) struct Portable;
 
 impl Simd for Portable {
     type V = [f32; LANES];
+    type M = [bool; LANES];
     const REGISTERS: usize = 8;
 
     #[inline(always)]
@@ -25,6 +26,26 @@ impl Simd for Portable {
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn exceeds(self, a: Self::V, b: Self::V) -> Self::M {
+        std::array::from_fn(|i| a[i] > b[i] || a[i].is_nan())
+    }
+    #[inline(always)]
+    fn equals(self, a: Self::V, b: Self::V) -> Self::M {
+        std::array::from_fn(|i| a[i] == b[i])
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if mask[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::V {

@@ -5,7 +5,7 @@ use crate::defaults::{is_no, is_one, is_zero, one, zero};
 use crate::layer::one_image;
 use crate::pooling::Sliding;
 use crate::*;
-use convscope_kernels::pool::{self, Windows};
+use convscope_kernels::pool::{self, Span, Windows};
 use serde::{Deserialize, Serialize};
 
 /// The arguments of [`max_pool2d()`] with PyTorch's names and defaults, and the layer with these arguments.
@@ -47,6 +47,13 @@ impl MaxPool2d {
                 dilation.array()
             );
             return Err(OpError::argument(NAME, "dilation", problem));
+        }
+        let largest = |spans: &[Span]| spans.iter().map(|span| span.count()).max().unwrap_or(0);
+        let positions = largest(&rows).saturating_mul(largest(&columns));
+        if positions > Windows::MOST_POSITIONS {
+            let most = Windows::MOST_POSITIONS;
+            let problem = format!("makes windows of {positions} pixels, must be at most {most}");
+            return Err(OpError::argument(NAME, "kernel_size", problem));
         }
         Ok(Windows { channels, input, rows, columns })
     }

@@ -1,0 +1,200 @@
+//! Winograd's F(2x2, 3x3): four output pixels from a 4x4 stretch of the input, with 16 products in place of 36.
+//!
+//! With the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016):
+//!
+//! ```text
+//! output   = A' [ (G weight G') * (B' input B) ] A        * by element, summed over the input channels
+//! d_weight = G' [ (B' input B) * (A d_output A') ] G      summed over all stretches
+//! ```
+//!
+//! The gradient by input is the first line with turned weights. Each of the 16 points is a matrix product of its own:
+//! stretches by input channels, times input channels by output channels.
+
+mod product;
+mod transform;
+mod weights;
+
+use super::size::{ConvSize, Padding, PaddingMode};
+use super::tile::Epilogue;
+use crate::Isa;
+use crate::elementwise;
+use crate::simd::{LANES, dispatch};
+use product::{GradientWalk, Walk};
+use weights::Layout;
+
+/// Products for one stretch and pair of channels.
+const POINTS: usize = 16;
+/// Rows and columns of output in a stretch.
+const STRETCH: usize = 2;
+/// Rows and columns of input that a stretch reads.
+const READ: usize = 4;
+/// Values between the points' matrices beyond their length, so that a stretch's values fall on different cache lines.
+const SKEW: usize = LANES;
+
+/// A 3x3 convolution with stride 1 through Winograd's transforms.
+#[derive(Clone, Debug)]
+pub(super) struct Winograd {
+    forward: Stretches,
+    backward: Stretches,
+}
+
+/// How images fall into stretches, in one direction.
+#[derive(Clone, Copy, Debug)]
+struct Stretches {
+    /// Channels that are summed over.
+    inner: usize,
+    /// Channels that come out.
+    outer: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    /// Rows and columns of zeros before the image.
+    before: [usize; 2],
+}
+
+impl Stretches {
+    /// Rows and columns of stretches in an image.
+    fn grid(&self) -> [usize; 2] {
+        self.output.map(|len| len.div_ceil(STRETCH))
+    }
+
+    fn of_image(&self) -> usize {
+        self.grid()[0] * self.grid()[1]
+    }
+
+    fn layout(&self) -> Layout {
+        Layout { inner: self.inner, outer: self.outer }
+    }
+
+    /// Stretches that are worked on together: their transforms should fill a part of a core's cache.
+    fn block(&self) -> usize {
+        const TRANSFORMED: usize = 1 << 16;
+        (TRANSFORMED / (POINTS * self.inner)).clamp(26, 256)
+    }
+
+    /// The transformed input of a block, by point.
+    fn transformed_len(&self, block: usize) -> usize {
+        block * self.inner + SKEW
+    }
+}
+
+impl Winograd {
+    /// Whether the sizes allow it.
+    pub(super) fn suits(size: &ConvSize) -> bool {
+        let Padding { top, bottom, left, right } = size.padding;
+        size.kernel == [3, 3]
+            && size.stride == [1, 1]
+            && size.dilation == [1, 1]
+            && size.groups == 1
+            && size.padding_mode == PaddingMode::Zeros
+            && [top, bottom, left, right].iter().all(|&padding| padding <= 2)
+    }
+
+    /// Whether it is faster than the direct way: enough channels to make up for the transforms, and few outputs in
+    /// stretches that reach over the image's end.
+    pub(super) fn pays(size: &ConvSize) -> bool {
+        const FEWEST_CHANNELS: usize = 16;
+        let [rows, columns] = size.output();
+        let products = rows.div_ceil(STRETCH) * columns.div_ceil(STRETCH) * POINTS;
+        Winograd::suits(size)
+            && size.in_channels.min(size.out_channels) >= FEWEST_CHANNELS
+            && rows * columns * 9 * 2 >= products * 3
+    }
+
+    pub(super) fn new(size: &ConvSize) -> Winograd {
+        let Padding { top, left, .. } = size.padding;
+        let forward = Stretches {
+            inner: size.in_channels,
+            outer: size.out_channels,
+            input: size.input,
+            output: size.output(),
+            before: [top, left],
+        };
+        let backward = Stretches {
+            inner: size.out_channels,
+            outer: size.in_channels,
+            input: size.output(),
+            output: size.input,
+            before: [2 - top, 2 - left],
+        };
+        Winograd { forward, backward }
+    }
+
+    pub(super) fn forward_len(&self) -> usize {
+        self.forward.layout().packed_len()
+    }
+
+    pub(super) fn backward_len(&self) -> usize {
+        self.backward.layout().packed_len()
+    }
+
+    pub(super) fn scratch_len(&self) -> usize {
+        let gradient = GradientWalk::scratch_len(&self.forward);
+        Walk::scratch_len(&self.forward).max(Walk::scratch_len(&self.backward)).max(gradient)
+    }
+
+    pub(super) fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+        let inner = self.forward.inner;
+        self.forward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
+            weight[(outer_channel * inner + inner_channel) * 9 + tap]
+        });
+    }
+
+    pub(super) fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+        let outer = self.backward.outer;
+        self.backward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
+            weight[(inner_channel * outer + outer_channel) * 9 + 8 - tap]
+        });
+    }
+
+    pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
+        self.forward.layout().unpack_gradient(d_packed, d_weight, d_bias);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn forward(
+        &self,
+        isa: Isa,
+        images: usize,
+        input: &[f32],
+        packed: &[f32],
+        epilogue: Epilogue,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let stretches = &self.forward;
+        dispatch(isa, Walk { stretches, images, input, packed, epilogue, output, scratch });
+    }
+
+    pub(super) fn backward_input(
+        &self,
+        isa: Isa,
+        images: usize,
+        d_output: &[f32],
+        packed: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let (stretches, epilogue) = (&self.backward, Epilogue::Linear);
+        let walk = Walk { stretches, images, input: d_output, packed, epilogue, output: d_input, scratch };
+        dispatch(isa, walk);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn backward_weight(
+        &self,
+        isa: Isa,
+        images: usize,
+        input: &[f32],
+        d_output: &[f32],
+        d_packed: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let (weights, biases) = d_packed.split_at_mut(self.forward.layout().weight_len());
+        let stretches = &self.forward;
+        dispatch(isa, GradientWalk { stretches, images, input, d_output, d_packed: weights, scratch });
+        let outer = stretches.outer;
+        let [rows, columns] = stretches.output;
+        let d_output = &d_output[..images * rows * columns * outer];
+        elementwise::add_channel_sums(isa, d_output, outer, outer, outer, biases);
+    }
+}
