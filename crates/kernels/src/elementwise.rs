@@ -1,9 +1,7 @@
-//! Loops over single values: activations, sums, and per-channel scale and moments.
-//!
-//! Slices are channels-last: value `i` belongs to channel `i % channels`.
+//! Loops over single values and over rows: activations and sums.
 
 use crate::Isa;
-use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::simd::{Kernel, Simd, dispatch};
 
 /// A loop that the compiler vectorises, with the features of the instruction set it runs under.
 pub(crate) struct Loop<F>(pub(crate) F);
@@ -87,118 +85,6 @@ pub fn add_assign(isa: Isa, into: &mut [f32], from: &[f32]) {
     dispatch(isa, Loop(|| into.iter_mut().zip(from).for_each(|(sum, &value)| *sum += value)));
 }
 
-/// Adds to `sums` each channel's sum over all pixels of `x`, added up in double precision. The sum of channel `c` stands at
-/// `c / group * group_stride + c % group`.
-pub fn add_channel_sums(
-    isa: Isa,
-    x: &[f32],
-    channels: usize,
-    group: usize,
-    group_stride: usize,
-    sums: &mut [f32],
-) {
-    let run = || {
-        for (block, lanes) in channel_blocks(channels) {
-            let mut total = [0.0f64; LANES];
-            for pixel in x.chunks_exact(channels) {
-                if lanes == LANES {
-                    let values: &[f32; LANES] = pixel[block..].first_chunk().expect("a whole block");
-                    (0..LANES).for_each(|lane| total[lane] += f64::from(values[lane]));
-                } else {
-                    (0..lanes).for_each(|lane| total[lane] += f64::from(pixel[block + lane]));
-                }
-            }
-            for (channel, total) in (block..block + lanes).zip(total) {
-                sums[channel / group * group_stride + channel % group] += total as f32;
-            }
-        }
-    };
-    dispatch(isa, Loop(run));
-}
-
-/// Adds to `sums` each channel's sum of `x`, and to `products` its sum of `x * (y - center)`, in double precision.
-///
-/// With `y = x` and no center these are the moments of batch normalisation; with `x = d_output` and `y` its input
-/// the two sums of its gradient.
-pub fn add_moments(isa: Isa, x: &[f32], y: &[f32], center: &[f32], sums: &mut [f64], products: &mut [f64]) {
-    let channels = sums.len();
-    assert!(x.len() == y.len() && products.len() == channels && center.len() == channels);
-    let run = || {
-        for (block, lanes) in channel_blocks(channels) {
-            let (mut sum, mut product) = ([0.0f64; LANES], [0.0f64; LANES]);
-            let mut middle = [0.0f32; LANES];
-            middle[..lanes].copy_from_slice(&center[block..block + lanes]);
-            for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
-                if lanes == LANES {
-                    let x: &[f32; LANES] = x[block..].first_chunk().expect("a whole block");
-                    let y: &[f32; LANES] = y[block..].first_chunk().expect("a whole block");
-                    for lane in 0..LANES {
-                        sum[lane] += f64::from(x[lane]);
-                        product[lane] += f64::from(x[lane]) * f64::from(y[lane] - middle[lane]);
-                    }
-                } else {
-                    for lane in 0..lanes {
-                        sum[lane] += f64::from(x[block + lane]);
-                        product[lane] +=
-                            f64::from(x[block + lane]) * f64::from(y[block + lane] - middle[lane]);
-                    }
-                }
-            }
-            for lane in 0..lanes {
-                sums[block + lane] += sum[lane];
-                products[block + lane] += product[lane];
-            }
-        }
-    };
-    dispatch(isa, Loop(run));
-}
-
-/// `output = (input - center) * scale + shift`, each by channel.
-pub fn normalize(isa: Isa, input: &[f32], center: &[f32], scale: &[f32], shift: &[f32], output: &mut [f32]) {
-    let channels = center.len();
-    assert!(input.len() == output.len() && scale.len() == channels && shift.len() == channels);
-    let run = || {
-        for (x, y) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
-            for channel in 0..channels {
-                y[channel] = (x[channel] - center[channel]) * scale[channel] + shift[channel];
-            }
-        }
-    };
-    dispatch(isa, Loop(run));
-}
-
-/// `d = scale * (d - mean - (input - center) * slope)`, each by channel: the gradient of batch normalisation.
-#[allow(clippy::too_many_arguments)]
-pub fn normalize_backward(
-    isa: Isa,
-    input: &[f32],
-    center: &[f32],
-    scale: &[f32],
-    mean: &[f32],
-    slope: &[f32],
-    d_output: &[f32],
-    d_input: &mut [f32],
-) {
-    let channels = center.len();
-    assert!(input.len() == d_input.len() && d_output.len() == d_input.len());
-    assert!(scale.len() == channels && mean.len() == channels && slope.len() == channels);
-    let run = || {
-        let pixels = input.chunks_exact(channels).zip(d_output.chunks_exact(channels));
-        for ((x, dy), dx) in pixels.zip(d_input.chunks_exact_mut(channels)) {
-            for channel in 0..channels {
-                let centered = x[channel] - center[channel];
-                dx[channel] = scale[channel] * (dy[channel] - mean[channel] - centered * slope[channel]);
-            }
-        }
-    };
-    dispatch(isa, Loop(run));
-}
-
-/// `(first channel, number of channels)` of each block of at most [`LANES`].
-pub(crate) fn channel_blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..channels).step_by(LANES).map(move |first| (first, LANES.min(channels - first)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,26 +112,5 @@ mod tests {
         softmax(&mut x, 3);
         assert_eq!(x[..3], [0.5, 0.5, 0.0]);
         assert!(x[3..].iter().all(|value| (value - 1.0 / 3.0).abs() < 1e-7));
-    }
-
-    /// 19 channels: one whole block and a remainder.
-    #[test]
-    fn channel_loops_reach_every_lane() {
-        let channels = 19;
-        let x: Vec<f32> = (0..channels * 5).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
-        let center: Vec<f32> = (0..channels).map(|c| c as f32 * 0.5).collect();
-        for isa in Isa::available() {
-            let (mut sums, mut products) = (vec![1.0; channels], vec![2.0; channels]);
-            add_moments(isa, &x, &x, &center, &mut sums, &mut products);
-            let mut single = vec![1.0; 3 * 8];
-            add_channel_sums(isa, &x, channels, 7, 8, &mut single);
-            for c in 0..channels {
-                let column: Vec<f64> = x.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).collect();
-                assert_eq!(sums[c], 1.0 + column.iter().sum::<f64>());
-                let product: f64 = column.iter().map(|v| v * (v - c as f64 * 0.5)).sum();
-                assert_eq!(products[c], 2.0 + product);
-                assert_eq!(f64::from(single[c / 7 * 8 + c % 7]), sums[c]);
-            }
-        }
     }
 }

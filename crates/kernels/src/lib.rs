@@ -8,7 +8,8 @@
 //! - [`Buffer`]: memory that suits vectors.
 //! - [`conv`]: convolution, by input and by weight.
 //! - [`pool`]: maximum and mean over windows.
-//! - [`elementwise`]: activations, sums, per-channel scale and moments.
+//! - [`elementwise`]: activations and sums.
+//! - [`channels`]: sums, moments, scale and shift by channel.
 //! - [`loss`]: losses of rows and their gradients.
 //! - [`random`]: masks from a hash of their place.
 //! - [`roi`]: pooling of regions.
@@ -22,8 +23,10 @@
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 
 mod buffer;
+pub mod channels;
 pub mod conv;
 pub mod elementwise;
+mod epilogue;
 pub mod layout;
 pub mod loss;
 pub mod pool;
@@ -34,4 +37,5 @@ pub mod statistics;
 pub mod threads;
 
 pub use buffer::Buffer;
+pub use epilogue::Epilogue;
 pub use simd::Isa;

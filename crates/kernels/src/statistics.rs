@@ -3,7 +3,8 @@
 //! Slices are channels-last: value `i` belongs to channel `i % channels`.
 
 use crate::Isa;
-use crate::elementwise::{Loop, channel_blocks};
+use crate::channels::channel_blocks;
+use crate::elementwise::Loop;
 use crate::simd::{LANES, dispatch};
 
 /// What is known of the finite values of each channel; sums are in double precision.

@@ -1,7 +1,7 @@
 //! Functions that layers apply to what they put out.
 
 use crate::{Backward, Bound, Forward, Isa, Reads};
-use convscope_kernels::elementwise;
+use convscope_kernels::{Epilogue, elementwise};
 use serde::{Deserialize, Serialize};
 
 /// A function that a layer applies to what it puts out; it belongs to the layer, as in Keras.
@@ -17,6 +17,11 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The form in which kernels apply it to what they store, if they can.
+    pub(crate) fn epilogue(self) -> Option<Epilogue> {
+        (self == Activation::Relu).then_some(Epilogue::Relu)
+    }
+
     /// Applies it in place; `channels` is the length of the last axis.
     pub fn apply(self, isa: Isa, x: &mut [f32], channels: usize) {
         match self {

@@ -148,12 +148,15 @@ impl Plan {
         let assigned = assign(graph, bound, &list);
         let values: usize = assigned.lane_slots.iter().chain(&assigned.chunk_slots).sum();
         let batch = batch.max(1);
-        let chunk = (CHUNK_VALUES / values.max(1)).clamp(1, LARGEST_CHUNK).min(batch);
         let gradients = match mode {
             Mode::Training => bound.iter().map(|bound| bound.gradient_len()).sum::<usize>().max(1),
             Mode::Inference | Mode::Attribution => 1,
         };
-        let lanes = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES).min(batch.div_ceil(chunk));
+        let lanes = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES).min(batch.div_ceil(lane_images(mode)));
+        // All chunks of a full batch are of nearly the same size, and all lanes have as many of them.
+        let of_lane = batch.div_ceil(lanes);
+        let largest = (CHUNK_VALUES / values.max(1)).clamp(1, LARGEST_CHUNK);
+        let chunk = of_lane.div_ceil(of_lane.div_ceil(largest));
         Plan {
             mode,
             steps: assigned.steps,
@@ -169,6 +172,11 @@ impl Plan {
     pub fn chunks_per_lane(&self, images: usize) -> usize {
         images.div_ceil(self.chunk).div_ceil(self.lanes)
     }
+}
+
+/// Images for which a further lane is worth its cost: in training its gradients must be cleared and added up.
+fn lane_images(mode: Mode) -> usize {
+    if mode.is_training() { 4 } else { 1 }
 }
 
 /// Whether the last node's activation is left to the loss, which works on logits.

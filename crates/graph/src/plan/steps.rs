@@ -39,18 +39,27 @@ impl StepList {
                 list.actions.push((Action::InputGradient, list.stages - 1));
             }
         }
-        list.load_inputs();
+        list.load_inputs(graph);
         list
     }
 
     /// Puts a `LoadInput` at the start of each stage that reads the images: turning them again costs less than
     /// keeping them.
-    fn load_inputs(&mut self) {
-        let mut stages: Vec<usize> = Vec::new();
+    fn load_inputs(&mut self, graph: &Graph) {
+        let reads_images = |action: &Action| match *action {
+            Action::Forward { node }
+            | Action::Activate { node }
+            | Action::ReduceForward { node }
+            | Action::ReduceBackward { node }
+            | Action::BackwardParameters { node }
+            | Action::BackwardInput { node, .. } => graph.nodes()[node].inputs.contains(&ValueId::Input),
+            _ => false,
+        };
         let (actions, further) = (std::mem::take(&mut self.actions), std::mem::take(&mut self.further));
+        let mut waiting: HashSet<usize> =
+            actions.iter().filter(|(action, _)| reads_images(action)).map(|&(_, stage)| stage).collect();
         for (index, (action, stage)) in actions.into_iter().enumerate() {
-            if !stages.contains(&stage) {
-                stages.push(stage);
+            if waiting.remove(&stage) {
                 self.actions.push((Action::LoadInput, stage));
             }
             if further.contains(&index) {

@@ -5,13 +5,14 @@
 //! one loop serves all sizes, strides, dilations, groups and padding modes. The gradient by input is the same walk
 //! over the framed output gradient with turned weights, one pass for each remainder that a stride leaves.
 
+use super::Method;
 use super::frame::Frame;
 use super::pass::{Channels, Gather, Outer, Pass};
 use super::size::{ConvSize, Padding, PaddingMode};
-use super::tile::{Epilogue, Tap};
-use crate::Isa;
-use crate::elementwise;
+use super::tile::Tap;
+use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
+use crate::{Epilogue, Isa};
 
 /// Values of a tap at most, so that no sum grows long before it is put aside.
 const LONGEST_TAP: usize = 192;
@@ -42,26 +43,39 @@ impl Direct {
         Direct { size, block, input_frame, forward, output_frame, backward }
     }
 
-    /// Elements of the packed weights and bias of [`Direct::forward`], and of the packed gradients.
-    pub(super) fn forward_len(&self) -> usize {
+    fn run_backward(&self, isa: Isa, images: usize, input: &[f32], packed: &[f32], output: &mut [f32]) {
+        let mut packed = packed;
+        for pass in &self.backward {
+            dispatch(isa, Gather { pass, images, input, packed, epilogue: Epilogue::Linear, output });
+            packed = &packed[pass.packed_len()..];
+        }
+    }
+
+    fn weight_at(&self, [group, outer, inner, row, column]: [usize; 5]) -> usize {
+        let (per_group_out, per_group_in) =
+            (self.size.out_channels / self.size.groups, self.size.in_channels / self.size.groups);
+        let [rows, columns] = self.size.kernel;
+        (((group * per_group_out + outer) * per_group_in + inner) * rows + row) * columns + column
+    }
+}
+
+impl Method for Direct {
+    fn forward_len(&self) -> usize {
         self.forward.packed_len()
     }
 
-    /// Elements of the packed weights of [`Direct::backward_input`].
-    pub(super) fn backward_len(&self) -> usize {
+    fn backward_len(&self) -> usize {
         self.backward.iter().map(Pass::packed_len).sum()
     }
 
-    /// Elements of scratch space that any call needs.
-    pub(super) fn scratch_len(&self) -> usize {
+    fn scratch_len(&self) -> usize {
         let input = if self.input_frame.is_bare() { 0 } else { self.input_frame.len() * self.block };
         let output = if self.output_frame.is_bare() { 0 } else { self.output_frame.len() * self.block };
         let folded = if self.input_frame.repeats_pixels() { input } else { 0 };
         input.max(output + folded)
     }
 
-    /// Packs weight and bias for [`Direct::forward`].
-    pub(super) fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+    fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         packed.fill(0.0);
         let (weights, biases) = packed.split_at_mut(self.forward.weight_len());
         self.forward.for_each_weight(|at, index| weights[at] = weight[self.weight_at(index)]);
@@ -70,9 +84,7 @@ impl Direct {
         }
     }
 
-    /// Packs the weight for [`Direct::backward_input`]; `bias` (of `in_channels`) is added there, which only a
-    /// transposed convolution wants.
-    pub(super) fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+    fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         packed.fill(0.0);
         let mut rest = packed;
         for pass in &self.backward {
@@ -88,8 +100,7 @@ impl Direct {
         }
     }
 
-    /// Takes the weight gradient (and the bias gradient) out of packed gradients.
-    pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
+    fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         let (weights, biases) = d_packed.split_at(self.forward.weight_len());
         self.forward.for_each_weight(|at, index| d_weight[self.weight_at(index)] = weights[at]);
         if let Some(d_bias) = d_bias {
@@ -97,9 +108,7 @@ impl Direct {
         }
     }
 
-    /// `output = epilogue(weight * input + bias)` for `images` images.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn forward(
+    fn forward(
         &self,
         isa: Isa,
         images: usize,
@@ -119,8 +128,7 @@ impl Direct {
         }
     }
 
-    /// `d_input`, from `d_output` and weights of [`Direct::pack_backward`].
-    pub(super) fn backward_input(
+    fn backward_input(
         &self,
         isa: Isa,
         images: usize,
@@ -151,17 +159,7 @@ impl Direct {
         }
     }
 
-    fn run_backward(&self, isa: Isa, images: usize, input: &[f32], packed: &[f32], output: &mut [f32]) {
-        let mut packed = packed;
-        for pass in &self.backward {
-            dispatch(isa, Gather { pass, images, input, packed, epilogue: Epilogue::Linear, output });
-            packed = &packed[pass.packed_len()..];
-        }
-    }
-
-    /// Adds the gradients of weight and bias to `d_packed`, which has the order of [`Direct::pack_forward`].
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn backward_weight(
+    fn backward_weight(
         &self,
         isa: Isa,
         images: usize,
@@ -182,14 +180,7 @@ impl Direct {
         let Channels { groups, outer, .. } = self.forward.channels;
         let stride = self.forward.bias_len() / groups;
         let d_output = &d_output[..images * output_len];
-        elementwise::add_channel_sums(isa, d_output, groups * outer, outer, stride, d_bias);
-    }
-
-    fn weight_at(&self, [group, outer, inner, row, column]: [usize; 5]) -> usize {
-        let (per_group_out, per_group_in) =
-            (self.size.out_channels / self.size.groups, self.size.in_channels / self.size.groups);
-        let [rows, columns] = self.size.kernel;
-        (((group * per_group_out + outer) * per_group_in + inner) * rows + row) * columns + column
+        add_channel_sums(isa, d_output, groups * outer, outer, stride, d_bias);
     }
 }
 

@@ -11,10 +11,12 @@ mod size;
 mod tile;
 mod winograd;
 
+pub use crate::Epilogue;
 use crate::Isa;
 use direct::Direct;
 pub use size::{ConvSize, Padding, PaddingMode};
-pub use tile::Epilogue;
+use std::fmt::Debug;
+use std::sync::Arc;
 use winograd::Winograd;
 
 /// A convolution with everything that follows from its sizes worked out: made once, run often.
@@ -39,14 +41,8 @@ use winograd::Winograd;
 #[derive(Clone, Debug)]
 pub struct Conv {
     size: ConvSize,
-    way: Way,
-}
-
-/// How a convolution is computed.
-#[derive(Clone, Debug)]
-enum Way {
-    Direct(Direct),
-    Winograd(Winograd),
+    algorithm: Algorithm,
+    method: Arc<dyn Method>,
 }
 
 /// The name of a way, for those who look at a plan.
@@ -56,6 +52,45 @@ pub enum Algorithm {
     Direct,
     /// Winograd's F(2x2, 3x3): 16 products for the 36 of four output pixels.
     Winograd,
+}
+
+/// What every way of computing a convolution offers; [`Conv`] says what the methods do.
+trait Method: Debug + Send + Sync {
+    fn forward_len(&self) -> usize;
+    fn backward_len(&self) -> usize;
+    fn scratch_len(&self) -> usize;
+    fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]);
+    fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]);
+    fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>);
+    #[allow(clippy::too_many_arguments)]
+    fn forward(
+        &self,
+        isa: Isa,
+        images: usize,
+        input: &[f32],
+        packed: &[f32],
+        epilogue: Epilogue,
+        output: &mut [f32],
+        scratch: &mut [f32],
+    );
+    fn backward_input(
+        &self,
+        isa: Isa,
+        images: usize,
+        d_output: &[f32],
+        packed: &[f32],
+        d_input: &mut [f32],
+        scratch: &mut [f32],
+    );
+    fn backward_weight(
+        &self,
+        isa: Isa,
+        images: usize,
+        input: &[f32],
+        d_output: &[f32],
+        d_packed: &mut [f32],
+        scratch: &mut [f32],
+    );
 }
 
 impl Conv {
@@ -68,11 +103,10 @@ impl Conv {
     /// A convolution that goes a given way, where it can: Winograd's needs a 3x3 kernel with stride and dilation 1,
     /// one group and a padding of zeros.
     pub fn with_algorithm(size: ConvSize, algorithm: Algorithm) -> Conv {
-        let way = match algorithm {
-            Algorithm::Winograd if Winograd::suits(&size) => Way::Winograd(Winograd::new(&size)),
-            _ => Way::Direct(Direct::new(size)),
-        };
-        Conv { size, way }
+        if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
+            return Conv { size, algorithm, method: Arc::new(Winograd::new(&size)) };
+        }
+        Conv { size, algorithm: Algorithm::Direct, method: Arc::new(Direct::new(size)) }
     }
 
     /// The sizes it was made for.
@@ -82,59 +116,38 @@ impl Conv {
 
     /// The way it goes.
     pub fn algorithm(&self) -> Algorithm {
-        match self.way {
-            Way::Direct(_) => Algorithm::Direct,
-            Way::Winograd(_) => Algorithm::Winograd,
-        }
+        self.algorithm
     }
 
     /// Elements of the packed weights and bias of [`Conv::forward`], and of the packed gradients.
     pub fn forward_len(&self) -> usize {
-        match &self.way {
-            Way::Direct(direct) => direct.forward_len(),
-            Way::Winograd(winograd) => winograd.forward_len(),
-        }
+        self.method.forward_len()
     }
 
     /// Elements of the packed weights of [`Conv::backward_input`].
     pub fn backward_len(&self) -> usize {
-        match &self.way {
-            Way::Direct(direct) => direct.backward_len(),
-            Way::Winograd(winograd) => winograd.backward_len(),
-        }
+        self.method.backward_len()
     }
 
     /// Elements of scratch space that any call needs.
     pub fn scratch_len(&self) -> usize {
-        match &self.way {
-            Way::Direct(direct) => direct.scratch_len(),
-            Way::Winograd(winograd) => winograd.scratch_len(),
-        }
+        self.method.scratch_len()
     }
 
     /// Packs weight and bias for [`Conv::forward`].
     pub fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
-        match &self.way {
-            Way::Direct(direct) => direct.pack_forward(weight, bias, packed),
-            Way::Winograd(winograd) => winograd.pack_forward(weight, bias, packed),
-        }
+        self.method.pack_forward(weight, bias, packed);
     }
 
     /// Packs the weight for [`Conv::backward_input`]; `bias` (of `in_channels`) is added there, which only a
     /// transposed convolution wants.
     pub fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
-        match &self.way {
-            Way::Direct(direct) => direct.pack_backward(weight, bias, packed),
-            Way::Winograd(winograd) => winograd.pack_backward(weight, bias, packed),
-        }
+        self.method.pack_backward(weight, bias, packed);
     }
 
     /// Takes the weight gradient (and the bias gradient) out of packed gradients.
     pub fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
-        match &self.way {
-            Way::Direct(direct) => direct.unpack_gradient(d_packed, d_weight, d_bias),
-            Way::Winograd(winograd) => winograd.unpack_gradient(d_packed, d_weight, d_bias),
-        }
+        self.method.unpack_gradient(d_packed, d_weight, d_bias);
     }
 
     /// `output = epilogue(weight * input + bias)` for `images` images.
@@ -149,12 +162,7 @@ impl Conv {
         output: &mut [f32],
         scratch: &mut [f32],
     ) {
-        match &self.way {
-            Way::Direct(direct) => direct.forward(isa, images, input, packed, epilogue, output, scratch),
-            Way::Winograd(winograd) => {
-                winograd.forward(isa, images, input, packed, epilogue, output, scratch)
-            }
-        }
+        self.method.forward(isa, images, input, packed, epilogue, output, scratch);
     }
 
     /// `d_input`, from `d_output` and weights of [`Conv::pack_backward`].
@@ -167,16 +175,10 @@ impl Conv {
         d_input: &mut [f32],
         scratch: &mut [f32],
     ) {
-        match &self.way {
-            Way::Direct(direct) => direct.backward_input(isa, images, d_output, packed, d_input, scratch),
-            Way::Winograd(winograd) => {
-                winograd.backward_input(isa, images, d_output, packed, d_input, scratch)
-            }
-        }
+        self.method.backward_input(isa, images, d_output, packed, d_input, scratch);
     }
 
     /// Adds the gradients of weight and bias to `d_packed`, which has the order of [`Conv::pack_forward`].
-    #[allow(clippy::too_many_arguments)]
     pub fn backward_weight(
         &self,
         isa: Isa,
@@ -186,11 +188,6 @@ impl Conv {
         d_packed: &mut [f32],
         scratch: &mut [f32],
     ) {
-        match &self.way {
-            Way::Direct(direct) => direct.backward_weight(isa, images, input, d_output, d_packed, scratch),
-            Way::Winograd(winograd) => {
-                winograd.backward_weight(isa, images, input, d_output, d_packed, scratch);
-            }
-        }
+        self.method.backward_weight(isa, images, input, d_output, d_packed, scratch);
     }
 }

@@ -1,6 +1,7 @@
 //! One pass over the pixels of an image: which inputs meet which weights, and where the sums go.
 
-use super::tile::{self, Epilogue, Panels, Tap};
+use super::tile::{self, Panels, Tap};
+use crate::Epilogue;
 use crate::simd::{Kernel, LANES, Simd};
 
 /// Pixels of a weight gradient that are added up before their sum goes to memory, which keeps rounding small.

@@ -3,6 +3,7 @@
 //! Both keep `P x K` vectors of sums in registers and add `broadcast * vector` to them: [`gather`] runs over the
 //! taps and channels of `P` output pixels, [`outer`] over the pixels of `P` weight rows.
 
+use crate::Epilogue;
 use crate::simd::{LANES, Simd};
 
 /// Products that are added up before their sum is put aside, which keeps the rounding of long sums small.
@@ -26,15 +27,6 @@ pub(super) struct Panels<T> {
     pub(super) first: T,
     /// Elements from one panel to the next.
     pub(super) stride: usize,
-}
-
-/// What is done to a sum before it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Epilogue {
-    /// Nothing.
-    Linear,
-    /// `max(0, x)`; NaN stays NaN.
-    Relu,
 }
 
 /// `out[p][k] = epilogue(bias[k] + sum over taps and i of input[pixels[p] + tap + i] * weight[tap + i][k])`
@@ -69,17 +61,16 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
                 for k in 0..K {
                     let target = output.add(targets[p] + k * LANES);
                     let lanes = if k + 1 < K { LANES } else { last_lanes };
-                    let total =
-                        if is_first { simd.load(bias.add(k * LANES)) } else { load(simd, target, lanes) };
-                    let mut total = simd.add(total, sums[p][k]);
-                    if rest.is_empty() && epilogue == Epilogue::Relu {
-                        total = simd.max(simd.splat(0.0), total);
-                    }
-                    if lanes == LANES {
-                        simd.store(target, total);
+                    let total = if is_first {
+                        simd.load(bias.add(k * LANES))
                     } else {
-                        simd.store_first(target, total, lanes);
+                        simd.load_lanes(target, lanes)
+                    };
+                    let mut total = simd.add(total, sums[p][k]);
+                    if rest.is_empty() {
+                        total = epilogue.apply(simd, total);
                     }
+                    simd.store_lanes(target, total, lanes);
                 }
             }
             is_first = false;
@@ -125,14 +116,6 @@ pub(super) unsafe fn sums<S: Simd, const P: usize, const K: usize>(
     sums
 }
 
-/// # Safety
-/// `lanes <= LANES` values are readable at `from`.
-#[inline(always)]
-unsafe fn load<S: Simd>(simd: S, from: *const f32, lanes: usize) -> S::V {
-    // SAFETY: the caller vouches for it.
-    unsafe { if lanes == LANES { simd.load(from) } else { simd.load_first(from, lanes) } }
-}
-
 /// `d_weight[r][k] += sum over pixels q of input[pixels[q] + r] * d_output[q * d_stride + k]`, for `P` adjacent rows.
 ///
 /// # Safety
@@ -156,7 +139,7 @@ pub(super) unsafe fn outer<S: Simd, const P: usize, const K: usize>(
         for &pixel in pixels {
             let from = input.add(pixel as usize);
             let gradient: [S::V; K] = std::array::from_fn(|k| {
-                load(simd, gradient_row.add(k * LANES), if k + 1 < K { LANES } else { last_lanes })
+                simd.load_lanes(gradient_row.add(k * LANES), if k + 1 < K { LANES } else { last_lanes })
             });
             for p in 0..P {
                 let value = simd.splat(*from.add(p));

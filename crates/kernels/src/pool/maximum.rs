@@ -2,7 +2,7 @@
 
 use super::{Span, Windows};
 use crate::Isa;
-use crate::elementwise::channel_blocks;
+use crate::channels::channel_blocks;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// The largest value of each window; NaN where the window holds one.

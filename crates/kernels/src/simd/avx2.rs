@@ -18,6 +18,7 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) {
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type M = [__m256; 2];
+    type W = [__m256d; 4];
     const REGISTERS: usize = 8;
 
     #[inline(always)]
@@ -59,6 +60,45 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V {
         unsafe { [_mm256_blendv_ps(b[0], a[0], mask[0]), _mm256_blendv_ps(b[1], a[1], mask[1])] }
+    }
+    #[inline(always)]
+    fn zero_wide(self) -> Self::W {
+        unsafe { [_mm256_setzero_pd(); 4] }
+    }
+    #[inline(always)]
+    fn widen(self, value: Self::V) -> Self::W {
+        unsafe {
+            [
+                _mm256_cvtps_pd(_mm256_castps256_ps128(value[0])),
+                _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(value[0])),
+                _mm256_cvtps_pd(_mm256_castps256_ps128(value[1])),
+                _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(value[1])),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        let mut sum = a;
+        for quarter in 0..4 {
+            sum[quarter] = unsafe { _mm256_add_pd(a[quarter], b[quarter]) };
+        }
+        sum
+    }
+    #[inline(always)]
+    fn fma_wide(self, a: Self::W, b: Self::W, c: Self::W) -> Self::W {
+        let mut sum = c;
+        for quarter in 0..4 {
+            sum[quarter] = unsafe { _mm256_fmadd_pd(a[quarter], b[quarter], c[quarter]) };
+        }
+        sum
+    }
+    #[inline(always)]
+    fn wide_lanes(self, value: Self::W) -> [f64; LANES] {
+        let mut lanes = [0.0; LANES];
+        for quarter in 0..4 {
+            unsafe { _mm256_storeu_pd(lanes.as_mut_ptr().add(quarter * 4), value[quarter]) };
+        }
+        lanes
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::V {

@@ -1,6 +1,6 @@
 //! AVX-512: one register holds the sixteen lanes.
 
-use super::{Kernel, Simd};
+use super::{Kernel, LANES, Simd};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -23,6 +23,7 @@ fn mask(count: usize) -> __mmask16 {
 impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
+    type W = [__m512d; 2];
     const REGISTERS: usize = 32;
 
     #[inline(always)]
@@ -60,6 +61,34 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn select(self, mask: __mmask16, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_mask_blend_ps(mask, b, a) }
+    }
+    #[inline(always)]
+    fn zero_wide(self) -> Self::W {
+        unsafe { [_mm512_setzero_pd(); 2] }
+    }
+    #[inline(always)]
+    fn widen(self, value: __m512) -> Self::W {
+        unsafe {
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(value)));
+            [_mm512_cvtps_pd(_mm512_castps512_ps256(value)), _mm512_cvtps_pd(upper)]
+        }
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm512_add_pd(a[0], b[0]), _mm512_add_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn fma_wide(self, a: Self::W, b: Self::W, c: Self::W) -> Self::W {
+        unsafe { [_mm512_fmadd_pd(a[0], b[0], c[0]), _mm512_fmadd_pd(a[1], b[1], c[1])] }
+    }
+    #[inline(always)]
+    fn wide_lanes(self, value: Self::W) -> [f64; LANES] {
+        let mut lanes = [0.0; LANES];
+        unsafe {
+            _mm512_storeu_pd(lanes.as_mut_ptr(), value[0]);
+            _mm512_storeu_pd(lanes.as_mut_ptr().add(8), value[1]);
+        }
+        lanes
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {

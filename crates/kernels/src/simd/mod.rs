@@ -97,6 +97,8 @@ pub(crate) trait Simd: Copy {
     type V: Copy;
     /// Sixteen truths.
     type M: Copy;
+    /// Sixteen `f64`.
+    type W: Copy;
     /// How many `V` the registers hold: the size of tiles follows from it.
     const REGISTERS: usize;
 
@@ -114,6 +116,12 @@ pub(crate) trait Simd: Copy {
     fn equals(self, a: Self::V, b: Self::V) -> Self::M;
     /// `a` where `mask` says so, else `b`.
     fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    fn zero_wide(self) -> Self::W;
+    fn widen(self, value: Self::V) -> Self::W;
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a * b + c`.
+    fn fma_wide(self, a: Self::W, b: Self::W, c: Self::W) -> Self::W;
+    fn wide_lanes(self, value: Self::W) -> [f64; LANES];
     /// # Safety
     /// Sixteen values are readable at `from`.
     unsafe fn load(self, from: *const f32) -> Self::V;

@@ -8,6 +8,7 @@ pub(super) struct Portable;
 impl Simd for Portable {
     type V = [f32; LANES];
     type M = [bool; LANES];
+    type W = [f64; LANES];
     const REGISTERS: usize = 8;
 
     #[inline(always)]
@@ -46,6 +47,26 @@ impl Simd for Portable {
     #[inline(always)]
     fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if mask[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn zero_wide(self) -> Self::W {
+        [0.0; LANES]
+    }
+    #[inline(always)]
+    fn widen(self, value: Self::V) -> Self::W {
+        value.map(f64::from)
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn fma_wide(self, a: Self::W, b: Self::W, c: Self::W) -> Self::W {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    fn wide_lanes(self, value: Self::W) -> [f64; LANES] {
+        value
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::V {

@@ -4,7 +4,8 @@ use super::NAME;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::*;
-use convscope_kernels::elementwise::{add_moments, normalize, normalize_backward};
+use convscope_kernels::Epilogue;
+use convscope_kernels::channels::{Affine, Centered, add_moments, normalize, normalize_backward};
 use serde::{Deserialize, Serialize};
 
 /// Batch normalisation with its own weight, bias and running statistics; arguments and defaults of
@@ -198,11 +199,16 @@ impl Bound for BoundBatchNorm {
         Reads { inputs: true, output: false }
     }
 
+    fn fuses(&self, activation: Activation) -> bool {
+        activation.epilogue().is_some()
+    }
+
     fn forward(&self, call: Forward<'_>) {
         let numbers = self.numbers(call.packed, call.state);
         let [center, scale, shift] =
             [Part::Center, Part::Scale, Part::Shift].map(|part| self.part(part, numbers));
-        normalize(call.isa, call.inputs.get(0), center, scale, shift, call.output);
+        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
+        normalize(call.isa, call.inputs.get(0), Affine { center, scale, shift }, epilogue, call.output);
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
@@ -211,11 +217,12 @@ impl Bound for BoundBatchNorm {
         let (center, scale) = (part(Part::Center), part(Part::Scale));
         match self.mode {
             Mode::Training => {
-                let (input, mean, slope) = (call.inputs.get(0), part(Part::Mean), part(Part::Slope));
-                normalize_backward(call.isa, input, center, scale, mean, slope, call.d_output, d_input);
+                let by = Centered { center, scale, mean: part(Part::Mean), slope: part(Part::Slope) };
+                normalize_backward(call.isa, call.inputs.get(0), by, call.d_output, d_input);
             }
             Mode::Inference | Mode::Attribution => {
-                normalize(call.isa, call.d_output, &self.zeros, scale, &self.zeros, d_input);
+                let affine = Affine { center: &self.zeros, scale, shift: &self.zeros };
+                normalize(call.isa, call.d_output, affine, Epilogue::Linear, d_input);
             }
         }
     }

@@ -176,14 +176,11 @@ impl Bound for BoundConv2d {
     }
 
     fn fuses(&self, activation: Activation) -> bool {
-        activation == Activation::Relu
+        activation.epilogue().is_some()
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let epilogue = match call.activation {
-            Some(Activation::Relu) => Epilogue::Relu,
-            _ => Epilogue::Linear,
-        };
+        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
         let packed = &call.packed[..self.conv.forward_len()];
         let input = call.inputs.get(0);
         self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);

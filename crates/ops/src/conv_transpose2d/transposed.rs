@@ -3,8 +3,8 @@
 use super::{ConvTranspose2dArguments, NAME};
 use crate::arrays::check_size;
 use crate::{Isa, OpError, PaddingMode, Pair};
+use convscope_kernels::channels;
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
-use convscope_kernels::elementwise;
 
 /// A transposed convolution with its sizes worked out.
 ///
@@ -178,7 +178,7 @@ impl Transposed {
         self.conv.backward_weight(isa, images, d_output, input, weight, scratch);
         let channels = self.out_channels();
         let d_output = &d_output[..images * self.output_len()];
-        elementwise::add_channel_sums(isa, d_output, channels, channels, channels, bias);
+        channels::add_channel_sums(isa, d_output, channels, channels, channels, bias);
     }
 
     fn is_enlarged(&self) -> bool {

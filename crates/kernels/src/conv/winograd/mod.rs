@@ -14,11 +14,11 @@ mod product;
 mod transform;
 mod weights;
 
+use super::Method;
 use super::size::{ConvSize, Padding, PaddingMode};
-use super::tile::Epilogue;
-use crate::Isa;
-use crate::elementwise;
+use crate::channels::add_channel_sums;
 use crate::simd::{LANES, dispatch};
+use crate::{Epilogue, Isa};
 use product::{GradientWalk, Walk};
 use weights::Layout;
 
@@ -118,40 +118,41 @@ impl Winograd {
         };
         Winograd { forward, backward }
     }
+}
 
-    pub(super) fn forward_len(&self) -> usize {
+impl Method for Winograd {
+    fn forward_len(&self) -> usize {
         self.forward.layout().packed_len()
     }
 
-    pub(super) fn backward_len(&self) -> usize {
+    fn backward_len(&self) -> usize {
         self.backward.layout().packed_len()
     }
 
-    pub(super) fn scratch_len(&self) -> usize {
+    fn scratch_len(&self) -> usize {
         let gradient = GradientWalk::scratch_len(&self.forward);
         Walk::scratch_len(&self.forward).max(Walk::scratch_len(&self.backward)).max(gradient)
     }
 
-    pub(super) fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+    fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         let inner = self.forward.inner;
         self.forward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
             weight[(outer_channel * inner + inner_channel) * 9 + tap]
         });
     }
 
-    pub(super) fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
+    fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         let outer = self.backward.outer;
         self.backward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
             weight[(inner_channel * outer + outer_channel) * 9 + 8 - tap]
         });
     }
 
-    pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
+    fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         self.forward.layout().unpack_gradient(d_packed, d_weight, d_bias);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn forward(
+    fn forward(
         &self,
         isa: Isa,
         images: usize,
@@ -165,7 +166,7 @@ impl Winograd {
         dispatch(isa, Walk { stretches, images, input, packed, epilogue, output, scratch });
     }
 
-    pub(super) fn backward_input(
+    fn backward_input(
         &self,
         isa: Isa,
         images: usize,
@@ -179,8 +180,7 @@ impl Winograd {
         dispatch(isa, walk);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn backward_weight(
+    fn backward_weight(
         &self,
         isa: Isa,
         images: usize,
@@ -195,6 +195,6 @@ impl Winograd {
         let outer = stretches.outer;
         let [rows, columns] = stretches.output;
         let d_output = &d_output[..images * rows * columns * outer];
-        elementwise::add_channel_sums(isa, d_output, outer, outer, outer, biases);
+        add_channel_sums(isa, d_output, outer, outer, outer, biases);
     }
 }

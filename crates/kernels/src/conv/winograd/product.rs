@@ -2,8 +2,9 @@
 
 use super::transform::{Pixels, Place, transform_gradient, transform_input, transform_output};
 use super::{POINTS, SKEW, Stretches};
-use crate::conv::tile::{self, Epilogue, Panels, Tap};
-use crate::elementwise::channel_blocks;
+use crate::Epilogue;
+use crate::channels::channel_blocks;
+use crate::conv::tile::{self, Panels, Tap};
 use crate::simd::{Kernel, LANES, Simd};
 
 /// Input channels that are summed up before the sum is put aside, which keeps the rounding of long sums small.

@@ -1,7 +1,7 @@
 //! The transforms of inputs, outputs and gradients, sixteen channels at a time.
 
 use super::{POINTS, READ, STRETCH, Stretches};
-use crate::conv::tile::Epilogue;
+use crate::Epilogue;
 use crate::simd::{LANES, Simd};
 
 /// Where a stretch lies: its image, and the row and column of its first output pixel.
@@ -229,10 +229,7 @@ pub(super) unsafe fn transform_output<S: Simd>(
             let along = output_along(simd, half[row]);
             for column in 0..STRETCH {
                 if pixels.inside_rows[row] && pixels.inside_columns[column] {
-                    let mut value = simd.add(along[column], bias);
-                    if epilogue == Epilogue::Relu {
-                        value = simd.max(simd.splat(0.0), value);
-                    }
+                    let value = epilogue.apply(simd, simd.add(along[column], bias));
                     simd.store_lanes(to.offset(pixels.offset(row, column, channel)), value, lanes);
                 }
             }

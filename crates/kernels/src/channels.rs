@@ -1,0 +1,218 @@
+//! Loops that treat each channel by itself: sums, moments, scale and shift.
+//!
+//! Slices are channels-last: value `i` belongs to channel `i % channels`.
+
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::{Epilogue, Isa};
+
+/// Adds to `sums` each channel's sum over all pixels of `x`, added up in double precision. The sum of channel `c` stands at
+/// `c / group * group_stride + c % group`.
+pub fn add_channel_sums(
+    isa: Isa,
+    x: &[f32],
+    channels: usize,
+    group: usize,
+    group_stride: usize,
+    sums: &mut [f32],
+) {
+    dispatch(isa, ChannelSums { x, channels, group, group_stride, sums });
+}
+
+struct ChannelSums<'a> {
+    x: &'a [f32],
+    channels: usize,
+    group: usize,
+    group_stride: usize,
+    sums: &'a mut [f32],
+}
+
+impl Kernel for ChannelSums<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let ChannelSums { x, channels, group, group_stride, sums } = self;
+        for (block, lanes) in channel_blocks(channels) {
+            let mut total = simd.zero_wide();
+            for pixel in x.chunks_exact(channels) {
+                let values = &pixel[block..block + lanes];
+                // SAFETY: the slice has as many values as there are lanes.
+                total = simd.add_wide(total, simd.widen(unsafe { simd.load_lanes(values.as_ptr(), lanes) }));
+            }
+            for (channel, total) in (block..block + lanes).zip(simd.wide_lanes(total)) {
+                sums[channel / group * group_stride + channel % group] += total as f32;
+            }
+        }
+    }
+}
+
+/// Adds to `sums` each channel's sum of `x`, and to `products` its sum of `x * (y - center)`, in double precision.
+///
+/// With `y = x` and no center these are the moments of batch normalisation; with `x = d_output` and `y` its input
+/// the two sums of its gradient.
+pub fn add_moments(isa: Isa, x: &[f32], y: &[f32], center: &[f32], sums: &mut [f64], products: &mut [f64]) {
+    let channels = sums.len();
+    assert!(x.len() == y.len() && products.len() == channels && center.len() == channels);
+    dispatch(isa, Moments { x, y, center, sums, products });
+}
+
+struct Moments<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+    center: &'a [f32],
+    sums: &'a mut [f64],
+    products: &'a mut [f64],
+}
+
+impl Kernel for Moments<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.center.len();
+        for (block, lanes) in channel_blocks(channels) {
+            let (mut sum, mut product) = (simd.zero_wide(), simd.zero_wide());
+            // SAFETY: each slice has as many values as there are lanes.
+            unsafe {
+                let center = simd.load_lanes(self.center[block..block + lanes].as_ptr(), lanes);
+                for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact(channels)) {
+                    let x = simd.widen(simd.load_lanes(x[block..block + lanes].as_ptr(), lanes));
+                    let y = simd.load_lanes(y[block..block + lanes].as_ptr(), lanes);
+                    sum = simd.add_wide(sum, x);
+                    product = simd.fma_wide(x, simd.widen(simd.sub(y, center)), product);
+                }
+            }
+            let (sum, product) = (simd.wide_lanes(sum), simd.wide_lanes(product));
+            for lane in 0..lanes {
+                self.sums[block + lane] += sum[lane];
+                self.products[block + lane] += product[lane];
+            }
+        }
+    }
+}
+
+/// What [`normalize`] does to each channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine<'a> {
+    /// Subtracted first.
+    pub center: &'a [f32],
+    /// Multiplied with.
+    pub scale: &'a [f32],
+    /// Added last.
+    pub shift: &'a [f32],
+}
+
+/// `output = epilogue((input - center) * scale + shift)`, each by channel.
+pub fn normalize(isa: Isa, input: &[f32], affine: Affine<'_>, epilogue: Epilogue, output: &mut [f32]) {
+    let channels = affine.center.len();
+    assert!(input.len() == output.len() && affine.scale.len() == channels && affine.shift.len() == channels);
+    dispatch(isa, Normalize { input, affine, epilogue, output });
+}
+
+struct Normalize<'a> {
+    input: &'a [f32],
+    affine: Affine<'a>,
+    epilogue: Epilogue,
+    output: &'a mut [f32],
+}
+
+impl Kernel for Normalize<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.affine.center.len();
+        for (block, lanes) in channel_blocks(channels) {
+            let part = block..block + lanes;
+            // SAFETY: each slice has as many values as there are lanes.
+            unsafe {
+                let [center, scale, shift] = [self.affine.center, self.affine.scale, self.affine.shift]
+                    .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
+                for (x, y) in self.input.chunks_exact(channels).zip(self.output.chunks_exact_mut(channels)) {
+                    let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
+                    let value = simd.fma(simd.sub(x, center), scale, shift);
+                    let value = self.epilogue.apply(simd, value);
+                    simd.store_lanes(y[part.clone()].as_mut_ptr(), value, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// The numbers by channel of [`normalize_backward`].
+#[derive(Clone, Copy, Debug)]
+pub struct Centered<'a> {
+    /// The input's center.
+    pub center: &'a [f32],
+    /// The scale of the forward direction.
+    pub scale: &'a [f32],
+    /// Mean of the output's gradient.
+    pub mean: &'a [f32],
+    /// What the output's gradient rises by with each unit of input.
+    pub slope: &'a [f32],
+}
+
+/// `d_input = scale * (d_output - mean - (input - center) * slope)`, each by channel: the gradient of batch
+/// normalisation.
+pub fn normalize_backward(isa: Isa, input: &[f32], by: Centered<'_>, d_output: &[f32], d_input: &mut [f32]) {
+    let channels = by.center.len();
+    assert!(input.len() == d_input.len() && d_output.len() == d_input.len());
+    assert!(by.scale.len() == channels && by.mean.len() == channels && by.slope.len() == channels);
+    dispatch(isa, NormalizeBackward { input, by, d_output, d_input });
+}
+
+struct NormalizeBackward<'a> {
+    input: &'a [f32],
+    by: Centered<'a>,
+    d_output: &'a [f32],
+    d_input: &'a mut [f32],
+}
+
+impl Kernel for NormalizeBackward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.by.center.len();
+        for (block, lanes) in channel_blocks(channels) {
+            let part = block..block + lanes;
+            let pixels = self.input.chunks_exact(channels).zip(self.d_output.chunks_exact(channels));
+            // SAFETY: each slice has as many values as there are lanes.
+            unsafe {
+                let [center, scale, mean, slope] =
+                    [self.by.center, self.by.scale, self.by.mean, self.by.slope]
+                        .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
+                for ((x, dy), dx) in pixels.zip(self.d_input.chunks_exact_mut(channels)) {
+                    let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
+                    let dy = simd.load_lanes(dy[part.clone()].as_ptr(), lanes);
+                    let linear = simd.mul(simd.sub(x, center), slope);
+                    let value = simd.mul(scale, simd.sub(simd.sub(dy, mean), linear));
+                    simd.store_lanes(dx[part.clone()].as_mut_ptr(), value, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// `(first channel, number of channels)` of each block of at most [`LANES`].
+pub(crate) fn channel_blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..channels).step_by(LANES).map(move |first| (first, LANES.min(channels - first)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 19 channels: one whole block and a remainder.
+    #[test]
+    fn channel_loops_reach_every_lane() {
+        let channels = 19;
+        let x: Vec<f32> = (0..channels * 5).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
+        let center: Vec<f32> = (0..channels).map(|c| c as f32 * 0.5).collect();
+        for isa in Isa::available() {
+            let (mut sums, mut products) = (vec![1.0; channels], vec![2.0; channels]);
+            add_moments(isa, &x, &x, &center, &mut sums, &mut products);
+            let mut single = vec![1.0; 3 * 8];
+            add_channel_sums(isa, &x, channels, 7, 8, &mut single);
+            for c in 0..channels {
+                let column: Vec<f64> = x.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).collect();
+                assert_eq!(sums[c], 1.0 + column.iter().sum::<f64>());
+                let product: f64 = column.iter().map(|v| v * (v - c as f64 * 0.5)).sum();
+                assert_eq!(products[c], 2.0 + product);
+                assert_eq!(f64::from(single[c / 7 * 8 + c % 7]), sums[c]);
+            }
+        }
+    }
+}
