@@ -1,6 +1,6 @@
 //! Every convolution kernel that this processor can run, against the naive oracle.
 
-use convscope_kernels::conv::{Algorithm, Conv, ConvSize, Epilogue, Padding, PaddingMode};
+use convscope_kernels::conv::{Algorithm, Conv, ConvSize, Epilogue, Padding, PaddingMode, Precision};
 use convscope_kernels::{Isa, layout};
 use convscope_testkit::{Convolution, PadWith, assert_close, random};
 use proptest::prelude::*;
@@ -19,8 +19,8 @@ fn planes(values: &[f32], channels: usize, image_len: usize) -> Vec<f32> {
     out
 }
 
-fn check(case: Convolution) {
-    let size = ConvSize {
+fn size_of(case: &Convolution) -> ConvSize {
+    ConvSize {
         in_channels: case.in_channels,
         out_channels: case.out_channels,
         groups: case.groups,
@@ -40,9 +40,13 @@ fn check(case: Convolution) {
             PadWith::Replicate => PaddingMode::Replicate,
             PadWith::Circular => PaddingMode::Circular,
         },
-    };
+    }
+}
+
+fn check(case: Convolution) {
+    let size = size_of(&case);
     for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
-        let conv = Conv::with_algorithm(size, algorithm);
+        let conv = Conv::with_algorithm(size, algorithm, Precision::F32);
         if conv.algorithm() == algorithm {
             check_algorithm(&case, &conv);
         }
@@ -91,7 +95,7 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
         let dx = planes(&dx, case.in_channels, input_len);
         assert_close(&format!("{isa} {way:?} d_input"), &dx, &case.d_input(&w, &dy), TOLERANCE);
 
-        let mut d_packed = vec![0.0; conv.forward_len()];
+        let mut d_packed = vec![0.0; conv.gradient_len()];
         scratch.fill(f32::NAN);
         // Twice: gradients are added up.
         for _ in 0..2 {
@@ -142,6 +146,67 @@ fn winograd_shapes() {
     check(Convolution { input: [3, 4], padding: [0; 4], in_channels: 130, out_channels: 16, ..PLAIN });
     check(Convolution { batch: 1, input: [1, 2], padding: [2; 4], ..PLAIN });
     check(Convolution { batch: 7, input: [19, 22], in_channels: 16, out_channels: 16, ..PLAIN });
+}
+
+/// Small whole numbers, and weights whose transforms are whole: products of bfloat16 lose nothing of them.
+#[test]
+fn bf16_is_exact_where_it_can_be() {
+    for (input, in_channels, out_channels) in [([7, 4], 19, 33), ([4, 6], 16, 5), ([9, 9], 32, 64)] {
+        let case = Convolution { batch: 3, input, in_channels, out_channels, ..PLAIN };
+        let size = size_of(&case);
+        let whole = |seed, len| -> Vec<f32> {
+            random(seed, len).iter().map(|value: &f32| (value * 3.0).round().clamp(-6.0, 6.0)).collect()
+        };
+        let (x, dy) = (whole(1, case.batch * size.input_len()), whole(4, case.batch * size.output_len()));
+        let w: Vec<f32> = whole(2, size.weight_len()).iter().map(|value| value * 4.0).collect();
+        let bias = whole(3, out_channels);
+        let x_last = channels_last(&x, in_channels, size.input_len());
+        let dy_last = channels_last(&dy, out_channels, size.output_len());
+        let conv = Conv::with_algorithm(size, Algorithm::Winograd, Precision::Bf16);
+        let (mut packed, mut turned) =
+            (vec![f32::NAN; conv.forward_len()], vec![f32::NAN; conv.backward_len()]);
+        conv.pack_forward(&w, Some(&bias), &mut packed);
+        conv.pack_backward(&w, None, &mut turned);
+        for isa in Isa::available() {
+            let mut scratch = vec![f32::NAN; conv.scratch_len()];
+            let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+            conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+            let y = planes(&y, out_channels, size.output_len());
+            assert_close(&format!("{isa} output"), &y, &case.forward(&x, &w, &bias), 0.0);
+            scratch.fill(f32::NAN);
+            conv.backward_input(isa, case.batch, &dy_last, &turned, &mut dx, &mut scratch);
+            let dx = planes(&dx, in_channels, size.input_len());
+            assert_close(&format!("{isa} d_input"), &dx, &case.d_input(&w, &dy), 0.0);
+            let mut d_packed = vec![0.0; conv.gradient_len()];
+            scratch.fill(f32::NAN);
+            conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+            let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
+            conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
+            assert_close(&format!("{isa} d_weight"), &d_weight, &case.d_weight(&x, &dy), 0.0);
+            assert_close(&format!("{isa} d_bias"), &d_bias, &case.d_bias(&dy), 0.0);
+        }
+    }
+}
+
+/// Numbers of any kind: bfloat16 keeps eight bits of each factor.
+#[test]
+fn bf16_is_near() {
+    let case = Convolution { batch: 2, input: [8, 6], in_channels: 24, out_channels: 40, ..PLAIN };
+    let size = size_of(&case);
+    let (x, w) = (random(1, case.batch * size.input_len()), random(2, size.weight_len()));
+    let conv = Conv::with_precision(size, Precision::Bf16);
+    let mut packed = vec![0.0; conv.forward_len()];
+    conv.pack_forward(&w, None, &mut packed);
+    let expected = case.forward(&x, &w, &[0.0; 40]);
+    let largest = expected.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+    for isa in Isa::available() {
+        let (mut y, mut scratch) = (vec![0.0; expected.len()], vec![0.0; conv.scratch_len()]);
+        let x_last = channels_last(&x, 24, size.input_len());
+        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+        let y = planes(&y, 40, size.output_len());
+        let error = y.iter().zip(&expected).fold(0.0f64, |most, (&y, e)| most.max((f64::from(y) - e).abs()));
+        assert!(error > 0.0 && error < largest / 100.0, "{isa}: {error} of {largest}");
+    }
 }
 
 #[test]

@@ -64,6 +64,10 @@ impl Method for Direct {
         self.forward.packed_len()
     }
 
+    fn gradient_len(&self) -> usize {
+        self.forward_len()
+    }
+
     fn backward_len(&self) -> usize {
         self.backward.iter().map(Pass::packed_len).sum()
     }

@@ -10,6 +10,7 @@ mod pass;
 mod size;
 mod tile;
 mod winograd;
+mod words;
 
 pub use crate::Epilogue;
 use crate::Isa;
@@ -18,6 +19,7 @@ pub use size::{ConvSize, Padding, PaddingMode};
 use std::fmt::Debug;
 use std::sync::Arc;
 use winograd::Winograd;
+pub use words::Precision;
 
 /// A convolution with everything that follows from its sizes worked out: made once, run often.
 ///
@@ -57,6 +59,7 @@ pub enum Algorithm {
 /// What every way of computing a convolution offers; [`Conv`] says what the methods do.
 trait Method: Debug + Send + Sync {
     fn forward_len(&self) -> usize;
+    fn gradient_len(&self) -> usize;
     fn backward_len(&self) -> usize;
     fn scratch_len(&self) -> usize;
     fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]);
@@ -96,15 +99,20 @@ trait Method: Debug + Send + Sync {
 impl Conv {
     /// Chooses the way for checked sizes, and works out what follows from them.
     pub fn new(size: ConvSize) -> Conv {
+        Conv::with_precision(size, Precision::F32)
+    }
+
+    /// [`Conv::new`] with products of less precision, where the way it goes can make use of them.
+    pub fn with_precision(size: ConvSize, precision: Precision) -> Conv {
         let algorithm = if Winograd::pays(&size) { Algorithm::Winograd } else { Algorithm::Direct };
-        Conv::with_algorithm(size, algorithm)
+        Conv::with_algorithm(size, algorithm, precision)
     }
 
     /// A convolution that goes a given way, where it can: Winograd's needs a 3x3 kernel with stride and dilation 1,
     /// one group and a padding of zeros.
-    pub fn with_algorithm(size: ConvSize, algorithm: Algorithm) -> Conv {
+    pub fn with_algorithm(size: ConvSize, algorithm: Algorithm, precision: Precision) -> Conv {
         if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
-            return Conv { size, algorithm, method: Arc::new(Winograd::new(&size)) };
+            return Conv { size, algorithm, method: Arc::new(Winograd::new(&size, precision)) };
         }
         Conv { size, algorithm: Algorithm::Direct, method: Arc::new(Direct::new(size)) }
     }
@@ -119,9 +127,14 @@ impl Conv {
         self.algorithm
     }
 
-    /// Elements of the packed weights and bias of [`Conv::forward`], and of the packed gradients.
+    /// Elements of the packed weights and bias of [`Conv::forward`].
     pub fn forward_len(&self) -> usize {
         self.method.forward_len()
+    }
+
+    /// Elements of the packed gradients of weights and bias.
+    pub fn gradient_len(&self) -> usize {
+        self.method.gradient_len()
     }
 
     /// Elements of the packed weights of [`Conv::backward_input`].
@@ -178,7 +191,7 @@ impl Conv {
         self.method.backward_input(isa, images, d_output, packed, d_input, scratch);
     }
 
-    /// Adds the gradients of weight and bias to `d_packed`, which has the order of [`Conv::pack_forward`].
+    /// Adds the gradients of weight and bias to `d_packed`, to be taken out by [`Conv::unpack_gradient`].
     pub fn backward_weight(
         &self,
         isa: Isa,

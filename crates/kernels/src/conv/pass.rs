@@ -1,6 +1,7 @@
 //! One pass over the pixels of an image: which inputs meet which weights, and where the sums go.
 
 use super::tile::{self, Panels, Tap};
+use super::words::Singles;
 use crate::Epilogue;
 use crate::simd::{Kernel, LANES, Simd};
 
@@ -305,7 +306,7 @@ impl Outer<'_> {
             // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every
             // pixel's channels, and the packed gradients all panels.
             unsafe {
-                tile::outer::<S, P, K>(
+                tile::outer::<S, Singles, P, K>(
                     simd,
                     self.input.as_ptr().add(group * channels.inner + input + at),
                     pixels,

@@ -3,6 +3,7 @@
 //! Both keep `P x K` vectors of sums in registers and add `broadcast * vector` to them: [`gather`] runs over the
 //! taps and channels of `P` output pixels, [`outer`] over the pixels of `P` weight rows.
 
+use super::words::{Singles, Words};
 use crate::Epilogue;
 use crate::simd::{LANES, Simd};
 
@@ -56,7 +57,7 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
         while is_first || !taps.is_empty() {
             let (segment, rest) = taps.split_at(segment_len(taps));
             taps = rest;
-            let sums = sums::<S, P, K>(simd, input, pixels, segment, weights);
+            let sums = sums::<S, Singles, P, K>(simd, input, pixels, segment, weights);
             for p in 0..P {
                 for k in 0..K {
                     let target = output.add(targets[p] + k * LANES);
@@ -88,7 +89,7 @@ fn segment_len(taps: &[Tap]) -> usize {
 /// # Safety
 /// As for [`gather`].
 #[inline(always)]
-pub(super) unsafe fn sums<S: Simd, const P: usize, const K: usize>(
+pub(super) unsafe fn sums<S: Simd, W: Words, const P: usize, const K: usize>(
     simd: S,
     input: *const f32,
     pixels: &[usize; P],
@@ -106,7 +107,7 @@ pub(super) unsafe fn sums<S: Simd, const P: usize, const K: usize>(
                 for p in 0..P {
                     let value = simd.splat(*from[p].add(i));
                     for k in 0..K {
-                        sums[p][k] = simd.fma(value, weight[k], sums[p][k]);
+                        sums[p][k] = W::multiply_add(simd, value, weight[k], sums[p][k]);
                     }
                 }
                 row = row.add(LANES);
@@ -123,7 +124,7 @@ pub(super) unsafe fn sums<S: Simd, const P: usize, const K: usize>(
 /// `(K - 1) * LANES + last_lanes` values of the gradient; `K` panels of `P` rows are writable.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn outer<S: Simd, const P: usize, const K: usize>(
+pub(super) unsafe fn outer<S: Simd, W: Words, const P: usize, const K: usize>(
     simd: S,
     input: *const f32,
     pixels: &[u32],
@@ -144,7 +145,7 @@ pub(super) unsafe fn outer<S: Simd, const P: usize, const K: usize>(
             for p in 0..P {
                 let value = simd.splat(*from.add(p));
                 for k in 0..K {
-                    sums[p][k] = simd.fma(value, gradient[k], sums[p][k]);
+                    sums[p][k] = W::multiply_add(simd, value, gradient[k], sums[p][k]);
                 }
             }
             gradient_row = gradient_row.add(d_stride);

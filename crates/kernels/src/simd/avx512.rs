@@ -1,16 +1,24 @@
-//! AVX-512: one register holds the sixteen lanes.
+//! AVX-512: one register holds the sixteen lanes; with or without the instructions for bfloat16.
 
 use super::{Kernel, LANES, Simd};
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const BF16: bool>(());
 
 /// # Safety
 /// The processor has AVX-512 F and VL, AVX2 and FMA.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) unsafe fn run<K: Kernel>(kernel: K) {
-    kernel.run(Avx512(()));
+    kernel.run(Avx512::<false>(()));
+}
+
+/// # Safety
+/// The processor has AVX-512 F, VL and BF16, AVX2 and FMA.
+#[target_feature(enable = "avx512f,avx512vl,avx512bf16,avx2,fma")]
+pub(super) unsafe fn run_bf16<K: Kernel>(kernel: K) {
+    kernel.run(Avx512::<true>(()));
 }
 
 #[inline(always)]
@@ -18,9 +26,9 @@ fn mask(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
-// In all of these: SAFETY: an `Avx512` exists only inside `run`, whose caller checked the features.
+// In all of these: SAFETY: an `Avx512` exists only inside `run` and `run_bf16`, whose callers checked the features.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Simd for Avx512 {
+impl<const BF16: bool> Simd for Avx512<BF16> {
     type V = __m512;
     type M = __mmask16;
     type W = [__m512d; 2];
@@ -105,5 +113,65 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, value: __m512, count: usize) {
         unsafe { _mm512_mask_storeu_ps(to, mask(count), value) }
+    }
+    #[inline(always)]
+    fn dot_pairs(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe {
+            if BF16 {
+                return _mm512_dpbf16_ps(
+                    c,
+                    transmute::<__m512, __m512bh>(a),
+                    transmute::<__m512, __m512bh>(b),
+                );
+            }
+            let [a, b] = [_mm512_castps_si512(a), _mm512_castps_si512(b)];
+            let [a0, b0] = [_mm512_slli_epi32::<16>(a), _mm512_slli_epi32::<16>(b)];
+            let upper = _mm512_set1_epi32(0xffff_0000u32 as i32);
+            let [a1, b1] = [_mm512_and_si512(a, upper), _mm512_and_si512(b, upper)];
+            let sum = _mm512_fmadd_ps(_mm512_castsi512_ps(a1), _mm512_castsi512_ps(b1), c);
+            _mm512_fmadd_ps(_mm512_castsi512_ps(a0), _mm512_castsi512_ps(b0), sum)
+        }
+    }
+    #[inline(always)]
+    fn pair(self, first: __m512, second: __m512) -> __m512 {
+        unsafe {
+            let (first, second) = (self.round_bf16(first), self.round_bf16(second));
+            let low = _mm512_cvtepu16_epi32(first);
+            let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(second));
+            _mm512_castsi512_ps(_mm512_or_si512(low, high))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u16, value: __m512, count: usize) {
+        unsafe {
+            let halves = self.round_bf16(value);
+            if count == LANES {
+                _mm256_storeu_si256(to.cast(), halves);
+            } else {
+                let mut lanes = [0u16; LANES];
+                _mm256_storeu_si256(lanes.as_mut_ptr().cast(), halves);
+                std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
+            }
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl<const BF16: bool> Avx512<BF16> {
+    /// Sixteen bfloat16, rounded to the nearest, to even.
+    #[inline(always)]
+    fn round_bf16(self, value: __m512) -> __m256i {
+        unsafe {
+            if BF16 {
+                return transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+            }
+            let bits = _mm512_castps_si512(value);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x40_0000));
+            let rounded = _mm512_mask_mov_epi32(rounded, nan, quiet);
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
+        }
     }
 }

@@ -26,6 +26,8 @@ pub struct Isa(Level);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -46,6 +48,9 @@ impl Isa {
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+                if is_x86_feature_detected!("avx512bf16") {
+                    found.push(Isa(Level::Avx512Bf16));
+                }
                 found.push(Isa(Level::Avx512));
             }
             if avx2 {
@@ -60,6 +65,8 @@ impl Isa {
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => "AVX-512 with BF16",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "AVX-512",
             #[cfg(target_arch = "x86_64")]
@@ -81,6 +88,9 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) {
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this level exists only where the features were detected.
+        Level::Avx512Bf16 => unsafe { avx512::run_bf16(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
         Level::Avx512 => unsafe { avx512::run(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -150,5 +160,120 @@ pub(crate) trait Simd: Copy {
     unsafe fn store_lanes(self, to: *mut f32, value: Self::V, count: usize) {
         // SAFETY: the caller vouches for it.
         unsafe { if count == LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
+
+    /// `c + a0 * b0 + a1 * b1` for lanes that are pairs of bfloat16.
+    #[inline(always)]
+    fn dot_pairs(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let (mut left, mut right, mut sum) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        // SAFETY: the arrays have sixteen elements.
+        unsafe {
+            self.store(left.as_mut_ptr(), a);
+            self.store(right.as_mut_ptr(), b);
+            self.store(sum.as_mut_ptr(), c);
+            for lane in 0..LANES {
+                let [(a0, a1), (b0, b1)] = [left[lane], right[lane]].map(halves);
+                sum[lane] = sum[lane] + a1 * b1 + a0 * b0;
+            }
+            self.load(sum.as_ptr())
+        }
+    }
+
+    /// Lanes that are pairs of bfloat16, rounded from a lane of each.
+    #[inline(always)]
+    fn pair(self, first: Self::V, second: Self::V) -> Self::V {
+        let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
+        // SAFETY: the arrays have sixteen elements.
+        unsafe {
+            self.store(low.as_mut_ptr(), first);
+            self.store(high.as_mut_ptr(), second);
+            for lane in 0..LANES {
+                let word = u32::from(bf16(low[lane])) | u32::from(bf16(high[lane])) << 16;
+                low[lane] = f32::from_bits(word);
+            }
+            self.load(low.as_ptr())
+        }
+    }
+
+    /// Writes the first `count` lanes as bfloat16.
+    /// # Safety
+    /// `count <= 16` values are writable at `to`.
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u16, value: Self::V, count: usize) {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: the array has sixteen elements, and the caller vouches for the target.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), value);
+            for (lane, &value) in lanes[..count].iter().enumerate() {
+                to.add(lane).write_unaligned(bf16(value));
+            }
+        }
+    }
+}
+
+/// The nearest bfloat16, of two equally near ones the even one: the upper half of an `f32`.
+#[inline(always)]
+pub(crate) fn bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    // Rounding must not turn a NaN into an infinity.
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    let rounded = if value.is_nan() { bits | 0x40_0000 } else { rounded };
+    (rounded >> 16) as u16
+}
+
+/// The values of a pair of bfloat16.
+#[inline(always)]
+fn halves(pair: f32) -> (f32, f32) {
+    let bits = pair.to_bits();
+    (f32::from_bits(bits << 16), f32::from_bits(bits & 0xffff_0000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_rounds_to_the_nearest_and_to_even() {
+        let rounded = |value: f32| f32::from_bits(u32::from(bf16(value)) << 16);
+        assert_eq!(rounded(1.0), 1.0);
+        assert_eq!(rounded(-3.140625), -3.140625);
+        // Eight bits: between 256 and 258 lies 257, which goes to the even neighbour.
+        assert_eq!([rounded(257.0), rounded(259.0), rounded(257.5)], [256.0, 260.0, 258.0]);
+        assert_eq!(rounded(f32::INFINITY), f32::INFINITY);
+        assert!(rounded(f32::from_bits(0x7f80_0001)).is_nan());
+    }
+
+    struct PairUp([f32; LANES], [f32; LANES], [f32; LANES], [f32; LANES]);
+
+    /// Pairs, stores and multiplies as the default methods do.
+    impl Kernel for PairUp {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let PairUp(a0, a1, b0, b1) = self;
+            // SAFETY: arrays of sixteen.
+            unsafe {
+                let a = simd.pair(simd.load(a0.as_ptr()), simd.load(a1.as_ptr()));
+                let b = simd.pair(simd.load(b0.as_ptr()), simd.load(b1.as_ptr()));
+                let mut sum = [0.0; LANES];
+                simd.store(sum.as_mut_ptr(), simd.dot_pairs(a, b, simd.splat(0.5)));
+                let mut stored = [0u16; LANES];
+                simd.store_bf16(stored.as_mut_ptr(), simd.load(a0.as_ptr()), 13);
+                for lane in 0..LANES {
+                    assert_eq!(sum[lane], 0.5 + a0[lane] * b0[lane] + a1[lane] * b1[lane]);
+                    assert_eq!(stored[lane], if lane < 13 { bf16(a0[lane]) } else { 0 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_multiply_on_every_instruction_set() {
+        for isa in Isa::available() {
+            let numbers = |from: f32, step: f32| std::array::from_fn(|lane| from + step * lane as f32);
+            dispatch(
+                isa,
+                PairUp(numbers(1.0, 1.0), numbers(-8.0, 0.5), numbers(3.0, -2.0), numbers(0.0, 4.0)),
+            );
+        }
     }
 }

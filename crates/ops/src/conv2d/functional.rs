@@ -124,7 +124,7 @@ pub fn conv2d_backward(
     conv.pack_backward(&call.weight, None, &mut packed);
     let mut d_input = vec![0.0; call.input.len()];
     conv.backward_input(isa, images, &d_output, &packed, &mut d_input, &mut scratch);
-    let mut d_packed = vec![0.0; conv.forward_len()];
+    let mut d_packed = vec![0.0; conv.gradient_len()];
     conv.backward_weight(isa, images, &call.input, &d_output, &mut d_packed, &mut scratch);
     let mut d_weight = Array4::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(size.out_channels);

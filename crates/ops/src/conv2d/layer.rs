@@ -159,7 +159,7 @@ impl Bound for BoundConv2d {
     }
 
     fn gradient_len(&self) -> usize {
-        self.conv.forward_len()
+        self.conv.gradient_len()
     }
 
     fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {

@@ -111,11 +111,11 @@ impl Transposed {
 
     /// Elements of the packed gradients: those of the convolution, then the bias.
     pub(super) fn gradient_len(&self) -> usize {
-        self.conv.forward_len() + self.out_channels()
+        self.conv.gradient_len() + self.out_channels()
     }
 
     pub(super) fn unpack_gradient(&self, packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
-        let (weight, bias) = packed.split_at(self.conv.forward_len());
+        let (weight, bias) = packed.split_at(self.conv.gradient_len());
         self.conv.unpack_gradient(weight, d_weight, None);
         if let Some(d_bias) = d_bias {
             d_bias.copy_from_slice(bias);
@@ -174,7 +174,7 @@ impl Transposed {
     ) {
         let (scratch, space) = scratch.split_at_mut(self.conv.scratch_len());
         let input = self.enlarged(input, space);
-        let (weight, bias) = d_packed.split_at_mut(self.conv.forward_len());
+        let (weight, bias) = d_packed.split_at_mut(self.conv.gradient_len());
         self.conv.backward_weight(isa, images, d_output, input, weight, scratch);
         let channels = self.out_channels();
         let d_output = &d_output[..images * self.output_len()];

@@ -82,7 +82,7 @@ pub fn linear_backward(
     conv.pack_backward(&values(weight.into_dyn()), None, &mut packed);
     let mut d_input = vec![0.0; input_values.len()];
     conv.backward_input(isa, rows, &d_output, &packed, &mut d_input, &mut scratch);
-    let mut d_packed = vec![0.0; conv.forward_len()];
+    let mut d_packed = vec![0.0; conv.gradient_len()];
     conv.backward_weight(isa, rows, &input_values, &d_output, &mut d_packed, &mut scratch);
     let mut d_weight = Array2::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(weight.nrows());

@@ -90,7 +90,7 @@ impl Bound for BoundLinear {
     }
 
     fn gradient_len(&self) -> usize {
-        self.conv.forward_len()
+        self.conv.gradient_len()
     }
 
     fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {

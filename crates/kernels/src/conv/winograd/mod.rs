@@ -10,16 +10,19 @@
 //! The gradient by input is the first line with turned weights. Each of the 16 points is a matrix product of its own:
 //! stretches by input channels, times input channels by output channels.
 
+mod gradient;
 mod product;
 mod transform;
 mod weights;
 
 use super::Method;
 use super::size::{ConvSize, Padding, PaddingMode};
+use super::words::Precision;
 use crate::channels::add_channel_sums;
 use crate::simd::{LANES, dispatch};
 use crate::{Epilogue, Isa};
-use product::{GradientWalk, Walk};
+use gradient::GradientWalk;
+use product::Walk;
 use weights::Layout;
 
 /// Products for one stretch and pair of channels.
@@ -49,6 +52,7 @@ struct Stretches {
     output: [usize; 2],
     /// Rows and columns of zeros before the image.
     before: [usize; 2],
+    precision: Precision,
 }
 
 impl Stretches {
@@ -62,7 +66,12 @@ impl Stretches {
     }
 
     fn layout(&self) -> Layout {
-        Layout { inner: self.inner, outer: self.outer }
+        Layout { inner: self.inner, outer: self.outer, precision: self.precision }
+    }
+
+    /// The order of the gradients by the weights, which are sums and so single values.
+    fn gradient_layout(&self) -> Layout {
+        Layout { precision: Precision::F32, ..self.layout() }
     }
 
     /// Stretches that are worked on together: their transforms should fill a part of a core's cache.
@@ -73,7 +82,7 @@ impl Stretches {
 
     /// The transformed input of a block, by point.
     fn transformed_len(&self, block: usize) -> usize {
-        block * self.inner + SKEW
+        block * self.precision.words(self.inner) + SKEW
     }
 }
 
@@ -100,7 +109,7 @@ impl Winograd {
             && rows * columns * 9 * 2 >= products * 3
     }
 
-    pub(super) fn new(size: &ConvSize) -> Winograd {
+    pub(super) fn new(size: &ConvSize, precision: Precision) -> Winograd {
         let Padding { top, left, .. } = size.padding;
         let forward = Stretches {
             inner: size.in_channels,
@@ -108,6 +117,7 @@ impl Winograd {
             input: size.input,
             output: size.output(),
             before: [top, left],
+            precision,
         };
         let backward = Stretches {
             inner: size.out_channels,
@@ -115,6 +125,7 @@ impl Winograd {
             input: size.output(),
             output: size.input,
             before: [2 - top, 2 - left],
+            precision,
         };
         Winograd { forward, backward }
     }
@@ -123,6 +134,10 @@ impl Winograd {
 impl Method for Winograd {
     fn forward_len(&self) -> usize {
         self.forward.layout().packed_len()
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.forward.gradient_layout().packed_len()
     }
 
     fn backward_len(&self) -> usize {
@@ -149,7 +164,7 @@ impl Method for Winograd {
     }
 
     fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
-        self.forward.layout().unpack_gradient(d_packed, d_weight, d_bias);
+        self.forward.gradient_layout().unpack_gradient(d_packed, d_weight, d_bias);
     }
 
     fn forward(
@@ -189,7 +204,7 @@ impl Method for Winograd {
         d_packed: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let (weights, biases) = d_packed.split_at_mut(self.forward.layout().weight_len());
+        let (weights, biases) = d_packed.split_at_mut(self.forward.gradient_layout().weight_len());
         let stretches = &self.forward;
         dispatch(isa, GradientWalk { stretches, images, input, d_output, d_packed: weights, scratch });
         let outer = stretches.outer;

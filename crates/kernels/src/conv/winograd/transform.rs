@@ -2,7 +2,7 @@
 
 use super::{POINTS, READ, STRETCH, Stretches};
 use crate::Epilogue;
-use crate::simd::{LANES, Simd};
+use crate::simd::Simd;
 
 /// Where a stretch lies: its image, and the row and column of its first output pixel.
 #[derive(Clone, Copy)]
@@ -126,36 +126,34 @@ impl<const N: usize> Pixels<N> {
     }
 }
 
-/// Writes `B' pixels B` of one stretch: the value of each point at `to + point * stride`.
+/// `B' pixels B` of one stretch, by point.
 ///
 /// # Safety
-/// The pixels inside the image are readable with `lanes` channels from `channel`; the places are writable.
+/// The pixels inside the image are readable with `lanes` channels from `channel`.
 #[inline(always)]
-pub(super) unsafe fn transform_input<S: Simd>(
+pub(super) unsafe fn input_points<S: Simd>(
     simd: S,
     pixels: &Pixels<READ>,
     from: *const f32,
     (channel, lanes): (usize, usize),
-    to: *mut f32,
-    stride: usize,
-) {
-    // SAFETY: the caller vouches for every place.
-    unsafe {
-        let d = pixels.load(simd, from, channel, lanes);
-        let mut half = d;
-        for column in 0..READ {
-            let along = input_along(simd, [d[0][column], d[1][column], d[2][column], d[3][column]]);
-            for row in 0..READ {
-                half[row][column] = along[row];
-            }
-        }
+) -> [S::V; POINTS] {
+    // SAFETY: the caller vouches for the pixels.
+    let d = unsafe { pixels.load(simd, from, channel, lanes) };
+    let mut half = d;
+    for column in 0..READ {
+        let along = input_along(simd, [d[0][column], d[1][column], d[2][column], d[3][column]]);
         for row in 0..READ {
-            let along = input_along(simd, half[row]);
-            for column in 0..READ {
-                simd.store_lanes(to.add((row * READ + column) * stride), along[column], lanes);
-            }
+            half[row][column] = along[row];
         }
     }
+    let mut points = [simd.splat(0.0); POINTS];
+    for row in 0..READ {
+        let along = input_along(simd, half[row]);
+        for column in 0..READ {
+            points[row * READ + column] = along[column];
+        }
+    }
+    points
 }
 
 /// `B'` has the rows (1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1).
@@ -164,31 +162,29 @@ fn input_along<S: Simd>(simd: S, [a, b, c, d]: [S::V; READ]) -> [S::V; READ] {
     [simd.sub(a, c), simd.add(b, c), simd.sub(c, b), simd.sub(b, d)]
 }
 
-/// Writes `A d_output A'` of one stretch, all [`LANES`] lanes of it: the value of each point at `to + point * stride`.
+/// `A d_output A'` of one stretch, by point.
 ///
 /// # Safety
-/// As for [`transform_input`].
+/// As for [`input_points`].
 #[inline(always)]
-pub(super) unsafe fn transform_gradient<S: Simd>(
+pub(super) unsafe fn gradient_points<S: Simd>(
     simd: S,
     pixels: &Pixels<STRETCH>,
     from: *const f32,
     (channel, lanes): (usize, usize),
-    to: *mut f32,
-    stride: usize,
-) {
-    // SAFETY: the caller vouches for every place.
-    unsafe {
-        let d = pixels.load(simd, from, channel, lanes);
-        let left = gradient_along(simd, [d[0][0], d[1][0]]);
-        let right = gradient_along(simd, [d[0][1], d[1][1]]);
-        for row in 0..READ {
-            let along = gradient_along(simd, [left[row], right[row]]);
-            for column in 0..READ {
-                simd.store(to.add((row * READ + column) * stride), along[column]);
-            }
+) -> [S::V; POINTS] {
+    // SAFETY: the caller vouches for the pixels.
+    let d = unsafe { pixels.load(simd, from, channel, lanes) };
+    let left = gradient_along(simd, [d[0][0], d[1][0]]);
+    let right = gradient_along(simd, [d[0][1], d[1][1]]);
+    let mut points = [simd.splat(0.0); POINTS];
+    for row in 0..READ {
+        let along = gradient_along(simd, [left[row], right[row]]);
+        for column in 0..READ {
+            points[row * READ + column] = along[column];
         }
     }
+    points
 }
 
 /// `A` has the rows (1, 0), (1, 1), (1, -1), (0, -1).
@@ -243,4 +239,4 @@ fn output_along<S: Simd>(simd: S, [a, b, c, d]: [S::V; READ]) -> [S::V; STRETCH]
     [simd.add(simd.add(a, b), c), simd.sub(simd.sub(b, c), d)]
 }
 
-const _: () = assert!(READ * READ == POINTS && LANES > 0);
+const _: () = assert!(READ * READ == POINTS);

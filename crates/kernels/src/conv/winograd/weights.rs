@@ -1,14 +1,16 @@
 //! Weights transformed and packed, and their gradients on the way back.
 
 use super::POINTS;
+use crate::conv::words::{Precision, pair};
 use crate::simd::LANES;
 
-/// The order of packed weights: for each point and panel of [`LANES`] outer channels, a row for each inner channel.
-/// The bias follows.
+/// The order of packed weights: for each point and panel of [`LANES`] outer channels, a row of words for each inner
+/// channel, or pair of them. The bias follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) inner: usize,
     pub(super) outer: usize,
+    pub(super) precision: Precision,
 }
 
 /// The taps of a panel's kernels for one inner channel.
@@ -23,7 +25,7 @@ impl Layout {
 
     /// Elements of one panel of one point.
     pub(super) fn panel_len(&self) -> usize {
-        self.inner * LANES
+        self.precision.words(self.inner) * LANES
     }
 
     pub(super) fn weight_len(&self) -> usize {
@@ -44,16 +46,34 @@ impl Layout {
         let (weights, biases) = packed.split_at_mut(self.weight_len());
         for panel in 0..self.panels() {
             let lanes = LANES.min(self.outer - panel * LANES);
-            for inner in 0..self.inner {
+            let points = |inner: usize| {
                 let mut taps: Taps = [[0.0; LANES]; 9];
                 for (tap, taps) in taps.iter_mut().enumerate() {
                     for (lane, value) in taps[..lanes].iter_mut().enumerate() {
                         *value = f64::from(weight(panel * LANES + lane, inner, tap));
                     }
                 }
-                for (point, values) in transform(&taps).iter().enumerate() {
-                    let row: &mut [f32] = &mut weights[self.row(point, panel, inner)..][..LANES];
-                    row.iter_mut().zip(values).for_each(|(row, &value)| *row = value as f32);
+                transform(&taps)
+            };
+            for word in 0..self.precision.words(self.inner) {
+                let first = points(word * self.precision.values());
+                match self.precision {
+                    Precision::F32 => {
+                        for (point, values) in first.iter().enumerate() {
+                            let row = &mut weights[self.row(point, panel, word)..][..LANES];
+                            row.iter_mut().zip(values).for_each(|(row, &value)| *row = value as f32);
+                        }
+                    }
+                    Precision::Bf16 => {
+                        let has_second = 2 * word + 1 < self.inner;
+                        let second = if has_second { points(2 * word + 1) } else { [[0.0; LANES]; POINTS] };
+                        for (point, values) in first.iter().zip(&second).enumerate() {
+                            let row = &mut weights[self.row(point, panel, word)..][..LANES];
+                            for ((row, &first), &second) in row.iter_mut().zip(values.0).zip(values.1) {
+                                *row = pair(first as f32, second as f32);
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -63,7 +83,7 @@ impl Layout {
         }
     }
 
-    /// Takes `d_weight`, as `[outer, inner, 3, 3]`, and `d_bias` out of packed gradients.
+    /// Takes `d_weight`, as `[outer, inner, 3, 3]`, and `d_bias` out of packed gradients of single values.
     pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         let (weights, biases) = d_packed.split_at(self.weight_len());
         for panel in 0..self.panels() {
@@ -86,9 +106,9 @@ impl Layout {
         }
     }
 
-    /// Offset of the weights of one point, panel and inner channel.
-    pub(super) fn row(&self, point: usize, panel: usize, inner: usize) -> usize {
-        (point * self.panels() + panel) * self.panel_len() + inner * LANES
+    /// Offset of the weights of one point, panel and word of inner channels.
+    pub(super) fn row(&self, point: usize, panel: usize, word: usize) -> usize {
+        (point * self.panels() + panel) * self.panel_len() + word * LANES
     }
 }
 

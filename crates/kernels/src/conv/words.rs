@@ -1,0 +1,96 @@
+//! What register tiles multiply: single values, or pairs of bfloat16 in the space of one.
+
+use crate::simd::Simd;
+
+/// How many products a convolution takes at once, and how exact they are. Sums are `f32` in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Products of `f32`.
+    #[default]
+    F32,
+    /// Products of bfloat16, where a convolution goes by Winograd's transforms; everything else is as for `F32`.
+    Bf16,
+}
+
+impl Precision {
+    /// Values in a word.
+    pub(super) fn values(self) -> usize {
+        match self {
+            Precision::F32 => 1,
+            Precision::Bf16 => 2,
+        }
+    }
+
+    /// Words that hold `values` values.
+    pub(super) fn words(self, values: usize) -> usize {
+        values.div_ceil(self.values())
+    }
+}
+
+/// Values as they lie in the words of a tile's operands.
+pub(super) trait Words {
+    const PRECISION: Precision;
+
+    /// `sum + a * b`, over all values of the words.
+    fn multiply_add<S: Simd>(simd: S, a: S::V, b: S::V, sum: S::V) -> S::V;
+
+    /// Writes `lanes` adjacent values, the first at position `at` of a row of words; the others are zero.
+    ///
+    /// # Safety
+    /// The row has the words.
+    unsafe fn store<S: Simd>(simd: S, row: *mut f32, at: usize, value: S::V, lanes: usize);
+
+    /// Puts the values of several rows that share their words together; with one value in a word that is the first.
+    fn join<S: Simd>(simd: S, first: S::V, second: S::V) -> S::V;
+}
+
+/// A word is an `f32`.
+pub(super) enum Singles {}
+
+impl Words for Singles {
+    const PRECISION: Precision = Precision::F32;
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::V, b: S::V, sum: S::V) -> S::V {
+        simd.fma(a, b, sum)
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd>(simd: S, row: *mut f32, at: usize, value: S::V, lanes: usize) {
+        // SAFETY: the caller vouches for the row.
+        unsafe { simd.store_lanes(row.add(at), value, lanes) }
+    }
+
+    #[inline(always)]
+    fn join<S: Simd>(_: S, first: S::V, _: S::V) -> S::V {
+        first
+    }
+}
+
+/// A word is a pair of bfloat16, the first one in its lower half.
+pub(super) enum Pairs {}
+
+impl Words for Pairs {
+    const PRECISION: Precision = Precision::Bf16;
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::V, b: S::V, sum: S::V) -> S::V {
+        simd.dot_pairs(a, b, sum)
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd>(simd: S, row: *mut f32, at: usize, value: S::V, lanes: usize) {
+        // SAFETY: the caller vouches for the row; an odd value shares its word with a zero.
+        unsafe { simd.store_bf16(row.cast::<u16>().add(at), value, lanes.next_multiple_of(2)) }
+    }
+
+    #[inline(always)]
+    fn join<S: Simd>(simd: S, first: S::V, second: S::V) -> S::V {
+        simd.pair(first, second)
+    }
+}
+
+/// A word of two values.
+pub(super) fn pair(first: f32, second: f32) -> f32 {
+    f32::from_bits(u32::from(crate::simd::bf16(first)) | u32::from(crate::simd::bf16(second)) << 16)
+}
