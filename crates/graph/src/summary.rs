@@ -1,7 +1,8 @@
 //! A network in numbers.
 
+use crate::plan::bind_all;
 use crate::{Graph, Plan};
-use convscope_ops::{Bound, Mode};
+use convscope_ops::{Mode, Precision};
 use serde::Serialize;
 
 /// Every layer of a network, and what training it takes.
@@ -88,11 +89,7 @@ fn kind(node: &crate::Node) -> String {
 
 /// Values that a training executor holds.
 fn training_values(graph: &Graph, batch: usize) -> usize {
-    let bound: Vec<Box<dyn Bound>> = graph
-        .nodes()
-        .iter()
-        .map(|node| node.operator.layer().bind(&node.input_shapes, Mode::Training))
-        .collect();
+    let bound = bind_all(graph, Mode::Training, Precision::F32);
     let plan = Plan::for_bound(graph, &bound, Mode::Training, batch);
     let gradients: usize = bound.iter().map(|bound| bound.gradient_len()).sum();
     let packed: usize = bound.iter().map(|bound| bound.packed_len()).sum();

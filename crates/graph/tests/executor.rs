@@ -1,7 +1,7 @@
 //! The executor on small networks: gradients, determinism, inference against training.
 
 use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch, preset};
-use convscope_ops::{Loss, Mode, Sample};
+use convscope_ops::{Loss, Mode, Precision, Sample};
 use convscope_testkit::random;
 use ndarray::Array4;
 use std::sync::{Arc, Mutex};
@@ -83,12 +83,15 @@ fn gradients_agree_with_finite_differences() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     let small = |name: &str| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());
-    for graph in [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")] {
+    let f32_of = |graph| (graph, Precision::F32);
+    let graphs = [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")].map(f32_of);
+    for (graph, precision) in graphs.into_iter().chain([(small("plain8-bn"), Precision::Bf16)]) {
         let task = Task::new(&graph, 61);
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 64);
+                let mut executor =
+                    Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 64);
                 let mut parameters = Parameters::new(&graph, 1);
                 let outcome =
                     executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
@@ -99,6 +102,27 @@ fn bits_do_not_depend_on_threads() {
         for threads in [2, 3, 8] {
             assert!(run(threads) == one, "{} with {threads} threads", graph.name());
         }
+    }
+}
+
+/// Products of bfloat16 nearly leave the direction of every gradient: eight layers of them, with their ReLUs and maxima.
+#[test]
+fn bf16_gradients_point_the_same_way() {
+    let graph = Arc::new(Graph::new(preset("plain8", [3, 16, 12], 4).unwrap()).unwrap());
+    let task = Task::new(&graph, 24);
+    let parameters = Parameters::new(&graph, 1);
+    let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
+        let mut executor = Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 24);
+        executor.train_step(&mut parameters.clone(), task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
+        executor.gradients().to_vec()
+    });
+    assert!(exact != rounded);
+    for (tensor, (exact, rounded)) in parameters.tensors().iter().zip(exact.iter().zip(&rounded)) {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        let cosine = dot(exact, rounded) / (dot(exact, exact) * dot(rounded, rounded)).sqrt();
+        assert!(cosine > 0.97, "{}: {cosine}", tensor.key);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a network asks of an operator's description.
 
-use crate::{Activation, Bound, Mode, OpError, ParameterSpec, Shape};
+use crate::{Activation, Bound, Mode, OpError, ParameterSpec, Precision, Shape};
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -31,6 +31,11 @@ pub trait Layer: Debug {
 
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound>;
+
+    /// [`Layer::bind`] with products of less precision, where the operator can make use of them.
+    fn bind_with(&self, inputs: &[Shape], mode: Mode, _precision: Precision) -> Box<dyn Bound> {
+        self.bind(inputs, mode)
+    }
 }
 
 /// The shape of an operator's only input.

@@ -60,7 +60,7 @@ pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
 };
 pub use convscope_kernels::Isa;
-pub use convscope_kernels::conv::PaddingMode;
+pub use convscope_kernels::conv::{PaddingMode, Precision};
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
 pub use error::OpError;

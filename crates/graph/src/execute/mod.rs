@@ -5,10 +5,10 @@ mod lane;
 
 pub use attribution::ClassGradients;
 
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, bind_all};
 use crate::{Graph, GraphError, Observer, Parameters};
 use convscope_kernels::Buffer;
-use convscope_ops::{Bound, Isa, Loss, Mode, Sample};
+use convscope_ops::{Bound, Isa, Loss, Mode, Precision, Sample};
 use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
@@ -55,10 +55,15 @@ pub struct StepOutcome {
 }
 
 impl Executor {
-    /// An executor for batches of at most `batch` images.
+    /// An executor for batches of at most `batch` images, with products of `f32`.
     pub fn new(graph: Arc<Graph>, mode: Mode, batch: usize) -> Executor {
-        let bound: Vec<Box<dyn Bound>> =
-            graph.nodes().iter().map(|node| node.operator.layer().bind(&node.input_shapes, mode)).collect();
+        Executor::with_precision(graph, mode, Precision::F32, batch)
+    }
+
+    /// An executor for batches of at most `batch` images. Parameters, gradients and everything that is put out are
+    /// `f32` in any case.
+    pub fn with_precision(graph: Arc<Graph>, mode: Mode, precision: Precision, batch: usize) -> Executor {
+        let bound = bind_all(&graph, mode, precision);
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
         let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Buffer> {

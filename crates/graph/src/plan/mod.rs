@@ -12,7 +12,7 @@ mod steps;
 
 use crate::{Graph, ValueId};
 use buffers::assign;
-use convscope_ops::{Bound, Mode};
+use convscope_ops::{Bound, Mode, Precision};
 use steps::StepList;
 
 /// One thing to do with a chunk of images.
@@ -137,10 +137,8 @@ const LANE_GRADIENTS: usize = 1 << 26;
 
 impl Plan {
     /// The plan for batches of at most `batch` images.
-    pub fn new(graph: &Graph, mode: Mode, batch: usize) -> Plan {
-        let bound: Vec<Box<dyn Bound>> =
-            graph.nodes().iter().map(|node| node.operator.layer().bind(&node.input_shapes, mode)).collect();
-        Plan::for_bound(graph, &bound, mode, batch)
+    pub fn new(graph: &Graph, mode: Mode, precision: Precision, batch: usize) -> Plan {
+        Plan::for_bound(graph, &bind_all(graph, mode, precision), mode, batch)
     }
 
     pub(crate) fn for_bound(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode, batch: usize) -> Plan {
@@ -172,6 +170,12 @@ impl Plan {
     pub fn chunks_per_lane(&self, images: usize) -> usize {
         images.div_ceil(self.chunk).div_ceil(self.lanes)
     }
+}
+
+/// Every node's operator with its sizes settled.
+pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<Box<dyn Bound>> {
+    let nodes = graph.nodes().iter();
+    nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
 }
 
 /// Images for which a further lane is worth its cost: in training its gradients must be cleared and added up.

@@ -1,9 +1,11 @@
 //! What register tiles multiply: single values, or pairs of bfloat16 in the space of one.
 
 use crate::simd::Simd;
+use serde::{Deserialize, Serialize};
 
 /// How many products a convolution takes at once, and how exact they are. Sums are `f32` in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Products of `f32`.
     #[default]

@@ -132,8 +132,12 @@ impl Layer for Conv2d {
     }
 
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+        self.bind_with(inputs, mode, Precision::F32)
+    }
+
+    fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
-        Box::new(BoundConv2d { conv: Conv::new(size), mode })
+        Box::new(BoundConv2d { conv: Conv::with_precision(size, precision), mode })
     }
 }
 
