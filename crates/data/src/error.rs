@@ -226,6 +226,12 @@ pub enum DataError {
         /// The images in the split.
         images: usize,
     },
+    /// A list of transformations that makes no sense.
+    #[error("augment: {problem}")]
+    Augmentation {
+        /// The item at fault and what would be right.
+        problem: String,
+    },
     /// Normalisation by a deviation that is not a positive number.
     #[error(
         "normalisation with mean {mean:?} and deviation {std:?}; the deviation must be positive and both finite"

@@ -1,7 +1,7 @@
 //! Image sources, splits, normalisation and batches.
 //!
-//! The way of an image: a [`Source`] holds it as bytes, a [`Loader`] reads it, scales it by a
-//! [`Normalization`] and puts it into a [`Batch`] of shape (batch, 3, height, width).
+//! The way of an image: a [`Source`] holds it as bytes, a [`Loader`] reads it, changes it as an [`Augmentation`] says,
+//! scales it by a [`Normalization`] and puts it into a [`Batch`] of shape (batch, 3, height, width).
 //!
 //! ```
 //! use convscope_data::{Loader, Normalize, Order, SourceOptions, Split, SplitCounts, open};
@@ -29,6 +29,7 @@
 //! # Determinism
 //! The same options give the same images, splits, orders and batches, bit for bit, for any number of threads.
 
+pub mod augment;
 pub mod cifar;
 mod contact_sheet;
 mod decode;
@@ -45,6 +46,7 @@ pub mod shapes;
 mod source;
 mod statistics;
 
+pub use augment::{Augmentation, Mixed};
 pub use contact_sheet::{SheetLayout, contact_sheet};
 pub use decode::decode_image;
 pub use error::DataError;

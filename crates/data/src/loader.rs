@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use ndarray::Array4;
 use rayon::prelude::*;
 
+use crate::augment::{Augmenter, Scratch};
 use crate::normalize::Table;
 use crate::random::{Stream, generator, shuffle};
 use crate::source::CHANNELS;
-use crate::{DataError, Normalization, Source, Split};
+use crate::{Augmentation, DataError, Mixed, Normalization, Source, Split};
 
 /// The order in which an epoch visits the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +43,15 @@ pub struct Batch {
     pub images: Array4<f32>,
     /// The class of each image, shape (batch).
     pub labels: Vec<usize>,
+    /// The other classes in the images, where an augmentation blends them.
+    pub mixed: Option<Mixed>,
     /// The index of each image in its split, shape (batch).
     pub indices: Vec<usize>,
 }
 
 /// Makes batches out of one split of a source.
 ///
-/// The same source, order and epoch give the same batches whatever the number of threads, and
+/// The same source, order, augmentation and epoch give the same batches whatever the number of threads, and
 /// [`epoch`](Loader::epoch) may start at any batch, so a resumed run sees what the first run would have seen.
 pub struct Loader {
     worker: Arc<Worker>,
@@ -80,8 +83,19 @@ impl Loader {
         if batch_size == 0 || too_large {
             return Err(DataError::BatchSize { batch_size, split, images });
         }
-        let table = normalization.table()?;
-        Ok(Loader { worker: Arc::new(Worker { source, split, batch_size, table }), order })
+        Ok(Loader { worker: Arc::new(Worker::new(source, split, batch_size, normalization)?), order })
+    }
+
+    /// The same loader with images changed at random, differently in each epoch.
+    ///
+    /// # Errors
+    /// [`DataError::Augmentation`] where the images are too small for it.
+    pub fn augmented(mut self, augmentation: Augmentation, seed: u64) -> Result<Loader, DataError> {
+        let size = self.worker.source.image_size();
+        augmentation.check(size)?;
+        let augmenter = (!augmentation.is_none()).then(|| Augmenter::new(augmentation, seed, size));
+        self.worker = Arc::new(Worker { augmenter, ..Arc::unwrap_or_clone(self.worker) });
+        Ok(self)
     }
 
     /// The batches of one epoch.
@@ -165,14 +179,33 @@ impl Drop for Epoch {
     }
 }
 
-struct Worker {
+/// Makes one batch at a time.
+#[derive(Clone)]
+pub(crate) struct Worker {
     source: Arc<dyn Source>,
     split: Split,
     batch_size: usize,
     table: Table,
+    pub(crate) augmenter: Option<Augmenter>,
+}
+
+/// Memory for one image on its way.
+#[derive(Default)]
+struct Buffers {
+    pixels: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl Worker {
+    pub(crate) fn new(
+        source: Arc<dyn Source>,
+        split: Split,
+        batch_size: usize,
+        normalization: &Normalization,
+    ) -> Result<Worker, DataError> {
+        Ok(Worker { source, split, batch_size, table: normalization.table()?, augmenter: None })
+    }
+
     fn run(
         &self,
         order: Order,
@@ -183,7 +216,7 @@ impl Worker {
     ) {
         let indices = order.indices(self.source.len(self.split), epoch);
         for batch_indices in indices.chunks(self.batch_size).skip(first_batch) {
-            let batch = self.batch(batch_indices, recycled.try_recv().unwrap_or_default());
+            let batch = self.batch(epoch, batch_indices, recycled.try_recv().unwrap_or_default());
             let failed = batch.is_err();
             // A consumer that has gone away wants no further batch.
             if send.send(batch).is_err() || failed {
@@ -192,34 +225,56 @@ impl Worker {
         }
     }
 
-    fn batch(&self, indices: &[usize], mut values: Vec<f32>) -> Result<Batch, DataError> {
+    /// The batch of these images in memory that may be used again.
+    pub(crate) fn batch(
+        &self,
+        epoch: u64,
+        indices: &[usize],
+        mut values: Vec<f32>,
+    ) -> Result<Batch, DataError> {
         let size = self.source.image_size();
         values.resize(indices.len() * size.bytes(), 0.0);
-        let new_buffer = || vec![0; size.bytes()];
         if self.source.is_resident() {
             // Copying is so quick that the cores are better left to the network.
-            let mut pixels = new_buffer();
+            let mut buffers = Buffers::default();
             for (planes, &index) in values.chunks_exact_mut(size.bytes()).zip(indices) {
-                self.example(index, &mut pixels, planes)?;
+                self.example(epoch, index, &mut buffers, planes)?;
             }
         } else {
             values
                 .par_chunks_exact_mut(size.bytes())
                 .zip(indices)
-                .try_for_each_init(new_buffer, |pixels, (planes, &index)| {
-                    self.example(index, pixels, planes)
+                .try_for_each_init(Buffers::default, |buffers, (planes, &index)| {
+                    self.example(epoch, index, buffers, planes)
                 })?;
         }
+        let labels: Vec<usize> = indices.iter().map(|&index| self.source.label(self.split, index)).collect();
+        let mixed =
+            self.augmenter.as_ref().and_then(|augmenter| augmenter.mix(epoch, indices, &labels, &mut values));
         let shape = (indices.len(), CHANNELS, size.height, size.width);
         let images = Array4::from_shape_vec(shape, values).expect("the values fill the batch");
-        let labels = indices.iter().map(|&index| self.source.label(self.split, index)).collect();
-        Ok(Batch { images, labels, indices: indices.to_vec() })
+        Ok(Batch { images, labels, mixed, indices: indices.to_vec() })
     }
 
-    /// One image from the source into its place in the batch: read, then scale.
-    fn example(&self, index: usize, pixels: &mut [u8], planes: &mut [f32]) -> Result<(), DataError> {
+    /// One image from the source into its place in the batch: read, augment, scale.
+    fn example(
+        &self,
+        epoch: u64,
+        index: usize,
+        buffers: &mut Buffers,
+        planes: &mut [f32],
+    ) -> Result<(), DataError> {
+        let Buffers { pixels, scratch } = buffers;
+        pixels.resize(planes.len(), 0);
         self.source.read(self.split, index, pixels)?;
-        self.table.apply(pixels, planes);
+        match &self.augmenter {
+            Some(augmenter) => {
+                let cutout = augmenter.change(epoch, index, pixels, scratch);
+                self.table.apply(pixels, planes);
+                augmenter.cut_out(&cutout, planes);
+            }
+            None => self.table.apply(pixels, planes),
+        }
         Ok(())
     }
 }

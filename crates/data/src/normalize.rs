@@ -69,6 +69,7 @@ impl Normalization {
 }
 
 /// A [`Normalization`] worked out for all 256 values of each channel.
+#[derive(Clone)]
 pub(crate) struct Table {
     channels: [Box<[f32; 256]>; CHANNELS],
 }

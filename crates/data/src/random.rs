@@ -11,6 +11,8 @@ pub(crate) enum Stream {
     ShapesTrain = 3,
     ShapesVal = 4,
     ShapesTest = 5,
+    Augment = 6,
+    Mix = 7,
 }
 
 /// The generator of item `index` of a stream.

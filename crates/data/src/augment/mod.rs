@@ -1,0 +1,42 @@
+//! Random changes to training images: moved, turned, recoloured, partly hidden or blended.
+//!
+//! An [`Augmentation`] is written as a list of items, `flip,shift=0.1`. What becomes of an image follows from the seed,
+//! the epoch and the image's index alone, so it is the same for any number of threads and after a resumption. An
+//! image goes through four steps, of which those without an item are left out:
+//!
+//! 1. **geometry** (`flip`, `vflip`, `shift`, `crop`, `rotate`, `zoom`): one pass that puts all of them together, so
+//!    that nothing is interpolated twice; a copy of whole pixels where only `flip`, `vflip`, `shift` and `crop` act;
+//! 2. **colour** (`brightness`, `contrast`, `color`): one linear map of the colours of a pixel, cut off to 0 to 255;
+//! 3. **`cutout`**, after normalisation;
+//! 4. **`mixup`, `cutmix`**, with the next image of the batch, the last one with the first. Their labels are mixed too:
+//!    see [`Mixed`].
+//!
+//! ```
+//! use convscope_data::{Loader, Normalization, Order, SourceOptions, Split, SplitCounts, open};
+//!
+//! let shapes = SplitCounts { train: 100, val: 20, test: 20 };
+//! let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
+//! let loader = Loader::new(source, Split::Train, 25, Order::Shuffled { seed: 1 }, &Normalization::UNIT)?
+//!     .augmented("flip,shift=0.1,mixup".parse()?, 1)?;
+//! let batch = loader.epoch(0, 0).next().unwrap()?;
+//! assert_eq!(batch.mixed.unwrap().labels.len(), 25);
+//! # Ok::<(), convscope_data::DataError>(())
+//! ```
+
+mod augmenter;
+mod colour;
+mod fill;
+mod geometry;
+mod item;
+mod mix;
+mod preview;
+mod rectangle;
+mod settings;
+
+pub use fill::Fill;
+pub use item::Item;
+pub use mix::Mixed;
+pub use preview::{AugmentationPreview, PreviewOptions, PreviewRow, Variant, preview};
+pub use settings::Augmentation;
+
+pub(crate) use augmenter::{Augmenter, Scratch};
