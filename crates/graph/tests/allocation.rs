@@ -1,7 +1,7 @@
 //! A training step allocates nothing.
 
 use convscope_graph::{Executor, Graph, Parameters, TrainingBatch, preset};
-use convscope_ops::{Loss, Mode, Sample};
+use convscope_ops::{Labels, Loss, Mode, Sample};
 use ndarray::Array4;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
@@ -22,7 +22,7 @@ fn a_training_step_allocates_nothing() {
         pool.install(|| {
             let mut step = || {
                 let sample = Sample::default();
-                let batch = TrainingBatch { images: images.view(), labels: &labels, sample };
+                let batch = TrainingBatch { images: images.view(), labels: Labels::new(&labels), sample };
                 executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, None).unwrap();
             };
             // The first step may fill the pool's own queues.

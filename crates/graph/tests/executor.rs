@@ -1,7 +1,7 @@
 //! The executor on small networks: gradients, determinism, inference against training.
 
 use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch, preset};
-use convscope_ops::{Loss, Mode, Precision, Sample};
+use convscope_ops::{Labels, Loss, Mode, Precision, Sample};
 use convscope_testkit::random;
 use ndarray::Array4;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ impl Task {
 
     fn batch(&self) -> TrainingBatch<'_> {
         let sample = Sample { seed: 3, step: 5, ..Sample::default() };
-        TrainingBatch { images: self.images.view(), labels: &self.labels, sample }
+        TrainingBatch { images: self.images.view(), labels: Labels::new(&self.labels), sample }
     }
 }
 
@@ -237,4 +237,33 @@ fn wrong_images_are_refused() {
         error.to_string(),
         "the network takes images of shape [1 to 4, 3, 9, 7], these have [5, 3, 9, 7]"
     );
+}
+
+/// A loss against blends is the blend of the losses, and so are its gradients; shares belong to their images.
+#[test]
+fn mixed_labels_blend_losses_and_gradients() {
+    let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 12, 8], 4).unwrap()).unwrap());
+    let task = Task::new(&graph, 29);
+    let others: Vec<usize> = (0..29).map(|image| (image * image + 1) % 4).collect();
+    let parameters = Parameters::new(&graph, 1);
+    let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
+    let step = |labels: Labels<'_>| {
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 29);
+        let batch = TrainingBatch { labels, ..task.batch() };
+        let outcome = executor.train_step(&mut parameters.clone(), batch, &loss, None).unwrap();
+        (outcome, executor.gradients().concat())
+    };
+    let (own, own_gradients) = step(Labels::new(&task.labels));
+    let (other, other_gradients) = step(Labels::new(&others));
+    let (mixed, gradients) = step(Labels::mixed(&task.labels, &others, &[0.25; 29]));
+    assert!((mixed.loss - (0.75 * own.loss + 0.25 * other.loss)).abs() < 1e-9);
+    assert_eq!(mixed.correct, own.correct);
+    for ((mixed, own), other) in gradients.iter().zip(&own_gradients).zip(&other_gradients) {
+        assert!((mixed - (0.75 * own + 0.25 * other)).abs() < 1e-5, "{mixed} of {own} and {other}");
+    }
+    // The other label of every third image counts, and its share is whole.
+    let shares: Vec<f32> = (0..29).map(|image| if image % 3 == 0 { 1.0 } else { 0.0 }).collect();
+    let chosen: Vec<usize> =
+        (0..29).map(|image| if image % 3 == 0 { others[image] } else { task.labels[image] }).collect();
+    assert_eq!(step(Labels::mixed(&task.labels, &others, &shares)), step(Labels::new(&chosen)));
 }

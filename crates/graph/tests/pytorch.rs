@@ -1,7 +1,7 @@
 //! Whole networks against PyTorch: every node's value and gradient, as `fixtures/networks.py` recorded them.
 
 use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch};
-use convscope_ops::{Loss, Mode, Role, Sample, Shape};
+use convscope_ops::{Labels, Loss, Mode, Role, Sample, Shape};
 use convscope_testkit::assert_close;
 use ndarray::Array4;
 use safetensors::SafeTensors;
@@ -102,7 +102,8 @@ fn check(name: &str) {
     let nodes = graph.nodes();
     let empty = || Mutex::new(vec![Vec::new(); nodes.len()]);
     let everything = Everything { values: empty(), gradients: empty() };
-    let batch = TrainingBatch { images: images.view(), labels: &labels, sample: Sample::default() };
+    let batch =
+        TrainingBatch { images: images.view(), labels: Labels::new(&labels), sample: Sample::default() };
     executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, Some(&everything)).unwrap();
 
     let (values, gradients) =

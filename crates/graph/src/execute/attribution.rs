@@ -3,7 +3,7 @@
 use super::{Batch, Executor};
 use crate::{GraphError, Observer, ValueId};
 use convscope_kernels::layout;
-use convscope_ops::{Mode, Sample};
+use convscope_ops::{Labels, Mode, Sample};
 use ndarray::{Array2, Array4, ArrayView4};
 
 /// What [`Executor::class_gradients`] finds.
@@ -37,7 +37,7 @@ impl Executor {
         self.check_classes(count, classes)?;
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
-        let batch = Batch { images: count, input, labels: classes, sample: Sample::default() };
+        let batch = Batch { images: count, input, labels: Labels::new(classes), sample: Sample::default() };
         for stage in 0..self.plan.stages {
             self.run_stage(stage, &batch, None, observer);
         }

@@ -4,7 +4,7 @@ use super::Moments;
 use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
 use convscope_kernels::{Buffer as Memory, elementwise, layout};
-use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Loss, Mode, Sample};
+use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Labels, Loss, Mode, Sample};
 use std::mem::take;
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ pub(super) struct Shared<'a> {
     /// The images of the batch as planes.
     pub(super) input: &'a [f32],
     /// Their classes, or the classes that are asked about.
-    pub(super) labels: &'a [usize],
+    pub(super) labels: Labels<'a>,
     pub(super) images: usize,
     pub(super) sample: Sample,
     pub(super) loss: Option<&'a Loss>,
@@ -182,7 +182,9 @@ impl Lane {
             Action::SelectClass => {
                 target.fill(0.0);
                 let classes = shared.graph.classes();
-                for (row, &class) in target.chunks_exact_mut(classes).zip(&shared.labels[chunk.first..]) {
+                for (row, &class) in
+                    target.chunks_exact_mut(classes).zip(&shared.labels.classes()[chunk.first..])
+                {
                     row[class] = 1.0;
                 }
             }
@@ -231,14 +233,14 @@ impl Lane {
 
     fn loss_step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>, d_logits: &mut [f32]) {
         let Some(loss) = shared.loss else { return };
-        let labels = &shared.labels[chunk.first..][..chunk.images];
+        let labels = shared.labels.part(chunk.first..chunk.first + chunk.images);
         let logits = self.read_optional(step.output, chunk);
         let classes = logits.len() / chunk.images;
         let sum = loss.evaluate(logits, labels, classes, shared.images, d_logits);
         let correct = logits
             .chunks_exact(classes)
-            .zip(labels)
-            .filter(|(row, label)| largest(row) == Some(**label))
+            .enumerate()
+            .filter(|&(image, row)| largest(row) == Some(labels.largest(image)))
             .count();
         self.loss += sum;
         self.correct += correct;

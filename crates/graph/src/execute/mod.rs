@@ -8,7 +8,7 @@ pub use attribution::ClassGradients;
 use crate::plan::{Action, Plan, bind_all};
 use crate::{Graph, GraphError, Observer, Parameters};
 use convscope_kernels::Buffer;
-use convscope_ops::{Bound, Isa, Loss, Mode, Precision, Sample};
+use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
 use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
@@ -39,8 +39,8 @@ pub struct Executor {
 pub struct TrainingBatch<'a> {
     /// `[N, C, H, W]`.
     pub images: ArrayView4<'a, f32>,
-    /// The class of each image.
-    pub labels: &'a [usize],
+    /// What each image shows.
+    pub labels: Labels<'a>,
     /// The run's seed and step, for operators that draw random numbers.
     pub sample: Sample,
 }
@@ -50,7 +50,7 @@ pub struct TrainingBatch<'a> {
 pub struct StepOutcome {
     /// Mean loss of the batch.
     pub loss: f64,
-    /// Images whose largest logit is their class.
+    /// Images whose largest logit is their class; of a blend, the class with the larger share.
     pub correct: usize,
 }
 
@@ -172,7 +172,7 @@ impl Executor {
             let images = self.batch.min(total - first);
             let input = &input[first * image_len..][..images * image_len];
             let sample = Sample { first_image: first, ..Sample::default() };
-            let batch = Batch { images, input, labels: &[], sample };
+            let batch = Batch { images, input, labels: Labels::default(), sample };
             for stage in 0..self.plan.stages {
                 self.run_stage(stage, &batch, None, observer);
             }
@@ -276,7 +276,7 @@ impl Executor {
 struct Batch<'a> {
     images: usize,
     input: &'a [f32],
-    labels: &'a [usize],
+    labels: Labels<'a>,
     sample: Sample,
 }
 

@@ -3,8 +3,10 @@
 //! The functions [`crate::cross_entropy()`] and [`crate::mse_loss()`] have PyTorch's arguments; [`Loss`] is the form in
 //! which training uses them, on the logits of some images of a batch.
 
+mod labels;
 mod reduction;
 
+pub use labels::Labels;
 pub use reduction::Reduction;
 
 use crate::OpError;
@@ -14,22 +16,23 @@ use serde::{Deserialize, Serialize};
 /// The loss of a classifier.
 ///
 /// ```
-/// use convscope_ops::Loss;
+/// use convscope_ops::{Labels, Loss};
 /// let mut d_logits = [0.0; 2];
-/// let sum = Loss::CROSS_ENTROPY.evaluate(&[0.0, 0.0], &[1], 2, 1, &mut d_logits);
+/// let sum = Loss::CROSS_ENTROPY.evaluate(&[0.0, 0.0], Labels::new(&[1]), 2, 1, &mut d_logits);
 /// assert!((sum - 2f64.ln()).abs() < 1e-12);
 /// assert_eq!(d_logits, [0.5, -0.5]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Loss {
-    /// `-log softmax(logits)[label]`, as [`crate::cross_entropy()`].
+    /// `-sum over c of target[c] * log softmax(logits)[c]`, as [`crate::cross_entropy()`]; the target is 1 for the label,
+    /// or shared between two of them.
     CrossEntropy {
         /// The share of the target that is spread over all classes, from 0 to 1; default 0.
         #[serde(default)]
         label_smoothing: f64,
     },
-    /// The mean over the classes of `(logits - one_hot(label))^2`, as [`crate::mse_loss()`].
+    /// The mean over the classes of `(logits - target)^2`, as [`crate::mse_loss()`].
     #[serde(rename = "mse_loss")]
     MeanSquaredError,
 }
@@ -52,31 +55,32 @@ impl Loss {
         }
     }
 
-    /// The sum of the losses of some images of a batch: `logits` `[labels.len(), classes]` against their labels.
+    /// The sum of the losses of some images of a batch: `logits` `[images, classes]` against their labels.
     ///
     /// Writes to `d_logits`, of the shape of `logits`, the gradient by the logits of the mean loss over a batch of
     /// `batch` images. Nothing is allocated. Labels are below `classes`.
     pub fn evaluate(
         self,
         logits: &[f32],
-        labels: &[usize],
+        labels: Labels<'_>,
         classes: usize,
         batch: usize,
         d_logits: &mut [f32],
     ) -> f64 {
-        assert_eq!(logits.len(), labels.len() * classes, "logits of another number of images or classes");
-        let rows = logits.chunks_exact(classes).zip(d_logits.chunks_exact_mut(classes)).zip(labels);
+        let images = labels.classes().len();
+        assert_eq!(logits.len(), images * classes, "logits of another number of images or classes");
+        let rows = logits.chunks_exact(classes).zip(d_logits.chunks_exact_mut(classes)).enumerate();
         let share = 1.0 / batch as f64;
-        let loss_of = |((row, d_row), &label): ((&[f32], &mut [f32]), &usize)| match self {
+        let loss_of = |(image, (row, d_row)): (usize, (&[f32], &mut [f32]))| match self {
             Loss::CrossEntropy { label_smoothing } => {
                 let target = |class| {
-                    let hit = if class == label { 1.0 - label_smoothing } else { 0.0 };
-                    hit + label_smoothing / classes as f64
+                    let spread = label_smoothing / classes as f64;
+                    (1.0 - label_smoothing) * labels.target(image, class) + spread
                 };
                 loss::cross_entropy(row, target, share, d_row)
             }
             Loss::MeanSquaredError => {
-                let target = |class| if class == label { 1.0 } else { 0.0 };
+                let target = |class| labels.target(image, class) as f32;
                 let per_class = 1.0 / classes as f64;
                 loss::squared_error(row, target, share * per_class, d_row) * per_class
             }

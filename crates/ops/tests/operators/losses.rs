@@ -14,7 +14,7 @@ fn evaluate(loss: Loss, logits: &[f32], batch: usize) -> (f64, Vec<f32>) {
     let mut sum = 0.0;
     for (first, count) in [(0, 3), (3, 1)] {
         let range = first * CLASSES..(first + count) * CLASSES;
-        let labels = &LABELS[first..first + count];
+        let labels = Labels::new(&LABELS).part(first..first + count);
         sum += loss.evaluate(&logits[range.clone()], labels, CLASSES, batch, &mut d[range]);
     }
     (sum, d)
@@ -37,6 +37,35 @@ fn cross_entropy_equals_its_formula() {
     }
 }
 
+/// Against class probabilities, as `fixtures/mixed_labels.py` recorded it.
+#[test]
+fn mixed_labels_are_pytorchs_class_probabilities() {
+    let recorded = include_str!("../../../../fixtures/mixed_labels.json");
+    let recorded: serde_json::Value = serde_json::from_str(recorded).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let whole = |name: &str| -> Vec<usize> { numbers(&recorded[name]).iter().map(|&n| n as usize).collect() };
+    let single = |name: &str| -> Vec<f32> { numbers(&recorded[name]).iter().map(|&n| n as f32).collect() };
+    let (labels, others, shares) = (whole("labels"), whole("others"), single("shares"));
+    let (logits, classes) = (single("logits"), recorded["classes"].as_u64().unwrap() as usize);
+    let images = labels.len();
+    let cases = recorded["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let loss = Loss::CrossEntropy { label_smoothing: case["label_smoothing"].as_f64().unwrap() };
+        let mut d_logits = vec![f32::NAN; logits.len()];
+        let mut sum = 0.0;
+        for part in [0..2, 2..images] {
+            let range = part.start * classes..part.end * classes;
+            let labels = Labels::mixed(&labels, &others, &shares).part(part);
+            sum += loss.evaluate(&logits[range.clone()], labels, classes, images, &mut d_logits[range]);
+        }
+        assert_close("loss", &[(sum / images as f64) as f32], &[case["loss"].as_f64().unwrap()], 1e-6);
+        assert_close("d_logits", &d_logits, &numbers(&case["d_logits"]), 1e-6);
+    }
+}
+
 #[test]
 fn mean_squared_error_equals_its_formula() {
     let logits = random(2, 20);
@@ -52,9 +81,9 @@ fn mean_squared_error_equals_its_formula() {
 #[test]
 fn large_and_infinite_logits_are_borne() {
     let mut d = [f32::NAN; 3];
-    let sum = Loss::CROSS_ENTROPY.evaluate(&[1e5, -1e5, f32::NEG_INFINITY], &[1], 3, 1, &mut d);
+    let sum = Loss::CROSS_ENTROPY.evaluate(&[1e5, -1e5, f32::NEG_INFINITY], Labels::new(&[1]), 3, 1, &mut d);
     assert_eq!((sum, d), (2e5, [1.0, -1.0, 0.0]));
-    assert!(Loss::CROSS_ENTROPY.evaluate(&[f32::NAN, 0.0, 0.0], &[1], 3, 1, &mut d).is_nan());
+    assert!(Loss::CROSS_ENTROPY.evaluate(&[f32::NAN, 0.0, 0.0], Labels::new(&[1]), 3, 1, &mut d).is_nan());
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What the images of a batch show.
+
+use std::ops::Range;
+
+/// The class of each image of a batch; of a blend of two images both classes, and the share of the second.
+///
+/// The target of an image is `1 - share` for its own class and `share` for the other one (the sum where they are the
+/// same), 0 for the rest.
+///
+/// ```
+/// use convscope_ops::Labels;
+/// let plain = Labels::new(&[2, 0]);
+/// assert_eq!((plain.target(0, 2), plain.target(0, 1)), (1.0, 0.0));
+/// let mixed = Labels::mixed(&[2, 0], &[0, 1], &[0.25, 0.75]);
+/// assert_eq!((mixed.target(0, 2), mixed.target(0, 0)), (0.75, 0.25));
+/// assert_eq!((mixed.largest(0), mixed.largest(1)), (2, 1));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Labels<'a> {
+    classes: &'a [usize],
+    /// Empty where no image is a blend, as `shares` is.
+    others: &'a [usize],
+    shares: &'a [f32],
+}
+
+impl<'a> Labels<'a> {
+    /// Images of one class each.
+    pub fn new(classes: &'a [usize]) -> Self {
+        Labels { classes, others: &[], shares: &[] }
+    }
+
+    /// Images that are blends, each of its own class and another one, which has that share, from 0 to 1.
+    ///
+    /// # Panics
+    /// When the three slices differ in length.
+    pub fn mixed(classes: &'a [usize], others: &'a [usize], shares: &'a [f32]) -> Self {
+        assert!(others.len() == classes.len() && shares.len() == classes.len(), "labels for each image");
+        Labels { classes, others, shares }
+    }
+
+    /// The images' own classes.
+    pub fn classes(self) -> &'a [usize] {
+        self.classes
+    }
+
+    /// The labels of some of the images.
+    pub fn part(self, images: Range<usize>) -> Self {
+        let (others, shares) = if self.others.is_empty() {
+            (self.others, self.shares)
+        } else {
+            (&self.others[images.clone()], &self.shares[images.clone()])
+        };
+        Labels { classes: &self.classes[images], others, shares }
+    }
+
+    /// The class with the larger share in an image, its own one where both have half.
+    pub fn largest(self, image: usize) -> usize {
+        match self.shares.get(image) {
+            Some(&share) if share > 0.5 => self.others[image],
+            _ => self.classes[image],
+        }
+    }
+
+    /// What is wanted of a class in an image, from 0 to 1.
+    pub fn target(self, image: usize, class: usize) -> f64 {
+        let share = self.shares.get(image).map_or(0.0, |&share| f64::from(share));
+        let own = if class == self.classes[image] { 1.0 - share } else { 0.0 };
+        let other = if share > 0.0 && class == self.others[image] { share } else { 0.0 };
+        own + other
+    }
+}
