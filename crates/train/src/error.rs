@@ -35,6 +35,12 @@ pub enum TrainError {
         /// The parser's message with line, key and the keys that exist.
         message: String,
     },
+    /// A recipe that does not come with the program.
+    #[error("there is no recipe {name}; give {} or a file that ends in .toml", crate::recipes::RECIPES.join(", "))]
+    UnknownRecipe {
+        /// The name that was given.
+        name: String,
+    },
     /// An operation on a file or folder failed.
     #[error("{}: cannot {action}: {cause}{}", path.display(), advice(cause))]
     Io {

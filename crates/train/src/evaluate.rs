@@ -7,6 +7,7 @@ use convscope_graph::Executor;
 
 use crate::error::TrainError;
 use crate::metrics::{Confusion, RunningMean, argmax};
+use crate::views::Views;
 
 /// What a network does on a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,7 @@ pub(crate) fn evaluate_loader(
     executor: &mut Executor,
     loader: &Loader,
     split: Split,
+    views: Views,
 ) -> Result<Evaluation, TrainError> {
     let started = Instant::now();
     let mut loss = RunningMean::default();
@@ -37,7 +39,7 @@ pub(crate) fn evaluate_loader(
     let mut batches = loader.epoch(0, 0);
     while let Some(batch) = batches.next() {
         let batch = batch?;
-        let logits = executor.logits(batch.images.view(), None)?;
+        let logits = views.logits(executor, batch.images.view())?;
         for (row, &label) in logits.outer_iter().zip(&batch.labels) {
             let row = row.to_slice().expect("rows of a new array are contiguous");
             loss.add(cross_entropy(row, label), 1);
@@ -57,9 +59,14 @@ pub(crate) fn evaluate_loader(
 
 /// `log(sum of exp(logits)) - logits[label]`, in double precision and without overflow.
 pub fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    log_sum(logits) - f64::from(logits[label])
+}
+
+/// `log(sum of exp(logits))`, in double precision and without overflow.
+pub(crate) fn log_sum(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    sum.ln() + f64::from(largest) - f64::from(logits[label])
+    sum.ln() + f64::from(largest)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The parts work on plain slices and know nothing of each other; the training loop joins them:
 //!
-//! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, file and flags, and checked;
+//! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, recipe, file and flags, and checked;
+//!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`session`]: the training loop; [`evaluate`], [`model`]: asking a trained network;
@@ -19,10 +20,12 @@ pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod optimizer;
+pub mod recipes;
 pub mod run_dir;
 pub mod schedule;
 pub mod session;
 pub mod stop;
+mod views;
 
 pub use checkpoint::Checkpoint;
 pub use config::{PartialConfig, TrainConfig};
@@ -34,6 +37,7 @@ pub use optimizer::{Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
 pub use schedule::{Schedule, ScheduleConfig};
 pub use session::{BatchEvent, Ending, Outcome, Session, TrainEvents};
+pub use views::Views;
 
 #[cfg(test)]
 mod reference;

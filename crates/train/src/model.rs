@@ -11,6 +11,7 @@ use ndarray::Array4;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
 use crate::run_dir::RunDir;
+use crate::views::Views;
 
 /// The description of a preset (`plain8`) or a model file (`net.toml`) for images of this shape and so many classes;
 /// `initializer` replaces the description's own.
@@ -54,6 +55,7 @@ pub struct TrainedModel {
     weights: WeightsFile,
     normalization: Normalization,
     executor: Executor,
+    views: Views,
 }
 
 /// What a network says of a picture.
@@ -77,7 +79,12 @@ impl TrainedModel {
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
-        Ok(TrainedModel { weights, normalization, executor })
+        Ok(TrainedModel { weights, normalization, executor, views: Views::None })
+    }
+
+    /// The same network, judging from these views of each image. Default the image alone.
+    pub fn with_views(self, views: Views) -> TrainedModel {
+        TrainedModel { views, ..self }
     }
 
     /// Names of the classes in the order of the outputs.
@@ -109,7 +116,7 @@ impl TrainedModel {
         }
         let batch = 256;
         let loader = Loader::new(source, split, batch, Order::Sequential, &self.normalization)?;
-        evaluate_loader(&mut self.executor, &loader, split)
+        evaluate_loader(&mut self.executor, &loader, split, self.views)
     }
 
     /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read has its own
@@ -123,7 +130,7 @@ impl TrainedModel {
         let pixels = decode_image(path, size)?;
         let mut planes = Array4::zeros((1, convscope_data::CHANNELS, size.height, size.width));
         self.normalization.apply(&pixels, planes.as_slice_mut().expect("a new array is contiguous"))?;
-        let logits = self.executor.logits(planes.view(), None)?;
+        let logits = self.views.logits(&mut self.executor, planes.view())?;
         let mut probabilities = logits.into_raw_vec_and_offset().0;
         let classes = probabilities.len();
         convscope_kernels::elementwise::softmax(&mut probabilities, classes);

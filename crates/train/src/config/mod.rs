@@ -8,17 +8,18 @@ pub use partial::{
 
 use std::path::Path;
 
-use convscope_data::{BadImages, Normalize};
+use convscope_data::{Augmentation, BadImages, Normalize};
 use convscope_graph::Initializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
 /// A whole configuration, as it stands in a run directory's `config.toml`.
 ///
-/// It comes about as defaults, overridden by a file, overridden by flags, each of the latter a [`PartialConfig`]:
+/// It comes about as defaults, overridden by a [recipe](crate::recipes), overridden by a file, overridden by flags, each
+/// of the latter a [`PartialConfig`]:
 ///
 /// ```
 /// use convscope_train::{OptimizerConfig, PartialConfig, TrainConfig};
@@ -45,12 +46,18 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// The learning rate, finite and above 0; the schedule starts from it or climbs to it. Default 0.002.
     pub lr: f64,
+    /// What becomes of training images, differently in each epoch. Default none.
+    #[serde(default)]
+    pub augment: Augmentation,
     /// The largest norm of all gradients together; larger ones are scaled down to it. Default none.
     pub clip_norm: Option<f64>,
     /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
     pub label_smoothing: f64,
     /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
     pub ema: Option<f64>,
+    /// Which parameters the optimizer's weight decay shrinks. Default all, as in PyTorch.
+    #[serde(default)]
+    pub weight_decay_on: DecayScope,
     /// After how many epochs without a lower validation loss the run ends, at least 1. Default none, it never ends early.
     pub patience: Option<u64>,
     /// Where all randomness comes from, at most 2^63 - 1. Default 1.
@@ -91,9 +98,11 @@ impl Default for TrainConfig {
             epochs: 10,
             batch_size: 64,
             lr: 0.002,
+            augment: Augmentation::NONE,
             clip_norm: None,
             label_smoothing: 0.0,
             ema: None,
+            weight_decay_on: DecayScope::default(),
             patience: None,
             seed: 1,
             threads: None,

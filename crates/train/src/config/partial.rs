@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use convscope_data::{BadImages, Normalize};
+use convscope_data::{Augmentation, BadImages, Normalize};
 use serde::{Deserialize, Serialize};
 
 use super::{Initializer, TrainConfig, syntax_error};
 use crate::error::TrainError;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
 /// Some of the values of a [`TrainConfig`]; the absent ones keep what they were merged over.
@@ -26,12 +26,16 @@ pub struct PartialConfig {
     pub batch_size: Option<usize>,
     /// See [`TrainConfig::lr`].
     pub lr: Option<f64>,
+    /// See [`TrainConfig::augment`].
+    pub augment: Option<Augmentation>,
     /// See [`TrainConfig::clip_norm`].
     pub clip_norm: Option<f64>,
     /// See [`TrainConfig::label_smoothing`].
     pub label_smoothing: Option<f64>,
     /// See [`TrainConfig::ema`].
     pub ema: Option<f64>,
+    /// See [`TrainConfig::weight_decay_on`].
+    pub weight_decay_on: Option<DecayScope>,
     /// See [`TrainConfig::patience`].
     pub patience: Option<u64>,
     /// See [`TrainConfig::seed`].
@@ -148,6 +152,8 @@ impl TrainConfig {
         let PartialConfig { version: _, model, initializer, epochs, batch_size, lr, .. } = over.clone();
         let PartialConfig { clip_norm, label_smoothing, ema, patience, seed, threads, data, .. } =
             over.clone();
+        set(&mut self.augment, over.augment);
+        set(&mut self.weight_decay_on, over.weight_decay_on);
         set(&mut self.model, model);
         self.initializer = initializer.or(self.initializer);
         set(&mut self.epochs, epochs);
@@ -272,7 +278,8 @@ mod tests {
     fn every_key_overrides() {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-                    clip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nthreads = 5\n\
+                    augment = 'flip,mixup=0.3'\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";

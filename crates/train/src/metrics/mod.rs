@@ -48,7 +48,8 @@ pub struct EpochMetrics {
     pub learning_rate: f64,
     /// The mean training loss over the epoch, taken while the weights moved.
     pub train_loss: f64,
-    /// The training accuracy over the epoch, as a fraction, taken while the weights moved.
+    /// The training accuracy over the epoch, as a fraction, taken while the weights moved. Of an image that an
+    /// augmentation blends with another, the class with the larger share counts.
     pub train_accuracy: f64,
     /// The mean loss over the validation images after the epoch.
     pub val_loss: f64,

@@ -58,6 +58,17 @@ pub enum OptimizerConfig {
     },
 }
 
+/// Which parameters weight decay shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecayScope {
+    /// Every parameter, as in PyTorch where all stand in one group.
+    #[default]
+    All,
+    /// Weights of convolutions and dense layers only: neither biases nor the scale and shift of batch norms.
+    Weights,
+}
+
 impl OptimizerConfig {
     /// Adam with its defaults.
     pub fn adam() -> Self {
@@ -81,6 +92,16 @@ impl OptimizerConfig {
             Self::AdamW { .. } => "adamw",
             Self::Sgd { .. } => "sgd",
         }
+    }
+
+    /// The same without weight decay.
+    pub(super) fn without_decay(&self) -> Self {
+        let mut config = self.clone();
+        let (Self::Adam { weight_decay, .. }
+        | Self::AdamW { weight_decay, .. }
+        | Self::Sgd { weight_decay, .. }) = &mut config;
+        *weight_decay = 0.0;
+        config
     }
 
     /// Every value that is out of range.

@@ -3,7 +3,7 @@
 mod config;
 mod update;
 
-pub use config::OptimizerConfig;
+pub use config::{DecayScope, OptimizerConfig};
 
 use crate::error::TrainError;
 use update::{AdamStep, SgdStep};
@@ -11,8 +11,7 @@ use update::{AdamStep, SgdStep};
 /// An optimizer with its state for every parameter of a network.
 ///
 /// A step is [`begin_step`](Self::begin_step) and then [`update`](Self::update) once for each parameter, in any order.
-/// Weight decay applies to every parameter, biases and the scale and shift of batch norms included, as in PyTorch
-/// where all parameters stand in one group.
+/// Weight decay applies to every parameter that is not [spared](Self::sparing).
 ///
 /// ```
 /// use convscope_train::{Optimizer, OptimizerConfig};
@@ -31,6 +30,8 @@ pub struct Optimizer {
     config: OptimizerConfig,
     step_count: u64,
     step: Step,
+    /// That of parameters without weight decay.
+    spared_step: Step,
     slots: Vec<Slot>,
 }
 
@@ -39,6 +40,7 @@ pub struct Optimizer {
 struct Slot {
     first: Vec<f32>,
     second: Vec<f32>,
+    is_spared: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,15 +58,27 @@ impl Optimizer {
             .map(|len| Slot {
                 first: vec![0.0; if names.is_empty() { 0 } else { len }],
                 second: vec![0.0; if names.len() < 2 { 0 } else { len }],
+                is_spared: false,
             })
             .collect();
-        Self { config: config.clone(), step_count: 0, step: step(config, 0, 0.0), slots }
+        let step = step(config, 0, 0.0);
+        Self { config: config.clone(), step_count: 0, step, spared_step: step, slots }
+    }
+
+    /// The same optimizer without weight decay for these parameters.
+    ///
+    /// # Panics
+    /// When there is no such parameter.
+    pub fn sparing(mut self, indices: impl IntoIterator<Item = usize>) -> Self {
+        indices.into_iter().for_each(|index| self.slots[index].is_spared = true);
+        self
     }
 
     /// Starts the next step, whose learning rate is `lr`.
     pub fn begin_step(&mut self, lr: f64) {
         self.step_count += 1;
         self.step = step(&self.config, self.step_count, lr);
+        self.spared_step = step(&self.config.without_decay(), self.step_count, lr);
     }
 
     /// Moves parameter `index` against its gradient, in one pass over memory and without allocating.
@@ -73,7 +87,7 @@ impl Optimizer {
     /// When there is no such parameter or its length is not the one that [`new`](Self::new) was told.
     pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let slot = &mut self.slots[index];
-        match self.step {
+        match if slot.is_spared { self.spared_step } else { self.step } {
             Step::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
             Step::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
             Step::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
@@ -193,6 +207,22 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn spared_parameters_do_not_shrink() {
+        for name in ["adam", "adamw", "sgd"] {
+            let decaying = format!(r#"{{"name": "{name}", "weight_decay": 0.1}}"#);
+            let config: OptimizerConfig = serde_json::from_str(&decaying).unwrap();
+            let mut optimizer = Optimizer::new(&config, [1, 1, 1]).sparing([1]);
+            optimizer.begin_step(0.5);
+            let mut values = [2.0f32; 3];
+            for (index, value) in values.iter_mut().enumerate() {
+                optimizer.update(index, std::slice::from_mut(value), &[0.0]);
+            }
+            assert_eq!(values[1], 2.0, "{name}");
+            assert!(values[0] < 2.0 && values[0] == values[2], "{name}: {values:?}");
         }
     }
 

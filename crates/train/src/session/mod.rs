@@ -15,7 +15,7 @@ use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
 use convscope_graph::{
     Executor, FirstNonFinite, Graph, InputDescription, Parameters, TrainingBatch, WeightsFile,
 };
-use convscope_ops::{Loss, Mode, Sample};
+use convscope_ops::{Labels, Loss, Mode, Role, Sample};
 
 use crate::clip::{clip_gradients, gradient_norm};
 use crate::config::TrainConfig;
@@ -26,10 +26,11 @@ use crate::layer_meter::{LayerMeter, layers_of_tensors};
 use crate::memory::peak_memory_bytes;
 use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{DecayScope, Optimizer};
 use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
+use crate::views::Views;
 use state::Progress;
 
 /// How long a run goes on at most without a checkpoint.
@@ -110,10 +111,16 @@ impl Session {
         let parameters = Parameters::new(&graph, config.seed);
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
+        let is_spared = |role: Role| {
+            config.weight_decay_on == DecayScope::Weights && !matches!(role, Role::Weight { .. })
+        };
+        let spared =
+            trained().enumerate().filter(|(_, tensor)| is_spared(tensor.role)).map(|(index, _)| index);
         Ok(Session {
             executor: Executor::new(Arc::clone(&graph), Mode::Training, config.batch_size),
             evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
-            optimizer: Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len())),
+            optimizer: Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))
+                .sparing(spared),
             schedule: Schedule::new(&config.schedule, config.lr, length),
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
@@ -225,7 +232,11 @@ impl Session {
     fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let step = self.progress.step;
         let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
-        let training = TrainingBatch { images: batch.images.view(), labels: &batch.labels, sample };
+        let labels = match &batch.mixed {
+            Some(mixed) => Labels::mixed(&batch.labels, &mixed.labels, &mixed.shares),
+            None => Labels::new(&batch.labels),
+        };
+        let training = TrainingBatch { images: batch.images.view(), labels, sample };
         let outcome = self.executor.train_step(&mut self.parameters, training, &self.loss, None)?;
         if !outcome.loss.is_finite() {
             return Err(self.not_finite(training));
@@ -374,7 +385,7 @@ impl Session {
         let loader =
             Loader::new(source, split, self.config.batch_size, Order::Sequential, &self.normalization)?;
         self.evaluator.load(weights);
-        evaluate_loader(&mut self.evaluator, &loader, split).map(Some)
+        evaluate_loader(&mut self.evaluator, &loader, split, Views::None).map(Some)
     }
 
     fn write_weights(&self, path: &std::path::Path) -> Result<(), TrainError> {
@@ -424,7 +435,8 @@ fn train_loader(
     normalization: &Normalization,
 ) -> Result<Loader, TrainError> {
     let order = Order::Shuffled { seed: config.seed };
-    Ok(Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?)
+    let loader = Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?;
+    Ok(loader.augmented(config.augment, config.seed)?)
 }
 
 /// The run's time, over all its sessions.

@@ -1,0 +1,79 @@
+//! Configurations that come with the program, as the files a user would write.
+
+use std::path::Path;
+
+use crate::config::PartialConfig;
+use crate::error::TrainError;
+
+/// Names of the recipes.
+pub const RECIPES: [&str; 2] = ["report", "best"];
+
+/// The settings of a named recipe, or of a TOML file (`mine.toml`).
+///
+/// - `report`: what the original report trained with: Adam 0.001, flips and shifts by a tenth.
+/// - `best`: what gets most out of the reference network in 30 epochs.
+///
+/// A recipe stands between the defaults and everything else that was asked for: defaults, recipe, configuration file,
+/// flags, each overriding those before.
+///
+/// # Errors
+/// [`TrainError::UnknownRecipe`]; those of [`PartialConfig::read`].
+///
+/// ```
+/// use convscope_train::{TrainConfig, recipes::recipe};
+/// let config = TrainConfig::default().merged(&recipe("report")?)?;
+/// assert_eq!((config.lr, config.optimizer.name()), (0.001, "adam"));
+/// # Ok::<(), convscope_train::TrainError>(())
+/// ```
+pub fn recipe(name_or_file: &str) -> Result<PartialConfig, TrainError> {
+    let path = Path::new(name_or_file);
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        return PartialConfig::read(path);
+    }
+    let text = recipe_file(name_or_file)?;
+    Ok(toml::from_str(text).expect("the recipes of the program are configurations"))
+}
+
+/// The text of a recipe's file, to start an own one from.
+///
+/// # Errors
+/// [`TrainError::UnknownRecipe`].
+pub fn recipe_file(name: &str) -> Result<&'static str, TrainError> {
+    match name {
+        "report" => Ok(include_str!("report.toml")),
+        "best" => Ok(include_str!("best.toml")),
+        _ => Err(TrainError::UnknownRecipe { name: name.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TrainConfig;
+
+    #[test]
+    fn every_recipe_is_a_valid_configuration() {
+        for name in RECIPES {
+            let config = TrainConfig::default().merged(&recipe(name).unwrap()).unwrap();
+            config.validate().unwrap();
+            assert!(!config.augment.is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn files_are_recipes_and_other_names_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "augment = 'mixup'\nlr = 0.5\n").unwrap();
+        let mine = recipe(path.to_str().unwrap()).unwrap();
+        assert_eq!((mine.lr, mine.augment), (Some(0.5), Some("mixup".parse().unwrap())));
+        let error = recipe("fast").unwrap_err().to_string();
+        assert_eq!(error, "there is no recipe fast; give report, best or a file that ends in .toml");
+        std::fs::write(&path, "augment = 'sharpen'\n").unwrap();
+        let error = recipe(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(
+            error.contains("mine.toml") && error.contains("line 1") && error.contains("cutmix"),
+            "{error}"
+        );
+    }
+}
