@@ -84,6 +84,7 @@ fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
         Some(
             TrainError::InvalidValue { .. }
             | TrainError::SettingNotApplicable { .. }
+            | TrainError::UnknownRecipe { .. }
             | TrainError::ConfigSyntax { .. },
         ) => true,
         Some(_) => false,
@@ -93,7 +94,10 @@ fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
 
 fn is_usage_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<DataError>() {
-        matches!(error, DataError::Option { .. } | DataError::BatchSize { .. })
+        matches!(
+            error,
+            DataError::Option { .. } | DataError::BatchSize { .. } | DataError::Augmentation { .. }
+        )
     } else if let Some(error) = error.downcast_ref::<GraphError>() {
         matches!(error, GraphError::UnknownPreset { .. })
     } else if let Some(error) = error.downcast_ref::<ReportError>() {

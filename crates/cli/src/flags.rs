@@ -50,6 +50,9 @@ pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainErr
     }
 }
 
+/// The names of [`convscope_train::Views`].
+pub(crate) const VIEWS: &[&str] = &["none", "flip"];
+
 /// A parser for values that configuration files know by these names.
 pub(crate) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Command;
-use convscope_data::{BadImages, Normalize};
+use convscope_data::{Augmentation, BadImages, Normalize};
 use convscope_graph::Initializer;
 use convscope_train::config::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
+use convscope_train::optimizer::DecayScope;
+use convscope_train::recipes::recipe;
 use convscope_train::{TrainConfig, TrainError};
 
 use crate::flags::named;
@@ -15,6 +17,10 @@ use crate::flags::named;
 /// One flag for each common setting; a configuration file has all of them.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct TrainFlags {
+    /// Start from the settings of a recipe, `report` or `best`, or of a TOML file; --config overrides it, and flags both
+    #[arg(long, value_name = "NAME|FILE.toml", help_heading = "Run")]
+    recipe: Option<String>,
+
     /// Read settings from a TOML file with the keys of a run's config.toml; flags override it
     #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     config: Option<PathBuf>,
@@ -37,6 +43,12 @@ pub(crate) struct TrainFlags {
     /// training images
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
     normalize: Option<Normalize>,
+
+    /// Change training images at random: `none`, `auto`, or items such as flip,shift=0.1 from flip, vflip, shift, crop,
+    /// rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for what
+    /// lies beyond the border
+    #[arg(long, value_name = "ITEMS", help_heading = DATA)]
+    augment: Option<Augmentation>,
 
     /// Leave out images that cannot be read, rather than refuse to start
     #[arg(long, help_heading = DATA)]
@@ -74,6 +86,10 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
     weight_decay: Option<f64>,
 
+    /// What weight decay shrinks: `all` parameters, or `weights` only, neither biases nor batch norms
+    #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<DecayScope>(DECAY_SCOPES))]
+    weight_decay_on: Option<DecayScope>,
+
     /// The share of the last step that sgd keeps [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     momentum: Option<f64>,
@@ -110,6 +126,7 @@ const TRAINING: &str = "Training";
 const NORMALIZE: &[&str] = &["unit", "standard"];
 const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd"];
+const DECAY_SCOPES: &[&str] = &["all", "weights"];
 const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
 
 /// Every number of epochs that makes sense, and 0, about which the configuration has something to say.
@@ -128,6 +145,8 @@ pub(crate) fn show_defaults(command: Command) -> Command {
     let config = TrainConfig::default();
     let defaults = [
         ("data", config.data.source),
+        ("augment", config.augment.to_string()),
+        ("weight_decay_on", name_of(&config.weight_decay_on)),
         ("normalize", name_of(&config.data.normalize)),
         ("model", config.model),
         ("epochs", config.epochs.to_string()),
@@ -147,13 +166,14 @@ pub(crate) fn show_defaults(command: Command) -> Command {
 }
 
 impl TrainFlags {
-    /// `base`, overridden by the `--config` file, overridden by the flags.
+    /// `base`, overridden by the `--recipe`, overridden by the `--config` file, overridden by the flags.
     ///
     /// # Errors
-    /// A file that cannot be read or has unknown keys, a setting that the optimizer or schedule does not have.
+    /// An unknown recipe, a file that cannot be read or has unknown keys, a setting that the optimizer or schedule does not have.
     pub(crate) fn over(&self, base: TrainConfig) -> Result<TrainConfig, TrainError> {
+        let recipe = self.recipe.as_deref().map(recipe).transpose()?.unwrap_or_default();
         let file = self.config.as_deref().map(PartialConfig::read).transpose()?.unwrap_or_default();
-        base.merged(&file)?.merged(&self.partial())
+        base.merged(&recipe)?.merged(&file)?.merged(&self.partial())
     }
 
     fn partial(&self) -> PartialConfig {
@@ -164,9 +184,11 @@ impl TrainFlags {
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,
+            augment: self.augment,
             clip_norm: self.clip_norm,
             label_smoothing: self.label_smoothing,
             ema: self.ema,
+            weight_decay_on: self.weight_decay_on,
             patience: self.patience,
             seed: self.seed,
             threads: None,
@@ -212,13 +234,14 @@ mod tests {
             "--data cats --image-size 48 --val-fraction 0.3 --normalize unit --skip-bad --model net.toml \
              --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
              --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --label-smoothing 0.125 --ema 0.875 \
-             --patience 4 --seed 9",
+             --patience 4 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
              clip_norm = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nseed = 9\n\
+             augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
              data = {source='cats', image_size=48, val_fraction=0.3, normalize='unit', bad_images='skip'}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {
@@ -240,12 +263,24 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_is_overridden_by_the_file_and_both_by_flags() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.toml");
+        std::fs::write(&file, "batch_size = 16\nlr = 0.5\n").unwrap();
+        let config = config(&format!("--config {} --recipe report --augment none --lr 0.25", file.display()));
+        assert_eq!((config.epochs, config.batch_size, config.lr), (30, 16, 0.25));
+        assert!(config.augment.is_none());
+        assert_eq!(config.schedule.name(), "constant");
+    }
+
+    #[test]
     fn all_names_are_known_to_the_configuration() {
         for (flag, names) in [
             ("--normalize", NORMALIZE),
             ("--initializer", INITIALIZERS),
             ("--optimizer", OPTIMIZERS),
             ("--schedule", SCHEDULES),
+            ("--weight-decay-on", DECAY_SCOPES),
         ] {
             for name in names {
                 let text = config(&format!("{flag} {name}")).to_toml().unwrap();

@@ -4,7 +4,7 @@
 //!
 //! - [`ops`]: the operators as functions on arrays, with PyTorch's names and arguments, forward and backward;
 //! - [`graph`]: networks described as data, planned and run, with observers that see every value;
-//! - [`data`]: image sources, splits, normalisation, batches;
+//! - [`data`]: image sources, splits, augmentation, normalisation, batches;
 //! - [`train`]: the training loop with optimizers and schedules, the run directory, trained models;
 //! - [`report`]: tables, CSV and PNG.
 //!

@@ -8,12 +8,14 @@
 //! | [`html`] | `report.html`: one page without requests, from a [`ReportPage`] |
 //! | [`layers`], [`findings`] | the layer table and what was found, as text, CSV, JSON |
 //! | [`feature_maps`], [`heat_map`] | what each layer sees and where the network looks, as PNG |
+//! | [`augmentation`] | training images beside what training makes of them, as PNG |
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
 //! | [`colour`] | viridis, and colours that colour-blind people can tell apart |
 
+pub mod augmentation;
 mod canvas;
 pub mod chart;
 pub mod colour;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use convscope_data::augment::{Augmentation, PreviewOptions, preview};
 use convscope_data::{
     BadImages, SheetLayout, Source, SourceOptions, Split, Statistics, UnreadableFile, contact_sheet,
 };
+use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::number::thousands;
 use convscope_report::{Cell, Column, Style, Table, Tone, png};
 use convscope_train::TrainConfig;
@@ -27,6 +29,10 @@ pub(crate) struct Args {
     /// Write a picture with examples of every class
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
+
+    /// Let the picture show what these transformations make of training images, as `convscope train` has them
+    #[arg(long, value_name = "ITEMS", requires = "preview")]
+    augment: Option<Augmentation>,
 
     /// Resize images to so many pixels square
     #[arg(long, value_name = "PIXELS")]
@@ -54,6 +60,7 @@ read are left out and listed; training refuses them without --skip-bad.
 
 Examples:
   convscope data shapes --preview shapes.png
+  convscope data shapes --augment flip,shift=0.1,rotate --preview variants.png
   convscope data photos                            an image folder: photos/<class>/*
   convscope data cifar10 --json";
 
@@ -99,7 +106,14 @@ fn look(args: &Args, console: Console) -> Result<Exit> {
     };
     let source = source::open(&args.data, options, console)?;
     if let Some(path) = &args.preview {
-        let sheet = contact_sheet(&*source, Split::Train, SheetLayout::default())?;
+        let sheet = match args.augment {
+            Some(augmentation) => {
+                let seed = args.seed.unwrap_or(TrainConfig::default().seed);
+                let options = PreviewOptions { seed, ..PreviewOptions::default() };
+                augmentation_sheet(&preview(&source, augmentation, options)?)
+            }
+            None => contact_sheet(&*source, Split::Train, SheetLayout::default())?,
+        };
         png::save(&sheet, path)?;
     }
     let contents = contents(&*source)?;

@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use convscope_data::{DataError, Source, Split};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, ConfusionMatrix, Style, Table};
-use convscope_train::TrainError;
 use convscope_train::evaluate::Evaluation;
 use convscope_train::model::TrainedModel;
+use convscope_train::{TrainError, Views};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Threads, config_of_run, named};
+use crate::flags::{Threads, VIEWS, config_of_run, named};
 use crate::progress::loss;
 use crate::source;
 
@@ -33,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
+    /// Judge from the mean of the probabilities of each image and its mirror image (`flip`)
+    #[arg(long, value_name = "VIEWS", default_value = "none", value_parser = named::<Views>(VIEWS))]
+    tta: Views,
+
     /// Print a JSON document
     #[arg(long)]
     json: bool,
@@ -50,6 +54,7 @@ that are predicted as it, F1 their harmonic mean.
 Examples:
   convscope evaluate runs/plain8
   convscope evaluate runs/plain8 --split val --json
+  convscope evaluate runs/plain8 --tta flip
   convscope evaluate runs/plain8/weights/best.safetensors --data photos";
 
 /// Images worked on together.
@@ -62,6 +67,7 @@ struct Report<'a> {
     data: &'a str,
     synthetic: bool,
     split: Split,
+    tta: Views,
     images: u64,
     loss: f64,
     accuracy: f64,
@@ -85,7 +91,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     let config = config_of_run(&args.run)?;
-    let mut model = TrainedModel::open(&args.run, BATCH_SIZE)?;
+    let mut model = TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta);
     let source = source::open_for(&args.run, model.image_size(), config, args.data.as_deref(), console)?;
     console.note(&format!(
         "evaluating {} images of {}",
@@ -119,6 +125,7 @@ fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> R
         data: source.name(),
         synthetic: source.is_synthetic(),
         split: evaluation.split,
+        tta: args.tta,
         images: evaluation.images,
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
@@ -151,7 +158,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
     }
     let matrix = ConfusionMatrix::new(source.classes(), &report.confusion).context("the confusion matrix")?;
     Ok(format!(
-        "{run} on the {images} {split} images of {data}\n\n\
+        "{run} on the {images} {split} images of {data}{views}\n\n\
          loss       {loss}\n\
          accuracy   {accuracy}\n\
          time       {time}\n\n{table}\n{matrix}",
@@ -159,6 +166,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
         images = thousands(report.images),
         split = source::split_word(report.split),
         data = source::describe(source),
+        views = if report.tta == Views::Flip { ", each with its mirror image" } else { "" },
         loss = loss(report.loss),
         accuracy = percent(report.accuracy),
         time = duration(std::time::Duration::from_secs_f64(report.seconds.max(0.0))),

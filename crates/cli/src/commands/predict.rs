@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use convscope_report::number::percent;
+use convscope_train::Views;
 use convscope_train::model::{Prediction, TrainedModel};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::{Exit, sentence};
-use crate::flags::{Threads, at_least_1};
+use crate::flags::{Threads, VIEWS, at_least_1, named};
 
 /// Say what pictures show: the most probable classes, one line an image
 #[derive(clap::Args)]
@@ -26,6 +27,10 @@ pub(crate) struct Args {
     /// Name so many classes of each image
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_1())]
     top: u64,
+
+    /// Judge from the mean of the probabilities of each image and its mirror image (`flip`)
+    #[arg(long, value_name = "VIEWS", default_value = "none", value_parser = named::<Views>(VIEWS))]
+    tta: Views,
 
     /// Print JSON lines: an object for each image, with its `classes`, or with an `error` if it cannot be read
     #[arg(long)]
@@ -69,7 +74,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn predict(args: &Args, console: Console) -> Result<Exit> {
-    let mut model = TrainedModel::open(&args.run, CHUNK)?;
+    let mut model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta);
     let names = model.classes().to_vec();
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let mut exit = Exit::Done;

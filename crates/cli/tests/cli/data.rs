@@ -40,6 +40,20 @@ fn a_preview_is_a_png_with_a_row_a_class() {
 }
 
 #[test]
+fn a_preview_of_an_augmentation_has_a_row_an_image() {
+    let place = Place::new();
+    place.cifar("data");
+    let ran = place.run("data data --augment flip=1,mixup=1 --preview variants.png").done();
+    assert!(ran.err.contains("variants.png"), "{ran:?}");
+    let sheet = image::open(place.path("variants.png")).unwrap().into_rgb8();
+    // The original and eight variants, 32 pixels enlarged to 128; eight images.
+    assert!(sheet.width() > 9 * 128 && sheet.height() > 8 * 128, "{:?}", sheet.dimensions());
+    place.run("data data --augment flip").misused(&["--preview"]);
+    place.run("data data --augment crop=32 --preview a.png").failed(2, &["crop is 32"]);
+    assert!(!place.exists("a.png"));
+}
+
+#[test]
 fn synthetic_pictures_are_called_so() {
     let text = Place::new().run("data shapes").done().out;
     assert!(text.contains("shapes (synthetic") && text.contains("8,000"), "{text}");

@@ -124,6 +124,16 @@ impl Ran {
             assert!(self.err.contains(part), "{part:?} is not in {:?}", self.err);
         }
     }
+
+    /// The arguments make no sense in themselves, and the explanation has these parts.
+    #[track_caller]
+    pub(crate) fn misused(&self, parts: &[&str]) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.err.starts_with("error: ") && self.out.is_empty(), "{self:?}");
+        for part in parts {
+            assert!(self.err.contains(part), "{part:?} is not in {:?}", self.err);
+        }
+    }
 }
 
 /// Records with labels 0 to 2 in turn, each brighter in the channel of its label, with noise.

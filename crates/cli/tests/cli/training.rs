@@ -8,9 +8,11 @@ use std::thread::JoinHandle;
 
 use crate::place::Place;
 
-/// Everything that a checkpoint must carry: momentum of the optimizer, moving average, schedule, dropout's numbers.
+/// Everything that a checkpoint must carry: momentum of the optimizer, moving average, schedule, the numbers of dropout
+/// and augmentation.
 const SMALL: &str = "train --data data --model small.toml --batch-size 20 --optimizer adamw --schedule cosine \
-                     --ema 0.9 --clip-norm 1 --label-smoothing 0.1";
+                     --ema 0.9 --clip-norm 1 --label-smoothing 0.1 --weight-decay-on weights \
+                     --augment flip,shift=0.1,rotate=5,color,cutout,mixup,cutmix";
 
 fn place() -> Place {
     let place = Place::new();
@@ -44,6 +46,10 @@ fn a_run_can_be_evaluated_and_asked() {
     assert!(
         rows.iter().all(|row| row.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>() == 10)
     );
+    let mirrored = place.run("evaluate run --json --tta flip").done().out;
+    let mirrored: serde_json::Value = serde_json::from_str(&mirrored).unwrap();
+    assert_eq!((&json["tta"], &mirrored["tta"]), (&"none".into(), &"flip".into()));
+    assert!(mirrored["accuracy"].as_f64().unwrap() > 0.9 && mirrored["loss"] != json["loss"], "{mirrored}");
     let text = place.run("evaluate run --split val --quiet").done();
     assert!(text.out.contains("24 validation images") && text.out.contains("recall"), "{}", text.out);
     assert_eq!(text.err, "");
@@ -61,6 +67,14 @@ fn a_run_can_be_evaluated_and_asked() {
     let ran = place.run("predict alone.safetensors red.png --json").done();
     let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&line["path"], &line["classes"][0]["class"]), (&"red.png".into(), &"red".into()));
+    let line_of = |views: &str| -> serde_json::Value {
+        let ran = place.run(&format!("predict alone.safetensors lopsided.png --json --tta {views}")).done();
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    image::RgbImage::from_fn(32, 32, |x, _| image::Rgb([8 * x as u8, 60, 0]))
+        .save(place.path("lopsided.png"))
+        .unwrap();
+    assert_ne!(line_of("none"), line_of("flip"));
     let sum: f64 =
         line["classes"].as_array().unwrap().iter().map(|c| c["probability"].as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-5, "{line}");
@@ -95,6 +109,31 @@ fn the_weights_do_not_depend_on_the_number_of_threads() {
     let weights = |run: &str| place.read(&format!("{run}/weights/last.safetensors"));
     assert_eq!(weights("one"), weights("two"));
     assert_ne!(weights("one"), weights("other"));
+}
+
+#[test]
+fn augmentation_reaches_the_run_and_its_configuration() {
+    let place = place();
+    let train = "train --data data --model small.toml --batch-size 20 --epochs 1 --quiet";
+    place.run(&format!("{train} --out plain")).done();
+    place.run(&format!("{train} --augment none --out none")).done();
+    place.run(&format!("{train} --augment vflip=1+crop=3 --out moved")).done();
+    place.run(&format!("{train} --recipe report --out report")).done();
+    place.run(&format!("{train} --config moved/config.toml --out again")).done();
+    let weights = |run: &str| place.read(&format!("{run}/weights/last.safetensors"));
+    assert_eq!(weights("plain"), weights("none"));
+    assert_ne!(weights("plain"), weights("moved"));
+    assert_eq!(weights("moved"), weights("again"));
+    let config = |run: &str| place.text(&format!("{run}/config.toml"));
+    assert!(config("plain").contains("augment = \"none\"\n"));
+    assert!(config("moved").contains("augment = \"vflip=1,crop=3\"\n"));
+    assert!(config("report").contains("augment = \"flip,shift=0.1,fill=nearest\"\n"));
+    place.run("train --augment sharpen").misused(&["sharpen", "cutmix"]);
+    place.run(&format!("{train} --augment crop=40 --out big")).failed(2, &["crop is 40", "32x32"]);
+    place.run(&format!("{train} --recipe fast --out big")).failed(2, &["no recipe fast", "report, best"]);
+    place.write("wrong.toml", "augment = 'flip,flop'\n");
+    place.run(&format!("{train} --config wrong.toml --out big")).failed(2, &["wrong.toml", "flop", "cutmix"]);
+    place.run("train --resume moved --augment none --quiet").failed(2, &["augment cannot change"]);
 }
 
 #[test]
