@@ -93,8 +93,9 @@ fn training_values(graph: &Graph, batch: usize) -> usize {
     let plan = Plan::for_bound(graph, &bound, Mode::Training, batch);
     let gradients: usize = bound.iter().map(|bound| bound.gradient_len()).sum();
     let packed: usize = bound.iter().map(|bound| bound.packed_len()).sum();
-    let scratch = bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0);
-    let lane = plan.lane_slots.iter().sum::<usize>() * plan.chunk + gradients + scratch;
-    let chunks = plan.chunks_per_lane(batch) * plan.lanes;
-    plan.lanes * lane + chunks * plan.chunk * plan.chunk_slots.iter().sum::<usize>() + packed + gradients
+    let chunk = plan.largest_chunk();
+    let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
+    let kept = plan.kept_slots.iter().sum::<usize>() * plan.lane_images(batch);
+    let lane = plan.lane_slots.iter().sum::<usize>() * chunk + kept + gradients + scratch;
+    plan.lanes * lane + packed + gradients
 }

@@ -65,11 +65,7 @@ impl Gatherer {
     ) -> Result<ndarray::Array2<f32>, convscope_graph::GraphError> {
         let count = images.shape()[0];
         let plan = executor.plan();
-        let view = BatchView {
-            gatherer: self,
-            lane_images: (plan.chunks_per_lane(count) * plan.chunk).max(1),
-            isa: Isa::best(),
-        };
+        let view = BatchView { gatherer: self, lane_images: plan.lane_images(count), isa: Isa::best() };
         let logits = executor.logits(images, Some(&view))?;
         self.images += count;
         self.take_samples();

@@ -10,9 +10,10 @@ use std::ops::Range;
 
 /// Memory for running chunks one after the other, with what they add up.
 pub(super) struct Lane {
+    /// For one chunk.
     slots: Vec<Memory>,
-    /// For each of the lane's chunks, the slots that last from stage to stage.
-    chunks: Vec<Vec<Memory>>,
+    /// For all images of the lane, from stage to stage.
+    kept: Vec<Memory>,
     scratch: Memory,
     /// Packed gradients of each node.
     pub(super) gradients: Vec<Memory>,
@@ -47,24 +48,35 @@ pub(super) struct Shared<'a> {
 /// The images of one chunk.
 #[derive(Clone, Copy)]
 struct Chunk {
-    index: usize,
+    /// Position in the lane of the first image.
+    in_lane: usize,
+    /// Position in the batch of the first image.
     first: usize,
     images: usize,
 }
 
+impl Chunk {
+    /// Where the chunk's values lie in a buffer.
+    fn range(self, buffer: Buffer) -> Range<usize> {
+        let start = match buffer.place {
+            Place::Lane(_) => 0,
+            Place::Kept(_) => self.in_lane * buffer.len,
+        };
+        start..start + self.images * buffer.len
+    }
+}
+
 impl Lane {
     pub(super) fn new(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Lane {
-        let slots = |lens: &[usize]| -> Vec<Memory> {
-            lens.iter().map(|len| Memory::zeros(len * plan.chunk)).collect()
+        let slots = |lens: &[usize], images: usize| -> Vec<Memory> {
+            lens.iter().map(|len| Memory::zeros(len * images)).collect()
         };
-        let chunks = plan.chunks_per_lane(batch);
+        let (images, chunk) = (plan.lane_images(batch), plan.largest_chunk());
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
         Lane {
-            slots: slots(&plan.lane_slots),
-            chunks: (0..chunks).map(|_| slots(&plan.chunk_slots)).collect(),
-            scratch: Memory::zeros(
-                bound.iter().map(|bound| bound.scratch_len(plan.chunk)).max().unwrap_or(0),
-            ),
+            slots: slots(&plan.lane_slots, chunk),
+            kept: slots(&plan.kept_slots, images),
+            scratch: Memory::zeros(bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0)),
             gradients: bound
                 .iter()
                 .map(|bound| Memory::zeros(if plan.mode.is_training() { bound.gradient_len() } else { 0 }))
@@ -75,8 +87,8 @@ impl Lane {
                 .collect(),
             loss: 0.0,
             correct: 0,
-            logits: Vec::with_capacity(chunks * plan.chunk * graph.classes()),
-            input_gradient: Vec::with_capacity(chunks * plan.chunk * input_len),
+            logits: Vec::with_capacity(images * graph.classes()),
+            input_gradient: Vec::with_capacity(images * input_len),
         }
     }
 
@@ -88,9 +100,9 @@ impl Lane {
             self.logits.clear();
             self.input_gradient.clear();
         }
-        let size = shared.plan.chunk;
-        for (index, first) in images.clone().step_by(size).enumerate() {
-            let chunk = Chunk { index, first, images: size.min(images.end - first) };
+        let size = shared.plan.chunks[stage];
+        for first in images.clone().step_by(size) {
+            let chunk = Chunk { in_lane: first - images.start, first, images: size.min(images.end - first) };
             for (index, step) in shared.plan.steps.iter().enumerate().filter(|(_, step)| step.stage == stage)
             {
                 // A gradient is shown before its first reader, which may change it in place.
@@ -136,8 +148,8 @@ impl Lane {
     fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
         let graph = shared.graph;
         // The written buffer is taken out of the lane, so that the others can be read while it is written.
-        let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer, chunk)));
-        let target = &mut written[..step.writes.map_or(0, |buffer| buffer.len * chunk.images)];
+        let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer)));
+        let target = &mut written[step.writes.map_or(0..0, |buffer| chunk.range(buffer))];
         let mut scratch = take(&mut self.scratch);
         match step.action {
             Action::LoadInput => {
@@ -227,7 +239,7 @@ impl Lane {
         }
         self.scratch = scratch;
         if let Some(buffer) = step.writes {
-            *self.slot(buffer, chunk) = written;
+            *self.slot(buffer) = written;
         }
     }
 
@@ -268,19 +280,19 @@ impl Lane {
         }
     }
 
-    fn slot(&mut self, buffer: Buffer, chunk: Chunk) -> &mut Memory {
+    fn slot(&mut self, buffer: Buffer) -> &mut Memory {
         match buffer.place {
             Place::Lane(slot) => &mut self.slots[slot],
-            Place::Chunk(slot) => &mut self.chunks[chunk.index][slot],
+            Place::Kept(slot) => &mut self.kept[slot],
         }
     }
 
     fn read(&self, buffer: Buffer, chunk: Chunk) -> &[f32] {
         let slot = match buffer.place {
             Place::Lane(slot) => &self.slots[slot],
-            Place::Chunk(slot) => &self.chunks[chunk.index][slot],
+            Place::Kept(slot) => &self.kept[slot],
         };
-        &slot[..buffer.len * chunk.images]
+        &slot[chunk.range(buffer)]
     }
 
     fn read_optional(&self, buffer: Option<Buffer>, chunk: Chunk) -> &[f32] {

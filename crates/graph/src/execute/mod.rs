@@ -191,7 +191,7 @@ impl Executor {
     }
 
     fn active_lanes(&self, images: usize) -> &[Lane] {
-        let lane_images = self.plan.chunks_per_lane(images) * self.plan.chunk;
+        let lane_images = self.plan.lane_images(images);
         &self.lanes[..images.div_ceil(lane_images)]
     }
 
@@ -217,7 +217,7 @@ impl Executor {
             loss,
             observer,
         };
-        let lane_images = self.plan.chunks_per_lane(batch.images) * self.plan.chunk;
+        let lane_images = self.plan.lane_images(batch.images);
         let active = batch.images.div_ceil(lane_images);
         self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).for_each(|(index, lane)| {
             let first = index * lane_images;
@@ -254,7 +254,7 @@ impl Executor {
     /// Adds up the gradients of the lanes, in their order, and turns them into PyTorch's layouts.
     fn collect_gradients(&mut self, images: usize, parameters: &Parameters) {
         const STRETCH: usize = 4096;
-        let lane_images = self.plan.chunks_per_lane(images) * self.plan.chunk;
+        let lane_images = self.plan.lane_images(images);
         let lanes = &self.lanes[..images.div_ceil(lane_images)];
         for (node, total) in self.packed_gradients.iter_mut().enumerate() {
             total.par_chunks_mut(STRETCH).enumerate().for_each(|(stretch, total)| {

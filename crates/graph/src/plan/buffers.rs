@@ -9,7 +9,7 @@ use std::collections::HashMap;
 pub(super) struct Assigned {
     pub(super) steps: Vec<Step>,
     pub(super) lane_slots: Vec<usize>,
-    pub(super) chunk_slots: Vec<usize>,
+    pub(super) kept_slots: Vec<usize>,
 }
 
 /// Something that needs memory.
@@ -48,14 +48,17 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
             _ => unreachable!("only a backward step writes a further gradient"),
         },
     };
-    let (mut lane, mut chunk) = (Slots::default(), Slots::default());
+    let (mut lane, mut kept) = (Slots::default(), Slots::default());
     let mut buffers: HashMap<Object, Buffer> = HashMap::new();
     for &(object, first, last) in &lives {
         let len = len_of(&object);
-        let place = if list.actions[first].1 == list.actions[last].1 {
-            Place::Lane(lane.take(len, first, last))
+        let stage = |step: usize| list.actions[step].1;
+        let place = if stage(first) == stage(last) {
+            Place::Lane(lane.take(len, first, last, |_| true))
         } else {
-            Place::Chunk(chunk.take(len, first, last))
+            // Within a stage other chunks may still need what lies there, unless theirs lies elsewhere.
+            let is_free = |before: &Use| stage(before.last) < stage(first) || before.len == len;
+            Place::Kept(kept.take(len, first, last, is_free))
         };
         buffers.insert(object, Buffer { place, len });
     }
@@ -67,7 +70,7 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
         output: uses.output.map(|object| buffers[&object]),
         gradient: uses.gradient.map(|object| buffers[&object]),
     });
-    Assigned { steps: steps.collect(), lane_slots: lane.lens, chunk_slots: chunk.lens }
+    Assigned { steps: steps.collect(), lane_slots: lane.lens, kept_slots: kept.lens }
 }
 
 fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -> Uses {
@@ -144,21 +147,29 @@ fn lives(uses: &[Uses]) -> Vec<(Object, usize, usize)> {
 #[derive(Default)]
 struct Slots {
     lens: Vec<usize>,
-    busy_until: Vec<usize>,
+    uses: Vec<Use>,
+}
+
+/// The last object of a slot.
+struct Use {
+    len: usize,
+    /// The last step that touches it.
+    last: usize,
 }
 
 impl Slots {
     /// A slot that is free from `first` on: the free one of the closest length, or a new one.
-    fn take(&mut self, len: usize, first: usize, last: usize) -> usize {
-        let free = (0..self.lens.len()).filter(|&slot| self.busy_until[slot] < first);
+    fn take(&mut self, len: usize, first: usize, last: usize, is_free: impl Fn(&Use) -> bool) -> usize {
+        let free =
+            (0..self.lens.len()).filter(|&slot| self.uses[slot].last < first && is_free(&self.uses[slot]));
         let best = free.min_by_key(|&slot| (self.lens[slot].abs_diff(len), slot));
         let slot = best.unwrap_or_else(|| {
             self.lens.push(0);
-            self.busy_until.push(0);
+            self.uses.push(Use { len, last });
             self.lens.len() - 1
         });
         self.lens[slot] = self.lens[slot].max(len);
-        self.busy_until[slot] = last;
+        self.uses[slot] = Use { len, last };
         slot
     }
 }

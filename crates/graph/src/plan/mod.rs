@@ -3,8 +3,8 @@
 //! A plan runs a few images at a time (a chunk) through a whole stage of steps, forward and backward, while their
 //! values are in the cache. Only nodes that couple the images of a batch (batch normalisation in training) end a
 //! stage: all chunks are reduced to sums, the sums are added in their order, and the next stage goes on with them.
-//! Values that live within one stage have a buffer of the lane that runs the chunk; values that outlive a stage have
-//! one for each chunk.
+//! Values that live within one stage have a buffer of the lane for one chunk; values that outlive a stage have one for
+//! all images of the lane.
 
 mod buffers;
 mod print;
@@ -13,6 +13,7 @@ mod steps;
 use crate::{Graph, ValueId};
 use buffers::assign;
 use convscope_ops::{Bound, Mode, Precision};
+use std::collections::HashSet;
 use steps::StepList;
 
 /// One thing to do with a chunk of images.
@@ -90,16 +91,16 @@ pub struct Step {
 }
 
 /// Which memory a buffer lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// Slot of the lane, free again within the stage.
     Lane(usize),
-    /// Slot of the chunk, kept from stage to stage.
-    Chunk(usize),
+    /// Slot of the lane for all its images, kept from stage to stage.
+    Kept(usize),
 }
 
 /// Where a value or gradient lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer {
     /// The slot.
     pub place: Place,
@@ -118,18 +119,19 @@ pub struct Plan {
     pub stages: usize,
     /// Elements for one image of each lane slot.
     pub lane_slots: Vec<usize>,
-    /// Elements for one image of each chunk slot.
-    pub chunk_slots: Vec<usize>,
-    /// Images that run through a stage together.
-    pub chunk: usize,
-    /// Chunks that may run at the same time. It does not depend on the number of threads, so neither do results.
+    /// Elements for one image of each slot that is kept from stage to stage.
+    pub kept_slots: Vec<usize>,
+    /// For each stage, how many images run through it together.
+    pub chunks: Vec<usize>,
+    /// Parts of the batch that may run at the same time. Their number does not depend on the number of threads, so
+    /// neither do results.
     pub lanes: usize,
+    /// Images of a batch at most.
+    pub batch: usize,
 }
 
 /// Values of a chunk that a plan tries not to exceed, so that they stay in a core's cache.
 const CHUNK_VALUES: usize = 1 << 19;
-/// Images of a chunk at most.
-const LARGEST_CHUNK: usize = 16;
 /// Lanes at most; more would cost memory for gradients and gain nothing on fewer cores.
 const MOST_LANES: usize = 16;
 /// Gradient values of all lanes at most, so that large networks do not multiply their size.
@@ -144,32 +146,59 @@ impl Plan {
     pub(crate) fn for_bound(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode, batch: usize) -> Plan {
         let list = StepList::new(graph, bound, mode);
         let assigned = assign(graph, bound, &list);
-        let values: usize = assigned.lane_slots.iter().chain(&assigned.chunk_slots).sum();
         let batch = batch.max(1);
         let gradients = match mode {
             Mode::Training => bound.iter().map(|bound| bound.gradient_len()).sum::<usize>().max(1),
             Mode::Inference | Mode::Attribution => 1,
         };
-        let lanes = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES).min(batch.div_ceil(lane_images(mode)));
-        // All chunks of a full batch are of nearly the same size, and all lanes have as many of them.
+        // A power of two, so that any usual number of threads has equal work.
+        let most = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES);
+        let lanes = (1 << most.ilog2()).min(batch.div_ceil(lane_images(mode)));
         let of_lane = batch.div_ceil(lanes);
-        let largest = (CHUNK_VALUES / values.max(1)).clamp(1, LARGEST_CHUNK);
-        let chunk = of_lane.div_ceil(of_lane.div_ceil(largest));
+        let chunk = |stage| {
+            let largest = chunk_of_stage(stage, &assigned.steps, bound).min(of_lane);
+            // Chunks of nearly the same size.
+            of_lane.div_ceil(of_lane.div_ceil(largest))
+        };
         Plan {
             mode,
-            steps: assigned.steps,
+            chunks: (0..list.stages).map(chunk).collect(),
             stages: list.stages,
             lane_slots: assigned.lane_slots,
-            chunk_slots: assigned.chunk_slots,
-            chunk,
+            kept_slots: assigned.kept_slots,
+            steps: assigned.steps,
             lanes,
+            batch,
         }
     }
 
-    /// Chunks that each lane runs when there are `images` images.
-    pub fn chunks_per_lane(&self, images: usize) -> usize {
-        images.div_ceil(self.chunk).div_ceil(self.lanes)
+    /// Images that each lane runs when there are `images` images; the last lane may have fewer.
+    pub fn lane_images(&self, images: usize) -> usize {
+        images.div_ceil(self.lanes).max(1)
     }
+
+    /// The largest of [`Plan::chunks`].
+    pub fn largest_chunk(&self) -> usize {
+        self.chunks.iter().copied().max().unwrap_or(1)
+    }
+}
+
+/// Images whose values fill a core's cache, or of which there are enough to make up for reading the stage's weights.
+fn chunk_of_stage(stage: usize, steps: &[Step], bound: &[Box<dyn Bound>]) -> usize {
+    let steps = || steps.iter().filter(|step| step.stage == stage);
+    let buffers: HashSet<Buffer> = steps()
+        .flat_map(|step| step.inputs.iter().chain(&step.output).chain(&step.gradient).chain(&step.writes))
+        .copied()
+        .collect();
+    let values: usize = buffers.iter().map(|buffer| buffer.len).sum();
+    let weights: usize = steps()
+        .map(|step| match step.action {
+            Action::Forward { node } => bound[node].packed_len(),
+            Action::BackwardParameters { node } => bound[node].gradient_len(),
+            _ => 0,
+        })
+        .sum();
+    (CHUNK_VALUES.max(weights) / values.max(1)).max(1)
 }
 
 /// Every node's operator with its sizes settled.

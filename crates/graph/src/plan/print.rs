@@ -6,13 +6,12 @@ use crate::{Graph, ValueId};
 impl Plan {
     /// The steps with their buffers, one a line, stage by stage.
     pub fn to_text(&self, graph: &Graph) -> String {
-        let mut text =
-            format!("{} stages, chunks of {} images, {} lanes\n", self.stages, self.chunk, self.lanes);
+        let mut text = format!("{} stages, {} lanes\n", self.stages, self.lanes);
         let mut stage = usize::MAX;
         for step in &self.steps {
             if step.stage != stage {
                 stage = step.stage;
-                text += &format!("stage {stage}\n");
+                text += &format!("stage {stage}, {} images at a time\n", self.chunks[stage]);
             }
             let reads: Vec<String> =
                 step.inputs.iter().chain(&step.output).chain(&step.gradient).map(buffer).collect();
@@ -46,6 +45,6 @@ fn describe(action: Action, graph: &Graph) -> String {
 fn buffer(buffer: &Buffer) -> String {
     match buffer.place {
         Place::Lane(slot) => format!("lane{slot}[{}]", buffer.len),
-        Place::Chunk(slot) => format!("chunk{slot}[{}]", buffer.len),
+        Place::Kept(slot) => format!("kept{slot}[{}]", buffer.len),
     }
 }
