@@ -93,6 +93,7 @@ impl Words for Pairs {
 }
 
 /// A word of two values.
+#[inline(always)]
 pub(super) fn pair(first: f32, second: f32) -> f32 {
     f32::from_bits(u32::from(crate::simd::bf16(first)) | u32::from(crate::simd::bf16(second)) << 16)
 }

@@ -23,7 +23,7 @@ use crate::simd::{LANES, dispatch};
 use crate::{Epilogue, Isa};
 use gradient::GradientWalk;
 use product::Walk;
-use weights::Layout;
+use weights::{Layout, Source, Turn};
 
 /// Products for one stretch and pair of channels.
 const POINTS: usize = 16;
@@ -151,16 +151,14 @@ impl Method for Winograd {
 
     fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         let inner = self.forward.inner;
-        self.forward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
-            weight[(outer_channel * inner + inner_channel) * 9 + tap]
-        });
+        let source = Source { weight, outer_stride: 9 * inner, inner_stride: 9, turn: Turn::None };
+        self.forward.layout().pack(source, bias, packed);
     }
 
     fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         let outer = self.backward.outer;
-        self.backward.layout().pack(bias, packed, |outer_channel, inner_channel, tap| {
-            weight[(inner_channel * outer + outer_channel) * 9 + 8 - tap]
-        });
+        let source = Source { weight, outer_stride: 9, inner_stride: 9 * outer, turn: Turn::Half };
+        self.backward.layout().pack(source, bias, packed);
     }
 
     fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {

@@ -1,8 +1,9 @@
 //! Weights transformed and packed, and their gradients on the way back.
 
 use super::POINTS;
+use crate::Isa;
 use crate::conv::words::{Precision, pair};
-use crate::simd::LANES;
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// The order of packed weights: for each point and panel of [`LANES`] outer channels, a row of words for each inner
 /// channel, or pair of them. The bias follows.
@@ -36,47 +37,10 @@ impl Layout {
         self.weight_len() + self.panels() * LANES
     }
 
-    /// Packs `weight(outer, inner, tap)`.
-    pub(super) fn pack(
-        &self,
-        bias: Option<&[f32]>,
-        packed: &mut [f32],
-        weight: impl Fn(usize, usize, usize) -> f32,
-    ) {
+    /// Packs weights and bias.
+    pub(super) fn pack(&self, source: Source<'_>, bias: Option<&[f32]>, packed: &mut [f32]) {
         let (weights, biases) = packed.split_at_mut(self.weight_len());
-        for panel in 0..self.panels() {
-            let lanes = LANES.min(self.outer - panel * LANES);
-            let points = |inner: usize| {
-                let mut taps: Taps = [[0.0; LANES]; 9];
-                for (tap, taps) in taps.iter_mut().enumerate() {
-                    for (lane, value) in taps[..lanes].iter_mut().enumerate() {
-                        *value = f64::from(weight(panel * LANES + lane, inner, tap));
-                    }
-                }
-                transform(&taps)
-            };
-            for word in 0..self.precision.words(self.inner) {
-                let first = points(word * self.precision.values());
-                match self.precision {
-                    Precision::F32 => {
-                        for (point, values) in first.iter().enumerate() {
-                            let row = &mut weights[self.row(point, panel, word)..][..LANES];
-                            row.iter_mut().zip(values).for_each(|(row, &value)| *row = value as f32);
-                        }
-                    }
-                    Precision::Bf16 => {
-                        let has_second = 2 * word + 1 < self.inner;
-                        let second = if has_second { points(2 * word + 1) } else { [[0.0; LANES]; POINTS] };
-                        for (point, values) in first.iter().zip(&second).enumerate() {
-                            let row = &mut weights[self.row(point, panel, word)..][..LANES];
-                            for ((row, &first), &second) in row.iter_mut().zip(values.0).zip(values.1) {
-                                *row = pair(first as f32, second as f32);
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        dispatch(Isa::best(), Pack { layout: *self, source, packed: weights });
         biases.fill(0.0);
         if let Some(bias) = bias {
             biases[..self.outer].copy_from_slice(bias);
@@ -86,21 +50,7 @@ impl Layout {
     /// Takes `d_weight`, as `[outer, inner, 3, 3]`, and `d_bias` out of packed gradients of single values.
     pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         let (weights, biases) = d_packed.split_at(self.weight_len());
-        for panel in 0..self.panels() {
-            let lanes = LANES.min(self.outer - panel * LANES);
-            for inner in 0..self.inner {
-                let mut points: Points = [[0.0; LANES]; POINTS];
-                for (point, points) in points.iter_mut().enumerate() {
-                    let row = &weights[self.row(point, panel, inner)..][..LANES];
-                    points.iter_mut().zip(row).for_each(|(point, &value)| *point = f64::from(value));
-                }
-                for (tap, values) in gradient(&points).iter().enumerate() {
-                    for (lane, &value) in values[..lanes].iter().enumerate() {
-                        d_weight[((panel * LANES + lane) * self.inner + inner) * 9 + tap] = value as f32;
-                    }
-                }
-            }
-        }
+        dispatch(Isa::best(), Unpack { layout: *self, d_packed: weights, d_weight });
         if let Some(d_bias) = d_bias {
             d_bias.copy_from_slice(&biases[..self.outer]);
         }
@@ -112,31 +62,165 @@ impl Layout {
     }
 }
 
+/// PyTorch's weights, and where the kernel of an outer and an inner channel stands in them.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) weight: &'a [f32],
+    /// Elements from one outer channel to the next.
+    pub(super) outer_stride: usize,
+    pub(super) inner_stride: usize,
+    pub(super) turn: Turn,
+}
+
+/// Whether kernels are taken as they are or turned by half a circle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    None,
+    Half,
+}
+
+struct Pack<'a> {
+    layout: Layout,
+    source: Source<'a>,
+    packed: &'a mut [f32],
+}
+
+impl Kernel for Pack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Pack { layout, source, packed } = self;
+        for panel in 0..layout.panels() {
+            for word in 0..layout.precision.words(layout.inner) {
+                let first = source.points(&layout, panel, word * layout.precision.values());
+                match layout.precision {
+                    Precision::F32 => {
+                        for point in 0..POINTS {
+                            let row: &mut [f32] = &mut packed[layout.row(point, panel, word)..][..LANES];
+                            for lane in 0..LANES {
+                                row[lane] = first[point][lane] as f32;
+                            }
+                        }
+                    }
+                    Precision::Bf16 => {
+                        let mut second = [[0.0; LANES]; POINTS];
+                        if 2 * word + 1 < layout.inner {
+                            second = source.points(&layout, panel, 2 * word + 1);
+                        }
+                        for point in 0..POINTS {
+                            let row: &mut [f32] = &mut packed[layout.row(point, panel, word)..][..LANES];
+                            for lane in 0..LANES {
+                                row[lane] = pair(first[point][lane] as f32, second[point][lane] as f32);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// The transformed kernels of a panel for one inner channel.
+    #[inline(always)]
+    fn points(&self, layout: &Layout, panel: usize, inner: usize) -> Points {
+        let mut taps: Taps = [[0.0; LANES]; 9];
+        let lanes = LANES.min(layout.outer - panel * LANES);
+        for lane in 0..lanes {
+            let start = (panel * LANES + lane) * self.outer_stride + inner * self.inner_stride;
+            let kernel: &[f32; 9] = self.weight[start..].first_chunk().expect("nine taps");
+            for tap in 0..9 {
+                taps[tap][lane] =
+                    f64::from(if self.turn == Turn::Half { kernel[8 - tap] } else { kernel[tap] });
+            }
+        }
+        transform(&taps)
+    }
+}
+
+struct Unpack<'a> {
+    layout: Layout,
+    d_packed: &'a [f32],
+    d_weight: &'a mut [f32],
+}
+
+impl Kernel for Unpack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Unpack { layout, d_packed, d_weight } = self;
+        for panel in 0..layout.panels() {
+            let lanes = LANES.min(layout.outer - panel * LANES);
+            for inner in 0..layout.inner {
+                let mut points: Points = [[0.0; LANES]; POINTS];
+                for point in 0..POINTS {
+                    let row = &d_packed[layout.row(point, panel, inner)..][..LANES];
+                    for lane in 0..LANES {
+                        points[point][lane] = f64::from(row[lane]);
+                    }
+                }
+                let taps = gradient(&points);
+                for lane in 0..lanes {
+                    let start = ((panel * LANES + lane) * layout.inner + inner) * 9;
+                    let kernel: &mut [f32; 9] = d_weight[start..].first_chunk_mut().expect("nine taps");
+                    for tap in 0..9 {
+                        kernel[tap] = taps[tap][lane] as f32;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `G taps G'`, where `G` has the rows (1, 0, 0), (1/2, 1/2, 1/2), (1/2, -1/2, 1/2), (0, 0, 1).
+#[inline(always)]
 fn transform(taps: &Taps) -> Points {
+    let mut half = [[[0.0; LANES]; 3]; 4];
+    for column in 0..3 {
+        for lane in 0..LANES {
+            let [a, b, c] = [taps[column][lane], taps[3 + column][lane], taps[6 + column][lane]];
+            half[0][column][lane] = a;
+            half[1][column][lane] = (a + b + c) / 2.0;
+            half[2][column][lane] = (a - b + c) / 2.0;
+            half[3][column][lane] = c;
+        }
+    }
     let mut points = [[0.0; LANES]; POINTS];
-    for lane in 0..LANES {
-        let along = |[a, b, c]: [f64; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
-        let columns: [[f64; 4]; 3] =
-            std::array::from_fn(|column| along(std::array::from_fn(|row| taps[row * 3 + column][lane])));
-        for row in 0..4 {
-            let values = along([columns[0][row], columns[1][row], columns[2][row]]);
-            (0..4).for_each(|column| points[row * 4 + column][lane] = values[column]);
+    for row in 0..4 {
+        for lane in 0..LANES {
+            let [a, b, c] = [half[row][0][lane], half[row][1][lane], half[row][2][lane]];
+            points[row * 4][lane] = a;
+            points[row * 4 + 1][lane] = (a + b + c) / 2.0;
+            points[row * 4 + 2][lane] = (a - b + c) / 2.0;
+            points[row * 4 + 3][lane] = c;
         }
     }
     points
 }
 
 /// `G' points G`.
+#[inline(always)]
 fn gradient(points: &Points) -> Taps {
+    let mut half = [[[0.0; LANES]; 4]; 3];
+    for column in 0..4 {
+        for lane in 0..LANES {
+            let [a, b, c, d] = [
+                points[column][lane],
+                points[4 + column][lane],
+                points[8 + column][lane],
+                points[12 + column][lane],
+            ];
+            half[0][column][lane] = a + (b + c) / 2.0;
+            half[1][column][lane] = (b - c) / 2.0;
+            half[2][column][lane] = (b + c) / 2.0 + d;
+        }
+    }
     let mut taps = [[0.0; LANES]; 9];
-    for lane in 0..LANES {
-        let along = |[a, b, c, d]: [f64; 4]| [a + (b + c) / 2.0, (b - c) / 2.0, (b + c) / 2.0 + d];
-        let columns: [[f64; 3]; 4] =
-            std::array::from_fn(|column| along(std::array::from_fn(|row| points[row * 4 + column][lane])));
-        for row in 0..3 {
-            let values = along([columns[0][row], columns[1][row], columns[2][row], columns[3][row]]);
-            (0..3).for_each(|column| taps[row * 3 + column][lane] = values[column]);
+    for row in 0..3 {
+        for lane in 0..LANES {
+            let [a, b, c, d] =
+                [half[row][0][lane], half[row][1][lane], half[row][2][lane], half[row][3][lane]];
+            taps[row * 3][lane] = a + (b + c) / 2.0;
+            taps[row * 3 + 1][lane] = (b - c) / 2.0;
+            taps[row * 3 + 2][lane] = (b + c) / 2.0 + d;
         }
     }
     taps
