@@ -10,7 +10,7 @@ pub use atomic::write_atomic;
 pub use layer_metrics_csv::{LayerMetricsCsv, read_layer_metrics};
 pub use metrics_csv::{MetricsCsv, read_metrics};
 pub use summary::Summary;
-pub use tensorboard::EventsWriter;
+pub use tensorboard::{Distribution, EventsWriter, ValueRange};
 
 use std::fs;
 use std::io;

@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod events;
+mod glance;
 mod record;
 mod state;
 
@@ -16,6 +17,7 @@ use convscope_graph::{
     Executor, FirstNonFinite, Graph, InputDescription, Parameters, TrainingBatch, WeightsFile,
 };
 use convscope_ops::{Labels, Loss, Mode, Role, Sample};
+use ndarray::Array4;
 
 use crate::clip::{clip_gradients, gradient_norm};
 use crate::config::TrainConfig;
@@ -31,6 +33,7 @@ use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocat
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
 use crate::views::Views;
+use glance::Glance;
 use state::Progress;
 
 /// How long a run goes on at most without a checkpoint.
@@ -163,6 +166,7 @@ impl Session {
         let mut layers_file =
             LayerMetricsCsv::resume(&self.run.layer_metrics_path(), self.progress.epochs_done)?;
         let mut events_file = EventsWriter::create(self.run.path(), self.progress.epochs_done + 1)?;
+        let shown = self.shown_images()?;
         let mut clock = Clock::start(self.progress.seconds);
         while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
             if !self.train_epoch(interrupt, events, &mut clock)? {
@@ -176,13 +180,16 @@ impl Session {
             let layers = self.progress.layers.take(metrics.epoch, self.executor.graph(), &self.parameters);
             layers_file.append(&layers)?;
             record::epoch(&mut events_file, &metrics, &layers, &self.parameters)?;
+            let glance = Glance::take(&mut self.evaluator, &shown)?;
+            let nodes = self.evaluator.graph().nodes();
+            record::glance(&mut events_file, metrics.epoch, self.config.epochs, nodes, &glance)?;
             self.save()?;
             events.epoch(&metrics);
         }
         self.progress.seconds = clock.seconds();
-        let weights = self.final_weights()?;
-        let val = self.evaluate(Split::Val, &weights, events)?;
-        let test = self.evaluate(Split::Test, &weights, events)?;
+        self.evaluator.load(&self.final_weights()?);
+        let val = self.evaluate(Split::Val, events)?;
+        let test = self.evaluate(Split::Test, events)?;
         let summary = self.summary(val, test);
         summary.write(&self.run.summary_path())?;
         let ending = if self.progress.has_stopped { Ending::StoppedEarly } else { Ending::Completed };
@@ -314,8 +321,8 @@ impl Session {
         events: &mut dyn TrainEvents,
         clock: &mut Clock,
     ) -> Result<EpochMetrics, TrainError> {
-        let weights = self.published();
-        let val = self.evaluate(Split::Val, &weights, events)?;
+        self.evaluator.load(&self.published());
+        let val = self.evaluate(Split::Val, events)?;
         let verdict = match &val {
             Some(val) => self.progress.stopping.observe(val.loss),
             None => Verdict::Improved,
@@ -371,21 +378,31 @@ impl Session {
         Ok(self.published())
     }
 
+    /// Asks the weights that the evaluator has; none where the split is empty.
     fn evaluate(
         &mut self,
         split: Split,
-        weights: &Parameters,
         events: &mut dyn TrainEvents,
     ) -> Result<Option<Evaluation>, TrainError> {
         if self.source.is_empty(split) {
             return Ok(None);
         }
         events.evaluating(split);
-        let source = Arc::clone(&self.source);
-        let loader =
-            Loader::new(source, split, self.config.batch_size, Order::Sequential, &self.normalization)?;
-        self.evaluator.load(weights);
+        let loader = self.in_order(split, self.config.batch_size)?;
         evaluate_loader(&mut self.evaluator, &loader, split, Views::None).map(Some)
+    }
+
+    /// The first validation images, or training images where there are none.
+    fn shown_images(&self) -> Result<Array4<f32>, TrainError> {
+        let split = if self.source.is_empty(Split::Val) { Split::Train } else { Split::Val };
+        let loader = self.in_order(split, self.config.batch_size.min(glance::IMAGES))?;
+        let first = loader.epoch(0, 0).next().transpose()?;
+        Ok(first.expect("a loader has a batch").images)
+    }
+
+    fn in_order(&self, split: Split, batch_size: usize) -> Result<Loader, TrainError> {
+        let source = Arc::clone(&self.source);
+        Ok(Loader::new(source, split, batch_size, Order::Sequential, &self.normalization)?)
     }
 
     fn write_weights(&self, path: &std::path::Path) -> Result<(), TrainError> {

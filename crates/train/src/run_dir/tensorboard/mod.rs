@@ -1,0 +1,162 @@
+//! Event files for TensorBoard: TFRecord frames around `Event` messages with scalars, histograms and pictures.
+//!
+//! A frame is the length as u64, its checksum, the message, its checksum, all little-endian; the checksum is a rotated CRC-32C
+//! (TensorFlow's `tsl/lib/io/record_writer.h`).
+
+mod distribution;
+mod message;
+
+pub use distribution::{Distribution, ValueRange};
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::TrainError;
+use message::{histogram_event, image_event, scalars_event, start_event, version_event};
+
+/// An open event file. Scalars are stored as f32, as TensorBoard has them.
+#[derive(Debug)]
+pub struct EventsWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl EventsWriter {
+    /// Starts a file `events.out.tfevents.<seconds>.convscope` in `folder`. Steps of older files in the folder from
+    /// `first_step` on are disregarded by TensorBoard, so that a resumed run shows one line.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn create(folder: &Path, first_step: u64) -> Result<Self, TrainError> {
+        let now = wall_time();
+        let mut seconds = now as u64;
+        let (path, file) = loop {
+            let path = folder.join(format!("events.out.tfevents.{seconds}.convscope"));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => break (path, BufWriter::new(file)),
+                // TensorBoard reads the files in the order of their names; a later number keeps it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seconds += 1,
+                Err(error) => return Err(TrainError::io("create the file", &path)(error)),
+            }
+        };
+        let mut writer = Self { path, file };
+        writer.write(&[&version_event(now), &start_event(now, first_step)])?;
+        Ok(writer)
+    }
+
+    /// Writes the scalars of one step and brings them to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<(), TrainError> {
+        let event = scalars_event(wall_time(), step, scalars);
+        self.write(&[&event])
+    }
+
+    /// Writes the distribution of some values at a step and brings it to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn histogram(&mut self, step: u64, tag: &str, values: &Distribution) -> Result<(), TrainError> {
+        let event = histogram_event(wall_time(), step, tag, values);
+        self.write(&[&event])
+    }
+
+    /// Writes a grey picture, row by row from 0 (black) to 255 (white), at a step and brings it to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], also for a picture without pixels or with another number of them than its size says.
+    pub fn grey_image(
+        &mut self,
+        step: u64,
+        tag: &str,
+        [height, width]: [u32; 2],
+        pixels: &[u8],
+    ) -> Result<(), TrainError> {
+        let file = grey_png([height, width], pixels).map_err(io::Error::from);
+        let file = file.map_err(TrainError::io("write a picture to the file", &self.path))?;
+        let event = image_event(wall_time(), step, tag, [height, width], &file);
+        self.write(&[&event])
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&mut self, events: &[&[u8]]) -> Result<(), TrainError> {
+        let written = events.iter().try_for_each(|event| write_record(&mut self.file, event));
+        written.and_then(|()| self.file.flush()).map_err(TrainError::io("write the file", &self.path))
+    }
+}
+
+fn wall_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+fn write_record(file: &mut impl Write, event: &[u8]) -> io::Result<()> {
+    let length = (event.len() as u64).to_le_bytes();
+    file.write_all(&length)?;
+    file.write_all(&masked_crc(&length).to_le_bytes())?;
+    file.write_all(event)?;
+    file.write_all(&masked_crc(event).to_le_bytes())
+}
+
+fn masked_crc(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+fn grey_png([height, width]: [u32; 2], pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn records(bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut rest = bytes;
+        let mut records = Vec::new();
+        while !rest.is_empty() {
+            let (header, after) = rest.split_at(12);
+            let length = u64::from_le_bytes(header[..8].try_into().unwrap()) as usize;
+            assert_eq!(header[8..], masked_crc(&header[..8]).to_le_bytes());
+            assert_eq!(after[length..length + 4], masked_crc(&after[..length]).to_le_bytes());
+            records.push(after[..length].to_vec());
+            rest = &after[length + 4..];
+        }
+        records
+    }
+
+    #[test]
+    fn checksum_is_the_masked_crc32c() {
+        // What `masked_crc32c` of the tensorboard package answers.
+        assert_eq!(masked_crc(b"123456789"), 0xc78a_b0e5);
+        assert_eq!(masked_crc(&24_u64.to_le_bytes()), 0x224b_7fa3);
+    }
+
+    #[test]
+    fn files_are_whole_records_and_never_share_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = EventsWriter::create(folder.path(), 0).unwrap();
+        let mut second = EventsWriter::create(folder.path(), 1).unwrap();
+        assert!(first.path() < second.path());
+        first.scalars(1, &[("loss/train", 0.5)]).unwrap();
+        second.scalars(2, &[("loss/train", 0.25), ("loss/val", 0.125)]).unwrap();
+        second.scalars(3, &[]).unwrap();
+        let (first, second) = (fs::read(first.path()).unwrap(), fs::read(second.path()).unwrap());
+        let (first, second) = (records(&first), records(&second));
+        assert_eq!((first.len(), second.len()), (3, 4));
+        assert!(first[0].ends_with(b"\x1a\x0dbrain.Event:2"));
+        assert!(second[1].ends_with(&[0x10, 1, 0x3a, 2, 0x08, 1]));
+        assert_eq!(first[2][9..], scalars_event(0.0, 1, &[("loss/train", 0.5)])[9..]);
+    }
+}

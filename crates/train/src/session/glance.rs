@@ -1,0 +1,193 @@
+//! What passes through each node for a few fixed images, once an epoch, for TensorBoard.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use convscope_graph::{Executor, Observation, Observer};
+use ndarray::Array4;
+
+use crate::error::TrainError;
+use crate::run_dir::{Distribution, ValueRange};
+
+/// Images that are looked at, where the batch size allows.
+pub(super) const IMAGES: usize = 32;
+
+/// The network's values for a few images, node by node in the network's order.
+pub(super) struct Glance {
+    /// Over all the images, positions and channels.
+    pub(super) distributions: Vec<Distribution>,
+    /// The first image's maps, of nodes that have rows and columns.
+    pub(super) pictures: Vec<Option<MapGrid>>,
+}
+
+/// The first channels of a node for one image side by side, in grey: each from its own smallest value (black) to its own
+/// largest (white).
+#[derive(Debug, PartialEq)]
+pub(super) struct MapGrid {
+    pub(super) size: [u32; 2],
+    pub(super) pixels: Vec<u8>,
+}
+
+impl Glance {
+    /// Runs the images twice through a network for inference: once for the range of each node's values, once to count.
+    pub(super) fn take(executor: &mut Executor, images: &Array4<f32>) -> Result<Glance, TrainError> {
+        let nodes = executor.graph().nodes().len();
+        let ranges = Ranges((0..nodes).map(|_| Mutex::new(ValueRange::EMPTY)).collect());
+        executor.logits(images.view(), Some(&ranges))?;
+        let ranges: Vec<ValueRange> = ranges.0.into_iter().map(inner).collect();
+        let counts = Counts { ranges, seen: (0..nodes).map(|_| Mutex::default()).collect() };
+        executor.logits(images.view(), Some(&counts))?;
+        let (mut distributions, mut pictures) = (Vec::new(), Vec::new());
+        for (seen, range) in counts.seen.into_iter().map(inner).zip(counts.ranges) {
+            let mut all = Distribution::within(range);
+            seen.parts.values().for_each(|part| all.merge(part));
+            distributions.push(all);
+            pictures.push(seen.picture);
+        }
+        Ok(Glance { distributions, pictures })
+    }
+}
+
+fn inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The range of each node's values.
+struct Ranges(Vec<Mutex<ValueRange>>);
+
+impl Observer for Ranges {
+    fn observe(&self, seen: &Observation<'_>) {
+        self.0[seen.node].lock().unwrap_or_else(PoisonError::into_inner).add(seen.values);
+    }
+}
+
+/// How each node's values are distributed within their range.
+struct Counts {
+    ranges: Vec<ValueRange>,
+    seen: Vec<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// By first image, so that sums are added in one order.
+    parts: BTreeMap<usize, Distribution>,
+    picture: Option<MapGrid>,
+}
+
+impl Observer for Counts {
+    fn observe(&self, observation: &Observation<'_>) {
+        let mut part = Distribution::within(self.ranges[observation.node]);
+        part.add(observation.values);
+        let [height, width] = observation.shape.size();
+        let is_shown = observation.first_image == 0 && height * width > 1;
+        let first = &observation.values[..observation.shape.len()];
+        let picture = is_shown.then(|| MapGrid::new(first, observation.shape.channels(), [height, width]));
+        let mut seen = self.seen[observation.node].lock().unwrap_or_else(PoisonError::into_inner);
+        seen.parts.insert(observation.first_image, part);
+        if picture.is_some() {
+            seen.picture = picture;
+        }
+    }
+}
+
+/// Channels that a picture shows at most.
+const CHANNELS: usize = 64;
+/// The longer side of a map: larger ones are averaged down, smaller ones enlarged by a whole factor.
+const SIDE: usize = 32;
+/// Pixels between maps.
+const GAP: usize = 2;
+
+impl MapGrid {
+    /// Of one image's values, channels-last.
+    fn new(values: &[f32], channels: usize, [height, width]: [usize; 2]) -> MapGrid {
+        let shown = channels.min(CHANNELS);
+        let columns = (shown as f64).sqrt().ceil() as usize;
+        let longer = height.max(width);
+        let (down, up) = (longer.div_ceil(SIDE), (SIDE / longer).max(1));
+        let map = [height.div_ceil(down) * up, width.div_ceil(down) * up];
+        let size = [shown.div_ceil(columns) * (map[0] + GAP) - GAP, columns * (map[1] + GAP) - GAP];
+        let mut pixels = vec![0; size[0] * size[1]];
+        for channel in 0..shown {
+            let (top, left) = (channel / columns * (map[0] + GAP), channel % columns * (map[1] + GAP));
+            let plane = averaged(values, (channel, channels), [height, width], down);
+            let finite = || plane.iter().copied().filter(|value| value.is_finite());
+            let min = finite().fold(f32::INFINITY, f32::min);
+            let span = finite().fold(f32::NEG_INFINITY, f32::max) - min;
+            let plane_width = width.div_ceil(down);
+            for y in 0..map[0] {
+                for x in 0..map[1] {
+                    let value = plane[y / up * plane_width + x / up];
+                    // What is not finite is black, as is a map without any difference.
+                    let grey = if span > 0.0 { (value - min) / span * 255.0 } else { 0.0 };
+                    pixels[(top + y) * size[1] + left + x] = grey.round() as u8;
+                }
+            }
+        }
+        MapGrid { size: size.map(|side| side as u32), pixels }
+    }
+}
+
+/// One channel of channels-last values, each pixel the mean of `down` by `down` of them.
+fn averaged(
+    values: &[f32],
+    (channel, channels): (usize, usize),
+    [height, width]: [usize; 2],
+    down: usize,
+) -> Vec<f32> {
+    let mut plane = Vec::with_capacity(height.div_ceil(down) * width.div_ceil(down));
+    for top in (0..height).step_by(down) {
+        for left in (0..width).step_by(down) {
+            let (bottom, right) = ((top + down).min(height), (left + down).min(width));
+            let places = (top..bottom).flat_map(|y| (left..right).map(move |x| y * width + x));
+            let sum: f32 = places.map(|place| values[place * channels + channel]).sum();
+            plane.push(sum / ((bottom - top) * (right - left)) as f32);
+        }
+    }
+    plane
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convscope_graph::{Graph, Parameters, preset};
+    use convscope_ops::Mode;
+    use std::sync::Arc;
+
+    #[test]
+    fn maps_lie_in_rows_in_the_order_of_the_channels() {
+        // Three channels of one row and two columns: rising, falling, without difference.
+        let values = [0.0, 9.0, 5.0, 1.0, 7.0, 5.0];
+        let grid = MapGrid::new(&values, 3, [1, 2]);
+        // Enlarged by 16: two columns of maps of 16 by 32.
+        assert_eq!(grid.size, [16 + GAP as u32 + 16, 32 + GAP as u32 + 32]);
+        let at = |y: usize, x: usize| grid.pixels[y * grid.size[1] as usize + x];
+        assert_eq!((at(0, 0), at(15, 31), at(15, 34), at(0, 65)), (0, 255, 255, 0));
+        assert_eq!((at(18, 0), at(33, 31), at(0, 33)), (0, 0, 0));
+    }
+
+    #[test]
+    fn large_maps_are_averaged_down() {
+        // 3 by 65 pixels: blocks of three, the last column block of two.
+        let values: Vec<f32> = (0..3 * 65).map(|place| (place % 65) as f32).collect();
+        assert_eq!(averaged(&values, (0, 1), [3, 65], 3)[..2], [1.0, 4.0]);
+        assert_eq!(averaged(&values, (0, 1), [3, 65], 3)[21], 63.5);
+        assert_eq!(MapGrid::new(&values, 1, [3, 65]).size, [1, 22]);
+    }
+
+    #[test]
+    fn every_node_is_seen_and_the_last_one_holds_probabilities() {
+        let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 8, 8], 3).unwrap()).unwrap());
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 5);
+        executor.load(&Parameters::new(&graph, 1));
+        let images =
+            Array4::from_shape_fn([5, 3, 8, 8], |(n, c, y, x)| ((n + 2 * c + y * x) % 7) as f32 - 3.0);
+        let glance = Glance::take(&mut executor, &images).unwrap();
+        for (node, distribution) in graph.nodes().iter().zip(&glance.distributions) {
+            assert_eq!(distribution.count(), 5 * node.shape.len() as u64, "{}", node.name);
+        }
+        assert!((glance.distributions.last().unwrap().sum() - 5.0).abs() < 1e-5);
+        assert!(glance.distributions[0].min() == 0.0 && glance.distributions[0].max() > 0.0);
+        assert_eq!(glance.pictures[0].as_ref().unwrap().size, [4 * 34 - 2; 2]);
+        assert!(glance.pictures.last().unwrap().is_none());
+    }
+}
