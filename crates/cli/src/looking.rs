@@ -1,9 +1,10 @@
 //! Looking inside networks: surveys with progress, and one image closely.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use convscope_data::Source;
 use convscope_inspect::{
     Choice, FeatureMaps, HeatMap, HeatMapMethod, InspectError, Inspector, Question, Survey, SurveyOptions,
@@ -14,7 +15,6 @@ use convscope_report::{feature_maps, heat_map};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
-use crate::source::split_word;
 
 /// A bar on a terminal, else a line when something begins.
 pub(crate) struct SurveyBar {
@@ -65,7 +65,7 @@ pub(crate) fn survey(
     options: SurveyOptions,
     console: Console,
 ) -> Result<Survey> {
-    let name = format!("the {} images of {}", split_word(options.split), source.name());
+    let name = format!("the {} images of {}", options.split.adjective(), source.name());
     let bar = SurveyBar::begin(&name, console);
     Ok(inspector.survey(Arc::clone(source), options, &mut |progress| bar.show(progress))?)
 }
@@ -107,6 +107,22 @@ impl Closeup {
         feature_maps::save_all(&self.maps, &folder.join(format!("feature_maps{suffix}")))?;
         heat_map::save(&self.maps.image, &self.heat_maps, &folder.join(format!("heat_maps{suffix}.png")))?;
         Ok(())
+    }
+
+    /// Takes back what [`save`](Closeup::save) wrote with this suffix; false where there was nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub(crate) fn remove(folder: &Path, suffix: &str) -> Result<bool> {
+        let (maps, heat_maps) =
+            (folder.join(format!("feature_maps{suffix}")), folder.join(format!("heat_maps{suffix}.png")));
+        if !heat_maps.is_file() {
+            return Ok(false);
+        }
+        feature_maps::remove_all(&maps)?;
+        fs::remove_file(&heat_maps)
+            .with_context(|| format!("{}: the file cannot be removed", heat_maps.display()))?;
+        Ok(true)
     }
 
     /// `test image 12 (cat): dog 93.41 %`, the true class in brackets.

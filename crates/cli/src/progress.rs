@@ -10,7 +10,6 @@ use convscope_train::session::{BatchEvent, TrainEvents};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
-use crate::source::split_word;
 
 /// Shows the events of a training run.
 pub(crate) struct TrainingProgress {
@@ -79,7 +78,7 @@ impl TrainEvents for TrainingProgress {
 
     fn evaluating(&mut self, split: Split) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("looking at the {} images", split_word(split)));
+            bar.set_message(format!("looking at the {} images", split.adjective()));
         }
     }
 

@@ -10,7 +10,7 @@ use convscope_report::html::{DataOrigin, EvaluationSection, KeyFigure, ReportPag
 use convscope_report::number::duration;
 use convscope_train::RunDir;
 use convscope_train::model::TrainedModel;
-use convscope_train::run_dir::{Summary, read_metrics};
+use convscope_train::run_dir::{Summary, read_layer_metrics, read_metrics};
 
 use crate::source;
 
@@ -30,6 +30,9 @@ pub(crate) fn section(run: &Path) -> Result<RunSection> {
     section.config = settings(&run.config()?);
     if run.metrics_path().is_file() {
         section.metrics = read_metrics(&run.metrics_path())?;
+    }
+    if run.layer_metrics_path().is_file() {
+        section.layer_metrics = read_layer_metrics(&run.layer_metrics_path())?;
     }
     if run.summary_path().is_file() {
         section.figures = figures(&Summary::read(&run.summary_path())?);

@@ -89,15 +89,6 @@ pub(crate) fn contents(source: &dyn Source) -> String {
     )
 }
 
-/// `training`, `validation` or `test`.
-pub(crate) fn split_word(split: Split) -> &'static str {
-    match split {
-        Split::Train => "training",
-        Split::Val => "validation",
-        Split::Test => "test",
-    }
-}
-
 /// What the user sees of the present stage.
 struct Shown {
     stage: Stage,

@@ -34,6 +34,15 @@ impl Split {
             Split::Test => "test",
         }
     }
+
+    /// The word before "images" in a sentence: `training`, `validation` or `test`.
+    pub fn adjective(self) -> &'static str {
+        match self {
+            Split::Train => "training",
+            Split::Val => "validation",
+            Split::Test => "test",
+        }
+    }
 }
 
 impl fmt::Display for Split {

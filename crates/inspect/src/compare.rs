@@ -9,7 +9,8 @@ use convscope_train::metrics::EpochMetrics;
 use convscope_train::run_dir::read_metrics;
 use serde::Serialize;
 
-use crate::findings::{DEPTH_FACTOR, DEPTH_FIT, Severity, figure};
+use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
+use crate::findings::{Severity, figure};
 use crate::{
     Choice, FeatureMaps, Finding, FindingKind, InspectError, Inspector, Survey, SurveyOptions, SurveyProgress,
 };
@@ -158,7 +159,7 @@ fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
     let worst = runs.iter().min_by(|a, b| by_accuracy(a).total_cmp(&by_accuracy(b)));
     if let (Some(best), Some(worst)) = (best, worst) {
         let gap = 100.0 * (best.survey.accuracy - worst.survey.accuracy);
-        let (split, images) = (best.survey.split, best.survey.images);
+        let (split, images) = (best.survey.split.adjective(), best.survey.images);
         let text = if gap > 0.0 {
             format!(
                 "{} is the most accurate on the {images} {split} images, with {:.2} %; {} is the least, with {:.2} %, {gap:.2} \
@@ -177,32 +178,73 @@ fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
         statements.push(statement(gap, 0.0, text));
     }
     statements.extend(runs.iter().filter_map(about_depth));
-    statements.extend(about_spread(runs));
+    statements.extend(about_batch_norm(runs).or_else(|| about_spread(runs)));
     statements
+}
+
+/// What a network's activations do with depth: `are held together`.
+fn verb(trend: &DepthTrend) -> &'static str {
+    match trend.verdict() {
+        DepthVerdict::HeldTogether => "are held together",
+        DepthVerdict::Growing => "grow with depth",
+        DepthVerdict::Fading => "fade with depth",
+        DepthVerdict::Uneven => "are not held together, though they neither grow nor fade steadily",
+    }
 }
 
 fn about_depth(run: &ComparedRun) -> Option<Finding> {
     let trend = run.survey.layers.trend.as_ref()?;
-    let factor = trend.factor_per_layer;
-    let (name, layers) = (&run.name, trend.layers);
-    let verdict = if trend.fit < DEPTH_FIT {
-        "neither grow nor fade steadily with depth".to_string()
-    } else if factor > DEPTH_FACTOR {
-        "grow with depth".to_string()
-    } else if factor < 1.0 / DEPTH_FACTOR {
-        "fade with depth".to_string()
-    } else if factor >= 1.0 {
-        "are held together, growing only slightly with depth".to_string()
-    } else {
-        "are held together, fading only slightly with depth".to_string()
-    };
     let text = format!(
-        "In {name} the activations of the {layers} layers that sum {verdict}: a factor of {} from layer to layer, the largest {} \
-         times the smallest.",
-        figure(factor),
-        figure(trend.spread)
+        "In {} the activations of the {} layers that sum {}: the largest, of {}, is {} times the smallest, of {}; from \
+         layer to layer the trend is a factor of {}.",
+        run.name,
+        trend.layers,
+        verb(trend),
+        trend.largest.0,
+        figure(trend.spread),
+        trend.smallest.0,
+        figure(trend.factor_per_layer),
     );
-    Some(statement(factor, DEPTH_FACTOR, text))
+    let (value, threshold) = match trend.verdict() {
+        DepthVerdict::HeldTogether | DepthVerdict::Uneven => (trend.spread, HELD_SPREAD),
+        DepthVerdict::Growing => (trend.factor_per_layer, DEPTH_FACTOR),
+        DepthVerdict::Fading => (trend.factor_per_layer, 1.0 / DEPTH_FACTOR),
+    };
+    Some(statement(value, threshold, text))
+}
+
+/// What batch normalisation does: the first network that has it against the first one that has not.
+fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
+    let is_normalized =
+        |run: &&ComparedRun| run.survey.layers.rows.iter().any(|row| row.small_scales.is_some());
+    let (with, without) = (runs.iter().find(is_normalized)?, runs.iter().find(|run| !is_normalized(run))?);
+    let (trend_with, trend_without) =
+        (with.survey.layers.trend.as_ref()?, without.survey.layers.trend.as_ref()?);
+    let ratio = trend_without.spread / trend_with.spread;
+    let (spread_with, spread_without) = (figure(trend_with.spread), figure(trend_without.spread));
+    let (with, without) = (&with.name, &without.name);
+    let text = if ratio >= SPREAD_FACTOR {
+        let effect = match trend_with.verdict() {
+            DepthVerdict::HeldTogether => "holds the activations together",
+            _ => "brings the activations closer together",
+        };
+        format!(
+            "Batch normalisation {effect}: in {with} the largest layer mean is {spread_with} times \
+             the smallest, where in {without}, without it, the activations {} ({spread_without} times).",
+            verb(trend_without)
+        )
+    } else if ratio <= 1.0 / SPREAD_FACTOR {
+        format!(
+            "Batch normalisation does not hold the activations together here: in {with} the largest layer mean is \
+             {spread_with} times the smallest, in {without}, without it, only {spread_without} times."
+        )
+    } else {
+        format!(
+            "Batch normalisation makes no difference here to how far the activations lie apart: in {with} the largest layer \
+             mean is {spread_with} times the smallest, in {without}, without it, {spread_without} times."
+        )
+    };
+    Some(statement(ratio, SPREAD_FACTOR, text))
 }
 
 /// Which network's activations lie closest together.

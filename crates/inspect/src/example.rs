@@ -139,7 +139,7 @@ impl Inspector {
         let rgb = read(source, split, index)?;
         let logits = self.logits_of(&[&rgb])?;
         let place = Some((split, index, source.label(split, index)));
-        Ok(self.described(format!("{split} image {index}"), place, rgb, &logits))
+        Ok(self.described(format!("{} image {index}", split.adjective()), place, rgb, &logits))
     }
 
     fn described(

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::layers::{DepthTrend, LayerRow, LayerTable, SATURATION_MARGIN, SMALL_SCALE};
+use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
+use crate::layers::{LayerRow, LayerTable, SATURATION_MARGIN, SMALL_SCALE};
 
 /// One thing worth knowing of a network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,10 +34,14 @@ pub enum FindingKind {
     DeadLayer,
     /// Channels that are never active.
     DeadChannels,
+    /// Activations of about the same size in all layers.
+    ActivationsHeldTogether,
     /// Activations that grow from layer to layer.
     GrowingActivations,
     /// Activations that fade from layer to layer.
     FadingActivations,
+    /// Activations that lie far apart without growing or fading steadily.
+    UnevenActivations,
     /// A layer whose weights or activations are far larger or smaller than those of the layers around it.
     OutlierActivations,
     /// A layer whose output is nearly its input.
@@ -47,6 +52,13 @@ pub enum FindingKind {
     Saturated,
     /// What a comparison shows.
     Comparison,
+}
+
+impl FindingKind {
+    /// Whether it tells of something that a sound network does not have.
+    pub fn is_unusual(self) -> bool {
+        !matches!(self, FindingKind::ActivationsHeldTogether | FindingKind::Comparison)
+    }
 }
 
 /// How much a finding matters.
@@ -66,10 +78,8 @@ pub const MANY_DEAD: f64 = 0.25;
 /// From which factor on a layer's weights, or its activations against its input's, stand out: `1 / 100` or less, or 100 or
 /// more.
 pub const OUTLIER_FACTOR: f64 = 100.0;
-/// From which factor a layer on activations grow (or below `1 / 1.5` fade) with depth.
-pub const DEPTH_FACTOR: f64 = 1.5;
-/// How well the line through the logarithms must fit (R squared) for growing or fading to be said.
-pub const DEPTH_FIT: f64 = 0.5;
+/// From which factor a layer on growing with depth (or below `1 / 1.5` fading) is a warning rather than a note.
+pub const STEEP_FACTOR: f64 = 1.5;
 /// Below which relative change a layer does nothing.
 pub const IDLE_CHANGE: f64 = 1e-3;
 /// Above which share of outputs near 0 or 1 a sigmoid is saturated.
@@ -77,7 +87,8 @@ pub const SATURATED_SHARE: f64 = 0.9;
 /// The same of a softmax, which should be sure where it is right.
 pub const SATURATED_SOFTMAX_SHARE: f64 = 0.999;
 
-/// Everything in the table that passes a threshold: problems, then warnings, then notes, each in the network's order.
+/// Everything in the table that passes a threshold: problems, then warnings, then notes, each in the network's order; and
+/// of three layers on whether activations are held together.
 pub fn findings(table: &LayerTable) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(non_finite(table));
@@ -89,10 +100,12 @@ pub fn findings(table: &LayerTable) -> Vec<Finding> {
         found.extend(saturated(row));
     }
     let has_outlier = found.iter().any(|finding| finding.kind == FindingKind::OutlierActivations);
-    // One layer that stands out bends the line through all of them.
-    if let Some(trend) = table.trend.as_ref().filter(|_| !has_outlier) {
-        found.extend(depth(trend));
-    }
+    found.extend(table.trend.as_ref().map(|trend| {
+        // One layer that stands out bends the line through all of them.
+        let verdict = trend.verdict();
+        let is_bent = has_outlier && verdict != DepthVerdict::HeldTogether;
+        depth(trend, if is_bent { DepthVerdict::Uneven } else { verdict })
+    }));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found
 }
@@ -149,8 +162,11 @@ fn dead(row: &LayerRow) -> Option<Finding> {
     } else {
         let severity = if share >= MANY_DEAD { Severity::Warning } else { Severity::Note };
         let text = format!(
-            "{dead} of the {channels} channels of {name} ({}) were never active on any image. They cost time and add nothing.",
-            percent(share)
+            "{dead} of the {channels} channels of {name} ({}) {} never active on any image. {} time and {} nothing.",
+            percent(share),
+            if dead == 1 { "was" } else { "were" },
+            if dead == 1 { "It costs" } else { "They cost" },
+            if dead == 1 { "adds" } else { "add" },
         );
         (FindingKind::DeadChannels, severity, text)
     };
@@ -215,7 +231,9 @@ fn small_scales(row: &LayerRow) -> Option<Finding> {
     let small = row.small_scales.filter(|&small| small > 0)?;
     let (name, channels) = (&row.name, row.channels);
     let text = format!(
-        "{small} of the {channels} scales of {name} are below {SMALL_SCALE} in magnitude, so these channels are nearly switched off."
+        "{small} of the {channels} scales of {name} {} below {SMALL_SCALE} in magnitude, so {} nearly switched off.",
+        if small == 1 { "is" } else { "are" },
+        if small == 1 { "this channel is" } else { "these channels are" },
     );
     Some(Finding {
         kind: FindingKind::SmallScales,
@@ -246,26 +264,51 @@ fn saturated(row: &LayerRow) -> Option<Finding> {
     Some(Finding { kind, severity, node: Some(name.clone()), value: share, threshold, text })
 }
 
-fn depth(trend: &DepthTrend) -> Option<Finding> {
+fn depth(trend: &DepthTrend, verdict: DepthVerdict) -> Finding {
     let factor = trend.factor_per_layer;
-    if trend.fit < DEPTH_FIT {
-        return None;
-    }
-    let (kind, threshold, verb) = if factor > DEPTH_FACTOR {
-        (FindingKind::GrowingActivations, DEPTH_FACTOR, "grow")
-    } else if factor < 1.0 / DEPTH_FACTOR {
-        (FindingKind::FadingActivations, 1.0 / DEPTH_FACTOR, "fade")
-    } else {
-        return None;
+    let steady = |verb: &str| {
+        format!(
+            "Activations {verb} with depth: by a factor of {} from layer to layer over {} layers, the largest {} times the \
+             smallest. Batch normalisation or another initialiser would hold them together.",
+            figure(factor),
+            trend.layers,
+            figure(trend.spread),
+        )
     };
-    let text = format!(
-        "Activations {verb} with depth: by a factor of {} from layer to layer over {} layers, the largest {} times the \
-         smallest. Batch normalisation or another initialiser would hold them together.",
-        figure(factor),
-        trend.layers,
-        figure(trend.spread),
-    );
-    Some(Finding { kind, severity: Severity::Warning, node: None, value: factor, threshold, text })
+    let ((small, smallest), (large, largest)) = (&trend.smallest, &trend.largest);
+    let is_steep = !(1.0 / STEEP_FACTOR..=STEEP_FACTOR).contains(&factor);
+    let severity = if is_steep { Severity::Warning } else { Severity::Note };
+    let (kind, severity, value, threshold, text) = match verdict {
+        DepthVerdict::HeldTogether => {
+            let text = format!(
+                "Activations are held together with depth: over {} layers the largest mean size, {} of {large}, is {} times \
+                 the smallest, {} of {small}.",
+                trend.layers,
+                figure(*largest),
+                figure(trend.spread),
+                figure(*smallest),
+            );
+            (FindingKind::ActivationsHeldTogether, Severity::Note, trend.spread, HELD_SPREAD, text)
+        }
+        DepthVerdict::Growing => {
+            (FindingKind::GrowingActivations, severity, factor, DEPTH_FACTOR, steady("grow"))
+        }
+        DepthVerdict::Fading => {
+            (FindingKind::FadingActivations, severity, factor, 1.0 / DEPTH_FACTOR, steady("fade"))
+        }
+        DepthVerdict::Uneven => {
+            let text = format!(
+                "Activations are not held together: the largest mean size, {} of {large}, is {} times the smallest, {} of \
+                 {small}; over the {} layers they neither grow nor fade steadily.",
+                figure(*largest),
+                figure(trend.spread),
+                figure(*smallest),
+                trend.layers,
+            );
+            (FindingKind::UnevenActivations, Severity::Note, trend.spread, HELD_SPREAD, text)
+        }
+    };
+    Finding { kind, severity, node: None, value, threshold, text }
 }
 
 /// Three digits of a number: `0.0123`, `1.23`, `123`, `1.23e7`.
@@ -296,18 +339,23 @@ mod tests {
     }
 
     #[test]
-    fn activations_that_grow_are_told_apart_from_those_that_wander() {
-        let trend = |factor_per_layer, fit| DepthTrend { factor_per_layer, layers: 8, fit, spread: 20.0 };
-        assert_eq!(depth(&trend(2.0, 0.9)).unwrap().kind, FindingKind::GrowingActivations);
-        assert_eq!(depth(&trend(0.5, 0.9)).unwrap().kind, FindingKind::FadingActivations);
-        assert!(depth(&trend(2.0, 0.3)).is_none());
-        assert!(depth(&trend(1.2, 0.99)).is_none());
-        let text = depth(&trend(2.0, 0.9)).unwrap().text;
-        assert!(
-            text.starts_with(
-                "Activations grow with depth: by a factor of 2.00 from layer to layer over 8 layers"
-            ),
-            "{text}"
-        );
+    fn whether_activations_are_held_together_is_said_with_its_number() {
+        let said = |sizes: [f64; 4]| {
+            let trend = DepthTrend::of(
+                &["a", "b", "c", "d"].map(|name| (name, sizes[name.as_bytes()[0] as usize - 97])),
+            );
+            let trend = trend.unwrap();
+            depth(&trend, trend.verdict())
+        };
+        let held = said([1.0, 2.0, 1.5, 2.0]);
+        assert_eq!((held.kind, held.value, held.threshold), (FindingKind::ActivationsHeldTogether, 2.0, 4.0));
+        let grow = said([1.0, 2.0, 4.0, 8.0]);
+        assert_eq!((grow.kind, grow.severity), (FindingKind::GrowingActivations, Severity::Warning));
+        assert!((grow.value - 2.0).abs() < 1e-9, "{grow:?}");
+        let start = "Activations grow with depth: by a factor of 2.00 from layer to layer over 4 layers, the largest 8.00 times";
+        assert!(grow.text.starts_with(start), "{}", grow.text);
+        assert_eq!(said([8.0, 4.0, 2.0, 1.0]).kind, FindingKind::FadingActivations);
+        let uneven = said([1.0, 9.0, 9.0, 1.0]);
+        assert_eq!((uneven.kind, uneven.value), (FindingKind::UnevenActivations, 9.0));
     }
 }

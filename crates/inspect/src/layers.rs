@@ -5,6 +5,7 @@ use convscope_ops::{Activation, Parameter, Role};
 use serde::Serialize;
 
 use crate::Histogram;
+use crate::depth::{DepthTrend, sizes_by_depth};
 use crate::gather::{NodeSums, activation_of};
 use crate::rank::Covariance;
 
@@ -98,24 +99,12 @@ pub struct ChannelRow {
     pub standard_deviation: f64,
     /// Share of exact zeros, 0 to 1.
     pub zero_share: f64,
-    /// Largest |activation|.
-    pub max_abs: f64,
+    /// Smallest activation.
+    pub min: f64,
+    /// Largest activation.
+    pub max: f64,
     /// Whether it was exactly zero everywhere.
     pub is_dead: bool,
-}
-
-/// By what factor the mean |activation| grows from one layer with a weight to the next: the slope of a straight line
-/// through its logarithms, by least squares over convolutions and dense layers without the last node.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct DepthTrend {
-    /// Factor from layer to layer; above 1 they grow.
-    pub factor_per_layer: f64,
-    /// Layers that the line goes through.
-    pub layers: usize,
-    /// How well the line fits, 0 to 1: the share of the variance that it explains (R squared).
-    pub fit: f64,
-    /// Largest mean |activation| of those layers divided by the smallest.
-    pub spread: f64,
 }
 
 /// How near to 0 or 1 an output of a sigmoid or softmax counts as saturated.
@@ -123,9 +112,6 @@ pub const SATURATION_MARGIN: f32 = 1e-3;
 
 /// Below which |scale| a channel of a batch normalisation counts as switched off.
 pub const SMALL_SCALE: f32 = 1e-2;
-
-/// Layers that a [`DepthTrend`] needs at least.
-const FEWEST_LAYERS: usize = 3;
 
 impl LayerTable {
     /// From what was gathered over `images` images.
@@ -230,7 +216,8 @@ fn channel_rows(sums: &NodeSums) -> Vec<ChannelRow> {
             mean,
             standard_deviation: deviation(channels.sums_squares[channel], mean, count),
             zero_share: channels.zeros[channel] as f64 / count,
-            max_abs: f64::from(channels.max[channel].max(-channels.min[channel])),
+            min: f64::from(channels.min[channel]),
+            max: f64::from(channels.max[channel]),
             is_dead: channels.counts[channel] > 0 && channels.zeros[channel] == channels.counts[channel],
         }
     })
@@ -290,55 +277,5 @@ fn normalize(rows: &mut [LayerRow]) {
             _ if largest <= smallest => 0.0,
             value => (value - smallest) / (largest - smallest),
         };
-    }
-}
-
-/// Mean |activation| of the layers that sum, without the last node.
-fn sizes_by_depth(graph: &Graph, rows: &[LayerRow]) -> Vec<f64> {
-    let last = rows.len() - 1;
-    let sums = |node: &Node| node.parameters.iter().any(|spec| matches!(spec.role, Role::Weight { .. }));
-    let layers = graph.nodes().iter().zip(rows).take(last).filter(|(node, _)| sums(node));
-    layers.map(|(_, row)| row.mean_abs_activation).collect()
-}
-
-impl DepthTrend {
-    /// The line through the logarithms of these sizes, none where there are too few or one is not above zero.
-    fn of(sizes: &[f64]) -> Option<DepthTrend> {
-        if sizes.len() < FEWEST_LAYERS || !sizes.iter().all(|&size| size.is_finite() && size > 0.0) {
-            return None;
-        }
-        let count = sizes.len() as f64;
-        let middle = (count - 1.0) / 2.0;
-        let mean = sizes.iter().map(|size| size.ln()).sum::<f64>() / count;
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (index, size) in sizes.iter().enumerate() {
-            let (x, y) = (index as f64 - middle, size.ln() - mean);
-            (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
-        }
-        let smallest = sizes.iter().copied().fold(f64::INFINITY, f64::min);
-        let largest = sizes.iter().copied().fold(0.0, f64::max);
-        Some(DepthTrend {
-            factor_per_layer: (xy / xx).exp(),
-            layers: sizes.len(),
-            fit: if yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 },
-            spread: largest / smallest,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trend_is_the_factor_of_a_geometric_series() {
-        let trend = DepthTrend::of(&[0.5, 1.0, 2.0, 4.0]).unwrap();
-        assert!((trend.factor_per_layer - 2.0).abs() < 1e-12 && (trend.fit - 1.0).abs() < 1e-12);
-        assert_eq!((trend.layers, trend.spread), (4, 8.0));
-        let even = DepthTrend::of(&[1.0, 3.0, 3.0, 1.0]).unwrap();
-        assert!((even.factor_per_layer - 1.0).abs() < 1e-12 && even.fit < 1e-12);
-        assert_eq!(DepthTrend::of(&[1.0, 2.0]), None);
-        assert_eq!(DepthTrend::of(&[1.0, 0.0, 1.0]), None);
-        assert_eq!(DepthTrend::of(&[1.0, f64::NAN, 1.0]), None);
     }
 }

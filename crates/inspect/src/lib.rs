@@ -15,6 +15,7 @@
 
 pub mod attention;
 pub mod compare;
+pub mod depth;
 mod error;
 pub mod example;
 pub mod export;
@@ -29,6 +30,7 @@ pub mod survey;
 
 pub use attention::{HeatMap, HeatMapMethod, Question};
 pub use compare::{Comparison, compare};
+pub use depth::{DepthTrend, DepthVerdict};
 pub use error::InspectError;
 pub use example::{Choice, ExampleImage};
 pub use feature_maps::FeatureMaps;

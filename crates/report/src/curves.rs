@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use convscope_inspect::LayerTable;
+use convscope_train::LayerMetrics;
 use convscope_train::metrics::EpochMetrics;
 
 use crate::ReportError;
@@ -18,12 +19,71 @@ pub fn accuracy_chart(runs: &[(&str, &[EpochMetrics])]) -> Chart {
     epochs("Accuracy", YAxis::Percent, runs, |line| (line.train_accuracy, line.val_accuracy))
 }
 
-/// Writes `curves.png`: loss above accuracy.
+/// How each layer of a run learned, layer by layer from input to output with a line for each of a few epochs, the first and
+/// the last among them: the norm of its gradient, and its update ratio. Both axes are logarithmic; a line that falls to the
+/// left shows gradients that fade on their way back. None where nothing was recorded.
+pub fn learning_charts(lines: &[LayerMetrics]) -> Vec<Chart> {
+    let Some(last) = lines.last().map(|line| line.epoch) else { return Vec::new() };
+    let names: Vec<String> =
+        lines.iter().filter(|line| line.epoch == last).map(|line| line.layer.clone()).collect();
+    let mut epochs: Vec<u64> = lines.iter().map(|line| line.epoch).collect();
+    epochs.dedup();
+    let shown = even_choice(&epochs, LEARNING_LINES);
+    let chart = |title: &str, value: fn(&LayerMetrics) -> f64| {
+        let series = shown.iter().enumerate().map(|(colour, &epoch)| Series {
+            name: format!("epoch {epoch}"),
+            points: lines
+                .iter()
+                .filter(|line| line.epoch == epoch)
+                .filter_map(|line| {
+                    Some((names.iter().position(|name| *name == line.layer)? as f64, value(line)))
+                })
+                .collect(),
+            colour,
+            stroke: Stroke::Solid,
+        });
+        Chart {
+            title: title.to_owned(),
+            x_label: "layer, from input to output".to_owned(),
+            x_axis: XAxis::Names(names.clone()),
+            y_axis: YAxis::Logarithm,
+            series: series.collect(),
+        }
+    };
+    vec![
+        chart("Norm of the gradient of each layer", |line| line.gradient_norm),
+        chart(
+            "Update ratio of each layer: size of a step to size of the weights, about 0.001 is healthy",
+            |line| line.update_ratio,
+        ),
+    ]
+}
+
+/// Epochs that a chart of layers shows at most: as many as there are colours to tell apart easily.
+const LEARNING_LINES: usize = 4;
+
+/// At most so many of these, evenly spaced, with the first and the last.
+fn even_choice(all: &[u64], most: usize) -> Vec<u64> {
+    if all.len() <= most {
+        return all.to_vec();
+    }
+    (0..most).map(|index| all[index * (all.len() - 1) / (most - 1)]).collect()
+}
+
+/// Writes `curves.png`: loss above accuracy, and below them how each layer learned where that is known.
 ///
 /// # Errors
 /// Those of [`chart::save`].
-pub fn save(runs: &[(&str, &[EpochMetrics])], path: &Path) -> Result<(), ReportError> {
-    chart::save(&[loss_chart(runs), accuracy_chart(runs)], path)
+pub fn save(
+    name: &str,
+    metrics: &[EpochMetrics],
+    layers: &[LayerMetrics],
+    path: &Path,
+) -> Result<(), ReportError> {
+    let runs = [(name, metrics)];
+    let mut charts = vec![loss_chart(&runs), accuracy_chart(&runs)];
+    charts.extend(learning_charts(layers));
+    chart::save(&charts, path)
 }
 
 /// The mean |activation| of every layer, in the order of the network, a line a run. Layers of the same name share a
@@ -104,7 +164,7 @@ pub(crate) fn merged_names(runs: &[(&str, &LayerTable)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{metrics, table};
+    use crate::samples::{layer_metrics, metrics, table};
 
     #[test]
     fn one_run_has_two_colours_and_several_have_one_each() {
@@ -120,6 +180,23 @@ mod tests {
         assert_eq!(two.series[3].name, "b, validation");
         assert_eq!(two.series.iter().map(|s| s.colour).collect::<Vec<_>>(), [0, 0, 1, 1]);
         assert_eq!(two.series[2].points, [(1.0, b[0].train_accuracy), (2.0, b[1].train_accuracy)]);
+    }
+
+    #[test]
+    fn learning_has_a_line_for_each_of_a_few_epochs_over_the_layers() {
+        let lines = layer_metrics(9);
+        let charts = learning_charts(&lines);
+        let epochs: Vec<&str> = charts[0].series.iter().map(|series| series.name.as_str()).collect();
+        assert_eq!(epochs, ["epoch 1", "epoch 3", "epoch 6", "epoch 9"]);
+        assert_eq!(charts[0].x_axis, XAxis::Names(["conv2d", "dense"].map(String::from).to_vec()));
+        // The lines lie epoch by epoch, layer by layer.
+        assert_eq!(
+            charts[0].series[1].points,
+            [(0.0, lines[4].gradient_norm), (1.0, lines[5].gradient_norm)]
+        );
+        assert_eq!(charts[1].series[3].points[1], (1.0, lines[17].update_ratio));
+        assert!(learning_charts(&[]).is_empty());
+        assert_eq!(even_choice(&[5, 6], 4), [5, 6]);
     }
 
     #[test]

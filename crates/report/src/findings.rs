@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use convscope_inspect::Finding;
 use convscope_inspect::findings::Severity;
+use convscope_inspect::{Finding, FindingKind};
 
 use crate::table::{Style, Tone, paint};
 use crate::{ReportError, json};
 
-/// A paragraph for each finding, its severity before it; one that says so where there is none.
+/// A paragraph for each finding, its severity before it; one that says so where nothing is unusual.
 pub fn render(findings: &[Finding], style: Style) -> String {
-    if findings.is_empty() {
-        return "nothing unusual was found\n".to_owned();
-    }
     let mut text = String::new();
+    if findings.iter().all(|finding| finding.kind == FindingKind::ActivationsHeldTogether) {
+        text.push_str("nothing unusual was found\n");
+    }
     for finding in findings {
         let tone = match finding.severity {
             Severity::Problem => Tone::Bad,

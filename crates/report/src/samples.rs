@@ -3,10 +3,12 @@
 use convscope_inspect::compare::Difference;
 use convscope_inspect::feature_maps::{ChannelMap, Filters, LayerMaps};
 use convscope_inspect::findings::Severity;
+use convscope_inspect::layers::ChannelRow;
 use convscope_inspect::survey::Mistake;
 use convscope_inspect::{
     ExampleImage, FeatureMaps, Finding, FindingKind, HeatMap, HeatMapMethod, Histogram, LayerRow, LayerTable,
 };
+use convscope_train::LayerMetrics;
 use convscope_train::metrics::{Confusion, EpochMetrics};
 use image::RgbImage;
 
@@ -90,7 +92,16 @@ pub(crate) fn table() -> LayerTable {
         activation: Some("relu".to_owned()),
         histogram: Histogram { edges: vec![0.0, 1.0, 2.0], counts: vec![7, 3] },
         weight_histogram: None,
-        channel_rows: Vec::new(),
+        channel_rows: (0..16)
+            .map(|channel| ChannelRow {
+                mean: 0.125 * f64::from(channel),
+                standard_deviation: 0.5,
+                zero_share: 0.25,
+                min: -1.0,
+                max: 2.0,
+                is_dead: channel == 2,
+            })
+            .collect(),
     };
     let second = LayerRow {
         name: "conv2d_1".to_owned(),
@@ -143,6 +154,18 @@ pub(crate) fn metrics(epochs: u64) -> Vec<EpochMetrics> {
         data_wait_seconds: 0.1,
     };
     (1..=epochs).map(line).collect()
+}
+
+/// Two layers for so many epochs, no two numbers alike.
+pub(crate) fn layer_metrics(epochs: u64) -> Vec<LayerMetrics> {
+    let line = |epoch: u64, layer: &str, factor: f64| LayerMetrics {
+        epoch,
+        layer: layer.to_owned(),
+        gradient_norm: factor / epoch as f64,
+        update_ratio: 1e-3 * factor / epoch as f64,
+        weight_norm: 10.0 * factor,
+    };
+    (1..=epochs).flat_map(|epoch| [line(epoch, "conv2d", 0.1), line(epoch, "dense", 0.7)]).collect()
 }
 
 /// A page with everything on it, whose names hold what HTML must not take for markup.
@@ -200,6 +223,7 @@ pub(crate) fn page() -> ReportPage {
             value: "<script>alert(1)</script>".to_owned(),
         }],
         metrics: metrics(epochs),
+        layer_metrics: layer_metrics(epochs),
         evaluation: Some(EvaluationSection {
             over: "6 test images".to_owned(),
             loss: 0.5,

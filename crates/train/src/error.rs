@@ -63,6 +63,12 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// A run directory without weights.
+    #[error("{}: no epoch of this run is finished, so there are no weights yet; wait for the first one, or resume the run", path.display())]
+    NoWeights {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A run directory without a checkpoint.
     #[error("{}: there is no checkpoint; the run ended before its first one, start it anew", path.display())]
     CheckpointMissing {

@@ -40,14 +40,18 @@ pub fn resolve_model(
 /// last; of a file the file itself.
 ///
 /// # Errors
-/// A folder that is no run directory, or whose configuration cannot be read.
+/// A folder that is no run directory, or whose configuration cannot be read; a run without a finished epoch.
 pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
     if !run_or_weights_file.is_dir() {
         return Ok(run_or_weights_file.to_owned());
     }
     let run = RunDir::open(run_or_weights_file)?;
     let best = run.config()?.patience.is_some();
-    Ok(if best { run.best_weights_path() } else { run.last_weights_path() })
+    let path = if best { run.best_weights_path() } else { run.last_weights_path() };
+    if !path.is_file() {
+        return Err(TrainError::NoWeights { path: run_or_weights_file.to_owned() });
+    }
+    Ok(path)
 }
 
 /// A network with its weights, its class names and the treatment of its input, all from one weights file.

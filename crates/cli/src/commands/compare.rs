@@ -169,6 +169,7 @@ fn page(args: &Args, comparison: &Comparison, source: &dyn Source) -> Result<Rep
     for (section, run) in page.runs.iter_mut().zip(&args.runs) {
         let known = run_page::section(run)?;
         (section.figures, section.config) = (known.figures, known.config);
+        section.layer_metrics = known.layer_metrics;
     }
     Ok(page)
 }
@@ -178,7 +179,7 @@ fn render(comparison: &Comparison, source: &dyn Source, style: Style) -> String 
     let mut text = format!(
         "{} {} images of {}\n\n",
         thousands(survey.images),
-        source::split_word(survey.split),
+        survey.split.adjective(),
         source::describe(source)
     );
     text += &results(&comparison.runs).render(style);

@@ -93,11 +93,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     let config = config_of_run(&args.run)?;
     let mut model = TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta);
     let source = source::open_for(&args.run, model.image_size(), config, args.data.as_deref(), console)?;
-    console.note(&format!(
-        "evaluating {} images of {}",
-        source::split_word(args.split),
-        source::describe(&*source)
-    ));
+    console.note(&format!("evaluating {} images of {}", args.split.adjective(), source::describe(&*source)));
     let evaluation = model.evaluate(source.clone(), args.split).map_err(|error| advise(error, args.split))?;
     let report = report(args, &*source, &evaluation);
     if args.json {
@@ -164,7 +160,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
          time       {time}\n\n{table}\n{matrix}",
         run = report.run,
         images = thousands(report.images),
-        split = source::split_word(report.split),
+        split = report.split.adjective(),
         data = source::describe(source),
         views = if report.tta == Views::Flip { ", each with its mirror image" } else { "" },
         loss = loss(report.loss),

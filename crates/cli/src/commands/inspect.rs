@@ -190,13 +190,19 @@ fn save(
     layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
     layers::save_json(&survey.layers, &folder.join("layers.json"))?;
     findings::save_json(&survey.findings, &folder.join("findings.json"))?;
+    let suffix = |index: usize| if index == 0 { String::new() } else { format!("_{}", index + 1) };
     for (index, closeup) in closeups.iter().enumerate() {
-        let suffix = if index == 0 { String::new() } else { format!("_{}", index + 1) };
-        closeup.save(folder, &suffix)?;
+        closeup.save(folder, &suffix(index))?;
+    }
+    // What an earlier look at more images left would pass for this one's.
+    let mut old = closeups.len();
+    while Closeup::remove(folder, &suffix(old))? {
+        old += 1;
     }
     let section = run_page::section(&args.run)?;
     if !section.metrics.is_empty() {
-        curves::save(&[(&section.name, &section.metrics)], &folder.join("curves.png"))?;
+        let path = folder.join("curves.png");
+        curves::save(&section.name, &section.metrics, &section.layer_metrics, &path)?;
     }
     page(section, survey, closeups, source)?.save(&folder.join(PAGE_FILE))?;
     Ok(())
@@ -269,7 +275,7 @@ fn render(args: &Args, survey: &Survey, source: &dyn Source, console: Console) -
          time       {time}\n\n{table}\n{findings}\n",
         run = args.run.display(),
         images = thousands(survey.images),
-        split = source::split_word(survey.split),
+        split = survey.split.adjective(),
         data = source::describe(source),
         loss = loss(survey.loss),
         accuracy = percent(survey.accuracy),

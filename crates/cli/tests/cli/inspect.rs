@@ -1,6 +1,12 @@
 //! Looking inside runs: tables, files and pages.
 
 use std::fs;
+use std::process::Child;
+use std::sync::atomic::AtomicBool;
+
+use convscope_data::SourceOptions;
+use convscope_train::run_dir::RunLocation;
+use convscope_train::{BatchEvent, Session, TrainConfig, TrainEvents};
 
 use crate::place::Place;
 
@@ -178,6 +184,103 @@ fn both_variants_are_trained_and_compared() {
     place
         .run("train --data data --model small.toml --compare-batch-norm")
         .failed(2, &["small.toml has no counterpart", "plain8 or plain8-bn"]);
+}
+
+/// Is looked at from outside while it trains.
+struct Looked<'a> {
+    place: &'a Place,
+    look: Option<Child>,
+    looks: usize,
+}
+
+impl TrainEvents for Looked<'_> {
+    fn batch(&mut self, event: &BatchEvent) {
+        let look = |line: &str| self.place.command(line.split_whitespace()).spawn().unwrap();
+        match (event.epoch, event.batch) {
+            (1, 2) => self.place.run("inspect run").failed(1, &["run: no epoch of this run is finished"]),
+            // Training goes on meanwhile, and waits a whole epoch later.
+            (2, 2) => self.look = Some(look("--quiet inspect run --split train --export run")),
+            (3, 2) => {
+                assert!(self.look.take().unwrap().wait().unwrap().success());
+                assert_eq!(column(&self.place.text("run/layers.csv"), "name")[0], "conv2d");
+                self.looks += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_run_can_be_inspected_while_it_trains_and_ends_with_the_same_bits() {
+    let place = place();
+    let train = |name: &str, events: &mut dyn TrainEvents| {
+        let settings = "epochs = 3\nbatch_size = 16\nseed = 5\n";
+        let mut config = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
+        config.data.source = place.path("data").display().to_string();
+        config.model = place.path("small.toml").display().to_string();
+        let source = convscope_data::open(&config.data.source, &SourceOptions::default()).unwrap();
+        let location = RunLocation::Exact(place.path(name));
+        let mut session = Session::start(config, source, &location).unwrap();
+        session.run(&AtomicBool::new(false), events).unwrap();
+    };
+    let mut looked = Looked { place: &place, look: None, looks: 0 };
+    train("run", &mut looked);
+    assert_eq!(looked.looks, 1);
+    train("alone", &mut ());
+    for file in ["weights/last.safetensors", "layer_metrics.csv"] {
+        assert_eq!(place.read(&format!("run/{file}")), place.read(&format!("alone/{file}")), "{file}");
+    }
+    assert!(place.exists("run/report.html") && !place.exists("alone/report.html"));
+    place.run("--quiet inspect run").done();
+}
+
+#[test]
+fn a_second_look_leaves_no_picture_of_the_first() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out run")).done();
+    place.png("red.png", [200, 60, 60]);
+    place.run("--quiet inspect run --out look --image red.png --image red.png --image red.png").done();
+    assert!(place.exists("look/feature_maps_3/01_conv2d.png"));
+    place.write("look/feature_maps/07_conv2d_9.png", "of another network");
+    place.run("--quiet inspect run --out look").done();
+    for gone in [
+        "feature_maps_2",
+        "feature_maps_3",
+        "heat_maps_2.png",
+        "heat_maps_3.png",
+        "feature_maps/07_conv2d_9.png",
+    ] {
+        assert!(!place.exists(&format!("look/{gone}")), "{gone}");
+    }
+    assert!(place.exists("look/feature_maps/01_conv2d.png") && place.exists("look/heat_maps.png"));
+}
+
+/// A network of vectors only, grey pictures, and one class.
+#[test]
+fn unusual_networks_and_pictures_are_shown_too() {
+    let place = place();
+    place.write(
+        "dense.toml",
+        "name = 'dense'\n[[node]]\nop = 'flatten'\n[[node]]\nop = 'linear'\nout_features = 'classes'\nactivation = 'softmax'\n",
+    );
+    place.run("train --data data --model dense.toml --batch-size 32 --epochs 1 --quiet --out dense").done();
+    place.run("--quiet inspect dense").done();
+    assert_eq!(column(&place.text("dense/layers.csv"), "name"), ["flatten", "dense"]);
+    assert!(place.exists("dense/feature_maps/02_dense.png"));
+    for index in 0..12_u8 {
+        let path = place.path(format!("grey/only/{index}.png"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image::GrayImage::from_fn(14, 10, |x, y| image::Luma([x as u8 * 9 + y as u8 + index]))
+            .save(path)
+            .unwrap();
+    }
+    let line =
+        "train --data grey --image-size 12 --model small.toml --batch-size 4 --epochs 1 --quiet --out one";
+    place.run(line).done();
+    let ran = place.run("inspect one").done();
+    assert!(ran.out.contains("100.00 %"), "{}", ran.out);
+    assert_self_contained(&place.text("one/report.html"));
+    place.run("--quiet compare dense one").failed(1, &["red"]);
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::{ReportError, png};
 
 /// Writes the [`sheet`] of every layer and the [`overview`] of all into a folder, which is made where it is absent:
 /// `00_overview.png`, `01_conv2d.png`, `02_conv2d_1.png` and so on in the order of the layers, and
-/// `filters_conv2d.png` where the network has colour filters. Returns the paths.
+/// `filters_conv2d.png` where the network has colour filters. Files of such names that an earlier network left there go.
+/// Returns the paths.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the folder or a file, [`ReportError::NoPixels`] if the input
@@ -42,7 +43,35 @@ pub fn save_all(maps: &FeatureMaps, folder: &Path) -> Result<Vec<PathBuf>, Repor
         png::save(&filter_sheet(filters), &path)?;
         paths.push(path);
     }
+    for old in pictures_in(folder).filter(|path| !paths.contains(path)) {
+        std::fs::remove_file(&old).map_err(|source| ReportError::Write { path: old, source })?;
+    }
     Ok(paths)
+}
+
+/// Takes back what [`save_all`] wrote: its files, and the folder where nothing else is in it. A folder that is absent is
+/// fine.
+///
+/// # Errors
+/// [`ReportError::Write`] if the file system refuses to remove a file.
+pub fn remove_all(folder: &Path) -> Result<(), ReportError> {
+    for path in pictures_in(folder) {
+        std::fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
+    }
+    // A folder with something else in it stays.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+/// The files of a folder that have the names of this module.
+fn pictures_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let paths = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        let is_ours = name.starts_with("filters_") || (digits >= 2 && name[digits..].starts_with('_'));
+        is_ours && name.ends_with(".png")
+    })
 }
 
 /// A node's name as part of a file's name: what a file system may refuse becomes `_`.
@@ -68,6 +97,33 @@ mod tests {
         let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["00_overview.png", "01_conv_1.png", "02_.._b.png", "filters_conv_1.png"]);
         assert!(paths.iter().all(|path| path.is_file()));
+    }
+
+    #[test]
+    fn another_network_leaves_no_picture_of_the_first_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("maps");
+        let of = |names: &[&str]| FeatureMaps {
+            image: example(3, 4),
+            layers: names.iter().map(|name| layer(name, 2, 3, 4)).collect(),
+            filters: None,
+        };
+        save_all(&of(&["conv", "batch_norm", "dense"]), &folder).unwrap();
+        std::fs::write(folder.join("notes.png"), "mine").unwrap();
+        std::fs::write(folder.join("1_mine.png"), "mine").unwrap();
+        save_all(&of(&["conv", "dense"]), &folder).unwrap();
+        let names = || {
+            let mut names: Vec<String> = std::fs::read_dir(&folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), ["00_overview.png", "01_conv.png", "02_dense.png", "1_mine.png", "notes.png"]);
+        remove_all(&folder).unwrap();
+        assert_eq!(names(), ["1_mine.png", "notes.png"]);
+        remove_all(&folder.join("absent")).unwrap();
     }
 
     #[test]

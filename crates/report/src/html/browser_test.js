@@ -44,6 +44,7 @@ addEventListener("load", async () => {
       const map = () => dialog.querySelector(".map");
       check(dialog.open && map().offsetWidth > channels[1].querySelector(".map").offsetWidth, "a click enlarges a channel");
       check(map().offsetWidth <= innerWidth, "the enlarged channel fits");
+      check(dialog.textContent.includes("Over all images: mean 0.125"), "what is known of the channel is told");
       const before = map().style.backgroundPosition;
       press(dialog, "ArrowRight");
       check(map().style.backgroundPosition !== before && dialog.textContent.includes("channel 2"), "the next channel");

@@ -13,16 +13,18 @@ use crate::number::{percent, significant, thousands};
 /// Everything that `layers.html` names, but for the depth plot.
 pub(super) fn table_view(table: &LayerTable) -> Value {
     let parameters: u64 = table.rows.iter().map(|row| row.parameters as u64).sum();
-    let trend = table.trend.map(|trend| {
+    let trend = table.trend.as_ref().map(|trend| {
         let change = if trend.factor_per_layer >= 1.0 { "grows" } else { "fades" };
         format!(
-            "From one layer with weights to the next the mean |activation| {change} by a factor of {} (a straight line \
-             through the logarithms of {} layers, which explains {} of their variance); the largest is {} times the \
-             smallest.",
+            "From one layer with weights to the next the mean |activation| that is handed on {change} by a factor of {} (a \
+             straight line through the logarithms of {} layers, which explains {} of their variance); the largest, of {}, is {} \
+             times the smallest, of {}.",
             significant(trend.factor_per_layer),
             trend.layers,
             percent(trend.fit),
-            significant(trend.spread)
+            trend.largest.0,
+            significant(trend.spread),
+            trend.smallest.0,
         )
     });
     context! {

@@ -1,6 +1,7 @@
 //! Feature maps, filters and heat maps, as text for the templates.
 
 use convscope_inspect::feature_maps::{Filters, LayerMaps};
+use convscope_inspect::layers::ChannelRow;
 use convscope_inspect::{ExampleImage, FeatureMaps, HeatMap, LayerTable};
 use minijinja::{Value, context};
 
@@ -24,12 +25,14 @@ pub(super) fn maps_view(
     let image = &maps.image;
     let shown = picture(&image.rgb, image.height, image.width, image.name.as_ref())?;
     let each = budget / maps.layers.len().max(1);
-    let input_side = image.height.max(image.width);
     let layers: Vec<Value> = maps
         .layers
         .iter()
         .filter(|layer| !layer.channels.is_empty() && layer.height * layer.width > 0)
-        .map(|layer| layer_view(layer, image, input_side, sprites, each))
+        .map(|layer| {
+            let rows = table.and_then(|table| table.row(&layer.name)).map(|row| row.channel_rows.as_slice());
+            layer_view(layer, rows.unwrap_or_default(), maps, sprites, each)
+        })
         .collect::<Result<_, _>>()?;
     let filters = match &maps.filters {
         Some(filters) if !filters.rgb.is_empty() => Some(filters_view(filters)?),
@@ -90,11 +93,13 @@ fn guesses(image: &ExampleImage) -> Vec<Value> {
 
 fn layer_view(
     layer: &LayerMaps,
-    image: &ExampleImage,
-    input_side: usize,
+    rows: &[ChannelRow],
+    maps: &FeatureMaps,
     sprites: &mut Sprites,
     budget: usize,
 ) -> Result<Value, ReportError> {
+    let image = &maps.image;
+    let input_side = image.height.max(image.width);
     let atlas = Atlas::new(layer, budget)?;
     let single = is_single(layer);
     let class_names = layer.is_vector && layer.channels.len() == image.classes.len();
@@ -112,6 +117,7 @@ fn layer_view(
             x => shortest(x),
             y => shortest(y),
             range,
+            facts => rows.get(index).map(channel_facts),
             class => class_names.then(|| class(image, index)),
             flat => channel.is_constant && !single,
         }
@@ -145,6 +151,21 @@ fn layer_view(
         cards => (count as f64).log2().round().clamp(1.0, 8.0) as usize,
         channels => channels.collect::<Vec<_>>(),
     })
+}
+
+/// What is known of a channel over all images.
+fn channel_facts(row: &ChannelRow) -> String {
+    if row.is_dead {
+        return "Over all images: never active.".to_owned();
+    }
+    format!(
+        "Over all images: mean {}, standard deviation {}, from {} to {}, {} zeros.",
+        significant(row.mean),
+        significant(row.standard_deviation),
+        significant(row.min),
+        significant(row.max),
+        percent(row.zero_share)
+    )
 }
 
 /// A number with as few digits as will do for a place on the screen.

@@ -1,10 +1,11 @@
 //! What a page shows, as plain data; what a run does not have is left empty.
 
+use convscope_data::Split;
 use convscope_inspect::compare::Difference;
 use convscope_inspect::survey::Mistake;
 use convscope_inspect::{Comparison, FeatureMaps, Finding, HeatMap, LayerTable, Survey};
-use convscope_train::Evaluation;
 use convscope_train::metrics::{Confusion, EpochMetrics};
+use convscope_train::{Evaluation, LayerMetrics};
 use image::RgbImage;
 use serde::Serialize;
 
@@ -67,6 +68,8 @@ pub struct RunSection {
     pub config: Vec<Setting>,
     /// An epoch each.
     pub metrics: Vec<EpochMetrics>,
+    /// How each layer learned, for each epoch a line for each layer.
+    pub layer_metrics: Vec<LayerMetrics>,
     /// What it gets right and wrong.
     pub evaluation: Option<EvaluationSection>,
     /// The layer table.
@@ -77,7 +80,7 @@ pub struct RunSection {
     pub maps: Option<FeatureMaps>,
     /// Where the network looks in the image of `maps`.
     pub heat_maps: Vec<HeatMap>,
-    /// Further charts, such as gradient norms.
+    /// Further charts of training.
     pub charts: Vec<Chart>,
 }
 
@@ -201,7 +204,7 @@ impl EvaluationSection {
     /// What a survey says of right and wrong.
     pub fn from_survey(survey: &Survey) -> Self {
         Self {
-            over: format!("{} {} images", thousands(survey.images), survey.split),
+            over: over(survey.images, survey.split),
             loss: survey.loss,
             accuracy: survey.accuracy,
             classes: survey.classes.clone(),
@@ -213,7 +216,7 @@ impl EvaluationSection {
     /// An evaluation, whose classes have these names; the mistakes are not known.
     pub fn from_evaluation(evaluation: &Evaluation, classes: &[String]) -> Self {
         Self {
-            over: format!("{} {} images", thousands(evaluation.images), evaluation.split),
+            over: over(evaluation.images, evaluation.split),
             loss: evaluation.loss,
             accuracy: evaluation.accuracy,
             classes: classes.to_vec(),
@@ -221,6 +224,11 @@ impl EvaluationSection {
             mistakes: Vec::new(),
         }
     }
+}
+
+/// `10,000 test images`.
+fn over(images: u64, split: Split) -> String {
+    format!("{} {} image{}", thousands(images), split.adjective(), if images == 1 { "" } else { "s" })
 }
 
 impl KeyFigure {

@@ -9,7 +9,7 @@ use super::{SCRIPTS, STYLES, evaluation, layers};
 use crate::ReportError;
 use crate::chart::Chart;
 use crate::colour::OKABE_ITO;
-use crate::curves::{accuracy_chart, depth_chart, loss_chart};
+use crate::curves::{accuracy_chart, depth_chart, learning_charts, loss_chart};
 
 /// Everything that `page.html` names.
 pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
@@ -92,6 +92,7 @@ fn run_view(
     if !run.metrics.is_empty() {
         curves.extend([chart_view(&loss_chart(&metrics)), chart_view(&accuracy_chart(&metrics))]);
     }
+    curves.extend(learning_charts(&run.layer_metrics).iter().map(chart_view));
     curves.extend(run.charts.iter().map(chart_view));
     let layers = run.layers.as_ref().map(|table| {
         let depth = chart_view(&depth_chart(&[(run.name.as_str(), table)]));
@@ -113,6 +114,7 @@ fn run_view(
         epochs => layers::epochs_view(&run.metrics),
         curves,
         evaluation => run.evaluation.as_ref().map(evaluation::view).transpose()?,
+        is_calm => run.findings.iter().flatten().all(|finding| !finding.kind.is_unusual()),
         findings => run.findings.as_deref().map(layers::findings_view),
         layers,
         maps,

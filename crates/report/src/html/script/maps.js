@@ -58,7 +58,8 @@
     const range = channel.dataset.range;
     const [low, high] = range.split(" to ");
     dialog.querySelector(".zoom-scale").hidden = high === undefined;
-    note.textContent = high === undefined ? `value ${range}` : `${height} × ${width} values`;
+    const facts = channel.dataset.facts ?? "";
+    note.textContent = `${high === undefined ? `Value ${range}` : `${height} × ${width} values`}. ${facts}`;
     scale[0].textContent = low;
     scale[1].textContent = high ?? "";
     rove(channels, shown);
