@@ -52,10 +52,7 @@ pub fn learning_charts(lines: &[LayerMetrics]) -> Vec<Chart> {
     };
     vec![
         chart("Norm of the gradient of each layer", |line| line.gradient_norm),
-        chart(
-            "Update ratio of each layer: size of a step to size of the weights, about 0.001 is healthy",
-            |line| line.update_ratio,
-        ),
+        chart("Update ratio of each layer (0.001 is healthy)", |line| line.update_ratio),
     ]
 }
 
