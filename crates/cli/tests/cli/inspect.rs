@@ -1,7 +1,7 @@
 //! Looking inside runs: tables, files and pages.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use convscope_data::SourceOptions;
@@ -195,7 +195,10 @@ struct Looked<'a> {
 
 impl TrainEvents for Looked<'_> {
     fn batch(&mut self, event: &BatchEvent) {
-        let look = |line: &str| self.place.command(line.split_whitespace()).spawn().unwrap();
+        let look = |line: &str| {
+            let mut command = self.place.command(line.split_whitespace());
+            command.stdout(Stdio::null()).spawn().unwrap()
+        };
         match (event.epoch, event.batch) {
             (1, 2) => self.place.run("inspect run").failed(1, &["run: no epoch of this run is finished"]),
             // Training goes on meanwhile, and waits a whole epoch later.

@@ -43,7 +43,7 @@ impl RunLocation {
 /// model.toml                      the network, as a model file
 /// metrics.csv                     a line an epoch
 /// layer_metrics.csv               for each epoch a line for each layer
-/// events.out.tfevents.*           the same for TensorBoard
+/// events.out.tfevents.*           the same for TensorBoard, with histograms and feature maps
 /// summary.json                    what came of it
 /// weights/best.safetensors        the weights of the best epoch
 /// weights/last.safetensors        the weights of the last one
