@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use convscope_data::augment::{Augmentation, PreviewOptions, preview};
 use convscope_data::{Source, Split};
-use convscope_report::html::{DataOrigin, EvaluationSection, KeyFigure, ReportPage, RunSection, settings};
+use convscope_report::augmentation::augmentation_sheet;
+use convscope_report::html::{
+    DataOrigin, EvaluationSection, KeyFigure, Preview, ReportPage, RunSection, settings,
+};
 use convscope_report::number::duration;
 use convscope_train::RunDir;
 use convscope_train::model::TrainedModel;
 use convscope_train::run_dir::{Summary, read_layer_metrics, read_metrics};
 
+use crate::flags::config_of_run;
 use crate::source;
 
 /// The name of the page in a run directory.
@@ -40,9 +45,30 @@ pub(crate) fn section(run: &Path) -> Result<RunSection> {
     Ok(section)
 }
 
-/// A page of these runs, over these images.
-pub(crate) fn page(title: String, source: &dyn Source, runs: Vec<RunSection>) -> ReportPage {
-    ReportPage { title, runs, ..described(ReportPage::default(), source) }
+/// A page of these runs, over these images, with what the augmentation of the first run makes of some of them.
+///
+/// # Errors
+/// A configuration or an image that cannot be read.
+pub(crate) fn page(
+    title: String,
+    source: &Arc<dyn Source>,
+    first: &Path,
+    runs: Vec<RunSection>,
+) -> Result<ReportPage> {
+    let previews = augmentation(first, source)?.into_iter().collect();
+    Ok(ReportPage { title, runs, previews, ..described(ReportPage::default(), &**source) })
+}
+
+/// Variants of training images, where the run was trained on such.
+fn augmentation(run: &Path, source: &Arc<dyn Source>) -> Result<Option<Preview>> {
+    let Some(config) = config_of_run(run)? else { return Ok(None) };
+    if config.augment == Augmentation::NONE || source.is_empty(Split::Train) {
+        return Ok(None);
+    }
+    let options = PreviewOptions { seed: config.seed, ..PreviewOptions::default() };
+    let picture = augmentation_sheet(&preview(source, config.augment, options)?);
+    let caption = "Training images and what augmentation makes of them in the first epochs".to_owned();
+    Ok(Some(Preview { caption, picture }))
 }
 
 /// The page with what it says of the images and of the program.
@@ -67,7 +93,7 @@ pub(crate) fn save_after_training(run: &RunDir, source: &Arc<dyn Source>) -> Res
         section.evaluation = Some(EvaluationSection::from_evaluation(&evaluation, source.classes()));
     }
     let title = format!("{} on {}", section.name, source.name());
-    page(title, &**source, vec![section]).save(&run.path().join(PAGE_FILE))?;
+    page(title, source, run.path(), vec![section])?.save(&run.path().join(PAGE_FILE))?;
     Ok(())
 }
 

@@ -129,7 +129,7 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
     let survey = survey(&mut inspector, &source, options, console)?;
-    save(args, folder, &survey, &closeups, &*source)?;
+    save(args, folder, &survey, &closeups, &source)?;
     let exported = match &args.export {
         Some(folder) => {
             let images = usize::try_from(args.limit.unwrap_or(EXPORTED)).unwrap_or(usize::MAX);
@@ -184,7 +184,7 @@ fn save(
     folder: &Path,
     survey: &Survey,
     closeups: &[Closeup],
-    source: &dyn Source,
+    source: &Arc<dyn Source>,
 ) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
@@ -204,15 +204,16 @@ fn save(
         let path = folder.join("curves.png");
         curves::save(&section.name, &section.metrics, &section.layer_metrics, &path)?;
     }
-    page(section, survey, closeups, source)?.save(&folder.join(PAGE_FILE))?;
+    page(&args.run, section, survey, closeups, source)?.save(&folder.join(PAGE_FILE))?;
     Ok(())
 }
 
 fn page(
+    run: &Path,
     section: RunSection,
     survey: &Survey,
     closeups: &[Closeup],
-    source: &dyn Source,
+    source: &Arc<dyn Source>,
 ) -> Result<ReportPage> {
     let title = format!("{} on {}", section.name, source.name());
     let mut section = section.with_survey(survey);
@@ -226,7 +227,7 @@ fn page(
             further.push(Preview { caption: closeup.describe(), picture });
         }
     }
-    let mut page = run_page::page(title, source, vec![section]);
+    let mut page = run_page::page(title, source, run, vec![section])?;
     if !further.is_empty() {
         let title = "Further images".to_owned();
         page.extra.push(ExtraSection { title, pictures: further, ..ExtraSection::default() });

@@ -286,6 +286,13 @@ fn unusual_networks_and_pictures_are_shown_too() {
     place.run("inspect grey-run").done();
     assert_self_contained(&place.text("grey-run/report.html"));
     assert!(place.exists("grey-run/feature_maps/filters_conv2d.png"));
+    assert!(!place.text("grey-run/report.html").contains("augmentation makes"));
+    place.run(&format!("{} --augment flip --seed 3", train.replace("grey-run", "flipped"))).done();
+    for command in ["report flipped", "inspect flipped"] {
+        assert!(place.text("flipped/report.html").contains("augmentation makes"), "before {command}");
+        place.run(command).done();
+    }
+    assert!(place.text("flipped/report.html").contains("augmentation makes"));
 }
 
 #[test]
