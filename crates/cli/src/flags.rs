@@ -50,6 +50,9 @@ pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainErr
     }
 }
 
+/// The names of [`convscope_ops::Precision`].
+pub(crate) const PRECISIONS: &[&str] = &["f32", "bf16"];
+
 /// The names of [`convscope_train::Views`].
 pub(crate) const VIEWS: &[&str] = &["none", "flip"];
 

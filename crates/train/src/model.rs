@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use convscope_data::{ImageSize, Loader, Normalization, Order, Source, Split, decode_image};
 use convscope_graph::{Executor, Graph, Initializer, ModelDescription, ModelFile, WeightsFile, preset};
-use convscope_ops::Mode;
+use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
 
 use crate::error::TrainError;
@@ -89,6 +89,14 @@ impl TrainedModel {
     /// The same network, judging from these views of each image. Default the image alone.
     pub fn with_views(self, views: Views) -> TrainedModel {
         TrainedModel { views, ..self }
+    }
+
+    /// The same network with convolutions that multiply in this precision. Default `f32`.
+    pub fn with_precision(self, precision: Precision) -> TrainedModel {
+        let (graph, batch) = (Arc::clone(self.executor.graph()), self.executor.plan().batch);
+        let mut executor = Executor::with_precision(graph, Mode::Inference, precision, batch);
+        executor.load(&self.weights.parameters);
+        TrainedModel { executor, ..self }
     }
 
     /// Names of the classes in the order of the outputs.

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use convscope_data::{Augmentation, BadImages, Normalize};
 use convscope_graph::Initializer;
+use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -62,6 +63,10 @@ pub struct TrainConfig {
     pub patience: Option<u64>,
     /// Where all randomness comes from, at most 2^63 - 1. Default 1.
     pub seed: u64,
+    /// What convolutions multiply: `f32`, or `bf16` where they can make use of it. Weights, gradients, sums and everything
+    /// else are `f32` in any case. Default `f32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// How many threads compute, at least 1. Default none, as many as there are cores. The result does not depend on it.
     pub threads: Option<usize>,
     /// The images.
@@ -105,6 +110,7 @@ impl Default for TrainConfig {
             weight_decay_on: DecayScope::default(),
             patience: None,
             seed: 1,
+            precision: Precision::F32,
             threads: None,
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use convscope_data::{Augmentation, BadImages, Normalize};
+use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::{Initializer, TrainConfig, syntax_error};
@@ -40,6 +41,8 @@ pub struct PartialConfig {
     pub patience: Option<u64>,
     /// See [`TrainConfig::seed`].
     pub seed: Option<u64>,
+    /// See [`TrainConfig::precision`].
+    pub precision: Option<Precision>,
     /// See [`TrainConfig::threads`].
     pub threads: Option<usize>,
     /// See [`TrainConfig::data`].
@@ -150,8 +153,9 @@ impl TrainConfig {
     /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have.
     pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
         let PartialConfig { version: _, model, initializer, epochs, batch_size, lr, .. } = over.clone();
-        let PartialConfig { clip_norm, label_smoothing, ema, patience, seed, threads, data, .. } =
-            over.clone();
+        let PartialConfig {
+            clip_norm, label_smoothing, ema, patience, seed, precision, threads, data, ..
+        } = over.clone();
         set(&mut self.augment, over.augment);
         set(&mut self.weight_decay_on, over.weight_decay_on);
         set(&mut self.model, model);
@@ -164,6 +168,7 @@ impl TrainConfig {
         self.ema = ema.or(self.ema);
         self.patience = patience.or(self.patience);
         set(&mut self.seed, seed);
+        set(&mut self.precision, precision);
         self.threads = threads.or(self.threads);
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
@@ -279,7 +284,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nthreads = 5\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";

@@ -120,7 +120,12 @@ impl Session {
         let spared =
             trained().enumerate().filter(|(_, tensor)| is_spared(tensor.role)).map(|(index, _)| index);
         Ok(Session {
-            executor: Executor::new(Arc::clone(&graph), Mode::Training, config.batch_size),
+            executor: Executor::with_precision(
+                Arc::clone(&graph),
+                Mode::Training,
+                config.precision,
+                config.batch_size,
+            ),
             evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
             optimizer: Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))
                 .sparing(spared),
