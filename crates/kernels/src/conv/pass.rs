@@ -71,6 +71,14 @@ impl Pass {
         self.weight_len() + self.bias_len()
     }
 
+    /// The input holds what the taps of the first `pixels` pixels read.
+    fn check_input(&self, pixels: usize, input: &[f32]) {
+        let reach = self.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
+        let width = self.channels.inner * (self.channels.groups - 1);
+        let farthest = self.inputs[..pixels].iter().max().map_or(0, |&at| at as usize);
+        assert!(self.taps.is_empty() || farthest + reach + width <= input.len(), "input too short");
+    }
+
     /// Calls `visit(packed, [group, outer, inner, row, column])` for every weight.
     pub(super) fn for_each_weight(&self, mut visit: impl FnMut(usize, [usize; 5])) {
         let Channels { groups, inner, outer } = self.channels;
@@ -119,10 +127,7 @@ impl Kernel for Gather<'_> {
             return;
         }
         assert!(self.packed.len() >= pass.packed_len(), "packed weights of another convolution");
-        let reach = pass.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
-        let width = pass.channels.inner * (pass.channels.groups - 1);
-        let farthest = pass.inputs[..pixels].iter().max().map_or(0, |&at| at as usize);
-        assert!(pass.taps.is_empty() || farthest + reach + width <= self.input.len(), "input too short");
+        pass.check_input(pixels, self.input);
         let last = pass.targets[..pixels].iter().max().map_or(0, |&at| at as usize);
         assert!(last + pass.channels.groups * pass.channels.outer <= self.output.len(), "output too short");
         for group in 0..pass.channels.groups {
@@ -231,10 +236,7 @@ impl Kernel for Outer<'_> {
             return;
         }
         assert!(self.d_packed.len() >= pass.packed_len(), "gradients of another convolution");
-        let reach = pass.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
-        let width = pass.channels.inner * (pass.channels.groups - 1);
-        let farthest = pass.inputs[..pixels].iter().max().map_or(0, |&at| at as usize);
-        assert!(farthest + reach + width <= self.input.len(), "input too short");
+        pass.check_input(pixels, self.input);
         assert!(pixels * pass.channels.groups * pass.channels.outer <= self.d_output.len());
         for group in 0..pass.channels.groups {
             let panels = pass.channels.panels();
