@@ -242,7 +242,7 @@ pub(crate) fn page() -> ReportPage {
         vec![Difference { key: "model".to_owned(), values: vec![Some("\"a\"".to_owned()), None] }];
     let preview = Preview { caption: "sheet".to_owned(), picture: RgbImage::new(900, 60) };
     ReportPage {
-        title: "plain8 & <friends>".to_owned(),
+        title: "plain8 & <friends> on a/folder/with-a-long-name/that-no-line-of-a-phone-holds".to_owned(),
         subtitle: "on shapes".to_owned(),
         origin: DataOrigin::Synthetic,
         generator: "convscope 0.1.0".to_owned(),

@@ -81,6 +81,7 @@ addEventListener("load", async () => {
     check(!tip.hidden && tip.textContent.startsWith("epoch 1"), "the pointer shows values too");
 
     const theme = document.getElementById("theme");
+    check(theme.offsetHeight < 60, "the button for the colours is one line high");
     const colours = ["", "", ""].map(() => (theme.click(), getComputedStyle(document.body).backgroundColor));
     check(new Set(colours).size === 2, `light and dark: ${colours}`);
     theme.focus();
