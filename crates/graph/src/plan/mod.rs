@@ -153,7 +153,7 @@ impl Plan {
         };
         // A power of two, so that any usual number of threads has equal work.
         let most = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES);
-        let lanes = (1 << most.ilog2()).min(batch.div_ceil(lane_images(mode)));
+        let lanes = (1 << most.ilog2()).min(lanes_of_batch(mode, batch));
         let of_lane = batch.div_ceil(lanes);
         let chunk = |stage| {
             let largest = chunk_of_stage(stage, &assigned.steps, bound).min(of_lane);
@@ -207,9 +207,13 @@ pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<B
     nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
 }
 
-/// Images for which a further lane is worth its cost: in training its gradients must be cleared and added up.
-fn lane_images(mode: Mode) -> usize {
-    if mode.is_training() { 4 } else { 1 }
+/// Lanes that a batch is worth. In training each must clear and add up its gradients, which sixteen images make up for;
+/// but fewer than eight lanes would leave cores without work.
+fn lanes_of_batch(mode: Mode, batch: usize) -> usize {
+    match mode {
+        Mode::Training => batch.div_ceil(16).max(batch.div_ceil(4).min(8)),
+        Mode::Inference | Mode::Attribution => batch,
+    }
 }
 
 /// Whether the last node's activation is left to the loss, which works on logits.
