@@ -55,7 +55,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, help_heading = DATA)]
     skip_bad: bool,
 
-    /// A preset (plain8, plain8-bn, resnet8) or a model file (.toml)
+    /// A preset (plain8, plain8-bn, resnet8, resnet18) or a model file (.toml)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
 

@@ -20,6 +20,10 @@ fn the_reference_networks_have_their_sizes() {
         |name: &str| Graph::new(preset(name, [3, 32, 32], 10).unwrap()).unwrap().trained_parameters();
     assert_eq!(parameters("plain8"), 294_810);
     assert_eq!(parameters("plain8-bn"), 295_770);
+    // What torchvision says of its resnet18.
+    let resnet18 = Graph::new(preset("resnet18", [3, 224, 224], 1000).unwrap()).unwrap();
+    assert_eq!(resnet18.trained_parameters(), 11_689_512);
+    assert_eq!(ModelSummary::new(&resnet18, 1, 2).multiply_adds, 1_814_073_344);
     let plain8 = Graph::new(preset("plain8", [3, 32, 32], 10).unwrap()).unwrap();
     let names: Vec<&str> = plain8.nodes().iter().map(|node| node.name.as_str()).collect();
     let expected = "conv2d conv2d_1 max_pooling2d conv2d_2 conv2d_3 max_pooling2d_1 conv2d_4 conv2d_5 \
@@ -94,6 +98,6 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         preset("plain9", [3, 8, 8], 2)
             .unwrap_err()
             .to_string()
-            .contains("presets are plain8, plain8-bn, resnet8")
+            .contains("presets are plain8, plain8-bn, resnet8, resnet18")
     );
 }

@@ -64,7 +64,12 @@ fn image_folders() {
 fn models() {
     let place = Place::new();
     place.cifar("data");
-    refused(&place, "train --data data --model plain9", 2, &["plain9", "plain8, plain8-bn, resnet8"]);
+    refused(
+        &place,
+        "train --data data --model plain9",
+        2,
+        &["plain9", "plain8, plain8-bn, resnet8, resnet18"],
+    );
     refused(&place, "train --data data --model gone.toml", 1, &["gone.toml"]);
 
     let node = "[[node]]\nop = 'conv2d'\nout_channels = 4\nkernel_size = 40\n";

@@ -3,13 +3,14 @@
 use crate::{GraphError, ModelDescription, ModelFile};
 
 /// Names of the presets.
-pub const PRESETS: [&str; 3] = ["plain8", "plain8-bn", "resnet8"];
+pub const PRESETS: [&str; 4] = ["plain8", "plain8-bn", "resnet8", "resnet18"];
 
 /// The preset of that name for images of this shape and this number of classes.
 ///
 /// - `plain8`: the reference network, eight 3x3 convolutions of 16 to 128 channels.
 /// - `plain8-bn`: the same with batch normalisation after every activation.
 /// - `resnet8`: three residual blocks.
+/// - `resnet18`: torchvision's ResNet-18, for images of 64 pixels a side or more.
 ///
 /// # Errors
 /// There is none of that name.
@@ -32,6 +33,7 @@ pub fn preset_file(name: &str) -> Result<&'static str, GraphError> {
         "plain8" => Ok(include_str!("plain8.toml")),
         "plain8-bn" => Ok(include_str!("plain8-bn.toml")),
         "resnet8" => Ok(include_str!("resnet8.toml")),
+        "resnet18" => Ok(include_str!("resnet18.toml")),
         _ => Err(GraphError::UnknownPreset { name: name.to_string() }),
     }
 }
