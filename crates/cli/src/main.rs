@@ -6,6 +6,7 @@ mod exit;
 mod flags;
 mod interrupt;
 mod looking;
+mod model_flags;
 mod progress;
 mod resume;
 mod run_page;
@@ -41,6 +42,8 @@ enum Command {
     Compare(commands::compare::Args),
     Report(commands::report::Args),
     Summary(commands::summary::Args),
+    Plan(commands::plan::Args),
+    Bench(commands::bench::Args),
     Data(commands::data::Args),
     Verify(commands::verify::Args),
     Op(commands::op::Args),
@@ -54,6 +57,7 @@ Examples:
   convscope predict runs/plain8 cat.jpg            the most probable classes of an image
   convscope inspect runs/plain8                    what happens in each layer, as a table and a page
   convscope compare runs/plain8 runs/plain8-bn     two runs side by side over the same images
+  convscope bench                                  how fast this machine trains, layer by layer
   convscope verify                                 every operator against PyTorch's recorded answers
 
 Results go to standard output, progress and errors to standard error.
@@ -77,6 +81,8 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare::run(&args, &console),
         Command::Report(args) => commands::report::run(&args, &console),
         Command::Summary(args) => commands::summary::run(&args, &console),
+        Command::Plan(args) => commands::plan::run(&args, &console),
+        Command::Bench(args) => commands::bench::run(&args, &console),
         Command::Data(args) => commands::data::run(&args, &console),
         Command::Verify(args) => commands::verify::run(&args, &console),
         Command::Op(args) => commands::op::run(&args, &console),

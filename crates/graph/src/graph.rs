@@ -2,13 +2,15 @@
 
 use crate::{GraphError, Initializer, ModelDescription};
 use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Shape};
+use serde::Serialize;
 use std::collections::HashMap;
 
 /// The name by which nodes refer to the image.
 pub(crate) const INPUT: &str = "input";
 
 /// A value that flows through the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ValueId {
     /// The image.
     Input,

@@ -24,7 +24,9 @@ pub use graph::{Graph, Node, ValueId};
 pub use initializer::Initializer;
 pub use observer::{FirstNonFinite, Observation, Observer};
 pub use parameters::Parameters;
-pub use plan::{Action, Buffer, Place, Plan, Step};
+pub use plan::{
+    Action, Buffer, BufferSummary, Ceiling, Place, Plan, PlanMemory, PlanSummary, Step, StepSummary,
+};
 pub use presets::{PRESETS, preset, preset_file};
 pub use summary::{LayerSummary, ModelSummary};
 pub use weights::{InputDescription, WeightsFile};

@@ -1,7 +1,6 @@
 //! A network in numbers.
 
-use crate::plan::bind_all;
-use crate::{Graph, Plan};
+use crate::{Graph, PlanMemory};
 use convscope_ops::{Mode, Precision};
 use serde::Serialize;
 
@@ -72,8 +71,8 @@ impl ModelSummary {
             trained_parameters,
             other_parameters: all - trained_parameters,
             batch,
-            training_bytes: (training_values(graph, batch) + trained_parameters * (2 + optimizer_values))
-                * size_of::<f32>(),
+            training_bytes: PlanMemory::new(graph, Mode::Training, Precision::F32, batch).total()
+                + trained_parameters * (2 + optimizer_values) * size_of::<f32>(),
             layers,
         }
     }
@@ -85,17 +84,4 @@ fn kind(node: &crate::Node) -> String {
         None => name.to_string(),
         Some(activation) => format!("{name}, {}", format!("{activation:?}").to_lowercase()),
     }
-}
-
-/// Values that a training executor holds.
-fn training_values(graph: &Graph, batch: usize) -> usize {
-    let bound = bind_all(graph, Mode::Training, Precision::F32);
-    let plan = Plan::for_bound(graph, &bound, Mode::Training, batch);
-    let gradients: usize = bound.iter().map(|bound| bound.gradient_len()).sum();
-    let packed: usize = bound.iter().map(|bound| bound.packed_len()).sum();
-    let chunk = plan.largest_chunk();
-    let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
-    let kept = plan.kept_slots.iter().sum::<usize>() * plan.lane_images(batch);
-    let lane = plan.lane_slots.iter().sum::<usize>() * chunk + kept + gradients + scratch;
-    plan.lanes * lane + packed + gradients
 }

@@ -127,6 +127,34 @@ fn bf16_gradients_point_the_same_way() {
     }
 }
 
+/// Measuring changes no bit. A clock may be too coarse for a short step, but not for all of them.
+#[test]
+fn step_times_are_measured_only_when_asked_for() {
+    let graph = every_operator();
+    let task = Task::new(&graph, 19);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+    let run = |executor: &mut Executor| {
+        executor
+            .train_step(&mut Parameters::new(&graph, 1), task.batch(), &Loss::CROSS_ENTROPY, None)
+            .unwrap();
+        executor.gradients().to_vec()
+    };
+    let is_zero = |executor: &Executor| executor.step_times().iter().all(|time| time.is_zero());
+    let unmeasured = run(&mut executor);
+    assert!(is_zero(&executor));
+    executor.start_timing();
+    assert!(is_zero(&executor));
+    assert_eq!(run(&mut executor), unmeasured);
+    let times = executor.step_times();
+    assert_eq!(times.len(), executor.plan().steps.len());
+    assert!(!is_zero(&executor));
+    run(&mut executor);
+    assert!(executor.step_times().iter().zip(&times).all(|(twice, once)| twice >= once));
+    executor.stop_timing();
+    run(&mut executor);
+    assert!(is_zero(&executor));
+}
+
 struct Recorder(Mutex<Vec<Vec<f32>>>);
 
 impl Observer for Recorder {

@@ -15,6 +15,7 @@
 //! - [`roi`]: pooling of regions.
 //! - [`layout`]: planes to channels-last and back.
 //! - [`statistics`]: sums and counts that describe what passes through a network.
+//! - [`peak`]: how many multiply-adds this machine does at most.
 //! - [`threads`]: the pool that work runs on.
 //!
 //! Kernels assume valid input: they assert their slices' lengths, which only a mistake inside Convscope can violate.
@@ -29,6 +30,7 @@ pub mod elementwise;
 mod epilogue;
 pub mod layout;
 pub mod loss;
+pub mod peak;
 pub mod pool;
 pub mod random;
 pub mod roi;

@@ -1,10 +1,13 @@
 //! An operator with its sizes settled, as the executor runs it.
 
-use crate::{Activation, Isa, Parameter};
+use crate::{Activation, Algorithm, Isa, Parameter, Precision};
+use convscope_kernels::conv::Conv;
+use serde::Serialize;
 use std::fmt::Debug;
 
 /// Whether a network is trained, used, or asked why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Batch statistics, dropout.
     Training,
@@ -103,6 +106,27 @@ pub struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// How an operator sums up the products of its weights and inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Products {
+    /// The way it goes.
+    pub algorithm: Algorithm,
+    /// The precision of the products.
+    pub precision: Precision,
+    /// Multiply-adds of one image and one direction that this way makes.
+    pub multiply_adds: u64,
+}
+
+impl From<&Conv> for Products {
+    fn from(conv: &Conv) -> Products {
+        Products {
+            algorithm: conv.algorithm(),
+            precision: conv.precision(),
+            multiply_adds: conv.multiply_adds(),
+        }
+    }
+}
+
 /// An operator with its sizes settled.
 ///
 /// Parameters are packed once a step, gradients are added up in the packed order and unpacked at the end, so that
@@ -136,6 +160,11 @@ pub trait Bound: Debug + Send + Sync {
     /// Whether [`Bound::forward`] can apply the activation itself.
     fn fuses(&self, _activation: Activation) -> bool {
         false
+    }
+
+    /// How it sums up products of weights and inputs, where that is what it does.
+    fn products(&self) -> Option<Products> {
+        None
     }
 
     /// Computes the output.

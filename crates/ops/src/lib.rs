@@ -50,7 +50,7 @@ pub use avg_pool2d::{AvgPool2d, avg_pool2d, avg_pool2d_backward};
 pub use batch_norm::{
     BatchNorm, BatchNormArguments, BatchNormGradients, Momentum, batch_norm, batch_norm_backward,
 };
-pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Reads, Sample};
+pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
 pub use concat::{Concat, concat};
 pub use conv_transpose2d::{
     ConvTranspose2d, ConvTranspose2dArguments, ConvTranspose2dGradients, conv_transpose2d,
@@ -60,7 +60,7 @@ pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
 };
 pub use convscope_kernels::Isa;
-pub use convscope_kernels::conv::{PaddingMode, Precision};
+pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
 pub use error::OpError;

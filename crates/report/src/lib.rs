@@ -10,12 +10,14 @@
 //! | [`feature_maps`], [`heat_map`] | what each layer sees and where the network looks, as PNG |
 //! | [`augmentation`] | training images beside what training makes of them, as PNG |
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
+//! | [`plan`], [`benchmark`] | the steps of a plan with their work, and the times they take, as text |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
 //! | [`colour`] | viridis, and colours that colour-blind people can tell apart |
 
 pub mod augmentation;
+pub mod benchmark;
 mod canvas;
 pub mod chart;
 pub mod colour;
@@ -31,6 +33,7 @@ pub mod json;
 pub mod layers;
 pub mod number;
 mod picture;
+pub mod plan;
 pub mod png;
 #[cfg(test)]
 mod samples;

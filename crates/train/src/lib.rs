@@ -7,8 +7,10 @@
 //! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`session`]: the training loop; [`evaluate`], [`model`]: asking a trained network;
+//! - [`benchmark`]: how fast a network trains and is used;
 //! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
 
+pub mod benchmark;
 pub mod checkpoint;
 pub mod clip;
 pub mod config;
@@ -27,6 +29,7 @@ pub mod session;
 pub mod stop;
 mod views;
 
+pub use benchmark::Benchmark;
 pub use checkpoint::Checkpoint;
 pub use config::{PartialConfig, TrainConfig};
 pub use error::TrainError;

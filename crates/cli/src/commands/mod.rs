@@ -1,10 +1,12 @@
 //! One file per command: its arguments, and from them to the result.
 
+pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod op;
+pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod summary;

@@ -1,22 +1,20 @@
 //! `convscope summary`: a network in numbers.
 
-use std::path::Path;
-
 use anyhow::Result;
-use convscope_graph::{Graph, LayerSummary, ModelDescription, ModelFile, ModelSummary, PRESETS, preset_file};
+use convscope_graph::{Graph, LayerSummary, ModelSummary, PRESETS, preset_file};
 use convscope_report::number::{bytes, count, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone};
-use convscope_train::model::{TrainedModel, resolve_model};
 
 use crate::console::Console;
-use crate::exit::{Exit, UsageError};
+use crate::exit::Exit;
 use crate::flags::at_least_1;
+use crate::model_flags::{Sizes, size};
 
 /// Show a network layer by layer: shapes, parameters, multiply-adds, memory
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A preset (plain8, plain8-bn, resnet8), a model file (.toml), or a run directory or weights file
+    /// A preset (plain8, plain8-bn, resnet8, resnet18), a model file (.toml), or a run directory or weights file
     #[arg(value_name = "MODEL")]
     model: String,
 
@@ -24,13 +22,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_1())]
     batch_size: u64,
 
-    /// Side of the images in pixels [default: what the model file says, else 32]
-    #[arg(long, value_name = "PIXELS", value_parser = at_least_1())]
-    image_size: Option<u64>,
-
-    /// Number of classes [default: 10]
-    #[arg(long, value_name = "N", value_parser = at_least_1())]
-    classes: Option<u64>,
+    #[command(flatten)]
+    sizes: Sizes,
 
     /// Print the network as a model file to start from
     #[arg(long, conflicts_with = "json")]
@@ -59,7 +52,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.result(&model_file(args)?)?;
         return Ok(Exit::Done);
     }
-    let graph = Graph::new(describe(args)?)?;
+    let graph = Graph::new(args.sizes.describe(&args.model)?)?;
     let summary = ModelSummary::new(&graph, size(args.batch_size), ADAM_VALUES);
     if args.json {
         console.result(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
@@ -69,41 +62,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where a trained network is meant, rather than the description of one.
-fn is_trained(model: &str) -> bool {
-    let path = Path::new(model);
-    !PRESETS.contains(&model)
-        && (path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors"))
-}
-
-fn describe(args: &Args) -> Result<ModelDescription> {
-    if is_trained(&args.model) {
-        if args.image_size.is_some() || args.classes.is_some() {
-            let message =
-                "a trained network has its image size and classes; leave out --image-size and --classes";
-            return Err(UsageError(message.into()).into());
-        }
-        return Ok(TrainedModel::open(Path::new(&args.model), 1)?.graph().description().clone());
-    }
-    let side = args.image_size.map(size);
-    let input = match side {
-        Some(side) => [3, side, side],
-        None => own_input(&args.model)?.unwrap_or([3, 32, 32]),
-    };
-    Ok(resolve_model(&args.model, input, size(args.classes.unwrap_or(10)), None)?)
-}
-
-/// The input shape that a model file asks for.
-fn own_input(model: &str) -> Result<Option<[usize; 3]>> {
-    let is_file = Path::new(model).extension().is_some_and(|extension| extension == "toml");
-    Ok(if is_file { ModelFile::read(Path::new(model))?.input() } else { None })
-}
-
 fn model_file(args: &Args) -> Result<String> {
-    if PRESETS.contains(&args.model.as_str()) && args.image_size.is_none() && args.classes.is_none() {
+    if PRESETS.contains(&args.model.as_str()) && !args.sizes.is_given() {
         return Ok(preset_file(&args.model)?.to_owned());
     }
-    let description = describe(args)?;
+    let description = args.sizes.describe(&args.model)?;
     Graph::new(description.clone())?;
     Ok(description.to_toml())
 }
@@ -172,8 +135,4 @@ fn number(value: u64) -> Cell {
 /// The inputs where they are not simply the layer before.
 fn inputs(layer: &LayerSummary, before: &str) -> String {
     if layer.inputs == [before] { String::new() } else { layer.inputs.join(", ") }
-}
-
-fn size(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

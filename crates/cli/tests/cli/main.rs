@@ -1,6 +1,7 @@
 //! Runs the real program, as a user does.
 
 mod bad_input;
+mod bench;
 mod data;
 mod inspect;
 mod operators;

@@ -9,9 +9,10 @@ use crate::place::Place;
 fn every_command_has_help_with_an_example_of_itself() {
     let place = Place::new();
     let help = place.run("--help").done().out;
-    for command in
-        ["train", "evaluate", "predict", "inspect", "compare", "report", "summary", "data", "verify", "op"]
-    {
+    for command in [
+        "train", "evaluate", "predict", "inspect", "compare", "report", "summary", "plan", "bench", "data",
+        "verify", "op",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let help = place.run(&format!("{command} --help")).done().out;
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
@@ -84,6 +85,11 @@ fn wrong_usage_ends_with_code_2() {
         "train --resume a --compare-batch-norm",
         "summary",
         "summary plain8 --toml --json",
+        "plan",
+        "plan plain8 --mode both",
+        "bench --precision f64",
+        "bench --seconds -1",
+        "bench --only everything",
     ] {
         let ran = place.run(line);
         assert_eq!(ran.code, Some(2), "{line}: {ran:?}");

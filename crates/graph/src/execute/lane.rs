@@ -7,6 +7,7 @@ use convscope_kernels::{Buffer as Memory, elementwise, layout};
 use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Labels, Loss, Mode, Sample};
 use std::mem::take;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// Memory for running chunks one after the other, with what they add up.
 pub(super) struct Lane {
@@ -24,6 +25,8 @@ pub(super) struct Lane {
     pub(super) logits: Vec<f32>,
     /// Gradients by the images, channels-last.
     pub(super) input_gradient: Vec<f32>,
+    /// Time spent on each step of the plan; empty while nothing is measured.
+    pub(super) times: Vec<Duration>,
 }
 
 /// What all lanes read.
@@ -89,6 +92,7 @@ impl Lane {
             correct: 0,
             logits: Vec::with_capacity(images * graph.classes()),
             input_gradient: Vec::with_capacity(images * input_len),
+            times: Vec::new(),
         }
     }
 
@@ -115,7 +119,11 @@ impl Lane {
                         shared,
                     ));
                 }
+                let started = (!self.times.is_empty()).then(Instant::now);
                 self.step(step, chunk, shared);
+                if let Some(started) = started {
+                    self.times[index] += started.elapsed();
+                }
                 if let (Some(node), Some(observer)) = (shared.moments.value[index], shared.observer) {
                     let input = match step.inputs[..] {
                         [input] => Some(input),

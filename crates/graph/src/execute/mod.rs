@@ -2,6 +2,7 @@
 
 mod attribution;
 mod lane;
+mod timing;
 
 pub use attribution::ClassGradients;
 

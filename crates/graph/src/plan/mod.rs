@@ -7,17 +7,22 @@
 //! all images of the lane.
 
 mod buffers;
-mod print;
+mod memory;
 mod steps;
+mod summary;
 
 use crate::{Graph, ValueId};
 use buffers::assign;
 use convscope_ops::{Bound, Mode, Precision};
+pub use memory::PlanMemory;
+use serde::Serialize;
 use std::collections::HashSet;
 use steps::StepList;
+pub use summary::{BufferSummary, Ceiling, PlanSummary, StepSummary};
 
 /// One thing to do with a chunk of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Turns the images channels-last.
     LoadInput,
@@ -73,6 +78,28 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The node that it works for, if it is one.
+    pub fn node(self) -> Option<usize> {
+        match self {
+            Action::Forward { node }
+            | Action::Activate { node }
+            | Action::ReduceForward { node }
+            | Action::ActivateBackward { node }
+            | Action::ReduceBackward { node }
+            | Action::BackwardParameters { node }
+            | Action::BackwardInput { node, .. }
+            | Action::Accumulate { value: ValueId::Node(node) } => Some(node),
+            Action::LoadInput
+            | Action::Output
+            | Action::Loss
+            | Action::SelectClass
+            | Action::InputGradient
+            | Action::Accumulate { value: ValueId::Input } => None,
+        }
+    }
+}
+
 /// An action with its stage and its buffers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -91,7 +118,8 @@ pub struct Step {
 }
 
 /// Which memory a buffer lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Slot of the lane, free again within the stage.
     Lane(usize),

@@ -10,11 +10,12 @@ mod pass;
 mod size;
 mod tile;
 mod winograd;
-mod words;
+pub(crate) mod words;
 
 pub use crate::Epilogue;
 use crate::Isa;
 use direct::Direct;
+use serde::Serialize;
 pub use size::{ConvSize, Padding, PaddingMode};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -44,11 +45,13 @@ pub use words::Precision;
 pub struct Conv {
     size: ConvSize,
     algorithm: Algorithm,
+    precision: Precision,
     method: Arc<dyn Method>,
 }
 
 /// The name of a way, for those who look at a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Every product of the definition.
     Direct,
@@ -112,9 +115,10 @@ impl Conv {
     /// one group and a padding of zeros.
     pub fn with_algorithm(size: ConvSize, algorithm: Algorithm, precision: Precision) -> Conv {
         if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
-            return Conv { size, algorithm, method: Arc::new(Winograd::new(&size, precision)) };
+            return Conv { size, algorithm, precision, method: Arc::new(Winograd::new(&size, precision)) };
         }
-        Conv { size, algorithm: Algorithm::Direct, method: Arc::new(Direct::new(size)) }
+        let (algorithm, precision) = (Algorithm::Direct, Precision::F32);
+        Conv { size, algorithm, precision, method: Arc::new(Direct::new(size)) }
     }
 
     /// The sizes it was made for.
@@ -125,6 +129,22 @@ impl Conv {
     /// The way it goes.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The precision of its products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Multiply-adds that [`Conv::forward`] makes for one image in the way it goes, without those of the transforms.
+    pub fn multiply_adds(&self) -> u64 {
+        let products = match self.algorithm {
+            Algorithm::Direct => self.size.multiply_adds(),
+            Algorithm::Winograd => {
+                self.size.in_channels * self.size.out_channels * Winograd::products(&self.size)
+            }
+        };
+        products as u64
     }
 
     /// Elements of the packed weights and bias of [`Conv::forward`].

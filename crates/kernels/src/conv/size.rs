@@ -75,6 +75,12 @@ impl ConvSize {
         self.out_channels * (self.in_channels / self.groups) * self.kernel[0] * self.kernel[1]
     }
 
+    /// Multiply-adds of the definition for one image: each weight once for every output pixel.
+    pub fn multiply_adds(&self) -> usize {
+        let [rows, columns] = self.output();
+        self.weight_len() * rows * columns
+    }
+
     /// Elements of one image of the input.
     pub fn input_len(&self) -> usize {
         self.input[0] * self.input[1] * self.in_channels

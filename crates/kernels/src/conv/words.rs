@@ -16,7 +16,7 @@ pub enum Precision {
 
 impl Precision {
     /// Values in a word.
-    pub(super) fn values(self) -> usize {
+    pub(crate) fn values(self) -> usize {
         match self {
             Precision::F32 => 1,
             Precision::Bf16 => 2,
@@ -30,7 +30,7 @@ impl Precision {
 }
 
 /// Values as they lie in the words of a tile's operands.
-pub(super) trait Words {
+pub(crate) trait Words {
     const PRECISION: Precision;
 
     /// `sum + a * b`, over all values of the words.
@@ -47,7 +47,7 @@ pub(super) trait Words {
 }
 
 /// A word is an `f32`.
-pub(super) enum Singles {}
+pub(crate) enum Singles {}
 
 impl Words for Singles {
     const PRECISION: Precision = Precision::F32;
@@ -70,7 +70,7 @@ impl Words for Singles {
 }
 
 /// A word is a pair of bfloat16, the first one in its lower half.
-pub(super) enum Pairs {}
+pub(crate) enum Pairs {}
 
 impl Words for Pairs {
     const PRECISION: Precision = Precision::Bf16;

@@ -123,6 +123,10 @@ impl Bound for BoundConvTranspose2d {
         Reads { inputs: true, output: false }
     }
 
+    fn products(&self) -> Option<Products> {
+        Some(self.transposed.products())
+    }
+
     fn forward(&self, call: Forward<'_>) {
         let packed = &call.packed[..self.transposed.forward_len()];
         let input = call.inputs.get(0);

@@ -2,7 +2,7 @@
 
 use super::{ConvTranspose2dArguments, NAME};
 use crate::arrays::check_size;
-use crate::{Isa, OpError, PaddingMode, Pair};
+use crate::{Isa, OpError, PaddingMode, Pair, Products};
 use convscope_kernels::channels;
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 
@@ -90,6 +90,10 @@ impl Transposed {
 
     pub(super) fn output_len(&self) -> usize {
         self.conv.size().input_len()
+    }
+
+    pub(super) fn products(&self) -> Products {
+        Products::from(&self.conv)
     }
 
     /// Elements of the packed parameters of the forward direction.

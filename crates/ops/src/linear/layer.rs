@@ -110,6 +110,10 @@ impl Bound for BoundLinear {
         activation.epilogue().is_some()
     }
 
+    fn products(&self) -> Option<Products> {
+        Some(Products::from(&self.conv))
+    }
+
     fn forward(&self, call: Forward<'_>) {
         let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
         let packed = &call.packed[..self.conv.forward_len()];

@@ -103,10 +103,15 @@ impl Winograd {
     pub(super) fn pays(size: &ConvSize) -> bool {
         const FEWEST_CHANNELS: usize = 16;
         let [rows, columns] = size.output();
-        let products = rows.div_ceil(STRETCH) * columns.div_ceil(STRETCH) * POINTS;
         Winograd::suits(size)
             && size.in_channels.min(size.out_channels) >= FEWEST_CHANNELS
-            && rows * columns * 9 * 2 >= products * 3
+            && rows * columns * 9 * 2 >= Winograd::products(size) * 3
+    }
+
+    /// Products for one image and pair of channels.
+    pub(super) fn products(size: &ConvSize) -> usize {
+        let [rows, columns] = size.output();
+        rows.div_ceil(STRETCH) * columns.div_ceil(STRETCH) * POINTS
     }
 
     pub(super) fn new(size: &ConvSize, precision: Precision) -> Winograd {

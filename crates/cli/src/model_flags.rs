@@ -1,0 +1,67 @@
+//! The flags that say which network is meant, and for which images.
+
+use std::path::Path;
+
+use anyhow::Result;
+use convscope_graph::{ModelDescription, ModelFile, PRESETS};
+use convscope_train::model::{TrainedModel, resolve_model};
+
+use crate::exit::UsageError;
+use crate::flags::at_least_1;
+
+/// Images and classes that a network is for.
+#[derive(clap::Args)]
+pub(crate) struct Sizes {
+    /// Side of the images in pixels [default: what the model file says, else 32]
+    #[arg(long, value_name = "PIXELS", value_parser = at_least_1())]
+    pub(crate) image_size: Option<u64>,
+
+    /// Number of classes [default: 10]
+    #[arg(long, value_name = "N", value_parser = at_least_1())]
+    pub(crate) classes: Option<u64>,
+}
+
+impl Sizes {
+    /// The network that `model` names: a preset, a model file, or a run directory or weights file.
+    ///
+    /// # Errors
+    /// There is no such model, or it is trained and a size is asked for.
+    pub(crate) fn describe(&self, model: &str) -> Result<ModelDescription> {
+        if is_trained(model) {
+            if self.is_given() {
+                let message =
+                    "a trained network has its image size and classes; leave out --image-size and --classes";
+                return Err(UsageError(message.into()).into());
+            }
+            return Ok(TrainedModel::open(Path::new(model), 1)?.graph().description().clone());
+        }
+        let input = match self.image_size.map(size) {
+            Some(side) => [3, side, side],
+            None => own_input(model)?.unwrap_or([3, 32, 32]),
+        };
+        Ok(resolve_model(model, input, size(self.classes.unwrap_or(10)), None)?)
+    }
+
+    /// Whether a size is asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        self.image_size.is_some() || self.classes.is_some()
+    }
+}
+
+/// A number from the command line as a size.
+pub(crate) fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Where a trained network is meant, rather than the description of one.
+fn is_trained(model: &str) -> bool {
+    let path = Path::new(model);
+    !PRESETS.contains(&model)
+        && (path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors"))
+}
+
+/// The input shape that a model file asks for.
+fn own_input(model: &str) -> Result<Option<[usize; 3]>> {
+    let is_file = Path::new(model).extension().is_some_and(|extension| extension == "toml");
+    Ok(if is_file { ModelFile::read(Path::new(model))?.input() } else { None })
+}

@@ -1,0 +1,53 @@
+//! The memory that a plan takes.
+
+use super::Plan;
+use crate::Graph;
+use convscope_ops::{Bound, Mode, Precision};
+use serde::Serialize;
+
+/// What an executor holds to run a plan, in bytes. Parameters, their gradients in PyTorch's layouts and the optimizer's
+/// state come on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanMemory {
+    /// Values that live within a stage, of all lanes.
+    pub lane_slots: usize,
+    /// Values that outlive a stage, of all images of a batch.
+    pub kept_slots: usize,
+    /// Gradients by the parameters, one set for each lane and one for their sum.
+    pub gradients: usize,
+    /// Working space of the operators, of all lanes.
+    pub scratch: usize,
+    /// Parameters in the order in which they are read.
+    pub packed_parameters: usize,
+}
+
+impl PlanMemory {
+    /// The memory for batches of at most `batch` images.
+    pub fn new(graph: &Graph, mode: Mode, precision: Precision, batch: usize) -> PlanMemory {
+        let bound = super::bind_all(graph, mode, precision);
+        PlanMemory::of(&Plan::for_bound(graph, &bound, mode, batch), &bound, batch)
+    }
+
+    /// All of it.
+    pub fn total(&self) -> usize {
+        let PlanMemory { lane_slots, kept_slots, gradients, scratch, packed_parameters } = *self;
+        lane_slots + kept_slots + gradients + scratch + packed_parameters
+    }
+
+    pub(super) fn of(plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> PlanMemory {
+        let bytes = |values: usize| values * size_of::<f32>();
+        let sum =
+            |len: &dyn Fn(&dyn Bound) -> usize| bound.iter().map(|bound| len(bound.as_ref())).sum::<usize>();
+        let gradients = if plan.mode.is_training() { sum(&|bound| bound.gradient_len()) } else { 0 };
+        let chunk = plan.largest_chunk();
+        let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
+        let kept = plan.kept_slots.iter().sum::<usize>() * plan.lane_images(batch);
+        PlanMemory {
+            lane_slots: bytes(plan.lanes * chunk * plan.lane_slots.iter().sum::<usize>()),
+            kept_slots: bytes(plan.lanes * kept),
+            gradients: bytes((plan.lanes + 1) * gradients),
+            scratch: bytes(plan.lanes * scratch),
+            packed_parameters: bytes(sum(&|bound| bound.packed_len())),
+        }
+    }
+}

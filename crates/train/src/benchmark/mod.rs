@@ -1,0 +1,144 @@
+//! How fast a network trains and is used, measured on synthetic images in memory.
+
+mod layers;
+mod spread;
+mod workload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use convscope_graph::{Ceiling, Executor, Graph, PlanSummary};
+use convscope_kernels::peak::Peak;
+use convscope_ops::{Isa, Mode, Precision};
+use serde::Serialize;
+
+use crate::TrainError;
+pub use layers::{LayerTimes, OtherTime, PassTime};
+pub use spread::{Latency, Throughput};
+pub use workload::TrainingWorkload;
+
+use spread::repeat;
+use workload::{Images, SEED};
+
+/// A network and how it is measured. Everything is computed on the rayon pool that the calls run in.
+#[derive(Clone, Debug)]
+pub struct Benchmark {
+    graph: Arc<Graph>,
+    batch_size: usize,
+    precision: Precision,
+    budget: Duration,
+}
+
+/// What was measured on which machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Setting {
+    /// What the model is called.
+    pub model: String,
+    /// Channels, rows and columns of the images.
+    pub input: [usize; 3],
+    /// Number of classes.
+    pub classes: usize,
+    /// Images of a batch.
+    pub batch_size: usize,
+    /// The precision of products.
+    pub precision: Precision,
+    /// Threads of the pool.
+    pub threads: usize,
+    /// The vector instructions in use.
+    pub instructions: String,
+    /// Multiply-adds a second of all threads on registers.
+    pub peak: Peak,
+    /// What the multiply-adds alone allow in training, in images a second.
+    pub train_ceiling: Ceiling,
+    /// What the multiply-adds alone allow in inference, in images a second.
+    pub inference_ceiling: Ceiling,
+}
+
+impl Benchmark {
+    /// Measures `graph` with batches of `batch_size` images (at least 1), each figure for about `budget`.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use convscope_graph::{Graph, preset};
+    /// use convscope_ops::Precision;
+    /// let graph = Arc::new(Graph::new(preset("plain8", [3, 8, 8], 2)?)?);
+    /// let benchmark = convscope_train::Benchmark::new(graph, 4, Precision::F32, Duration::ZERO);
+    /// assert!(benchmark.train()?.images_per_second > 0.0);
+    /// # Ok::<(), convscope_train::TrainError>(())
+    /// ```
+    pub fn new(graph: Arc<Graph>, batch_size: usize, precision: Precision, budget: Duration) -> Benchmark {
+        Benchmark { graph, batch_size: batch_size.max(1), precision, budget }
+    }
+
+    /// Measures the machine's peak and says what is measured.
+    pub fn setting(&self) -> Setting {
+        let peak = Peak::measure(Isa::best());
+        let ceiling = |mode| self.plan(mode).ceiling(&peak);
+        Setting {
+            model: self.graph.name().to_owned(),
+            input: self.graph.description().input,
+            classes: self.graph.classes(),
+            batch_size: self.batch_size,
+            precision: self.precision,
+            threads: rayon::current_num_threads(),
+            instructions: Isa::best().to_string(),
+            train_ceiling: ceiling(Mode::Training),
+            inference_ceiling: ceiling(Mode::Inference),
+            peak,
+        }
+    }
+
+    /// Training steps, each with its forward and backward pass and the update of all weights by Adam.
+    ///
+    /// # Errors
+    /// What [`Executor::train_step`] says.
+    pub fn train(&self) -> Result<Throughput, TrainError> {
+        let mut workload = self.training_workload();
+        let seconds = repeat(self.budget, || workload.step())?;
+        Ok(Throughput::new(self.batch_size, &seconds))
+    }
+
+    /// Logits of a batch.
+    ///
+    /// # Errors
+    /// What [`Executor::logits`] says.
+    pub fn inference(&self) -> Result<Throughput, TrainError> {
+        Ok(Throughput::new(self.batch_size, &self.forward_seconds(self.batch_size)?))
+    }
+
+    /// Logits of one image.
+    ///
+    /// # Errors
+    /// What [`Executor::logits`] says.
+    pub fn latency(&self) -> Result<Latency, TrainError> {
+        Ok(Latency::new(&self.forward_seconds(1)?))
+    }
+
+    /// Where the time of a training step goes: layer by layer, and everything else.
+    ///
+    /// # Errors
+    /// What [`Executor::train_step`] says.
+    pub fn layers(&self, peak: &Peak) -> Result<(Vec<LayerTimes>, Vec<OtherTime>), TrainError> {
+        layers::measure(self, peak)
+    }
+
+    /// A training run on the benchmark's images that goes as far as its owner wants.
+    pub fn training_workload(&self) -> TrainingWorkload {
+        TrainingWorkload::new(&self.graph, self.precision, self.batch_size)
+    }
+
+    fn plan(&self, mode: Mode) -> PlanSummary {
+        PlanSummary::new(&self.graph, mode, self.precision, self.batch_size)
+    }
+
+    fn forward_seconds(&self, batch_size: usize) -> Result<Vec<f64>, TrainError> {
+        let graph = Arc::clone(&self.graph);
+        let mut executor = Executor::with_precision(graph, Mode::Inference, self.precision, batch_size);
+        executor.load(&convscope_graph::Parameters::new(&self.graph, SEED));
+        let images = Images::new(&self.graph, batch_size);
+        repeat(self.budget, || {
+            std::hint::black_box(executor.logits(images.view(), None)?);
+            Ok(())
+        })
+    }
+}
