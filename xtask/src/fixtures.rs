@@ -1,7 +1,7 @@
 //! `cargo xtask fixtures`: asks PyTorch again and records its answers.
 //!
 //! Every `fixtures/*.py` is run, in the order of the names, from the folder of the workspace and without arguments.
-//! Modules that the scripts share have names that begin with `_` and are not run.
+//! Modules that the scripts share have names that begin with `_` and are not run, nor are those that measure, `bench_*.py`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ fn scripts(folder: &Path) -> Result<Vec<PathBuf>, String> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let is_script = path.extension().is_some_and(|extension| extension == "py") && path.is_file();
-        if is_script && !stem(&path).starts_with('_') {
+        let records = !["_", "bench_"].iter().any(|start| stem(&path).starts_with(start));
+        if is_script && records {
             scripts.push(path);
         }
     }
@@ -111,7 +112,7 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.py", "a.py", "_shared.py", "requirements.txt"] {
+        for name in ["b.py", "a.py", "_shared.py", "bench_a.py", "requirements.txt"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join("recorded.py")).unwrap();

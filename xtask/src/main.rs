@@ -1,6 +1,7 @@
-//! The project's own tasks: `cargo xtask check | tidy | fixtures`.
+//! The project's own tasks: `cargo xtask check | tidy | fixtures | bench`.
 #![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
 
+mod bench;
 mod check;
 mod fixtures;
 mod tidy;
@@ -14,6 +15,7 @@ usage: cargo xtask TASK
 tasks:
   check               formatting, tidy, clippy and documentation, stopping at the first that fails
   tidy                the rules of this repository that no other tool knows
+  bench [OPTION...]   Convscope beside PyTorch, TensorFlow and others; `cargo xtask bench --help` names the options
   fixtures [NAME...]  ask PyTorch again: runs fixtures/*.py (or only those named) in an environment of their own
 ";
 
@@ -24,6 +26,11 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["check"] => check::run(&root),
         ["tidy"] => tidy::run(&root),
+        ["bench", "help" | "-h" | "--help"] => {
+            print!("{}", bench::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        ["bench", ref options @ ..] => bench::run(&root, options),
         ["fixtures", ref names @ ..] => fixtures::run(&root, names),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");
