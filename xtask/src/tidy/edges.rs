@@ -44,6 +44,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
         };
         // The manifest of the workspace is no package and has no dependencies of its own.
         let Some(package) = &manifest.package else { continue };
+        // A package that is a workspace of its own measures ours from outside; nothing can depend on it.
+        if manifest.workspace.is_some() {
+            continue;
+        }
         let name = package.name.get_ref().as_str();
         if !is_ours(name) {
             let line = line_at(&file.text, package.name.span().start);
@@ -105,6 +109,7 @@ type Dependencies = BTreeMap<Spanned<String>, toml::Value>;
 #[derive(Deserialize)]
 struct Manifest {
     package: Option<Package>,
+    workspace: Option<toml::Table>,
     #[serde(default)]
     target: BTreeMap<String, Tables>,
 }
@@ -215,6 +220,14 @@ mod tests {
             found_in("convscope-extra", ""),
             ["Cargo.toml:2: package convscope-extra has no place among our crates; \
               add it to ORDER in xtask/src/tidy/edges.rs"]
+        );
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_needs_no_place() {
+        assert_eq!(
+            found_in("bench-extra", "[workspace]\n\n[dependencies]\nconvscope-kernels = { path = \"a\" }"),
+            [""; 0]
         );
     }
 

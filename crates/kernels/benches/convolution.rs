@@ -1,0 +1,55 @@
+//! Convolution forward, by input and by weight, in the way that is chosen for each shape.
+
+use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers};
+use convscope_kernels::conv::{Conv, Epilogue, Precision};
+use convscope_kernels::{Buffer, Isa};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+fn convolutions(criterion: &mut Criterion) {
+    announce_peak();
+    for shape in REFERENCE.iter().chain(&RESNET18) {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let conv = Conv::with_precision(shape.size(), precision);
+            // Where no product is of bfloat16 there is nothing new to see.
+            if conv.precision() == precision {
+                convolution(criterion, &shape.label(), &conv);
+            }
+        }
+    }
+}
+
+fn convolution(criterion: &mut Criterion, label: &str, conv: &Conv) {
+    let (isa, size) = (Isa::best(), *conv.size());
+    let weight = numbers(size.weight_len());
+    let (input, d_output) = (numbers(IMAGES * size.input_len()), numbers(IMAGES * size.output_len()));
+    let (mut output, mut d_input) = (Buffer::zeros(d_output.len()), Buffer::zeros(input.len()));
+    let mut scratch = Buffer::zeros(conv.scratch_len());
+    let mut forward = Buffer::zeros(conv.forward_len());
+    let mut backward = Buffer::zeros(conv.backward_len());
+    let mut gradient = Buffer::zeros(conv.gradient_len());
+    conv.pack_forward(&weight, None, &mut forward);
+    conv.pack_backward(&weight, None, &mut backward);
+
+    let mut group =
+        criterion.benchmark_group(format!("{label} {:?} {:?}", conv.algorithm(), conv.precision()));
+    group.throughput(Throughput::Elements((2 * IMAGES * size.multiply_adds()) as u64));
+    group.bench_function("forward", |bencher| {
+        bencher.iter(|| {
+            conv.forward(isa, IMAGES, &input, &forward, Epilogue::Relu, &mut output, &mut scratch);
+        });
+    });
+    group.bench_function("by input", |bencher| {
+        bencher.iter(|| {
+            conv.backward_input(isa, IMAGES, &d_output, &backward, &mut d_input, &mut scratch);
+        });
+    });
+    group.bench_function("by weight", |bencher| {
+        bencher.iter(|| {
+            conv.backward_weight(isa, IMAGES, &input, &d_output, &mut gradient, &mut scratch);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, convolutions);
+criterion_main!(benches);
