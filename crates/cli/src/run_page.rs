@@ -74,7 +74,7 @@ fn augmentation(run: &Path, source: &Arc<dyn Source>) -> Result<Option<Preview>>
 /// The page with what it says of the images and of the program.
 pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
     ReportPage {
-        subtitle: format!("{}: {}", source::describe(source), source::contents(source)),
+        subtitle: format!("{}: {}", data_name(source), source::contents(source)),
         origin: if source.is_synthetic() { DataOrigin::Synthetic } else { DataOrigin::Pictures },
         generator: concat!("convscope ", env!("CARGO_PKG_VERSION")).to_owned(),
         ..page
@@ -92,13 +92,18 @@ pub(crate) fn save_after_training(run: &RunDir, source: &Arc<dyn Source>) -> Res
         let evaluation = TrainedModel::open(run.path(), BATCH_SIZE)?.evaluate(Arc::clone(source), split)?;
         section.evaluation = Some(EvaluationSection::from_evaluation(&evaluation, source.classes()));
     }
-    let title = format!("{} on {}", section.name, source.name());
+    let title = format!("{} on {}", section.name, data_name(&**source));
     page(title, source, run.path(), vec![section])?.save(&run.path().join(PAGE_FILE))?;
     Ok(())
 }
 
 /// Images worked on together.
 const BATCH_SIZE: usize = 256;
+
+/// What a page calls the images: of a folder the last part of its path, which the configuration has whole.
+pub(crate) fn data_name(source: &dyn Source) -> String {
+    name(Path::new(source.name()))
+}
 
 /// The last part of the path that has a name.
 fn name(path: &Path) -> String {

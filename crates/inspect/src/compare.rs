@@ -10,7 +10,8 @@ use convscope_train::run_dir::read_metrics;
 use serde::Serialize;
 
 use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
-use crate::findings::{Severity, figure};
+use crate::findings::Severity;
+use crate::number::{figure, thousands};
 use crate::{
     Choice, FeatureMaps, Finding, FindingKind, InspectError, Inspector, Survey, SurveyOptions, SurveyProgress,
 };
@@ -159,7 +160,7 @@ fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
     let worst = runs.iter().min_by(|a, b| by_accuracy(a).total_cmp(&by_accuracy(b)));
     if let (Some(best), Some(worst)) = (best, worst) {
         let gap = 100.0 * (best.survey.accuracy - worst.survey.accuracy);
-        let (split, images) = (best.survey.split.adjective(), best.survey.images);
+        let (split, images) = (best.survey.split.adjective(), thousands(best.survey.images));
         let text = if gap > 0.0 {
             format!(
                 "{} is the most accurate on the {images} {split} images, with {:.2} %; {} is the least, with {:.2} %, {gap:.2} \

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
 use crate::layers::{LayerRow, LayerTable, SATURATION_MARGIN, SMALL_SCALE};
+use crate::number::{figure, thousands};
 
 /// One thing worth knowing of a network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -128,7 +129,7 @@ fn non_finite(table: &LayerTable) -> Vec<Finding> {
             count => format!("; {count} later layers have them too"),
         };
         let name = &first.name;
-        let count = number(first);
+        let count = thousands(number(first));
         let text = format!(
             "{name} is the first layer with {what} that are not finite: {count} of them are NaN or infinite{later}. Nothing \
              after it can be trusted; go back to an earlier checkpoint or train again with a lower learning rate or gradient clipping."
@@ -137,7 +138,7 @@ fn non_finite(table: &LayerTable) -> Vec<Finding> {
             kind,
             severity: Severity::Problem,
             node: Some(name.clone()),
-            value: count as f64,
+            value: number(first) as f64,
             threshold: 0.0,
             text,
         });
@@ -311,18 +312,6 @@ fn depth(trend: &DepthTrend, verdict: DepthVerdict) -> Finding {
     Finding { kind, severity, node: None, value, threshold, text }
 }
 
-/// Three digits of a number: `0.0123`, `1.23`, `123`, `1.23e7`.
-pub(crate) fn figure(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let power = value.abs().log10().floor() as i32;
-    match power {
-        -4..=5 => format!("{value:.*}", usize::try_from(2 - power).unwrap_or(0)),
-        _ => format!("{value:.2e}"),
-    }
-}
-
 fn percent(share: f64) -> String {
     format!("{} %", figure(100.0 * share))
 }
@@ -330,13 +319,6 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_have_three_digits() {
-        let shown: Vec<String> =
-            [0.000_123_4, 0.5, 1.0, 12.345, 640.4, 12_345.6, 1.0e7, 0.0, -2.5].map(figure).into();
-        assert_eq!(shown, ["0.000123", "0.500", "1.00", "12.3", "640", "12346", "1.00e7", "0", "-2.50"]);
-    }
 
     #[test]
     fn whether_activations_are_held_together_is_said_with_its_number() {

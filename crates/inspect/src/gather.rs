@@ -7,6 +7,7 @@ use convscope_kernels::statistics::{ChannelStatistics, SIZES, SizeCounts, count_
 use convscope_ops::{Activation, Isa};
 use rayon::prelude::*;
 
+use crate::channel_histograms::ChannelHistograms;
 use crate::layers::SATURATION_MARGIN;
 use crate::rank::{Covariance, Sampling};
 
@@ -18,7 +19,16 @@ pub(crate) struct Gatherer {
     watched: Vec<Watched>,
     lanes: Vec<Mutex<Vec<NodeSums>>>,
     covariances: Vec<Covariance>,
+    /// Shared by the lanes: counts do not depend on the order in which they are made.
+    histograms: Vec<Mutex<ChannelHistograms>>,
     images: usize,
+}
+
+/// Everything that is known of a node's value in the end.
+pub(crate) struct Gathered {
+    pub(crate) sums: NodeSums,
+    pub(crate) covariance: Covariance,
+    pub(crate) histograms: ChannelHistograms,
 }
 
 /// What is looked at in a node.
@@ -34,7 +44,8 @@ pub(crate) struct NodeSums {
     pub(crate) channels: ChannelStatistics,
     pub(crate) sizes: Vec<u64>,
     pub(crate) values: u64,
-    pub(crate) saturated: u64,
+    /// Saturated values of each channel; empty where none can be.
+    pub(crate) saturated: Vec<u64>,
     /// Sums of the squares of output - input, and of the input.
     pub(crate) change: (f64, f64),
     recent: Box<SizeCounts>,
@@ -48,10 +59,14 @@ impl Gatherer {
         let graph = executor.graph();
         let watched: Vec<Watched> =
             graph.nodes().iter().map(|node| Watched::new(graph, node, images)).collect();
-        let sums = || watched.iter().map(|node| NodeSums::new(node.channels)).collect();
+        let sums = || watched.iter().map(NodeSums::new).collect();
         Gatherer {
             lanes: (0..executor.plan().lanes).map(|_| Mutex::new(sums())).collect(),
             covariances: watched.iter().map(|node| Covariance::new(node.sampling.kept_channels())).collect(),
+            histograms: watched
+                .iter()
+                .map(|node| Mutex::new(ChannelHistograms::new(node.channels)))
+                .collect(),
             watched,
             images: 0,
         }
@@ -87,7 +102,7 @@ impl Gatherer {
     }
 
     /// Everything, node by node.
-    pub(crate) fn finish(self) -> Vec<(NodeSums, Covariance)> {
+    pub(crate) fn finish(self) -> Vec<Gathered> {
         let mut lanes =
             self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
         let mut total = lanes.next().unwrap_or_default();
@@ -95,7 +110,14 @@ impl Gatherer {
             total.iter_mut().zip(&lane).for_each(|(total, lane)| total.merge(lane));
         }
         total.iter_mut().for_each(NodeSums::settle);
-        total.into_iter().zip(self.covariances).collect()
+        let histograms =
+            self.histograms.into_iter().map(|node| node.into_inner().unwrap_or_else(PoisonError::into_inner));
+        total
+            .into_iter()
+            .zip(self.covariances)
+            .zip(histograms)
+            .map(|((sums, covariance), histograms)| Gathered { sums, covariance, histograms })
+            .collect()
     }
 }
 
@@ -118,12 +140,12 @@ pub(crate) fn activation_of(node: &Node) -> Option<Activation> {
 }
 
 impl NodeSums {
-    fn new(channels: usize) -> NodeSums {
+    fn new(node: &Watched) -> NodeSums {
         NodeSums {
-            channels: ChannelStatistics::new(channels),
+            channels: ChannelStatistics::new(node.channels),
             sizes: vec![0; SIZES],
             values: 0,
-            saturated: 0,
+            saturated: vec![0; if node.has_saturation { node.channels } else { 0 }],
             change: (0.0, 0.0),
             recent: Box::new([[0; SIZES]; 2]),
             recent_values: 0,
@@ -158,7 +180,7 @@ impl NodeSums {
             *size += other.sizes[index] + u64::from(even[index]) + u64::from(odd[index]);
         }
         self.values += other.values;
-        self.saturated += other.saturated;
+        self.saturated.iter_mut().zip(&other.saturated).for_each(|(count, other)| *count += other);
         self.change.0 += other.change.0;
         self.change.1 += other.change.1;
     }
@@ -182,7 +204,12 @@ impl Observer for BatchView<'_> {
         sums.count_sizes(seen.values);
         if watched.has_saturation {
             let near = |value: &f32| *value < SATURATION_MARGIN || *value > 1.0 - SATURATION_MARGIN;
-            sums.saturated += seen.values.iter().filter(|&value| near(value)).count() as u64;
+            for position in seen.values.chunks_exact(watched.channels) {
+                sums.saturated
+                    .iter_mut()
+                    .zip(position)
+                    .for_each(|(count, value)| *count += u64::from(near(value)));
+            }
         }
         if let (true, Some(input)) = (watched.is_comparable, seen.input) {
             let (change, size) = squared_distance(self.isa, seen.values, input);
@@ -191,7 +218,16 @@ impl Observer for BatchView<'_> {
         }
         for (index, image) in seen.values.chunks_exact(seen.shape.len()).enumerate() {
             let image_index = self.gatherer.images + seen.first_image + index;
-            watched.sampling.sample(image_index, image, &mut sums.samples);
+            let mut positions = watched.sampling.positions(image_index, image).peekable();
+            if positions.peek().is_none() {
+                continue;
+            }
+            let histograms = &self.gatherer.histograms[seen.node];
+            let mut histograms = histograms.lock().unwrap_or_else(PoisonError::into_inner);
+            for position in positions {
+                sums.samples.extend(watched.sampling.kept(position));
+                histograms.add(position);
+            }
         }
     }
 }

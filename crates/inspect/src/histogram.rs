@@ -7,7 +7,7 @@ use serde::Serialize;
 ///
 /// A bin reaches from `m` to `5/4 m`, `6/4 m`, `7/4 m` or `2 m` with `m` a power of two, for both signs, so a value is
 /// known to within a quarter of its bin's smaller border. All that is smaller than the largest magnitude by a factor of
-/// 2^16 or more lies in one bin around zero.
+/// about 2^16 or more lies in one bin around zero; in the histogram of a single channel, by 2^8.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Histogram {
     /// The borders of the bins, rising, one more than there are bins; empty where nothing was counted.
@@ -17,9 +17,9 @@ pub struct Histogram {
 }
 
 /// Entries of one sign that hold finite numbers.
-const FINITE: usize = 255 << 2;
-/// Entries below the largest one that are told apart: sixteen powers of two.
-const TOLD_APART: usize = 16 << 2;
+pub(crate) const FINITE: usize = 255 << 2;
+/// Entries up to the largest one that are told apart in a layer: sixteen powers of two.
+pub(crate) const TOLD_APART: usize = 16 << 2;
 
 impl Histogram {
     /// The histogram of these values, those that are not finite left out.
@@ -42,18 +42,18 @@ impl Histogram {
                 *size += u64::from(counts[0][index]) + u64::from(counts[1][index]);
             }
         }
-        Histogram::from_sizes(&sizes)
+        Histogram::from_sizes(&sizes, TOLD_APART)
     }
 
-    /// From the counts of [`count_sizes`].
-    pub(crate) fn from_sizes(sizes: &[u64]) -> Histogram {
+    /// From the counts of [`count_sizes`], with so many entries up to the largest one told apart.
+    pub(crate) fn from_sizes(sizes: &[u64], told_apart: usize) -> Histogram {
         let (positive, negative) = sizes.split_at(SIZES / 2);
         let last = |of: &[u64]| of[..FINITE].iter().rposition(|&count| count > 0);
         let Some(largest) = last(positive).max(last(negative)) else {
             return Histogram { edges: Vec::new(), counts: Vec::new() };
         };
         // Entry 0 holds zero itself, so it always belongs to the bin around zero.
-        let first = (largest + 1).saturating_sub(TOLD_APART).max(1);
+        let first = (largest + 1).saturating_sub(told_apart).max(1);
         let border = |entry: usize| f64::from(f32::from_bits((entry as u32) << 21).min(f32::MAX));
         let mut bins: Vec<(f64, u64)> = Vec::new();
         for entry in (first..=largest).rev() {

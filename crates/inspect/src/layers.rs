@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::Histogram;
 use crate::depth::{DepthTrend, sizes_by_depth};
-use crate::gather::{NodeSums, activation_of};
-use crate::rank::Covariance;
+use crate::gather::{Gathered, NodeSums, activation_of};
+use crate::histogram::TOLD_APART;
 
 /// A row for every node of a network, in the network's order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,7 +91,7 @@ pub struct LayerRow {
 }
 
 /// One channel of a layer, over all images and positions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelRow {
     /// Mean of the activations.
     pub mean: f64,
@@ -105,6 +105,12 @@ pub struct ChannelRow {
     pub max: f64,
     /// Whether it was exactly zero everywhere.
     pub is_dead: bool,
+    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, of a sigmoid or softmax; none of other layers.
+    pub saturated_share: Option<f64>,
+    /// The distribution of the channel over an even choice of positions, the same for all channels of the layer: at least
+    /// 16,384 of them, all where there are no more. All that is smaller than the channel's largest magnitude by a factor
+    /// of about 2^8 or more lies in one bin around zero.
+    pub histogram: Histogram,
 }
 
 /// How near to 0 or 1 an output of a sigmoid or softmax counts as saturated.
@@ -119,13 +125,11 @@ impl LayerTable {
         graph: &Graph,
         parameters: &Parameters,
         images: u64,
-        gathered: &[(NodeSums, Covariance)],
+        gathered: &[Gathered],
     ) -> LayerTable {
         let nodes = graph.nodes().iter().zip(gathered).enumerate();
         let mut rows: Vec<LayerRow> = nodes
-            .map(|(index, (node, (sums, covariance)))| {
-                row(graph, node, parameters.of_node(index), sums, covariance)
-            })
+            .map(|(index, (node, gathered))| row(graph, node, parameters.of_node(index), gathered))
             .collect();
         normalize(&mut rows);
         let trend = DepthTrend::of(&sizes_by_depth(graph, &rows));
@@ -138,13 +142,8 @@ impl LayerTable {
     }
 }
 
-fn row(
-    graph: &Graph,
-    node: &Node,
-    parameters: &[Parameter],
-    sums: &NodeSums,
-    covariance: &Covariance,
-) -> LayerRow {
+fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered) -> LayerRow {
+    let Gathered { sums, covariance, .. } = gathered;
     let weights = WeightNumbers::new(parameters);
     let channels = &sums.channels;
     let finite: u64 = channels.counts.iter().sum();
@@ -157,7 +156,7 @@ fn row(
             _ => f64::NAN,
         };
     let activation = activation_of(node);
-    let channel_rows = channel_rows(sums);
+    let channel_rows = channel_rows(gathered);
     let (change, size) = sums.change;
     LayerRow {
         name: node.name.clone(),
@@ -178,7 +177,7 @@ fn row(
         channels: node.shape.channels(),
         dead_channels: channel_rows.iter().filter(|channel| channel.is_dead).count(),
         saturated_share: matches!(activation, Some(Activation::Sigmoid | Activation::Softmax))
-            .then(|| sums.saturated as f64 / count),
+            .then(|| sums.saturated.iter().sum::<u64>() as f64 / count),
         effective_rank: covariance.effective_rank(),
         rank_channels: covariance.channels(),
         relative_change: (size > 0.0 && change.is_finite() && size.is_finite())
@@ -187,7 +186,7 @@ fn row(
         non_finite_weights: weights.non_finite,
         inputs: node.inputs.iter().map(|&input| name_of(graph, input)).collect(),
         activation: activation.map(|activation| format!("{activation:?}").to_lowercase()),
-        histogram: Histogram::from_sizes(&sums.sizes),
+        histogram: Histogram::from_sizes(&sums.sizes, TOLD_APART),
         weight_histogram: weights.histogram,
         channel_rows,
     }
@@ -206,22 +205,27 @@ fn deviation(sum_squares: f64, mean: f64, count: f64) -> f64 {
     if variance < 0.0 { 0.0 } else { variance.sqrt() }
 }
 
-fn channel_rows(sums: &NodeSums) -> Vec<ChannelRow> {
-    let channels = &sums.channels;
-    let each = 0..channels.sums.len();
-    each.map(|channel| {
-        let count = channels.counts[channel] as f64;
-        let mean = channels.sums[channel] / count;
-        ChannelRow {
-            mean,
-            standard_deviation: deviation(channels.sums_squares[channel], mean, count),
-            zero_share: channels.zeros[channel] as f64 / count,
-            min: f64::from(channels.min[channel]),
-            max: f64::from(channels.max[channel]),
-            is_dead: channels.counts[channel] > 0 && channels.zeros[channel] == channels.counts[channel],
-        }
-    })
-    .collect()
+fn channel_rows(gathered: &Gathered) -> Vec<ChannelRow> {
+    let NodeSums { channels, saturated, .. } = &gathered.sums;
+    gathered
+        .histograms
+        .finish()
+        .enumerate()
+        .map(|(channel, histogram)| {
+            let count = channels.counts[channel] as f64;
+            let mean = channels.sums[channel] / count;
+            ChannelRow {
+                mean,
+                standard_deviation: deviation(channels.sums_squares[channel], mean, count),
+                zero_share: channels.zeros[channel] as f64 / count,
+                min: f64::from(channels.min[channel]),
+                max: f64::from(channels.max[channel]),
+                is_dead: channels.counts[channel] > 0 && channels.zeros[channel] == channels.counts[channel],
+                saturated_share: saturated.get(channel).map(|&saturated| saturated as f64 / count),
+                histogram,
+            }
+        })
+        .collect()
 }
 
 /// What a node's arrays are like.

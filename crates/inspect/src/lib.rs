@@ -14,6 +14,7 @@
 //! | [`compare()`] | a [`Comparison`] of several networks over the same images |
 
 pub mod attention;
+mod channel_histograms;
 pub mod compare;
 pub mod depth;
 mod error;
@@ -25,6 +26,7 @@ mod gather;
 pub mod histogram;
 mod inspector;
 pub mod layers;
+pub mod number;
 mod rank;
 pub mod survey;
 

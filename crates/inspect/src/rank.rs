@@ -7,7 +7,7 @@ const POSITIONS_PER_CHANNEL: usize = 64;
 /// Positions that are looked at, at least, where there are so many.
 const FEWEST_POSITIONS: usize = 16_384;
 
-/// Which positions of which images go into a covariance: an even choice that bounds its cost.
+/// Which positions of which images go into a covariance and the histograms of channels: an even choice that bounds their cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
     channels: usize,
@@ -33,20 +33,27 @@ impl Sampling {
         self.channels.min(MOST_CHANNELS)
     }
 
-    /// Appends the channels of the chosen positions of a channels-last image.
-    pub(crate) fn sample(&self, image_index: usize, image: &[f32], samples: &mut Vec<f32>) {
-        if !image_index.is_multiple_of(self.every) {
-            return;
-        }
+    /// The chosen positions of a channels-last image, each with the values of all channels.
+    pub(crate) fn positions<'a>(
+        &self,
+        image_index: usize,
+        image: &'a [f32],
+    ) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let Sampling { channels, positions, per_image, every } = *self;
+        let chosen = if image_index.is_multiple_of(every) { per_image } else { 0 };
         // Another start in each image, so that all positions have their turn.
-        let start = (image_index / self.every).wrapping_mul(61) % self.positions;
-        let stride = self.positions / self.per_image;
-        for index in 0..self.per_image {
-            let position = (start + index * stride) % self.positions;
-            let pixel = &image[position * self.channels..][..self.channels];
-            let kept = self.kept_channels();
-            samples.extend((0..kept).map(|channel| pixel[channel * self.channels / kept]));
-        }
+        let start = (image_index / every).wrapping_mul(61) % positions;
+        let stride = positions / per_image;
+        (0..chosen).map(move |index| {
+            let position = (start + index * stride) % positions;
+            &image[position * channels..][..channels]
+        })
+    }
+
+    /// The channels of a position that a covariance takes.
+    pub(crate) fn kept(&self, position: &[f32]) -> impl Iterator<Item = f32> {
+        let (channels, kept) = (self.channels, self.kept_channels());
+        (0..kept).map(move |channel| position[channel * channels / kept])
     }
 }
 
@@ -145,7 +152,11 @@ mod tests {
             let sampling = Sampling::new(channels, positions, images);
             let image: Vec<f32> = (0..channels * positions).map(|index| (index / channels) as f32).collect();
             let mut samples = Vec::new();
-            (0..images).for_each(|index| sampling.sample(index, &image, &mut samples));
+            for index in 0..images {
+                sampling
+                    .positions(index, &image)
+                    .for_each(|position| samples.extend(sampling.kept(position)));
+            }
             let kept = sampling.kept_channels();
             let rows = samples.len() / kept;
             assert!(rows <= 2 * FEWEST_POSITIONS.max(POSITIONS_PER_CHANNEL * kept) + images, "{rows}");

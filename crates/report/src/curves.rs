@@ -83,6 +83,14 @@ pub fn save(
     chart::save(&charts, path)
 }
 
+/// Writes `depth.png`: [`depth_chart`] as a picture.
+///
+/// # Errors
+/// Those of [`chart::save`].
+pub fn save_depth(runs: &[(&str, &LayerTable)], path: &Path) -> Result<(), ReportError> {
+    chart::save(&[depth_chart(runs)], path)
+}
+
 /// The mean |activation| of every layer, in the order of the network, a line a run. Layers of the same name share a
 /// place; one that only some runs have stands after the layer it follows there, and the lines of the others pass by.
 /// The vertical axis is logarithmic where the largest value is more than twenty times the smallest.

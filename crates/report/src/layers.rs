@@ -36,6 +36,19 @@ pub const COLUMNS: [&str; 24] = [
     "small_scales",
 ];
 
+/// The names of the columns of `channels.csv`.
+pub const CHANNEL_COLUMNS: [&str; 9] = [
+    "layer",
+    "channel",
+    "mean",
+    "standard_deviation",
+    "min",
+    "max",
+    "zero_share",
+    "is_dead",
+    "saturated_share",
+];
+
 /// A text table with a line for every layer and a bar for its normalised activation.
 pub fn render(table: &LayerTable, style: Style) -> String {
     const BAR: usize = 12;
@@ -80,7 +93,6 @@ pub fn render(table: &LayerTable, style: Style) -> String {
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.
 pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
-    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let records = table.rows.iter().map(|row| -> [String; COLUMNS.len()] {
         [
             row.name.clone(),
@@ -112,12 +124,40 @@ pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
     csv::save(path, &COLUMNS, records)
 }
 
+/// Writes `channels.csv`, a line for every channel of every layer, whose columns are [`CHANNEL_COLUMNS`]; channels are counted
+/// from 0. The histograms of channels are in `layers.json`.
+///
+/// # Errors
+/// [`ReportError::Write`] if the file system refuses the file.
+pub fn save_channels(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
+    let channels =
+        table.rows.iter().flat_map(|row| row.channel_rows.iter().enumerate().map(move |c| (row, c)));
+    let records = channels.map(|(row, (index, channel))| -> [String; CHANNEL_COLUMNS.len()] {
+        [
+            row.name.clone(),
+            index.to_string(),
+            channel.mean.to_string(),
+            channel.standard_deviation.to_string(),
+            channel.min.to_string(),
+            channel.max.to_string(),
+            channel.zero_share.to_string(),
+            channel.is_dead.to_string(),
+            optional(channel.saturated_share),
+        ]
+    });
+    csv::save(path, &CHANNEL_COLUMNS, records)
+}
+
 /// Writes `layers.json`: the whole table with its histograms and channels. Numbers that are not finite are `null`.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.
 pub fn save_json(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
     json::save(table, path)
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 fn normalized(value: f64, width: usize) -> String {
@@ -169,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn every_channel_has_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("channels.csv");
+        save_channels(&table(), &path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (1 + 3 * 16, CHANNEL_COLUMNS.join(",").as_str()));
+        assert_eq!(lines[1 + 1], "conv2d,1,0.125,0.5,-1,2,0.25,false,0.0625");
+        assert_eq!(lines[1 + 16 + 2], "conv2d_1,2,0.25,0.5,-1,2,0.25,true,");
+    }
+
+    #[test]
     fn json_says_null_where_a_number_is_not_finite() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("layers.json");
@@ -176,6 +228,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         assert_eq!(value["rows"][0]["type"], "conv2d");
         assert_eq!(value["rows"][0]["mean_abs_activation"], 0.1 + 0.2);
+        assert_eq!(value["rows"][0]["channel_rows"][5]["histogram"]["counts"][0], 5);
         assert!(value["rows"][2]["mean_abs_activation"].is_null());
     }
 }

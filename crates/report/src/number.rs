@@ -4,22 +4,7 @@
 
 use std::time::Duration;
 
-/// An integer with a comma between groups of three digits.
-///
-/// ```
-/// assert_eq!(convscope_report::number::thousands(294_810), "294,810");
-/// ```
-pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use convscope_inspect::number::thousands;
 
 /// A count with three significant digits and one of `k`, `M`, `G`, `T`, `P`, `E`; below 1000 the count itself.
 ///
@@ -135,15 +120,6 @@ fn scaled(value: u64) -> (String, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_groups_from_the_right() {
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (12_345, "12,345"), (1_000_000, "1,000,000")];
-        for (value, text) in cases {
-            assert_eq!(thousands(value), text);
-        }
-        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
-    }
 
     #[test]
     fn counts_keep_three_digits_and_carry_into_the_next_prefix() {

@@ -92,7 +92,7 @@ pub(crate) fn table() -> LayerTable {
         activation: Some("relu".to_owned()),
         histogram: Histogram { edges: vec![0.0, 1.0, 2.0], counts: vec![7, 3] },
         weight_histogram: None,
-        channel_rows: (0..16)
+        channel_rows: (0..16_u32)
             .map(|channel| ChannelRow {
                 mean: 0.125 * f64::from(channel),
                 standard_deviation: 0.5,
@@ -100,6 +100,8 @@ pub(crate) fn table() -> LayerTable {
                 min: -1.0,
                 max: 2.0,
                 is_dead: channel == 2,
+                saturated_share: (channel == 1).then_some(0.0625),
+                histogram: Histogram { edges: vec![-1.0, 0.0, 1.0, 2.0], counts: vec![channel.into(), 9, 4] },
             })
             .collect(),
     };

@@ -69,8 +69,8 @@ pub(crate) struct Args {
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
-Writes layers.csv, layers.json, findings.json, feature_maps/*.png, heat_maps.png, curves.png and report.html, which \
-opens by double-click. A run that is still training is looked at as of its last epoch.
+Writes layers.csv, channels.csv, layers.json, findings.json, depth.png, feature_maps/*.png, heat_maps.png, curves.png \
+and report.html, which opens by double-click. A run that is still training is looked at as of its last epoch.
 
 In the table, mean |w| and sum |w| are of a layer's weights, mean |a| is of its outputs over all images, positions and \
 channels; normalised, the smallest of all layers is 0 and the largest 1. A dead channel is never active on any image.
@@ -188,6 +188,7 @@ fn save(
 ) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
+    layers::save_channels(&survey.layers, &folder.join("channels.csv"))?;
     layers::save_json(&survey.layers, &folder.join("layers.json"))?;
     findings::save_json(&survey.findings, &folder.join("findings.json"))?;
     let suffix = |index: usize| if index == 0 { String::new() } else { format!("_{}", index + 1) };
@@ -200,6 +201,7 @@ fn save(
         old += 1;
     }
     let section = run_page::section(&args.run)?;
+    curves::save_depth(&[(section.name.as_str(), &survey.layers)], &folder.join("depth.png"))?;
     if !section.metrics.is_empty() {
         let path = folder.join("curves.png");
         curves::save(&section.name, &section.metrics, &section.layer_metrics, &path)?;
@@ -215,7 +217,7 @@ fn page(
     closeups: &[Closeup],
     source: &Arc<dyn Source>,
 ) -> Result<ReportPage> {
-    let title = format!("{} on {}", section.name, source.name());
+    let title = format!("{} on {}", section.name, run_page::data_name(&**source));
     let mut section = section.with_survey(survey);
     let mut further = Vec::new();
     for (index, closeup) in closeups.iter().enumerate() {

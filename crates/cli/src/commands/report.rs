@@ -68,7 +68,7 @@ fn report(args: &Args, console: Console) -> Result<Exit> {
     }
     let Some(source) = first else { return Err(UsageError("name a run".to_owned()).into()) };
     let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
-    let title = format!("{} on {}", names.join(" and "), source.name());
+    let title = format!("{} on {}", names.join(" and "), run_page::data_name(&*source));
     run_page::page(title, &source, &args.runs[0], sections)?.save(&out)?;
     console.result(&format!("{}\n", out.display()))?;
     Ok(Exit::Done)

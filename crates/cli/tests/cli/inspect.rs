@@ -74,6 +74,9 @@ fn a_run_is_inspected() {
     assert_eq!(normalized.iter().copied().fold(f64::NAN, f64::min), 0.0);
     assert_eq!(normalized.iter().copied().fold(f64::NAN, f64::max), 1.0);
 
+    let channels = place.text("run/channels.csv");
+    assert_eq!(column(&channels, "channel")[..5], ["0", "1", "2", "3", "0"]);
+    assert_eq!(column(&channels, "layer")[3..5], ["conv2d", "batch_normalization"]);
     let layers: serde_json::Value = serde_json::from_str(&place.text("run/layers.json")).unwrap();
     assert_eq!(layers["images"], 96);
     let findings: serde_json::Value = serde_json::from_str(&place.text("run/findings.json")).unwrap();
@@ -84,6 +87,7 @@ fn a_run_is_inspected() {
         "feature_maps/filters_conv2d.png",
         "heat_maps.png",
         "curves.png",
+        "depth.png",
     ] {
         let size = image::image_dimensions(place.path(format!("run/{file}"))).unwrap();
         assert!(size.0 > 100 && size.1 > 50, "{file}: {size:?}");

@@ -3,11 +3,11 @@
 use convscope_data::Split;
 use convscope_graph::WeightsFile;
 use convscope_inspect::findings::Severity;
-use convscope_inspect::{Finding, FindingKind, Survey, SurveyOptions};
+use convscope_inspect::{Finding, FindingKind, Histogram, Survey, SurveyOptions};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use crate::common::{Formula, fixture, fresh, inspector, recorded, with};
+use crate::common::{Formula, MEAN, STD, fixture, fresh, inspector, recorded, with};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -83,6 +83,12 @@ fn layer_table_is_pytorchs() {
             assert_eq!(row.channel_rows.len(), expected.channel_means.len());
             let counted: u64 = row.histogram.counts.iter().sum();
             assert_eq!(counted, 23 * row.output_shape.iter().product::<usize>() as u64);
+        }
+        for row in &survey.layers.rows {
+            // So few positions that none is left out.
+            let count = |histogram: &Histogram| histogram.counts.iter().sum::<u64>();
+            let of_channels = row.channel_rows.iter().map(|channel| count(&channel.histogram));
+            assert_eq!(of_channels.sum::<u64>(), count(&row.histogram), "{}", row.name);
         }
         let normalized = survey.layers.rows.iter().map(|row| row.normalized_activation);
         assert_eq!(normalized.clone().fold(f64::INFINITY, f64::min), 0.0);
@@ -309,4 +315,58 @@ fn depth_is_measured_behind_a_normalisation() {
     let trend = survey.layers.trend.as_ref().unwrap();
     assert_eq!((trend.layers, trend.spread), (4, largest / smallest));
     assert!(size("batch_normalization") > 5.0 * size("conv2d_1"));
+}
+
+/// A sigmoid of each colour: what each channel puts out follows from the bytes.
+const COLOURS: &str = r#"
+name = "colours"
+[[node]]
+op = "conv2d"
+out_channels = 2
+kernel_size = 1
+activation = "sigmoid"
+[[node]]
+op = "flatten"
+[[node]]
+op = "linear"
+out_features = "classes"
+activation = "softmax"
+"#;
+
+#[test]
+fn channels_have_their_own_distribution_and_saturation() {
+    const IMAGES: usize = 9;
+    let factors = [[0.0, 4.0, 0.0], [0.0, 0.0, -1.0]];
+    let weights = with(fresh(COLOURS, [3, 6, 10], 4), "conv2d.weight", |index, weight| {
+        *weight = factors[index / 3][index % 3]
+    });
+    let weights = with(weights, "conv2d.bias", |index, bias| *bias = [0.0, 5.0][index]);
+    let source = Formula::for_network(inspector(weights.clone()).graph(), IMAGES);
+    let survey = survey_of(weights, IMAGES, SurveyOptions::default());
+    let row = survey.layers.row("conv2d").unwrap();
+    for (channel, (colour, factor, bias)) in [(1, 4.0, 0.0), (2, -1.0, 5.0)].into_iter().enumerate() {
+        let mut values = Vec::new();
+        for index in 0..IMAGES {
+            let mut pixels = [0; 6 * 10 * 3];
+            source.read(Split::Test, index, &mut pixels).unwrap();
+            let input = |byte: u8| (f32::from(byte) / 255.0 - MEAN[colour]) / STD[colour];
+            let bytes = pixels.iter().skip(colour).step_by(3);
+            values.extend(bytes.map(|&byte| 1.0 / (1.0 + (-(input(byte) * factor + bias)).exp())));
+        }
+        let ours = &row.channel_rows[channel];
+        let saturated = values.iter().filter(|&&value| !(1e-3..=1.0 - 1e-3).contains(&value)).count();
+        assert!((saturated > 0) == (channel == 0));
+        assert_eq!(ours.saturated_share, Some(saturated as f64 / values.len() as f64));
+        let expected = Histogram::of(&values);
+        assert_eq!(ours.histogram.edges.last(), expected.edges.last());
+        let above = |histogram: &Histogram, from: f64| -> Vec<u64> {
+            let bins = histogram.edges.iter().zip(&histogram.counts);
+            bins.filter(|(edge, _)| **edge >= from).map(|(_, &count)| count).collect()
+        };
+        assert_eq!(above(&ours.histogram, 0.25), above(&expected, 0.25));
+        assert_eq!(ours.histogram.counts.iter().sum::<u64>(), values.len() as u64);
+    }
+    let shares = row.channel_rows.iter().map(|channel| channel.saturated_share.unwrap());
+    assert!((row.saturated_share.unwrap() - shares.sum::<f64>() / 2.0).abs() < 1e-12);
+    assert!(survey.layers.row("flatten").unwrap().channel_rows[0].saturated_share.is_none());
 }

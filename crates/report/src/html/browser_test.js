@@ -45,6 +45,10 @@ addEventListener("load", async () => {
       check(dialog.open && map().offsetWidth > channels[1].querySelector(".map").offsetWidth, "a click enlarges a channel");
       check(map().offsetWidth <= innerWidth, "the enlarged channel fits");
       check(dialog.textContent.includes("Over all images: mean 0.125"), "what is known of the channel is told");
+      const columns = dialog.querySelector(".zoom-bars path").getBoundingClientRect();
+      check(columns.width > 50 && columns.height > 20, "the distribution of the channel is drawn");
+      check(dialog.querySelector(".zoom-bars").textContent.includes("-1.000"), "it has its ends");
+      check(dialog.getBoundingClientRect().width <= innerWidth && dialog.scrollWidth <= dialog.clientWidth, "the dialog fits");
       const before = map().style.backgroundPosition;
       press(dialog, "ArrowRight");
       check(map().style.backgroundPosition !== before && dialog.textContent.includes("channel 2"), "the next channel");

@@ -1,11 +1,10 @@
 //! The layer table, the findings and the table of epochs, as text for the templates.
 
-use std::fmt::Write;
-
-use convscope_inspect::{Finding, Histogram, LayerRow, LayerTable};
+use convscope_inspect::{Finding, LayerRow, LayerTable};
 use convscope_train::metrics::EpochMetrics;
 use minijinja::{Value, context};
 
+use super::bars;
 use crate::findings::severity;
 use crate::layers::{kind, shape};
 use crate::number::{percent, significant, thousands};
@@ -111,11 +110,13 @@ fn row_view(row: &LayerRow) -> Value {
         standard_deviation => number(Some(row.standard_deviation)),
         zeros => percent(row.zero_share),
         zeros_sort => row.zero_share,
+        saturated => row.saturated_share.map_or_else(String::new, percent),
+        saturated_sort => row.saturated_share.unwrap_or(-1.0),
         dead => row.dead_channels,
         channels => row.channels,
         rank => number(row.effective_rank),
         broken => (broken > 0).then(|| thousands(broken)),
-        histogram => histogram_svg(&row.histogram, row),
+        histogram => bars::svg(&row.histogram, row.min, row.max),
         histogram_text => format!("{} to {}", significant(row.min), significant(row.max)),
     }
 }
@@ -123,88 +124,4 @@ fn row_view(row: &LayerRow) -> Value {
 /// A share as percent of a bar's length.
 fn bar(share: f64) -> String {
     format!("{:.1}", if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 })
-}
-
-/// A small histogram over an even scale from the smallest to the largest value. The bins of the result, which are even
-/// in the logarithm, are dealt to it by how much of each lies where. Heights are square roots, so that rare values
-/// beside a peak can be seen.
-fn histogram_svg(histogram: &Histogram, row: &LayerRow) -> String {
-    const BARS: usize = 28;
-    const SIZE: (f64, f64) = (84.0, 22.0);
-    let span = row.max - row.min;
-    if !span.is_finite() || span <= 0.0 || histogram.counts.is_empty() {
-        return String::new();
-    }
-    let mut bars = [0.0_f64; BARS];
-    for (edges, &count) in histogram.edges.windows(2).zip(&histogram.counts) {
-        let place = |edge: f64| ((edge - row.min) / span * BARS as f64).clamp(0.0, BARS as f64);
-        let (low, high) = (place(edges[0]), place(edges[1]));
-        let last = (low as usize).min(BARS - 1);
-        if high - low < 1e-9 {
-            bars[last] += count as f64;
-            continue;
-        }
-        for (bar, value) in bars.iter_mut().enumerate().skip(last) {
-            let overlap = (high.min(bar as f64 + 1.0) - low.max(bar as f64)).max(0.0);
-            *value += count as f64 * overlap / (high - low);
-        }
-    }
-    let most = bars.iter().copied().fold(0.0, f64::max);
-    if most <= 0.0 {
-        return String::new();
-    }
-    let step = SIZE.0 / BARS as f64;
-    let mut path = String::new();
-    for (index, value) in bars.iter().enumerate().filter(|(_, value)| **value > 0.0) {
-        let height = ((value / most).sqrt() * SIZE.1).max(0.6);
-        let _ = write!(
-            path,
-            "M{:.1} {}v-{height:.1}h{:.1}v{height:.1}z",
-            index as f64 * step,
-            SIZE.1,
-            step - 0.5
-        );
-    }
-    format!(
-        "<svg class=\"histogram\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" \
-         aria-label=\"distribution from {2} to {3}\"><path d=\"{path}\"/></svg>",
-        SIZE.0,
-        SIZE.1,
-        significant(row.min),
-        significant(row.max)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::table;
-
-    fn heights(svg: &str) -> Vec<f64> {
-        svg.split("v-").skip(1).map(|part| part.split('h').next().unwrap().parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn counts_are_dealt_to_an_even_scale() {
-        let mut row = table().rows[0].clone();
-        (row.min, row.max) = (0.0, 28.0);
-        // 28 bars of width 1: all of the first bin in one bar, the second spread over 27.
-        let histogram = Histogram { edges: vec![0.0, 1.0, 28.0], counts: vec![100, 27 * 25] };
-        let heights = heights(&histogram_svg(&histogram, &row));
-        assert_eq!(heights.len(), 28);
-        assert_eq!((heights[0], heights[1], heights[27]), (22.0, 11.0, 11.0));
-    }
-
-    #[test]
-    fn what_cannot_be_drawn_is_left_out() {
-        let mut row = table().rows[0].clone();
-        let histogram = row.histogram.clone();
-        assert!(!histogram_svg(&histogram, &row).is_empty());
-        row.max = row.min;
-        assert!(histogram_svg(&histogram, &row).is_empty());
-        row.max = f64::NAN;
-        assert!(histogram_svg(&histogram, &row).is_empty());
-        row.max = 5.0;
-        assert!(histogram_svg(&Histogram { edges: vec![9.0, 9.5], counts: vec![0] }, &row).is_empty());
-    }
 }

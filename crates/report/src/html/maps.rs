@@ -6,6 +6,7 @@ use convscope_inspect::{ExampleImage, FeatureMaps, HeatMap, LayerTable};
 use minijinja::{Value, context};
 
 use super::atlas::Atlas;
+use super::bars;
 use super::uri::picture_uri;
 use super::view::Sprites;
 use crate::ReportError;
@@ -118,6 +119,8 @@ fn layer_view(
             y => shortest(y),
             range,
             facts => rows.get(index).map(channel_facts),
+            bars => rows.get(index).and_then(|row| bars::digits(&row.histogram, row.min, row.max)),
+            ends => rows.get(index).map(|row| format!("{} to {}", significant(row.min), significant(row.max))),
             class => class_names.then(|| class(image, index)),
             flat => channel.is_constant && !single,
         }
@@ -158,8 +161,10 @@ fn channel_facts(row: &ChannelRow) -> String {
     if row.is_dead {
         return "Over all images: never active.".to_owned();
     }
+    let saturated =
+        row.saturated_share.map_or_else(String::new, |share| format!(", {} saturated", percent(share)));
     format!(
-        "Over all images: mean {}, standard deviation {}, from {} to {}, {} zeros.",
+        "Over all images: mean {}, standard deviation {}, from {} to {}, {} zeros{saturated}.",
         significant(row.mean),
         significant(row.standard_deviation),
         significant(row.min),

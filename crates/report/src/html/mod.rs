@@ -1,6 +1,7 @@
 //! `report.html`: one page that works offline, by double-click, with no request to anywhere.
 
 mod atlas;
+mod bars;
 #[cfg(test)]
 mod browser;
 mod evaluation;

@@ -36,6 +36,7 @@
   const stage = dialog.querySelector(".zoom-map");
   const note = dialog.querySelector(".fine");
   const scale = dialog.querySelectorAll(".zoom-scale span");
+  const spread = dialog.querySelector(".zoom-bars");
   let channels = [];
   let shown = 0;
   const enlarge = (index) => {
@@ -62,6 +63,14 @@
     note.textContent = `${high === undefined ? `Value ${range}` : `${height} × ${width} values`}. ${facts}`;
     scale[0].textContent = low;
     scale[1].textContent = high ?? "";
+    const { bars = "", ends = "" } = channel.dataset;
+    spread.hidden = !bars;
+    const column = (digit, place) => {
+      const height = (parseInt(digit, 36) / 35) * 60;
+      return height ? `M${place * 10} 60v-${height.toFixed(1)}h9v${height.toFixed(1)}z` : "";
+    };
+    spread.querySelector("path").setAttribute("d", [...bars].map(column).join(""));
+    spread.querySelectorAll("span").forEach((end, index) => (end.textContent = ends.split(" to ")[index]));
     rove(channels, shown);
   };
   for (const group of document.querySelectorAll(".channels")) {
