@@ -81,8 +81,16 @@ impl Canvas {
         let [r, g, b] = colour;
         let style = MonoTextStyle::new(font.font(), Rgb888::new(r, g, b));
         let place = Point::new(left as i32, top as i32);
-        let drawn = Text::with_baseline(text, place, style, Baseline::Top).draw(self);
+        // The fonts have no `…`.
+        let (plain, dots) = (text.replace('…', " "), font.font().baseline);
+        let drawn = Text::with_baseline(&plain, place, style, Baseline::Top).draw(self);
         drawn.unwrap_or_else(|never| match never {});
+        for (index, _) in text.chars().enumerate().filter(|(_, letter)| *letter == '…') {
+            let step = font.font().character_size.width;
+            for dot in 0..3 {
+                self.fill(left + step * index as u32 + step * dot / 3, top + dots, 1, 1, colour);
+            }
+        }
     }
 
     /// Writes a line of text that rises at 45 degrees and ends there.
@@ -198,6 +206,20 @@ mod tests {
             && (4..4 + Font::Small.height()).contains(&y)));
         // Both digits are there.
         assert!(inked.iter().any(|&(x, _)| x < 9) && inked.iter().any(|&(x, _)| x >= 9));
+    }
+
+    #[test]
+    fn an_ellipsis_is_three_dots_in_its_own_place() {
+        let mut canvas = Canvas::new(40, 20);
+        canvas.text(2, 1, "a…", Font::Text, INK);
+        let image = canvas.into_image();
+        let dots: Vec<(u32, u32)> = image
+            .enumerate_pixels()
+            .filter(|(x, _, pixel)| *x >= 8 && pixel.0 == INK)
+            .map(|(x, y, _)| (x, y))
+            .collect();
+        assert_eq!(dots.iter().map(|dot| dot.0).collect::<Vec<_>>(), [8, 10, 12]);
+        assert!(dots.iter().all(|dot| dot.1 == dots[0].1));
     }
 
     #[test]

@@ -60,6 +60,10 @@ pub enum Stroke {
     Solid,
     /// In dashes.
     Dashed,
+    /// Points that no line joins.
+    Dots,
+    /// A thin pale line behind the others, whose values the page does not tell.
+    Faint,
 }
 
 /// The places along the horizontal axis.
@@ -70,14 +74,20 @@ pub enum XAxis {
     Counts,
     /// Names for the places 0, 1, 2 and so on, such as layers.
     Names(Vec<String>),
+    /// Numbers in even steps.
+    Numbers,
+    /// Numbers in even factors; places of 0 and below are left out.
+    Logarithm,
 }
 
 /// How the vertical axis runs and how its values are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YAxis {
-    /// Even steps, numbers.
+    /// Even steps, numbers, from 0 where none is below.
     #[default]
     Number,
+    /// Even steps, numbers, from the least to the largest.
+    Span,
     /// Even steps from 0 to 1, written as percentages.
     Percent,
     /// Even factors; values of 0 and below leave a gap.
@@ -94,6 +104,13 @@ impl Chart {
     /// `data-chart` as JSON. The legend is left to the page.
     pub fn to_svg(&self) -> String {
         svg::draw(self)
+    }
+
+    /// The lines with the pale ones first, which lie below the others.
+    fn in_drawing_order(&self) -> impl Iterator<Item = &Series> {
+        let is_faint = |series: &&Series| series.stroke == Stroke::Faint;
+        let others = self.series.iter().filter(move |series| !is_faint(series));
+        self.series.iter().filter(is_faint).chain(others)
     }
 
     /// Whether there is no value to draw.
@@ -120,10 +137,19 @@ pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
 }
 
 /// How a value of the vertical axis is written.
+/// A line of more points than this has no dots on it.
+const MOST_DOTS: usize = 60;
+
+/// Whether names are written level, because the longest has room under its place.
+fn are_level(names: &[String], plot_width: f64, letter: f64) -> bool {
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    (longest as f64 + 1.0) * letter <= plot_width / names.len() as f64
+}
+
 pub(crate) fn value_text(axis: YAxis, value: f64) -> String {
     match axis {
         YAxis::Percent => crate::number::percent(value),
-        YAxis::Number | YAxis::Logarithm => crate::number::significant(value),
+        YAxis::Number | YAxis::Span | YAxis::Logarithm => crate::number::significant(value),
     }
 }
 
@@ -176,7 +202,7 @@ mod tests {
 
     #[test]
     fn nothing_to_draw_is_drawn_too() {
-        for y_axis in [YAxis::Number, YAxis::Percent, YAxis::Logarithm] {
+        for y_axis in [YAxis::Number, YAxis::Span, YAxis::Percent, YAxis::Logarithm] {
             let empty = Chart { series: Vec::new(), ..falling(y_axis) };
             assert!(empty.is_empty());
             assert!(empty.to_svg().contains("nothing to show"));

@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use super::frame::Frame;
-use super::{Chart, Series, Stroke, XAxis};
+use super::{Chart, MOST_DOTS, Series, Stroke, XAxis, are_level};
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
 use crate::colour::OKABE_ITO;
 use crate::table::shorten;
@@ -19,7 +19,16 @@ pub(super) fn draw(chart: &Chart) -> RgbImage {
         for &(x, series) in entries {
             let y = 44 + row as u32 * 18;
             let middle = f64::from(y) + 6.5;
-            stroke(&mut canvas, &[(f64::from(x), middle), (f64::from(x) + 24.0, middle)], series);
+            if series.stroke == Stroke::Dots {
+                canvas.line(
+                    (f64::from(x) + 12.0, middle),
+                    (f64::from(x) + 12.0, middle),
+                    DOT,
+                    colour(series),
+                );
+            } else {
+                stroke(&mut canvas, &[(f64::from(x), middle), (f64::from(x) + 24.0, middle)], series);
+            }
             canvas.text(x + 30, y, &shorten(&series.name, LEGEND_NAME), Font::Text, INK);
         }
     }
@@ -28,7 +37,7 @@ pub(super) fn draw(chart: &Chart) -> RgbImage {
         return canvas.into_image();
     };
     axes(&mut canvas, chart, &frame, top);
-    for series in &chart.series {
+    for series in chart.in_drawing_order() {
         let pixel = |(x, y): (f64, f64)| {
             (f64::from(LEFT) + x * f64::from(PLOT_WIDTH), f64::from(top) + (1.0 - y) * f64::from(PLOT_HEIGHT))
         };
@@ -36,9 +45,18 @@ pub(super) fn draw(chart: &Chart) -> RgbImage {
             series.points.iter().map(|&point| frame.place(point).map(pixel)).collect();
         for part in places.split(Option::is_none) {
             let part: Vec<(f64, f64)> = part.iter().flatten().copied().collect();
-            stroke(&mut canvas, &part, series);
+            if series.stroke != Stroke::Dots {
+                stroke(&mut canvas, &part, series);
+            }
+            let dot = match series.stroke {
+                Stroke::Dots => DOT,
+                Stroke::Faint if part.len() > 1 => continue,
+                Stroke::Faint => 4.0,
+                Stroke::Solid | Stroke::Dashed if places.len() > MOST_DOTS => continue,
+                Stroke::Solid | Stroke::Dashed => 5.0,
+            };
             for &point in &part {
-                canvas.line(point, point, 5.0, colour(series));
+                canvas.line(point, point, dot, colour(series));
             }
         }
     }
@@ -50,11 +68,16 @@ const LEFT: u32 = 72;
 const PLOT_WIDTH: u32 = WIDTH - LEFT - 32;
 const PLOT_HEIGHT: u32 = 320;
 const LEGEND_NAME: usize = 48;
+const DOT: f64 = 8.0;
+/// The width of a letter.
+const LETTER: f64 = 7.0;
+const FAINT: [u8; 3] = [196, 202, 208];
 const DASH: (f64, f64) = (7.0, 5.0);
 
 fn bottom(chart: &Chart) -> u32 {
     match &chart.x_axis {
-        XAxis::Counts => 60,
+        XAxis::Counts | XAxis::Numbers | XAxis::Logarithm => 60,
+        XAxis::Names(names) if are_level(names, f64::from(PLOT_WIDTH), LETTER) => 60,
         // Names are written at a slant of 45 degrees.
         XAxis::Names(names) => {
             let longest = names.iter().map(|name| Font::Text.width(name)).max().unwrap_or(0);
@@ -79,12 +102,14 @@ fn axes(canvas: &mut Canvas, chart: &Chart, frame: &Frame, top: u32) {
     for (place, text) in &frame.x_marks {
         let x = LEFT + (place * f64::from(PLOT_WIDTH)).round() as u32;
         canvas.fill(x, top + PLOT_HEIGHT, 1, 5, PALE_INK);
-        match chart.x_axis {
-            XAxis::Counts => {
+        match &chart.x_axis {
+            XAxis::Names(names) if !are_level(names, f64::from(PLOT_WIDTH), LETTER) => {
+                canvas.text_rising(x + 4, top + PLOT_HEIGHT + 8, &shorten(text, 28), PALE_INK)
+            }
+            _ => {
                 let left = x.saturating_sub(Font::Text.width(text) / 2);
                 canvas.text(left, top + PLOT_HEIGHT + 9, text, Font::Text, PALE_INK);
             }
-            XAxis::Names(_) => canvas.text_rising(x + 4, top + PLOT_HEIGHT + 8, &shorten(text, 28), PALE_INK),
         }
     }
     let label = LEFT + (PLOT_WIDTH - Font::Text.width(&chart.x_label).min(PLOT_WIDTH)) / 2;
@@ -110,7 +135,7 @@ fn legend_rows(series: &[Series]) -> Vec<Vec<(u32, &Series)>> {
 }
 
 fn colour(series: &Series) -> [u8; 3] {
-    OKABE_ITO[series.colour % OKABE_ITO.len()]
+    if series.stroke == Stroke::Faint { FAINT } else { OKABE_ITO[series.colour % OKABE_ITO.len()] }
 }
 
 /// Draws a line through points, in dashes that run on around its corners.
@@ -118,8 +143,9 @@ fn stroke(canvas: &mut Canvas, points: &[(f64, f64)], series: &Series) {
     let mut travelled = 0.0;
     for pair in points.windows(2) {
         let (from, to) = (pair[0], pair[1]);
-        if series.stroke == Stroke::Solid {
-            canvas.line(from, to, 2.0, colour(series));
+        if series.stroke != Stroke::Dashed {
+            let width = if series.stroke == Stroke::Faint { 1.0 } else { 2.0 };
+            canvas.line(from, to, width, colour(series));
             continue;
         }
         let length = (to.0 - from.0).hypot(to.1 - from.1);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::frame::Frame;
-use super::{Chart, Stroke, XAxis, value_text};
+use super::{Chart, Stroke, XAxis, are_level, value_text};
 use crate::colour::OKABE_ITO;
 
 /// The `<svg>` element. Its units are those of a plot 640 wide; text sizes and colours are the page's style sheet's.
@@ -24,7 +24,7 @@ pub(super) fn draw(chart: &Chart) -> String {
         escape(&data(chart, &frame))
     );
     axes(&mut svg, chart, &frame);
-    for series in &chart.series {
+    for series in chart.in_drawing_order() {
         let mut path = String::new();
         let mut dots = String::new();
         let mut pen_down = false;
@@ -35,13 +35,29 @@ pub(super) fn draw(chart: &Chart) -> String {
             };
             let (x, y) = pixel(place);
             let _ = write!(path, "{}{x:.1} {y:.1}", if pen_down { 'L' } else { 'M' });
-            let _ = write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
+            if series.stroke == Stroke::Faint && !pen_down {
+                // A line of no length shows as a dot where no other point follows.
+                path.push_str("h0");
+            }
+            let radius = if series.stroke == Stroke::Dots { 4.0 } else { 2.6 };
+            let _ = write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>");
             pen_down = true;
         }
         let colour = series.colour % OKABE_ITO.len();
-        let dashed = if series.stroke == Stroke::Dashed { " dashed" } else { "" };
-        let _ = write!(svg, "<path class=\"line s{colour}{dashed}\" d=\"{path}\"/>");
-        if series.points.len() <= MOST_DOTS {
+        let class = match series.stroke {
+            Stroke::Faint => "faint".to_owned(),
+            Stroke::Dashed => format!("s{colour} dashed"),
+            Stroke::Solid | Stroke::Dots => format!("s{colour}"),
+        };
+        if series.stroke != Stroke::Dots {
+            let _ = write!(svg, "<path class=\"line {class}\" d=\"{path}\"/>");
+        }
+        let has_dots = match series.stroke {
+            Stroke::Dots => true,
+            Stroke::Faint => false,
+            Stroke::Solid | Stroke::Dashed => series.points.len() <= super::MOST_DOTS,
+        };
+        if has_dots {
             let _ = write!(svg, "<g class=\"dots s{colour}\">{dots}</g>");
         }
     }
@@ -71,11 +87,13 @@ const TOP: f64 = 12.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - 20.0;
 const PLOT_HEIGHT: f64 = 250.0;
 const NAME_LETTERS: usize = 22;
-const MOST_DOTS: usize = 60;
+/// The width of a letter of a name where letters are largest, on a narrow screen.
+const LETTER: f64 = 9.0;
 
 fn bottom(chart: &Chart) -> f64 {
     match &chart.x_axis {
-        XAxis::Counts => 52.0,
+        XAxis::Counts | XAxis::Numbers | XAxis::Logarithm => 52.0,
+        XAxis::Names(names) if are_level(names, PLOT_WIDTH, LETTER) => 52.0,
         // Names rise to the right at 50 degrees, at most so many letters of about 6.7 units.
         XAxis::Names(names) => {
             let longest = names.iter().map(|name| name.chars().count().min(NAME_LETTERS)).max().unwrap_or(0);
@@ -104,13 +122,20 @@ fn axes(svg: &mut String, chart: &Chart, frame: &Frame) {
     }
     // Where there are many names every second, third and so on is written.
     let each = match chart.x_axis {
-        XAxis::Counts => 1,
         XAxis::Names(_) => frame.x_marks.len().div_ceil(28),
+        _ => 1,
     };
     for (place, text) in frame.x_marks.iter().step_by(each.max(1)) {
         let (x, _) = pixel((*place, 0.0));
-        let _ = match chart.x_axis {
-            XAxis::Counts => {
+        let _ = match &chart.x_axis {
+            XAxis::Names(names) if !are_level(names, PLOT_WIDTH, LETTER) => write!(
+                svg,
+                "<text class=\"name\" transform=\"translate({:.1} {}) rotate(-50)\" text-anchor=\"end\">{}</text>",
+                x + 4.0,
+                base + 14.0,
+                escape(&crate::table::shorten(text, NAME_LETTERS))
+            ),
+            _ => {
                 write!(
                     svg,
                     "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
@@ -118,13 +143,6 @@ fn axes(svg: &mut String, chart: &Chart, frame: &Frame) {
                     escape(text)
                 )
             }
-            XAxis::Names(_) => write!(
-                svg,
-                "<text class=\"name\" transform=\"translate({:.1} {}) rotate(-50)\" text-anchor=\"end\">{}</text>",
-                x + 4.0,
-                base + 14.0,
-                escape(&crate::table::shorten(text, NAME_LETTERS))
-            ),
         };
     }
     let _ = write!(
@@ -139,19 +157,26 @@ fn axes(svg: &mut String, chart: &Chart, frame: &Frame) {
 
 /// What the page's script needs to show values under the pointer.
 fn data(chart: &Chart, frame: &Frame) -> String {
-    let mut places: Vec<f64> = chart.series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
-    places.retain(|place| place.is_finite());
+    let told = || chart.series.iter().filter(|series| series.stroke != Stroke::Faint);
+    let mut places: Vec<f64> = told().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
+    places.retain(|&place| frame.across(place).is_finite());
     places.sort_by(f64::total_cmp);
     places.dedup();
     let name = |place: f64| match &chart.x_axis {
-        XAxis::Counts => format!("{} {place}", chart.x_label),
         XAxis::Names(names) => names.get(place as usize).cloned().unwrap_or_default(),
+        XAxis::Counts => format!("{} {place}", chart.x_label),
+        XAxis::Numbers | XAxis::Logarithm => {
+            format!("{} {}", chart.x_label, crate::number::significant(place))
+        }
     };
-    let series = chart.series.iter().map(|series| {
+    let series = told().map(|series| {
         let at = |&place: &f64| {
-            let (x, value) = series.points.iter().copied().find(|point| point.0 == place)?;
-            let (_, y) = pixel(frame.place((x, value))?);
-            Some(json!([(y * 10.0).round() / 10.0, value_text(chart.y_axis, value)]))
+            let mut here = series.points.iter().filter(|point| point.0 == place).map(|point| point.1);
+            let first = here.next()?;
+            let (_, y) = pixel(frame.place((place, first))?);
+            let texts: Vec<String> =
+                std::iter::once(first).chain(here).map(|value| value_text(chart.y_axis, value)).collect();
+            Some(json!([(y * 10.0).round() / 10.0, texts.join(", ")]))
         };
         json!({
             "name": series.name,

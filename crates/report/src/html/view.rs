@@ -7,7 +7,7 @@ use super::page::{DataOrigin, ExtraSection, Preview, ReportPage, RunSection};
 use super::uri::picture_uri;
 use super::{SCRIPTS, STYLES, evaluation, layers};
 use crate::ReportError;
-use crate::chart::Chart;
+use crate::chart::{Chart, Stroke};
 use crate::colour::OKABE_ITO;
 use crate::curves::{accuracy_chart, depth_chart, learning_charts, loss_chart};
 
@@ -60,8 +60,12 @@ pub(super) fn chart_view(chart: &Chart) -> Value {
     let entry = |series: &crate::chart::Series| {
         context! {
             name => series.name.clone(),
-            colour => series.colour % OKABE_ITO.len(),
-            dashed => series.stroke == crate::chart::Stroke::Dashed,
+            class => match series.stroke {
+                Stroke::Faint => "faint".to_owned(),
+                Stroke::Dashed => format!("s{} dashed", series.colour % OKABE_ITO.len()),
+                Stroke::Solid | Stroke::Dots => format!("s{}", series.colour % OKABE_ITO.len()),
+            },
+            dots => series.stroke == Stroke::Dots,
         }
     };
     context! {
