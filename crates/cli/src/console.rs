@@ -57,6 +57,17 @@ impl Console {
         if colour(io::stdout().is_terminal()) { Style::Ansi } else { Style::Plain }
     }
 
+    /// Whether progress may have colours.
+    pub(crate) fn progress_style(self) -> Style {
+        if colour(io::stderr().is_terminal()) { Style::Ansi } else { Style::Plain }
+    }
+
+    /// How many places a line of progress has; none where that is not known.
+    pub(crate) fn width(self) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
+        Some(usize::from(width.0))
+    }
+
     /// Whether progress is shown by bars that redraw themselves, rather than by lines.
     pub(crate) fn draws_bars(self) -> bool {
         !self.quiet && io::stderr().is_terminal()

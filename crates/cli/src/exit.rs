@@ -7,6 +7,7 @@ use convscope_graph::GraphError;
 use convscope_inspect::InspectError;
 use convscope_report::ReportError;
 use convscope_train::TrainError;
+use convscope_tune::TuneError;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,8 @@ fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
             TrainError::InvalidValue { .. }
             | TrainError::SettingNotApplicable { .. }
             | TrainError::UnknownRecipe { .. }
+            | TrainError::UnknownSetting { .. }
+            | TrainError::SettingValue { .. }
             | TrainError::ConfigSyntax { .. },
         ) => true,
         Some(_) => false,
@@ -99,9 +102,17 @@ fn is_usage_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
             DataError::Option { .. } | DataError::BatchSize { .. } | DataError::Augmentation { .. }
         )
     } else if let Some(error) = error.downcast_ref::<GraphError>() {
-        matches!(error, GraphError::UnknownPreset { .. })
+        matches!(error, GraphError::UnknownPreset { .. } | GraphError::Option { .. })
     } else if let Some(error) = error.downcast_ref::<ReportError>() {
         matches!(error, ReportError::NotPng { .. })
+    } else if let Some(error) = error.downcast_ref::<TuneError>() {
+        match error {
+            TuneError::Train(error) => is_usage(error),
+            other => matches!(
+                other,
+                TuneError::Parameter { .. } | TuneError::Plan(_) | TuneError::OtherStudy { .. }
+            ),
+        }
     } else if let Some(error) = error.downcast_ref::<InspectError>() {
         is_usage_of_inspection(error)
     } else {

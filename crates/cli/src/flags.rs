@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use convscope_graph::ModelOptions;
+use convscope_train::config::setting_value;
 use convscope_train::run_dir::RunDir;
 use convscope_train::{TrainConfig, TrainError};
 use serde::de::DeserializeOwned;
@@ -33,6 +35,34 @@ impl Threads {
             .with_context(|| format!("{threads} threads cannot be started; ask for fewer with --threads"))?;
         pool.install(work)
     }
+}
+
+/// Changes to a model.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct ModelOptionFlags {
+    /// Change the model, may be repeated: `width=0.5` scales every layer but the last, `dropout.p=0.3` sets an argument
+    /// of the node of that name
+    #[arg(long = "model-option", value_name = "KEY=VALUE", help_heading = "Model", value_parser = model_option)]
+    options: Vec<(String, ModelOptions)>,
+}
+
+impl ModelOptionFlags {
+    /// All of them together.
+    pub(crate) fn merged(&self) -> ModelOptions {
+        self.options.iter().fold(ModelOptions::default(), |all, (_, option)| all.merged(option))
+    }
+
+    /// As they were typed: `--model-option=width=0.5`.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = String> {
+        self.options.iter().map(|(text, _)| format!("--model-option={text}"))
+    }
+}
+
+fn model_option(text: &str) -> Result<(String, ModelOptions), String> {
+    let (key, value) = text.split_once('=').ok_or("it must have the form KEY=VALUE, such as width=0.5")?;
+    let mut options = ModelOptions::default();
+    options.set(key.trim(), setting_value(value.trim())).map_err(|error| error.to_string())?;
+    Ok((text.to_owned(), options))
 }
 
 /// The configuration of the run that a path names: a run directory, or a weights file in one.

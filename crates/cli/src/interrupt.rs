@@ -23,6 +23,14 @@ pub(crate) fn install() {
     });
 }
 
+/// Ends the program as the first Ctrl-C would, but never tears apart what is to be finished first.
+pub(crate) fn end() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    if !FINISH_FIRST.load(Ordering::SeqCst) {
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    }
+}
+
 /// From now on the first Ctrl-C only sets [`INTERRUPTED`]; the second one still ends the program at once.
 pub(crate) fn finish_first() {
     FINISH_FIRST.store(true, Ordering::SeqCst);

@@ -13,6 +13,8 @@ mod run_page;
 mod source;
 mod tensor_file;
 mod train_flags;
+mod trial;
+mod tune_view;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<commands::train::Args>),
+    Tune(Box<commands::tune::Args>),
+    LrFind(Box<commands::lr_find::Args>),
     Evaluate(commands::evaluate::Args),
     Predict(commands::predict::Args),
     Inspect(commands::inspect::Args),
@@ -53,6 +57,7 @@ const AFTER_HELP: &str = "\
 Examples:
   convscope train                                  train the reference network on built-in pictures
   convscope train --data photos --model resnet8    train on the image folder photos/<class>/*
+  convscope tune --grid lr=0.001,0.004 --prune     try settings, see docs/tuning.md
   convscope evaluate runs/plain8                   loss, accuracy and confusion matrix of a run
   convscope predict runs/plain8 cat.jpg            the most probable classes of an image
   convscope inspect runs/plain8                    what happens in each layer, as a table and a page
@@ -66,15 +71,21 @@ Exit codes:
   0    done
   1    failed
   2    wrong usage: an unknown flag, or a value that is out of range, also in a --config file
-  130  interrupted; `convscope train --resume RUN` continues a training run";
+  130  interrupted; `convscope train --resume RUN` continues a training run,
+       the same `convscope tune` command a search";
 
 fn main() -> ExitCode {
-    let command = Cli::command().mut_subcommand("train", train_flags::show_defaults);
+    let with_defaults = ["train", "tune", "lr-find"];
+    let command = with_defaults
+        .into_iter()
+        .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let console = Console::new(cli.quiet);
     interrupt::install();
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args, &console),
+        Command::Tune(args) => commands::tune::run(&args, &console),
+        Command::LrFind(args) => commands::lr_find::run(&args, &console),
         Command::Evaluate(args) => commands::evaluate::run(&args, &console),
         Command::Predict(args) => commands::predict::run(&args, &console),
         Command::Inspect(args) => commands::inspect::run(&args, &console),

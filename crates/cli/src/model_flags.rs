@@ -7,9 +7,9 @@ use convscope_graph::{ModelDescription, ModelFile, PRESETS};
 use convscope_train::model::{TrainedModel, resolve_model};
 
 use crate::exit::UsageError;
-use crate::flags::at_least_1;
+use crate::flags::{ModelOptionFlags, at_least_1};
 
-/// Images and classes that a network is for.
+/// Images and classes that a network is for, and what is changed about it.
 #[derive(clap::Args)]
 pub(crate) struct Sizes {
     /// Side of the images in pixels [default: what the model file says, else 32]
@@ -19,6 +19,9 @@ pub(crate) struct Sizes {
     /// Number of classes [default: 10]
     #[arg(long, value_name = "N", value_parser = at_least_1())]
     pub(crate) classes: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) options: ModelOptionFlags,
 }
 
 impl Sizes {
@@ -30,7 +33,7 @@ impl Sizes {
         if is_trained(model) {
             if self.is_given() {
                 let message =
-                    "a trained network has its image size and classes; leave out --image-size and --classes";
+                    "a trained network is as it is; leave out --image-size, --classes and --model-option";
                 return Err(UsageError(message.into()).into());
             }
             return Ok(TrainedModel::open(Path::new(model), 1)?.graph().description().clone());
@@ -39,12 +42,12 @@ impl Sizes {
             Some(side) => [3, side, side],
             None => own_input(model)?.unwrap_or([3, 32, 32]),
         };
-        Ok(resolve_model(model, input, size(self.classes.unwrap_or(10)), None)?)
+        Ok(resolve_model(model, input, size(self.classes.unwrap_or(10)), &self.options.merged())?)
     }
 
-    /// Whether a size is asked for.
+    /// Whether a size or a change is asked for.
     pub(crate) fn is_given(&self) -> bool {
-        self.image_size.is_some() || self.classes.is_some()
+        self.image_size.is_some() || self.classes.is_some() || !self.options.merged().is_empty()
     }
 }
 

@@ -22,6 +22,9 @@ use crate::source;
 /// The name of the page in a run directory.
 pub(crate) const PAGE_FILE: &str = "report.html";
 
+/// What pages are made by.
+pub(crate) const GENERATOR: &str = concat!("convscope ", env!("CARGO_PKG_VERSION"));
+
 /// Name, figures, configuration and curves of a run directory; of a weights file its name.
 ///
 /// # Errors
@@ -76,7 +79,7 @@ pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
     ReportPage {
         subtitle: format!("{}: {}", data_name(source), source::contents(source)),
         origin: if source.is_synthetic() { DataOrigin::Synthetic } else { DataOrigin::Pictures },
-        generator: concat!("convscope ", env!("CARGO_PKG_VERSION")).to_owned(),
+        generator: GENERATOR.to_owned(),
         ..page
     }
 }

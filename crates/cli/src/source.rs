@@ -18,6 +18,7 @@ pub(crate) fn options(config: &TrainConfig) -> SourceOptions {
         seed: config.seed,
         image_size: config.data.image_size,
         val_fraction: config.data.val_fraction,
+        train_on_val: config.data.train_on_val,
         bad_images: config.data.bad_images,
         ..SourceOptions::default()
     }

@@ -13,7 +13,8 @@ use convscope_train::optimizer::DecayScope;
 use convscope_train::recipes::recipe;
 use convscope_train::{TrainConfig, TrainError};
 
-use crate::flags::{PRECISIONS, named};
+use crate::exit::UsageError;
+use crate::flags::{ModelOptionFlags, PRECISIONS, named};
 
 /// One flag for each common setting; a configuration file has all of them.
 #[derive(clap::Args, Debug, Default)]
@@ -40,6 +41,10 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SHARE", help_heading = DATA, allow_negative_numbers = true)]
     val_fraction: Option<f64>,
 
+    /// Train on the validation images too, when everything has been chosen; nothing is validated then
+    #[arg(long, help_heading = DATA)]
+    train_on_val: bool,
+
     /// How pixel values are scaled: `unit` divides by 255, `standard` also by mean and deviation of the
     /// training images
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
@@ -62,6 +67,9 @@ pub(crate) struct TrainFlags {
     /// How the weights start [default: what the model says]
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
     initializer: Option<Initializer>,
+
+    #[command(flatten)]
+    model_options: ModelOptionFlags,
 
     /// How often the training images are gone through
     #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = up_to_a_billion())]
@@ -182,6 +190,19 @@ impl TrainFlags {
         base.merged(&recipe)?.merged(&file)?.merged(&self.partial())
     }
 
+    /// The defaults, overridden as by [`over`](Self::over), with every value in its range.
+    ///
+    /// # Errors
+    /// As [`over`](Self::over), and wrong usage with all values that are out of range.
+    pub(crate) fn checked(&self) -> anyhow::Result<TrainConfig> {
+        let config = self.over(TrainConfig::default())?;
+        let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
+        if !problems.is_empty() {
+            return Err(UsageError(problems.join("; ")).into());
+        }
+        Ok(config)
+    }
+
     fn partial(&self) -> PartialConfig {
         PartialConfig {
             version: None,
@@ -203,6 +224,7 @@ impl TrainFlags {
                 source: self.data.clone(),
                 image_size: self.image_size,
                 val_fraction: self.val_fraction,
+                train_on_val: self.train_on_val.then_some(true),
                 normalize: self.normalize,
                 bad_images: self.skip_bad.then_some(BadImages::Skip),
             },
@@ -213,6 +235,7 @@ impl TrainFlags {
                 nesterov: self.nesterov.then_some(true),
                 ..PartialOptimizer::default()
             },
+            model_options: self.model_options.merged(),
             schedule: PartialSchedule { name: self.schedule, ..PartialSchedule::default() },
         }
     }
@@ -238,8 +261,8 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_key_of_its_name() {
         let text = config(
-            "--data cats --image-size 48 --val-fraction 0.3 --normalize unit --skip-bad --model net.toml \
-             --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
+            "--data cats --image-size 48 --val-fraction 0.3 --train-on-val --normalize unit --skip-bad --model net.toml \
+             --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
              --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --label-smoothing 0.125 --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
@@ -249,7 +272,8 @@ mod tests {
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
              clip_norm = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
-             data = {source='cats', image_size=48, val_fraction=0.3, normalize='unit', bad_images='skip'}\n\
+             data = {source='cats', image_size=48, val_fraction=0.3, train_on_val=true, normalize='unit', bad_images='skip'}\n\
+             model_options = {width=2, dropout={p=0.25}}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {
             assert_eq!(ours[&key], value, "{key}");

@@ -6,6 +6,7 @@
 //! - [`graph`]: networks described as data, planned and run, with observers that see every value;
 //! - [`data`]: image sources, splits, augmentation, normalisation, batches;
 //! - [`train`]: the training loop with optimizers and schedules, the run directory, trained models;
+//! - [`tune`]: searches over settings;
 //! - [`report`]: tables, CSV and PNG.
 //!
 //! One operator on arrays:
@@ -27,6 +28,7 @@ pub use convscope_graph as graph;
 pub use convscope_ops as ops;
 pub use convscope_report as report;
 pub use convscope_train as train;
+pub use convscope_tune as tune;
 
 /// The pool of threads that everything is best run in: as many as asked for (0: one for each core), with denormal
 /// numbers flushed to zero.

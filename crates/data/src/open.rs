@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{DataError, Source, SourceOptions, cifar, folder, shapes};
+use crate::{DataError, Source, SourceOptions, cifar, folder, shapes, train_on_val};
 
 /// Opens a data set.
 ///
@@ -16,14 +16,15 @@ use crate::{DataError, Source, SourceOptions, cifar, folder, shapes};
 /// files, labels out of range, classes without images, unreadable images (see
 /// [`BadImages`](crate::BadImages)), options outside their range.
 pub fn open(spec: &str, options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
-    match spec {
-        "shapes" => shapes::open(options),
+    let source = match spec {
+        "shapes" => shapes::open(options)?,
         "cifar10" => {
             let folder = options.cifar10.fetch(options.cache_dir.as_deref(), &options.observer)?;
-            cifar::open(&folder, cifar::Variant::Cifar10, "cifar10", options)
+            cifar::open(&folder, cifar::Variant::Cifar10, "cifar10", options)?
         }
-        _ => open_folder(Path::new(spec), options),
-    }
+        _ => open_folder(Path::new(spec), options)?,
+    };
+    Ok(if options.train_on_val { train_on_val(source) } else { source })
 }
 
 fn open_folder(path: &Path, options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {

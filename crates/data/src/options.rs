@@ -48,6 +48,8 @@ pub struct SourceOptions {
     /// The share of the training images that validates, between 0 and 1; by default 0.2, or 0.1 for an image
     /// folder without a test folder. An image folder with a validation folder keeps that.
     pub val_fraction: Option<f64>,
+    /// Whether the validation images are trained on too, and none are left to validate. Default false.
+    pub train_on_val: bool,
     /// What to do about unreadable files. Default [`BadImages::Refuse`].
     pub bad_images: BadImages,
     /// How many images the built-in source makes.
@@ -70,6 +72,7 @@ impl Default for SourceOptions {
             seed: 0,
             image_size: None,
             val_fraction: None,
+            train_on_val: false,
             bad_images: BadImages::Refuse,
             shapes: SplitCounts::default(),
             memory_budget: 1 << 30,

@@ -1,6 +1,7 @@
 //! A model as plain data.
 
-use crate::{GraphError, Initializer};
+use crate::graph::names;
+use crate::{GraphError, Initializer, ModelOptions};
 use convscope_ops::{Activation, Operator};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -67,7 +68,8 @@ impl ModelDescription {
     }
 }
 
-/// A model file before the data is known: `input` may be missing, and any number may be `"classes"`.
+/// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
+/// scale the network (see [`ModelOptions`]).
 ///
 /// ```
 /// use convscope_graph::ModelFile;
@@ -88,6 +90,7 @@ impl ModelDescription {
 pub struct ModelFile {
     file: String,
     table: toml::Table,
+    options: ModelOptions,
 }
 
 impl ModelFile {
@@ -113,7 +116,14 @@ impl ModelFile {
             file: file.to_string(),
             problem: format!("is no TOML: {}", error.to_string().trim_end()),
         };
-        Ok(ModelFile { file: file.to_string(), table: text.parse().map_err(problem)? })
+        let table = text.parse().map_err(problem)?;
+        Ok(ModelFile { file: file.to_string(), table, options: ModelOptions::default() })
+    }
+
+    /// The same model with these changes.
+    #[must_use]
+    pub fn with_options(self, options: &ModelOptions) -> ModelFile {
+        ModelFile { options: self.options.merged(options), ..self }
     }
 
     /// The shape of the image that the file asks for, if it does.
@@ -124,11 +134,12 @@ impl ModelFile {
     /// The description for images of this shape and this number of classes.
     ///
     /// # Errors
-    /// Something in the file is unknown or missing, or it asks for images of another shape.
+    /// Something in the file or in its options is unknown or missing, or it asks for images of another shape.
     pub fn resolve(&self, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
         let mut table = self.table.clone();
         let error = |problem: String| GraphError::File { file: self.file.clone(), problem };
         table.entry("input").or_insert_with(|| toml::Value::from(input.map(|n| n as i64).to_vec()));
+        self.options.apply_to_file(&mut table)?;
         let mut nodes = match table.remove("node") {
             Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,
             _ => {
@@ -142,10 +153,17 @@ impl ModelFile {
             let parsed: Result<NodeDescription, _> = node.clone().try_into();
             parsed.map_err(|cause| error(format!("node {}: {}", index + 1, cause.to_string().trim_end())))?;
         }
-        table.insert("node".to_string(), toml::Value::Array(nodes));
-        let model: ModelDescription = table
-            .try_into()
-            .map_err(|cause: toml::de::Error| error(cause.to_string().trim_end().to_string()))?;
+        let described = |nodes: &[toml::Value]| {
+            let mut table = table.clone();
+            table.insert("node".to_string(), toml::Value::Array(nodes.to_vec()));
+            let model: Result<ModelDescription, toml::de::Error> = table.try_into();
+            model.map_err(|cause| error(cause.to_string().trim_end().to_string()))
+        };
+        let mut model = described(&nodes)?;
+        if !self.options.is_empty() {
+            self.options.apply_to_nodes(&names(&model)?, &mut nodes)?;
+            model = described(&nodes)?;
+        }
         if model.input != input {
             let problem = format!(
                 "input is {:?}, the images have {input:?}; change it, leave it out, or pass --image-size",

@@ -30,6 +30,14 @@ pub enum GraphError {
         /// What is wrong, with the line.
         problem: String,
     },
+    /// A change to a model that does not fit it.
+    #[error("model option {key} {problem}")]
+    Option {
+        /// The option's key.
+        key: String,
+        /// What is wrong and what there is.
+        problem: String,
+    },
     /// No preset has this name.
     #[error("there is no model '{name}'; presets are {}, or give the path of a .toml file", crate::PRESETS.join(", "))]
     UnknownPreset {

@@ -199,7 +199,7 @@ fn find(
 }
 
 /// Given names, and Keras' names with a number for the others.
-fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
+pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
     let mut taken: Vec<String> = vec![INPUT.to_string()];
     for node in &description.nodes {
         let Some(name) = &node.name else { continue };

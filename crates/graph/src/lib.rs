@@ -11,6 +11,7 @@ mod execute;
 mod graph;
 mod initializer;
 mod observer;
+mod options;
 mod parameters;
 mod plan;
 mod presets;
@@ -23,6 +24,7 @@ pub use execute::{ClassGradients, Executor, StepOutcome, TrainingBatch};
 pub use graph::{Graph, Node, ValueId};
 pub use initializer::Initializer;
 pub use observer::{FirstNonFinite, Observation, Observer};
+pub use options::ModelOptions;
 pub use parameters::Parameters;
 pub use plan::{
     Action, Buffer, BufferSummary, Ceiling, Place, Plan, PlanMemory, PlanSummary, Step, StepSummary,

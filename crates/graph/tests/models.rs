@@ -1,6 +1,6 @@
 //! Presets, model files and what is wrong with bad ones.
 
-use convscope_graph::{Graph, GraphError, ModelFile, ModelSummary, PRESETS, preset};
+use convscope_graph::{Graph, GraphError, ModelFile, ModelOptions, ModelSummary, PRESETS, preset};
 
 fn graph(nodes: &str) -> Result<Graph, GraphError> {
     let text = format!("name = \"net\"\n{nodes}");
@@ -100,4 +100,52 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
             .to_string()
             .contains("presets are plain8, plain8-bn, resnet8, resnet18")
     );
+}
+
+fn with_options(nodes: &str, options: &str) -> Result<Vec<usize>, GraphError> {
+    let options: ModelOptions = toml::from_str(options).unwrap();
+    let file = ModelFile::parse("net.toml", &format!("name = \"net\"\n{nodes}"))?.with_options(&options);
+    let graph = Graph::new(file.resolve([3, 8, 6], 4)?)?;
+    Ok(graph.nodes().iter().map(|node| node.shape.channels()).collect())
+}
+
+#[test]
+fn width_scales_all_layers_but_the_classes_and_arguments_win() {
+    let nodes =
+        format!("{CONV}[[node]]\nop = \"conv2d\"\nout_channels = 5\ngroups = 5\nkernel_size = 1\n{END}");
+    assert_eq!(with_options(&nodes, "").unwrap(), [5, 5, 120, 4]);
+    assert_eq!(with_options(&nodes, "width = 1.5").unwrap(), [8, 8, 192, 4]);
+    assert_eq!(with_options(&nodes, "width = 0.01").unwrap(), [1, 1, 24, 4]);
+    assert_eq!(with_options(&nodes, "width = 2\nconv2d_1.out_channels = 30").unwrap(), [10, 30, 720, 4]);
+    // A file may have a width of its own; that of the options replaces it.
+    let own = format!("width = 3\n{nodes}");
+    assert_eq!(with_options(&own, "").unwrap(), [15, 15, 360, 4]);
+    assert_eq!(with_options(&own, "width = 1").unwrap(), [5, 5, 120, 4]);
+    // Classes that are written as a number are no width.
+    let fixed = nodes.replace("\"classes\"", "4");
+    assert_eq!(with_options(&fixed, "width = 2").unwrap(), [10, 10, 240, 4]);
+}
+
+#[test]
+fn an_option_that_does_not_fit_the_model_is_named() {
+    let nodes = format!("{CONV}{END}");
+    for (options, expected) in [
+        ("width = 0", "model option width is 0; it must be a number above 0"),
+        ("width = 'wide'", "model option width is \"wide\"; it must be a number above 0"),
+        ("depth = 3", "model option depth is no option of a model; there are width, initializer"),
+        (
+            "dropout.p = 0.5",
+            "model option dropout is no node of the model; its nodes are conv2d, flatten, dense",
+        ),
+        (
+            "conv2d.p = 0.5",
+            "model option conv2d.p cannot be 0.5: unknown field `p`, expected one of `out_channels`",
+        ),
+        ("flatten.p = 0.5", "model option flatten.p"),
+        ("conv2d.kernel_size = 'big'", "model option conv2d.kernel_size cannot be \"big\": "),
+    ] {
+        let error = with_options(&nodes, options).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    assert!(ModelOptions::default().set("depth", 3).is_err());
 }

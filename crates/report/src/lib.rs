@@ -11,6 +11,8 @@
 //! | [`augmentation`] | training images beside what training makes of them, as PNG |
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
 //! | [`plan`], [`benchmark`] | the steps of a plan with their work, and the times they take, as text |
+//! | [`study`] | what a search found: ranking, `study.csv`, plots, page |
+//! | [`lr_curve`] | the loss while the learning rate grows |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
@@ -31,12 +33,14 @@ pub mod heat_map;
 pub mod html;
 pub mod json;
 pub mod layers;
+pub mod lr_curve;
 pub mod number;
 mod picture;
 pub mod plan;
 pub mod png;
 #[cfg(test)]
 mod samples;
+pub mod study;
 pub mod table;
 mod whole_file;
 

@@ -10,6 +10,7 @@ use convscope_inspect::{
 };
 use convscope_train::LayerMetrics;
 use convscope_train::metrics::{Confusion, EpochMetrics};
+use convscope_tune::{Parameter, Space, Trial, TrialState};
 use image::RgbImage;
 
 use crate::curves::loss_chart;
@@ -268,4 +269,46 @@ pub(crate) fn page() -> ReportPage {
             pictures: vec![preview],
         }],
     }
+}
+
+/// A search over a rate and an optimizer: six completed trials, a pruned one and one that failed.
+pub(crate) fn study() -> (Space, Vec<Trial>) {
+    let space = Space::new(vec![
+        Parameter::range("lr=0.001..0.1:log").unwrap(),
+        Parameter::grid("optimizer=adam,sgd").unwrap(),
+    ])
+    .unwrap();
+    let found = [
+        (0.001, 0.0, Some(0.61)),
+        (0.003, 1.0, Some(0.4)),
+        (0.02, 0.0, Some(0.3)),
+        (0.03, 1.0, Some(0.81)),
+        (0.01, 0.0, Some(0.7)),
+        (0.09, 0.0, None),
+        (0.05, 1.0, Some(0.55)),
+        (0.002, 0.0, Some(0.35)),
+    ];
+    let trial = |(number, (rate, optimizer, value)): (usize, (f64, f64, Option<f64>))| {
+        let (state, epochs) = match (number, value) {
+            (2, _) => (TrialState::Pruned, 1),
+            (_, None) => (TrialState::Failed, 1),
+            _ => (TrialState::Complete, 3),
+        };
+        let end = value.unwrap_or(0.1);
+        let mut attributes = serde_json::Map::new();
+        if value.is_none() {
+            attributes.insert("reason".into(), "the loss is <b>no</b> longer finite".into());
+        }
+        attributes.insert("train_accuracy".into(), (end * 0.9).into());
+        Trial {
+            id: number,
+            number,
+            state,
+            parameters: [("lr".to_owned(), rate), ("optimizer".to_owned(), optimizer)].into(),
+            value,
+            curve: (1..=epochs).map(|epoch| (epoch, end * epoch as f64 / epochs as f64)).collect(),
+            attributes,
+        }
+    };
+    (space, found.into_iter().enumerate().map(trial).collect())
 }

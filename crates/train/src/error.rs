@@ -27,6 +27,24 @@ pub enum TrainError {
         /// Those that have the setting.
         owners: &'static str,
     },
+    /// A name that no setting has.
+    #[error(
+        "{name} is no setting of training; `convscope help train` lists them, and model.width or model.<node>.<argument> change the model"
+    )]
+    UnknownSetting {
+        /// The name.
+        name: String,
+    },
+    /// A value that a setting cannot have.
+    #[error("{name} cannot be {value}: {reason}")]
+    SettingValue {
+        /// The setting.
+        name: String,
+        /// The value.
+        value: String,
+        /// What it has to be.
+        reason: String,
+    },
     /// A configuration file that is no valid TOML or has a key or value of the wrong kind.
     #[error("{}: {message}", path.display())]
     ConfigSyntax {

@@ -6,7 +6,8 @@
 //!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
-//! - [`session`]: the training loop; [`evaluate`], [`model`]: asking a trained network;
+//! - [`session`]: the training loop; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
+//!   trained network;
 //! - [`benchmark`]: how fast a network trains and is used;
 //! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
 
@@ -18,6 +19,7 @@ pub mod ema;
 mod error;
 pub mod evaluate;
 mod layer_meter;
+pub mod lr_find;
 pub mod memory;
 pub mod metrics;
 pub mod model;

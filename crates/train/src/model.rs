@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{ImageSize, Loader, Normalization, Order, Source, Split, decode_image};
-use convscope_graph::{Executor, Graph, Initializer, ModelDescription, ModelFile, WeightsFile, preset};
+use convscope_graph::{Executor, Graph, ModelDescription, ModelFile, ModelOptions, WeightsFile, preset_file};
 use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
 
@@ -13,27 +13,24 @@ use crate::evaluate::{Evaluation, evaluate_loader};
 use crate::run_dir::RunDir;
 use crate::views::Views;
 
-/// The description of a preset (`plain8`) or a model file (`net.toml`) for images of this shape and so many classes;
-/// `initializer` replaces the description's own.
+/// The description of a preset (`plain8`) or a model file (`net.toml`), changed by `options`, for images of this shape
+/// and so many classes.
 ///
 /// # Errors
-/// An unknown preset, a file that is no model or asks for other images.
+/// An unknown preset, a file that is no model or asks for other images, options that do not fit it.
 pub fn resolve_model(
     spec: &str,
     input: [usize; 3],
     classes: usize,
-    initializer: Option<Initializer>,
+    options: &ModelOptions,
 ) -> Result<ModelDescription, TrainError> {
     let path = Path::new(spec);
-    let mut model = if path.extension().is_some_and(|extension| extension == "toml") {
-        ModelFile::read(path)?.resolve(input, classes)?
+    let file = if path.extension().is_some_and(|extension| extension == "toml") {
+        ModelFile::read(path)?
     } else {
-        preset(spec, input, classes)?
+        ModelFile::parse(spec, preset_file(spec)?)?
     };
-    if let Some(initializer) = initializer {
-        model.initializer = initializer;
-    }
-    Ok(model)
+    Ok(file.with_options(options).resolve(input, classes)?)
 }
 
 /// The weights file that stands for a run: of a run directory its best weights where the run could stop early, else its

@@ -156,6 +156,7 @@ fn start(args: &Args) -> Result<Start> {
     ] {
         command.args(value.map(|value| format!("{flag}={value}")));
     }
+    command.args(args.sizes.options.arguments());
     let started = Instant::now();
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("the child process")?;

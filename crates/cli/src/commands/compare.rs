@@ -227,7 +227,7 @@ fn layers(runs: &[ComparedRun]) -> Table {
     let tables: Vec<_> = runs.iter().map(|run| (run.name.as_str(), &run.survey.layers)).collect();
     let names = match curves::depth_chart(&tables).x_axis {
         XAxis::Names(names) => names,
-        XAxis::Counts => Vec::new(),
+        _ => Vec::new(),
     };
     let all = tables.iter().flat_map(|(_, table)| &table.rows).map(|row| row.mean_abs_activation);
     let largest = all.filter(|value| value.is_finite()).fold(0.0, f64::max);

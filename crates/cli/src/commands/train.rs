@@ -17,7 +17,7 @@ use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::Threads;
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
-use crate::{interrupt, resume, run_page, source};
+use crate::{interrupt, resume, run_page, source, trial};
 
 /// Train a network on images
 ///
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long, help_heading = RUN, conflicts_with = "resume")]
     compare_batch_norm: bool,
 
+    /// Train what a file describes, into the folder of its name; for the processes of `convscope tune`
+    #[arg(long, value_name = "FILE.toml", hide = true, conflicts_with_all = ["out", "resume", "compare_batch_norm"])]
+    trial: Option<PathBuf>,
+
     #[command(flatten)]
     threads: Threads,
 }
@@ -66,6 +70,9 @@ Examples:
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let console = *console;
+    if let Some(file) = &args.trial {
+        return trial::run(file, args.threads, console);
+    }
     match &args.resume {
         Some(path) => {
             let run = RunDir::open(path)?;
@@ -93,15 +100,9 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn new_config(args: &Args) -> Result<TrainConfig> {
-    let mut config = args.flags.over(TrainConfig::default())?;
-    if let Some(threads) = args.threads.threads {
-        config.threads = Some(usize::try_from(threads)?);
-    }
-    let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
-    if !problems.is_empty() {
-        return Err(UsageError(problems.join("; ")).into());
-    }
-    Ok(config)
+    let config = args.flags.checked()?;
+    let asked = args.threads.threads.map(usize::try_from).transpose()?;
+    Ok(TrainConfig { threads: asked.or(config.threads), ..config })
 }
 
 /// Trains the model and its counterpart with or without batch norm, and compares them.
@@ -146,7 +147,11 @@ fn counterpart(model: &str) -> Result<&'static str> {
     }
 }
 
-fn train(mut session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
+/// Trains until the run is done or interrupted, and says what came of it.
+///
+/// # Errors
+/// Those of [`Session::run`].
+pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
     let run = session.run_dir().clone();
     let graph = session.graph();
     console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
@@ -199,7 +204,7 @@ fn resume_command(run: &Path) -> String {
 }
 
 /// The path as one word of a shell.
-fn shell_word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "-_./\\:".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -7,4 +7,5 @@ mod inspect;
 mod operators;
 mod place;
 mod training;
+mod tuning;
 mod usage;

@@ -1,15 +1,17 @@
 //! What a training run is asked to do, every value resolved.
 
 mod partial;
+mod setting;
 
 pub use partial::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
+pub use setting::setting_value;
 
 use std::path::Path;
 
 use convscope_data::{Augmentation, BadImages, Normalize};
-use convscope_graph::Initializer;
+use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +73,9 @@ pub struct TrainConfig {
     pub threads: Option<usize>,
     /// The images.
     pub data: DataConfig,
+    /// Changes to the model: its width, arguments of its nodes. Default none.
+    #[serde(default, skip_serializing_if = "ModelOptions::is_empty")]
+    pub model_options: ModelOptions,
     /// The optimizer. Default Adam.
     pub optimizer: OptimizerConfig,
     /// How the learning rate runs. Default one-cycle.
@@ -88,6 +93,9 @@ pub struct DataConfig {
     /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`.
     /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
     pub val_fraction: Option<f64>,
+    /// Whether the validation images are trained on too, once everything has been chosen. Default false.
+    #[serde(default)]
+    pub train_on_val: bool,
     /// How pixel values are scaled. Default `standard`.
     pub normalize: Normalize,
     /// What to do about images that cannot be read. Default `refuse`.
@@ -113,6 +121,7 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             threads: None,
             data: DataConfig::default(),
+            model_options: ModelOptions::default(),
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::one_cycle(),
         }
@@ -125,6 +134,7 @@ impl Default for DataConfig {
             source: "shapes".to_owned(),
             image_size: None,
             val_fraction: None,
+            train_on_val: false,
             normalize: Normalize::default(),
             bad_images: BadImages::default(),
         }

@@ -6,7 +6,7 @@ use convscope_data::{Augmentation, BadImages, Normalize};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, TrainConfig, syntax_error};
+use super::{Initializer, ModelOptions, TrainConfig, syntax_error};
 use crate::error::TrainError;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
@@ -47,6 +47,9 @@ pub struct PartialConfig {
     pub threads: Option<usize>,
     /// See [`TrainConfig::data`].
     pub data: PartialData,
+    /// See [`TrainConfig::model_options`]; each key by itself replaces the one that it is merged over.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
+    pub model_options: ModelOptions,
     /// See [`TrainConfig::optimizer`].
     pub optimizer: PartialOptimizer,
     /// See [`TrainConfig::schedule`].
@@ -63,6 +66,8 @@ pub struct PartialData {
     pub image_size: Option<usize>,
     /// See [`DataConfig::val_fraction`](super::DataConfig::val_fraction).
     pub val_fraction: Option<f64>,
+    /// See [`DataConfig::train_on_val`](super::DataConfig::train_on_val).
+    pub train_on_val: Option<bool>,
     /// See [`DataConfig::normalize`](super::DataConfig::normalize).
     pub normalize: Option<Normalize>,
     /// See [`DataConfig::bad_images`](super::DataConfig::bad_images).
@@ -173,8 +178,10 @@ impl TrainConfig {
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
         self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
+        set(&mut self.data.train_on_val, data.train_on_val);
         set(&mut self.data.normalize, data.normalize);
         set(&mut self.data.bad_images, data.bad_images);
+        self.model_options = self.model_options.merged(&over.model_options);
         merge_optimizer(&mut self.optimizer, &over.optimizer)?;
         merge_schedule(&mut self.schedule, &over.schedule)?;
         Ok(self)
@@ -285,7 +292,8 @@ mod tests {
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nnormalize = 'unit'\nbad_images = 'skip'\n\
+                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
+                    [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
         let config = TrainConfig::default().merged(&partial(over)).unwrap();

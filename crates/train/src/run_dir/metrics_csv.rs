@@ -80,6 +80,21 @@ pub fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainError> {
     open_reader(path)?.deserialize().map(|line| line.map_err(|error| bad_line(path, &error))).collect()
 }
 
+/// The lines of a `metrics.csv` that another process may be writing: without a last line that is not whole yet, and none
+/// where there is no file yet.
+///
+/// # Errors
+/// As [`read_metrics`].
+pub fn read_complete_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainError> {
+    let text = match std::fs::read(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(TrainError::io("read the file", path))?,
+    };
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let mut reader = csv::Reader::from_reader(&text[..whole]);
+    reader.deserialize().map(|line| line.map_err(|error| bad_line(path, &error))).collect()
+}
+
 fn open_reader(path: &Path) -> Result<csv::Reader<File>, TrainError> {
     let file = File::open(path).map_err(TrainError::io("read the file", path))?;
     Ok(csv::Reader::from_reader(file))
@@ -136,6 +151,8 @@ mod tests {
         drop(metrics);
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, &text[..text.len() - 12]).unwrap();
+        assert_eq!(read_complete_metrics(&path).unwrap(), [1, 2, 3].map(line));
+        assert_eq!(read_complete_metrics(&folder.path().join("absent.csv")).unwrap(), []);
         for known in [3, 2, 0] {
             let mut metrics = MetricsCsv::resume(&path, known).unwrap();
             metrics.append(&line(known + 1)).unwrap();

@@ -8,7 +8,7 @@ mod tensorboard;
 
 pub use atomic::write_atomic;
 pub use layer_metrics_csv::{LayerMetricsCsv, read_layer_metrics};
-pub use metrics_csv::{MetricsCsv, read_metrics};
+pub use metrics_csv::{MetricsCsv, read_complete_metrics, read_metrics};
 pub use summary::Summary;
 pub use tensorboard::{Distribution, EventsWriter, ValueRange};
 

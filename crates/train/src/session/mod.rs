@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
 use convscope_graph::{
-    Executor, FirstNonFinite, Graph, InputDescription, Parameters, TrainingBatch, WeightsFile,
+    Executor, FirstNonFinite, Graph, InputDescription, ModelDescription, ModelOptions, Parameters,
+    TrainingBatch, WeightsFile,
 };
 use convscope_ops::{Labels, Loss, Mode, Role, Sample};
 use ndarray::Array4;
@@ -71,10 +72,7 @@ impl Session {
         location: &RunLocation,
     ) -> Result<Session, TrainError> {
         config.validate()?;
-        let size = source.image_size();
-        let input = [convscope_data::CHANNELS, size.height, size.width];
-        let model = resolve_model(&config.model, input, source.classes().len(), config.initializer)?;
-        let graph = Arc::new(Graph::new(model)?);
+        let graph = Arc::new(Graph::new(model_of(&config, &*source)?)?);
         check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
@@ -93,7 +91,9 @@ impl Session {
         let size = source.image_size();
         let input = [convscope_data::CHANNELS, size.height, size.width];
         let model_path = run.model_path();
-        let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), None)?;
+        // The options of the run are part of its own model file already.
+        let options = ModelOptions::default();
+        let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), &options)?;
         let graph = Arc::new(Graph::new(model)?);
         check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
@@ -114,11 +114,6 @@ impl Session {
         let parameters = Parameters::new(&graph, config.seed);
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
-        let is_spared = |role: Role| {
-            config.weight_decay_on == DecayScope::Weights && !matches!(role, Role::Weight { .. })
-        };
-        let spared =
-            trained().enumerate().filter(|(_, tensor)| is_spared(tensor.role)).map(|(index, _)| index);
         Ok(Session {
             executor: Executor::with_precision(
                 Arc::clone(&graph),
@@ -127,8 +122,7 @@ impl Session {
                 config.batch_size,
             ),
             evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
-            optimizer: Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))
-                .sparing(spared),
+            optimizer: optimizer_for(&config, &parameters),
             schedule: Schedule::new(&config.schedule, config.lr, length),
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
@@ -244,11 +238,7 @@ impl Session {
     fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let step = self.progress.step;
         let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
-        let labels = match &batch.mixed {
-            Some(mixed) => Labels::mixed(&batch.labels, &mixed.labels, &mixed.shares),
-            None => Labels::new(&batch.labels),
-        };
-        let training = TrainingBatch { images: batch.images.view(), labels, sample };
+        let training = TrainingBatch { images: batch.images.view(), labels: labels_of(batch), sample };
         let outcome = self.executor.train_step(&mut self.parameters, training, &self.loss, None)?;
         if !outcome.loss.is_finite() {
             return Err(self.not_finite(training));
@@ -446,12 +436,38 @@ impl Session {
     }
 }
 
-fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
+/// The network that a configuration asks for, for the images of this source.
+pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<ModelDescription, TrainError> {
+    let size = source.image_size();
+    let input = [convscope_data::CHANNELS, size.height, size.width];
+    let mut model = resolve_model(&config.model, input, source.classes().len(), &config.model_options)?;
+    model.initializer = config.initializer.unwrap_or(model.initializer);
+    Ok(model)
+}
+
+/// The optimizer that a configuration asks for, for the arrays of a network that are trained.
+pub(crate) fn optimizer_for(config: &TrainConfig, parameters: &Parameters) -> Optimizer {
+    let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
+    let is_spared =
+        |role: Role| config.weight_decay_on == DecayScope::Weights && !matches!(role, Role::Weight { .. });
+    let spared = trained().enumerate().filter(|(_, tensor)| is_spared(tensor.role)).map(|(index, _)| index);
+    Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len())).sparing(spared)
+}
+
+/// The classes of a batch, mixed where its images are.
+pub(crate) fn labels_of(batch: &Batch) -> Labels<'_> {
+    match &batch.mixed {
+        Some(mixed) => Labels::mixed(&batch.labels, &mixed.labels, &mixed.shares),
+        None => Labels::new(&batch.labels),
+    }
+}
+
+pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
     let (model, data) = (graph.classes(), source.classes().len());
     if model == data { Ok(()) } else { Err(TrainError::ClassesDiffer { model, data }) }
 }
 
-fn train_loader(
+pub(crate) fn train_loader(
     config: &TrainConfig,
     source: &Arc<dyn Source>,
     normalization: &Normalization,

@@ -1,0 +1,128 @@
+//! `convscope lr-find`: which learning rate to try first.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use convscope_report::lr_curve;
+use convscope_report::number::significant;
+use convscope_train::lr_find::{LrFind, LrFinding};
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::Threads;
+use crate::train_flags::TrainFlags;
+use crate::{interrupt, source};
+
+/// Try growing learning rates on a fresh network, and suggest one
+///
+/// Each batch is learned from with a larger rate than the one before, until the loss explodes. What was trained is
+/// thrown away: no run directory is made, and none is touched.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: TrainFlags,
+
+    /// The smallest rate
+    #[arg(long, value_name = "RATE", default_value_t = LrFind::default().from, help_heading = SEARCH, allow_negative_numbers = true)]
+    from: f64,
+
+    /// The largest rate, unless the loss explodes before
+    #[arg(long, value_name = "RATE", default_value_t = LrFind::default().to, help_heading = SEARCH, allow_negative_numbers = true)]
+    to: f64,
+
+    /// How many batches are learned from at most
+    #[arg(long, value_name = "N", default_value_t = LrFind::default().steps, help_heading = SEARCH)]
+    steps: usize,
+
+    /// Write lr-find.png and lr-find.csv to this folder
+    #[arg(long, value_name = "DIR", default_value = ".", help_heading = SEARCH)]
+    out: PathBuf,
+
+    /// Print the result as a JSON document
+    #[arg(long, help_heading = SEARCH)]
+    json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+const SEARCH: &str = "Search";
+
+const AFTER_HELP: &str = "\
+The suggestion is where the loss falls most steeply over the logarithm of the rate, before its lowest point; \
+a tenth of the rate of the lowest point is told beside it. Both are for a rate that stays or is the peak of a \
+schedule, with the same optimizer, batch size and model. docs/tuning.md has the details.
+
+Examples:
+  convscope lr-find
+  convscope lr-find --data cifar10 --model plain8-bn --optimizer sgd --momentum 0.9 --batch-size 128
+  convscope lr-find --data photos --from 1e-5 --to 1 --steps 200 --out found";
+
+/// The keys of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    steepest: Option<f64>,
+    lowest: Option<f64>,
+    lowest_tenth: Option<f64>,
+    png: PathBuf,
+    csv: PathBuf,
+    steps: &'a [convscope_train::lr_find::LrStep],
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let console = *console;
+    let config = args.flags.checked()?;
+    let search = LrFind { from: args.from, to: args.to, steps: args.steps };
+    search.validate()?;
+    let finding = args.threads.run(config.threads, || {
+        let source = source::open(&config.data.source, source::options(&config), console)?;
+        interrupt::finish_first();
+        let finding = search.run(&config, source, &interrupt::INTERRUPTED)?;
+        interrupt::at_once();
+        Ok(finding)
+    })?;
+    let Some(finding) = finding else { return Ok(Exit::Interrupted) };
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| anyhow::anyhow!("{}: cannot create the folder: {error}", args.out.display()))?;
+    let (png, csv) = (args.out.join("lr-find.png"), args.out.join("lr-find.csv"));
+    lr_curve::save_png(&finding, &png)?;
+    lr_curve::save_csv(&finding, &csv)?;
+    let text = if args.json {
+        let steps = &finding.steps;
+        let (steepest, lowest) = (finding.steepest(), finding.lowest());
+        let lowest_tenth = lowest.map(|rate| rate / 10.0);
+        format!(
+            "{}\n",
+            serde_json::to_string_pretty(&Document { steepest, lowest, lowest_tenth, png, csv, steps })?
+        )
+    } else {
+        format!("{}curve         {}\nfigures       {}\n", render(&finding), png.display(), csv.display())
+    };
+    console.result(&text)?;
+    Ok(if finding.steepest().is_some() { Exit::Done } else { Exit::Failed })
+}
+
+fn render(finding: &LrFinding) -> String {
+    let (Some(steepest), Some(lowest)) = (finding.steepest(), finding.lowest()) else {
+        return "no suggestion: the loss does not fall; a network without batch normalisation takes long to begin, try \
+                --steps 1000; else a smaller --from\n\n"
+            .to_owned();
+    };
+    format!(
+        "try --lr {steepest}, where the loss falls most steeply\n\n\
+         lowest loss   at {lowest}; a tenth of it is {tenth}\n\
+         steps         {steps}\n",
+        steepest = short(steepest),
+        lowest = short(lowest),
+        tenth = short(lowest / 10.0),
+        steps = finding.steps.len(),
+    )
+}
+
+/// A rate as one would type it.
+fn short(rate: f64) -> String {
+    significant((rate * 1e12).round() / 1e12)
+}

@@ -1,0 +1,68 @@
+//! A training that `convscope tune` has started: it goes on from where it was, alone, and only as long as tune lives.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use convscope_data::without_test;
+use convscope_train::run_dir::RunLocation;
+use convscope_train::session::Session;
+use convscope_train::{RunDir, TrainConfig};
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::Threads;
+use crate::{commands, interrupt, source};
+
+/// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are left
+/// alone, unless the validation images are trained on and nothing can be chosen any more.
+///
+/// # Errors
+/// Those of a training run.
+pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
+    end_with_standard_input();
+    let lock_file = file.with_extension("lock");
+    let _lock = lock(&lock_file).with_context(|| format!("{} cannot be locked", lock_file.display()))?;
+    let config = TrainConfig::read(file)?;
+    threads.run(config.threads, || {
+        let folder = file.with_extension("");
+        let source = source::open(&config.data.source, source::options(&config), console)?;
+        let source = if config.data.train_on_val { source } else { without_test(source) };
+        let session = if has_checkpoint(&folder) {
+            Session::resume(RunDir::open(&folder)?, source.clone())?
+        } else {
+            // What a process left that was killed before its first checkpoint.
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)
+                    .with_context(|| format!("{} cannot be removed", folder.display()))?;
+            }
+            Session::start(config, source.clone(), &RunLocation::Exact(folder))?
+        };
+        commands::train::train(session, &source, console)
+    })
+}
+
+fn has_checkpoint(folder: &Path) -> bool {
+    RunDir::open(folder).is_ok_and(|run| run.checkpoint_path().is_file())
+}
+
+/// Waits until no other process trains here. A tune that was killed may have left one that is still saving.
+fn lock(file: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(file)?;
+    match file.lock() {
+        // A file system without locks.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        locked => locked.map(|()| file),
+    }
+}
+
+/// Standard input ends with the process at its other end, however that ends.
+fn end_with_standard_input() {
+    std::thread::spawn(|| {
+        let mut input = io::stdin().lock();
+        let mut ignored = [0; 64];
+        while input.read(&mut ignored).is_ok_and(|count| count > 0) {}
+        interrupt::end();
+    });
+}

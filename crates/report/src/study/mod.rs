@@ -1,0 +1,299 @@
+//! What a search found: the ranking, `study.csv`, plots, and the page of a study.
+
+mod charts;
+mod importance;
+mod parallel;
+
+pub use charts::{accuracy_against, accuracy_over_epochs};
+pub use importance::importance_picture;
+pub use parallel::parallel_coordinates;
+
+use std::path::Path;
+
+use convscope_tune::{Space, Trial, TrialState, importance as importances, ranked};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::html::{ExtraSection, ExtraTable, Preview};
+use crate::number::{percent, significant};
+use crate::table::shorten;
+use crate::{Cell, Column, ReportError, Table, Tone, chart, csv, png};
+
+/// How much of a reason the table of a terminal has room for; `study.csv` has all of it.
+const REASON: usize = 80;
+
+/// A search and its trials.
+#[derive(Clone, Copy, Debug)]
+pub struct StudyReport<'a> {
+    /// What was searched.
+    pub space: &'a Space,
+    /// The trials in the order of their numbers.
+    pub trials: &'a [Trial],
+}
+
+/// A trial as programs read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrialLine {
+    /// Its number, from 0.
+    pub trial: usize,
+    /// `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING` or `WAITING`.
+    pub state: &'static str,
+    /// Its parameters.
+    pub parameters: Map<String, Value>,
+    /// The accuracy that it is judged by, a fraction.
+    pub validation_accuracy: Option<f64>,
+    /// The loss beside it.
+    pub validation_loss: Option<f64>,
+    /// The accuracy on the training images, while they were learned from.
+    pub training_accuracy: Option<f64>,
+    /// How many epochs it did.
+    pub epochs: u64,
+    /// How long it took.
+    pub seconds: Option<f64>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+impl<'a> StudyReport<'a> {
+    /// The finished trials, the best first.
+    pub fn lines(&self) -> Vec<TrialLine> {
+        ranked(self.trials).into_iter().map(|trial| self.line(trial)).collect()
+    }
+
+    /// The ranking as a table for a terminal.
+    pub fn table(&self) -> Table {
+        let parameters =
+            self.space.parameters().iter().map(|parameter| Column::right(parameter.name.as_str()));
+        let first = [Column::right("rank"), Column::right("trial")].into_iter().chain(parameters);
+        let last = [
+            Column::right("epochs"),
+            Column::right("validation"),
+            Column::right("training"),
+            Column::left("state"),
+        ];
+        let mut table = Table::new(first.chain(last));
+        for (rank, trial) in ranked(self.trials).into_iter().enumerate() {
+            let mut cells: Vec<Cell> = self.cells(rank, trial).into_iter().map(Cell::from).collect();
+            let state = cells.len() - 1;
+            cells[state] = match (trial.state, trial.reason()) {
+                (TrialState::Failed, Some(reason)) => {
+                    Cell::new(shorten(&format!("failed: {reason}"), REASON), Tone::Bad)
+                }
+                (TrialState::Pruned, _) => Cell::new("pruned", Tone::Dim),
+                (_, _) if rank == 0 => Cell::new("best", Tone::Good),
+                _ => Cell::from(""),
+            };
+            table.row(cells);
+        }
+        table
+    }
+
+    /// Writes `study.csv`: a line a trial, in the order of their numbers. The columns are those of [`TrialLine`], the
+    /// parameters each in a column of its name.
+    ///
+    /// # Errors
+    /// Those of [`csv::save`].
+    pub fn save_csv(&self, path: &Path) -> Result<(), ReportError> {
+        let parameters = self.space.parameters();
+        let mut names = vec!["trial", "state"];
+        names.extend(parameters.iter().map(|parameter| parameter.name.as_str()));
+        names.extend([
+            "validation_accuracy",
+            "validation_loss",
+            "training_accuracy",
+            "epochs",
+            "seconds",
+            "reason",
+        ]);
+        let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let rows = self.trials.iter().map(|trial| {
+            let line = self.line(trial);
+            let mut row = vec![line.trial.to_string(), line.state.to_owned()];
+            row.extend(self.values(trial));
+            row.extend([line.validation_accuracy, line.validation_loss, line.training_accuracy].map(number));
+            row.extend([line.epochs.to_string(), number(line.seconds), line.reason.unwrap_or_default()]);
+            row
+        });
+        csv::save(path, &names, rows)
+    }
+
+    /// Writes the plots into a folder: `accuracy_over_epochs.png`, `accuracy_by_parameter.png`,
+    /// `parallel_coordinates.png` and `importance.png`.
+    ///
+    /// # Errors
+    /// Those of [`png::save`](crate::png::save()).
+    pub fn save_plots(&self, folder: &Path) -> Result<(), ReportError> {
+        chart::save(&[accuracy_over_epochs(self)], &folder.join("accuracy_over_epochs.png"))?;
+        chart::save(&accuracy_against(self), &folder.join("accuracy_by_parameter.png"))?;
+        png::save(&parallel_coordinates(self), &folder.join("parallel_coordinates.png"))?;
+        png::save(&importance_picture(&importances(self.space, self.trials)), &folder.join("importance.png"))
+    }
+
+    /// The sections of a page: ranking, curves, accuracy against each parameter, parallel coordinates, importance.
+    pub fn sections(&self) -> Vec<ExtraSection> {
+        let importances = importances(self.space, self.trials);
+        let share = |explained: Option<f64>| explained.map_or_else(|| "n/a".to_owned(), percent);
+        let rows = importances.iter().map(|found| vec![found.name.clone(), share(found.explained)]).collect();
+        let section = |title: &str, text: &str| ExtraSection {
+            title: title.to_owned(),
+            text: text.to_owned(),
+            ..ExtraSection::default()
+        };
+        let table = |caption: &str, columns: Vec<String>, rows| ExtraTable {
+            caption: caption.to_owned(),
+            columns,
+            rows,
+        };
+        let picture = |caption: &str, picture| Preview { caption: caption.to_owned(), picture };
+        vec![
+            ExtraSection {
+                tables: vec![table("Finished trials, the best first", self.columns(), self.rows())],
+                ..section("Ranking", "Trials are judged by their accuracy on the validation images alone.")
+            },
+            ExtraSection {
+                charts: vec![accuracy_over_epochs(self)],
+                ..section("Accuracy over epochs", "The best five trials in colour, all others behind them.")
+            },
+            ExtraSection {
+                charts: accuracy_against(self),
+                ..section(
+                    "Accuracy against each parameter",
+                    "A point is a trial, at the accuracy that it ended with.",
+                )
+            },
+            ExtraSection {
+                pictures: vec![picture(
+                    "Each line is a completed trial; the lighter, the better",
+                    parallel_coordinates(self),
+                )],
+                ..section("Parallel coordinates", "From a trial's parameters to its accuracy.")
+            },
+            ExtraSection {
+                tables: vec![table(
+                    "Share of the variance explained",
+                    vec!["parameter".into(), "explained".into()],
+                    rows,
+                )],
+                pictures: vec![picture("Share of the variance explained", importance_picture(&importances))],
+                ..section(
+                    "Importance of the parameters",
+                    "The share of the variance of the validation accuracy that a parameter explains by itself: the means \
+                     of its groups, corrected for their number (epsilon squared). What is missing to 100 % is due to \
+                     interactions and chance.",
+                )
+            },
+        ]
+    }
+
+    fn columns(&self) -> Vec<String> {
+        let first = ["rank", "trial"].map(String::from).into_iter();
+        let parameters = self.space.parameters().iter().map(|parameter| parameter.name.clone());
+        first
+            .chain(parameters)
+            .chain(["epochs", "validation", "training", "state"].map(String::from))
+            .collect()
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let rows = ranked(self.trials).into_iter().enumerate();
+        rows.map(|(rank, trial)| {
+            let mut cells = self.cells(rank, trial);
+            if let (Some(state), Some(reason)) = (cells.last_mut(), trial.reason()) {
+                *state = format!("{state}: {reason}");
+            }
+            cells
+        })
+        .collect()
+    }
+
+    /// Rank, number, parameters, epochs, accuracies and state.
+    fn cells(&self, rank: usize, trial: &Trial) -> Vec<String> {
+        let accuracy = |value: Option<f64>| value.map_or_else(String::new, percent);
+        let mut cells = vec![(rank + 1).to_string(), trial.number.to_string()];
+        cells.extend(self.values(trial));
+        cells.extend([
+            trial.epoch().to_string(),
+            accuracy(trial.value),
+            accuracy(trial.attribute("train_accuracy")),
+        ]);
+        cells.push(trial.state.name().to_lowercase());
+        cells
+    }
+
+    /// The parameters as one reads them.
+    fn values(&self, trial: &Trial) -> Vec<String> {
+        let point = trial.point(self.space).unwrap_or_default();
+        self.space.values(&point).map(|(_, value)| short(&value)).collect()
+    }
+
+    fn line(&self, trial: &Trial) -> TrialLine {
+        let point = trial.point(self.space).unwrap_or_default();
+        TrialLine {
+            trial: trial.number,
+            state: trial.state.name(),
+            parameters: self
+                .space
+                .values(&point)
+                .map(|(name, value)| (name.to_owned(), value.to_json()))
+                .collect(),
+            validation_accuracy: trial.value,
+            validation_loss: trial.attribute("val_loss"),
+            training_accuracy: trial.attribute("train_accuracy"),
+            epochs: trial.epoch(),
+            seconds: trial.attribute("seconds"),
+            reason: trial.reason().map(str::to_owned),
+        }
+    }
+}
+
+/// A value with few digits where it was drawn at random; one that was typed is left as it is.
+fn short(value: &convscope_tune::Value) -> String {
+    let text = value.to_string();
+    match value {
+        convscope_tune::Value::Float(number) if text.len() > 8 => significant(*number),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Style;
+    use crate::html::ReportPage;
+    use crate::samples::study;
+
+    #[test]
+    fn the_table_and_the_file_hold_every_finished_trial() {
+        let (space, trials) = study();
+        let report = StudyReport { space: &space, trials: &trials };
+        let table = report.table().render(Style::Plain);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 2 + trials.len(), "{table}");
+        assert!(lines[2].contains("81.00 %") && lines[2].ends_with("best"), "{table}");
+        assert!(lines.last().unwrap().contains("failed: the loss is <b>no</b> longer finite"), "{table}");
+        let folder = tempfile::tempdir().unwrap();
+        report.save_csv(&folder.path().join("study.csv")).unwrap();
+        let csv = std::fs::read_to_string(folder.path().join("study.csv")).unwrap();
+        assert!(csv.starts_with("trial,state,lr,optimizer,validation_accuracy,"), "{csv}");
+        assert_eq!(csv.lines().count(), 1 + trials.len());
+        assert!(csv.lines().nth(1).unwrap().starts_with("0,COMPLETE,0.001,adam,0.61,"), "{csv}");
+        assert_eq!(report.lines()[0].parameters["optimizer"], "sgd");
+    }
+
+    #[test]
+    fn plots_and_page_show_what_there_is() {
+        let (space, trials) = study();
+        let folder = tempfile::tempdir().unwrap();
+        for trials in [&trials[..], &trials[..1], &[]] {
+            let report = StudyReport { space: &space, trials };
+            report.save_plots(folder.path()).unwrap();
+            let page = ReportPage { extra: report.sections(), ..ReportPage::default() }.render().unwrap();
+            assert!(page.contains("Parallel coordinates") && !page.contains("<b>no</b>"));
+            assert_eq!(page.contains("81.00 %"), trials.len() > 1);
+        }
+        for name in ["accuracy_over_epochs", "accuracy_by_parameter", "parallel_coordinates", "importance"] {
+            let picture = image::open(folder.path().join(format!("{name}.png"))).unwrap();
+            assert_eq!(picture.width(), 960, "{name}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A learning-rate range test: which rate to try first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use convscope_data::Source;
+use convscope_graph::{Executor, Graph, Parameters, TrainingBatch};
+use convscope_ops::{Loss, Mode, Sample};
+use serde::Serialize;
+
+use crate::clip::clip_gradients;
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader};
+
+/// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
+/// Rates for Training Neural Networks", 2015, with fastai's even factors), one batch a step, the data as often as it
+/// takes. It ends early where the smoothed loss is four times its lowest value, or not finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LrFind {
+    /// The first rate. Default 1e-6.
+    pub from: f64,
+    /// The last rate. Default 1.
+    pub to: f64,
+    /// The most steps, at least 10. Default 300: a network without batch normalisation takes some hundred steps before
+    /// its loss begins to fall.
+    pub steps: usize,
+}
+
+impl Default for LrFind {
+    fn default() -> Self {
+        LrFind { from: 1e-6, to: 1.0, steps: 300 }
+    }
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LrStep {
+    /// The rate.
+    pub learning_rate: f64,
+    /// The loss of the batch, before it was learned from.
+    pub loss: f64,
+    /// The losses so far, of which the last ones weigh most: `s = 0.9 s + 0.1 loss`, divided by `1 - 0.9^steps`.
+    pub smoothed: f64,
+}
+
+/// What the rates did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LrFinding {
+    /// The steps in order; the last one may be where the loss explodes.
+    pub steps: Vec<LrStep>,
+}
+
+/// The weight of the past in the smoothed loss.
+const SMOOTHING: f64 = 0.9;
+/// How many times the lowest loss is an explosion.
+const EXPLOSION: f64 = 4.0;
+
+impl LrFind {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidValue`].
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let wrong = |field, value: String, accepted| Err(TrainError::InvalidValue { field, value, accepted });
+        if !(self.from.is_finite() && self.from > 0.0) {
+            return wrong("from", self.from.to_string(), "a finite number above 0");
+        }
+        if !(self.to.is_finite() && self.to > self.from) {
+            return wrong("to", self.to.to_string(), "a finite number above --from");
+        }
+        if self.steps < 10 {
+            return wrong("steps", self.steps.to_string(), "at least 10");
+        }
+        Ok(())
+    }
+
+    /// Trains a fresh network of this configuration with growing rates and throws it away; none if it was interrupted.
+    ///
+    /// # Errors
+    /// A configuration, model or source that cannot be used.
+    pub fn run(
+        &self,
+        config: &TrainConfig,
+        source: Arc<dyn Source>,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<LrFinding>, TrainError> {
+        config.validate()?;
+        self.validate()?;
+        let graph = Arc::new(Graph::new(model_of(config, &*source)?)?);
+        check_classes(&graph, &*source)?;
+        let normalization = config.data.normalize.fit(&*source)?;
+        let loader = train_loader(config, &source, &normalization)?;
+        let mut parameters = Parameters::new(&graph, config.seed);
+        let mut optimizer = optimizer_for(config, &parameters);
+        let mut executor =
+            Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size);
+        let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
+        let mut found = Smoother::default();
+        let mut epoch = 0;
+        let mut batches = loader.epoch(epoch, 0);
+        for step in 0..self.steps {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if step > 0 && step % loader.batches() == 0 {
+                epoch += 1;
+                batches = loader.epoch(epoch, 0);
+            }
+            let Some(batch) = batches.next().transpose()? else { break };
+            let rate = self.from * (self.to / self.from).powf(step as f64 / (self.steps - 1) as f64);
+            let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
+            let training = TrainingBatch { images: batch.images.view(), labels: labels_of(&batch), sample };
+            let outcome = executor.train_step(&mut parameters, training, &loss, None)?;
+            if !found.goes_on(rate, outcome.loss) {
+                break;
+            }
+            if let Some(most) = config.clip_norm {
+                clip_gradients(executor.gradients_mut(), most);
+            }
+            optimizer.begin_step(rate);
+            let tensors = parameters.tensors_mut().iter_mut().zip(executor.gradients());
+            let tensors = tensors.filter(|(tensor, _)| tensor.role.is_trained());
+            for (index, (tensor, gradient)) in tensors.enumerate() {
+                optimizer.update(index, tensor.slice_mut(), gradient);
+            }
+            batches.recycle(batch);
+        }
+        Ok(Some(LrFinding { steps: found.steps }))
+    }
+}
+
+impl LrFinding {
+    /// The rate at which the smoothed loss is lowest.
+    pub fn lowest(&self) -> Option<f64> {
+        self.lowest_step().map(|index| self.steps[index].learning_rate)
+    }
+
+    /// The rate to try: where the loss falls most steeply over the logarithm of the rate, before the smoothed loss is
+    /// lowest. The slope at a step is that of the straight line through the losses within a tenth of all steps on
+    /// either side, by least squares. None where the loss does not fall.
+    pub fn steepest(&self) -> Option<f64> {
+        let end = self.lowest_step()? + 1;
+        let reach = (self.steps.len() / 10).max(2);
+        let slope = |middle: usize| slope(&self.steps[middle - reach..(middle + reach + 1).min(end)]);
+        let steepest = (reach..end.saturating_sub(1)).min_by(|&a, &b| slope(a).total_cmp(&slope(b)))?;
+        (slope(steepest) < 0.0).then(|| self.steps[steepest].learning_rate)
+    }
+
+    fn lowest_step(&self) -> Option<usize> {
+        let finite = self.steps.iter().enumerate().filter(|(_, step)| step.smoothed.is_finite());
+        finite.min_by(|(_, a), (_, b)| a.smoothed.total_cmp(&b.smoothed)).map(|(index, _)| index)
+    }
+}
+
+/// The slope of the line through the losses over the logarithm of the rate.
+fn slope(steps: &[LrStep]) -> f64 {
+    let count = steps.len() as f64;
+    let mean = |value: fn(&LrStep) -> f64| steps.iter().map(value).sum::<f64>() / count;
+    let (x, y) = (mean(|step| step.learning_rate.ln()), mean(|step| step.loss));
+    let products = steps.iter().map(|step| (step.learning_rate.ln() - x) * (step.loss - y)).sum::<f64>();
+    products / steps.iter().map(|step| (step.learning_rate.ln() - x).powi(2)).sum::<f64>()
+}
+
+#[derive(Default)]
+struct Smoother {
+    steps: Vec<LrStep>,
+    sum: f64,
+}
+
+impl Smoother {
+    /// Takes the loss of a step; false when it has exploded.
+    fn goes_on(&mut self, learning_rate: f64, loss: f64) -> bool {
+        if !loss.is_finite() {
+            return false;
+        }
+        self.sum = SMOOTHING * self.sum + (1.0 - SMOOTHING) * loss;
+        let count = self.steps.len() as i32 + 1;
+        let smoothed = self.sum / (1.0 - SMOOTHING.powi(count));
+        self.steps.push(LrStep { learning_rate, loss, smoothed });
+        let lowest = self.steps.iter().map(|step| step.smoothed).fold(f64::INFINITY, f64::min);
+        smoothed <= EXPLOSION * lowest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PartialConfig;
+    use convscope_data::{SourceOptions, SplitCounts, open};
+
+    fn finding(losses: &[f64]) -> LrFinding {
+        let mut found = Smoother::default();
+        for (index, &loss) in losses.iter().enumerate() {
+            if !found.goes_on(10f64.powf(index as f64 / 10.0 - 5.0), loss) {
+                break;
+            }
+        }
+        LrFinding { steps: found.steps }
+    }
+
+    #[test]
+    fn the_suggestion_lies_on_the_slope_before_the_lowest_point() {
+        // Flat, falling around the 30th step, flat, exploding after the 45th.
+        let loss = |step: f64| 2.3 - 2.0 / (1.0 + (30.0 - step).exp()) + (step - 48.0).exp();
+        let losses: Vec<f64> = (0..60).map(|step| loss(f64::from(step))).collect();
+        let found = finding(&losses);
+        assert!(found.steps.len() < 56, "it ends where the loss explodes: {}", found.steps.len());
+        let place = |rate: f64| (rate.log10() + 5.0) * 10.0;
+        let (steepest, lowest) = (place(found.steepest().unwrap()), place(found.lowest().unwrap()));
+        assert!((28.0..32.0).contains(&steepest), "{steepest}");
+        assert!((38.0..50.0).contains(&lowest), "{lowest}");
+        assert_eq!(finding(&[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6]).steepest(), None);
+        assert_eq!(finding(&[f64::NAN]).steepest(), None);
+    }
+
+    #[test]
+    fn a_small_network_has_a_suggestion_and_the_same_each_time() {
+        let shapes = SplitCounts { train: 64, val: 8, test: 8 };
+        let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
+        let options: PartialConfig =
+            toml::from_str("batch_size = 16\nmodel_options.width = 0.125\n[optimizer]\nname = 'sgd'")
+                .unwrap();
+        let config = TrainConfig::default().merged(&options).unwrap();
+        let search = LrFind { from: 1e-4, to: 100.0, steps: 40 };
+        let run = || search.run(&config, Arc::clone(&source), &AtomicBool::new(false)).unwrap().unwrap();
+        let found = run();
+        assert_eq!(found, run());
+        assert!(found.steps.len() > 15, "{}", found.steps.len());
+        assert!(found.steps.windows(2).all(|pair| pair[0].learning_rate < pair[1].learning_rate));
+        assert!(search.run(&config, source, &AtomicBool::new(true)).unwrap().is_none());
+        assert!(LrFind { to: 1e-5, ..search }.validate().is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! Optuna's lock beside a journal: a file `<journal>.lock` that only one process can make.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use uuid::Uuid;
+
+use crate::TuneError;
+
+/// How long a lock may stay the same before its owner counts as dead, as in Optuna.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The lock of a journal, held until it is dropped.
+///
+/// As in Optuna's `JournalFileSymlinkLock` it is a symbolic link, whose making is atomic even on old network file
+/// systems, and where there are none a file that is made if it is not there (`JournalFileOpenLock`). Both kinds
+/// exclude each other, because they have the same name. The owner takes it away by renaming it first, so that of two
+/// that do so one succeeds.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Waits for the lock of this journal.
+    pub(super) fn acquire(journal: &Path) -> Result<Lock, TuneError> {
+        Self::acquire_within(journal, GRACE)
+    }
+
+    fn acquire_within(journal: &Path, grace: Duration) -> Result<Lock, TuneError> {
+        let path = with_suffix(journal, ".lock");
+        let target = std::path::absolute(journal).map_err(TuneError::io("lock the journal", journal))?;
+        let mut pause = Duration::from_millis(1);
+        let mut seen: Option<(SystemTime, Instant)> = None;
+        loop {
+            match make(&target, &path) {
+                Ok(()) => return Ok(Lock { path }),
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(TuneError::io("lock the journal", journal)(cause)),
+            }
+            match made_at(&path) {
+                // It was taken away in the meantime.
+                None => continue,
+                Some(made) => match seen {
+                    Some((before, since)) if before == made => {
+                        if since.elapsed() > grace && made_at(&path) == Some(made) {
+                            let _ = remove(&path);
+                            seen = None;
+                            pause = Duration::from_millis(1);
+                            continue;
+                        }
+                    }
+                    _ => seen = Some((made, Instant::now())),
+                },
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever took it away thought this process dead; there is nothing left to give back then.
+        let _ = remove(&self.path);
+    }
+}
+
+#[cfg(unix)]
+fn make(target: &Path, path: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+/// Elsewhere symbolic links need a privilege.
+#[cfg(not(unix))]
+fn make(_target: &Path, path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop)
+}
+
+/// When the lock itself was made, which tells one lock from the next.
+fn made_at(path: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(path).ok()?.modified().ok()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let renamed = with_suffix(path, &format!("{}.rename", Uuid::new_v4()));
+    fs::rename(path, &renamed)?;
+    fs::remove_file(&renamed)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.log");
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _lock = Lock::acquire(&journal).unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_process_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.log");
+        std::mem::forget(Lock::acquire(&journal).unwrap());
+        assert!(with_suffix(&journal, ".lock").symlink_metadata().is_ok());
+        drop(Lock::acquire_within(&journal, Duration::ZERO).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let error = Lock::acquire(Path::new("absent-folder/journal.log")).unwrap_err().to_string();
+        assert!(error.contains("journal.log: cannot lock the journal"), "{error}");
+    }
+}

@@ -1,0 +1,35 @@
+//! Search over training settings: which ones to try, trials in processes of their own, and a journal of it that
+//! Optuna reads.
+//!
+//! - [`space`]: parameters and the values to try;
+//! - [`sampler`]: which point comes next: a grid, random draws, TPE; [`prune`]: ending bad trials early;
+//! - [`study`]: the trials, in a journal that several processes share; [`trial`]: one of them;
+//! - [`runner`]: works on a study by training in processes of their own;
+//! - [`importance()`]: how much each parameter matters.
+//!
+//! ```
+//! use convscope_tune::{Parameter, Sampler, Space};
+//! let space = Space::new(vec![Parameter::grid("lr=0.1,0.01")?, Parameter::range("epochs=2..4")?])?;
+//! assert_eq!(Sampler::Grid.planned(&space), 6);
+//! let point = Sampler::Grid.suggest(&space, 0, 4, &[]).unwrap();
+//! assert_eq!(space.describe(&point), "lr=0.01 epochs=3");
+//! # Ok::<(), convscope_tune::TuneError>(())
+//! ```
+
+mod error;
+pub mod importance;
+mod journal;
+mod owner;
+pub mod prune;
+pub mod runner;
+pub mod sampler;
+pub mod space;
+pub mod study;
+pub mod trial;
+
+pub use error::TuneError;
+pub use importance::{Importance, importance};
+pub use sampler::{Sampler, TpeSettings};
+pub use space::{Distribution, Parameter, Scale, Space, Value};
+pub use study::{Claim, Plan, Pruning, Study, Verdict};
+pub use trial::{Trial, TrialState, best, ranked};

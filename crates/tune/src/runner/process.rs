@@ -1,0 +1,119 @@
+//! A process that trains.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+
+use crate::TuneError;
+
+/// A process that trains what a file describes.
+pub(super) struct Process {
+    child: Child,
+    /// As long as it is open, the process goes on. It closes also when this process is killed.
+    lifeline: Option<ChildStdin>,
+    /// What it says.
+    log: PathBuf,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Exited {
+    Completed,
+    /// It has saved its state, because it was asked to end.
+    Stopped,
+    /// It could not do anything about it.
+    Killed(ExitStatus),
+    Failed,
+}
+
+/// What the program ends with after an interruption.
+const INTERRUPTED: i32 = 130;
+
+impl Process {
+    /// Starts to train what a file describes, or goes on with it.
+    pub(super) fn start(program: &Path, file: &Path, threads: usize) -> Result<Process, TuneError> {
+        let log = file.with_extension("log");
+        let errors = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(TuneError::io("write the file", &log))?;
+        let mut command = Command::new(program);
+        command
+            .args(["train", "--quiet", "--threads"])
+            .arg(threads.max(1).to_string())
+            .arg("--trial")
+            .arg(file)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(errors);
+        in_its_own_group(&mut command);
+        let start = command.spawn();
+        let mut child = start.map_err(|cause| TuneError::Start { program: program.to_owned(), cause })?;
+        let lifeline = child.stdin.take();
+        Ok(Process { child, lifeline, log })
+    }
+
+    /// Asks the process to save its state and end.
+    pub(super) fn stop(&mut self) {
+        self.lifeline = None;
+    }
+
+    /// How the process ended, if it has.
+    pub(super) fn exited(&mut self) -> Result<Option<Exited>, TuneError> {
+        let status = self.child.try_wait().map_err(TuneError::io("wait for the process of", &self.log))?;
+        Ok(status.map(judge))
+    }
+
+    /// Waits for the end of the process.
+    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
+    /// What the process said last.
+    pub(super) fn reason(&self) -> String {
+        let said = fs::read(&self.log).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let last =
+            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("the process said nothing");
+        last.trim_start_matches("error: ").to_owned()
+    }
+}
+
+/// Ctrl-C is for this process, which then asks the others to end.
+#[cfg(unix)]
+fn in_its_own_group(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(windows)]
+fn in_its_own_group(command: &mut Command) {
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+}
+
+#[cfg(not(any(unix, windows)))]
+fn in_its_own_group(_command: &mut Command) {}
+
+fn judge(status: ExitStatus) -> Exited {
+    match status.code() {
+        Some(0) => Exited::Completed,
+        Some(INTERRUPTED) => Exited::Stopped,
+        Some(_) => Exited::Failed,
+        None => Exited::Killed(status),
+    }
+}
+
+impl fmt::Display for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("it was done"),
+            Self::Stopped => f.write_str("it was interrupted"),
+            Self::Killed(status) => write!(f, "{status}; the machine may be short of memory"),
+            Self::Failed => f.write_str("it failed"),
+        }
+    }
+}

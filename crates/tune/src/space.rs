@@ -1,0 +1,419 @@
+//! What is searched: parameters and the values that each may take.
+
+use std::fmt;
+
+use convscope_train::config::setting_value;
+use convscope_train::{PartialConfig, TrainConfig};
+use serde_json::{Value as Json, json};
+
+use crate::TuneError;
+
+/// A value of a parameter, as a user reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// True or false.
+    Switch(bool),
+    /// A name.
+    Text(String),
+}
+
+/// The values that a parameter may take.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Distribution {
+    /// One of these.
+    Choices(Vec<Value>),
+    /// A number from `low` to `high`, evenly or with an even logarithm.
+    Float {
+        /// The least value.
+        low: f64,
+        /// The largest.
+        high: f64,
+        /// How values are spread.
+        scale: Scale,
+    },
+    /// A whole number from `low` to `high`, both included.
+    Int {
+        /// The least value.
+        low: i64,
+        /// The largest.
+        high: i64,
+        /// How values are spread.
+        scale: Scale,
+    },
+}
+
+/// How the values of a range are spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly in the logarithm.
+    Logarithm,
+}
+
+/// A setting of training and the values to try.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The name of the setting, see [`PartialConfig::setting`].
+    pub name: String,
+    /// Its values.
+    pub distribution: Distribution,
+}
+
+/// The parameters of a search, in the order in which they were named.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Space {
+    parameters: Vec<Parameter>,
+}
+
+/// A place in a [`Space`]: for each of its parameters a number, which is the value of a range and the index, from 0,
+/// of one of several choices. This is what Optuna calls the internal representation.
+pub type Point = Vec<f64>;
+
+impl Parameter {
+    /// A list of values, written as `lr=0.1,0.01`. A value of `augment` is itself a list, whose parts are joined by
+    /// `+`: `augment=none,flip+shift=0.1`.
+    ///
+    /// # Errors
+    /// [`TuneError::Parameter`] for another form or a value that stands twice.
+    pub fn grid(text: &str) -> Result<Parameter, TuneError> {
+        let form = "it must have the form NAME=VALUE,VALUE, such as lr=0.1,0.01";
+        let (name, list) = text.split_once('=').ok_or_else(|| TuneError::parameter(text, form))?;
+        let values: Vec<Value> = list.split(',').map(|item| Value::parse(item.trim())).collect();
+        if name.trim().is_empty() || values.contains(&Value::Text(String::new())) {
+            return Err(TuneError::parameter(text, form));
+        }
+        if let Some(twice) = (1..values.len()).find(|&last| values[..last].contains(&values[last])) {
+            return Err(TuneError::parameter(text, format!("{} stands there twice", values[twice])));
+        }
+        Ok(Parameter { name: name.trim().to_owned(), distribution: Distribution::Choices(values) })
+    }
+
+    /// A range, written as `lr=1e-4..1e-1:log` or `momentum=0.5..0.99`. With bounds that are whole numbers it has
+    /// whole numbers only: `batch-size=16..256:log`.
+    ///
+    /// # Errors
+    /// [`TuneError::Parameter`] for another form, or bounds that are no range.
+    pub fn range(text: &str) -> Result<Parameter, TuneError> {
+        let form = "it must have the form NAME=LOW..HIGH or NAME=LOW..HIGH:log, such as lr=1e-4..1e-1:log";
+        let wrong = || TuneError::parameter(text, form);
+        let (name, range) = text.split_once('=').ok_or_else(wrong)?;
+        let (bounds, scale) = match range.split_once(':') {
+            None => (range, Scale::Linear),
+            Some((bounds, "log")) => (bounds, Scale::Logarithm),
+            Some(_) => return Err(wrong()),
+        };
+        let (low, high) = bounds.split_once("..").ok_or_else(wrong)?;
+        let distribution = match (Value::parse(low.trim()), Value::parse(high.trim())) {
+            (Value::Int(low), Value::Int(high)) => Distribution::Int { low, high, scale },
+            (low, high) => match (low.number(), high.number()) {
+                (Some(low), Some(high)) => Distribution::Float { low, high, scale },
+                _ => return Err(wrong()),
+            },
+        };
+        let (low, high) = distribution.bounds();
+        if name.trim().is_empty() {
+            return Err(wrong());
+        }
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(TuneError::parameter(text, "the first bound must lie below the second"));
+        }
+        if scale == Scale::Logarithm && low <= 0.0 {
+            return Err(TuneError::parameter(text, "a logarithm needs bounds above 0"));
+        }
+        Ok(Parameter { name: name.trim().to_owned(), distribution })
+    }
+
+    /// The value at this place.
+    pub fn value(&self, place: f64) -> Value {
+        match &self.distribution {
+            Distribution::Choices(values) => values[(place as usize).min(values.len() - 1)].clone(),
+            Distribution::Float { .. } => Value::Float(place),
+            Distribution::Int { .. } => Value::Int(place.round() as i64),
+        }
+    }
+}
+
+impl Distribution {
+    /// The least and the largest place.
+    pub fn bounds(&self) -> (f64, f64) {
+        match self {
+            Self::Choices(values) => (0.0, values.len().saturating_sub(1) as f64),
+            Self::Float { low, high, .. } => (*low, *high),
+            Self::Int { low, high, .. } => (*low as f64, *high as f64),
+        }
+    }
+
+    /// The text by which an Optuna journal knows it.
+    pub(crate) fn to_json(&self) -> String {
+        let described = match self {
+            Self::Choices(values) => {
+                let choices: Vec<Json> = values.iter().map(Value::to_json).collect();
+                json!({"name": "CategoricalDistribution", "attributes": {"choices": choices}})
+            }
+            Self::Float { low, high, scale } => json!({"name": "FloatDistribution", "attributes":
+                {"step": null, "low": low, "high": high, "log": *scale == Scale::Logarithm}}),
+            Self::Int { low, high, scale } => json!({"name": "IntDistribution", "attributes":
+                {"log": *scale == Scale::Logarithm, "step": 1, "low": low, "high": high}}),
+        };
+        described.to_string()
+    }
+}
+
+impl Space {
+    /// A space of these parameters.
+    ///
+    /// # Errors
+    /// [`TuneError::Plan`] where there are none, [`TuneError::Parameter`] where two have the same name.
+    pub fn new(parameters: Vec<Parameter>) -> Result<Space, TuneError> {
+        if parameters.is_empty() {
+            return Err(TuneError::Plan(
+                "there is nothing to search; name a parameter with --grid or --range",
+            ));
+        }
+        for (index, parameter) in parameters.iter().enumerate() {
+            if parameters[..index].iter().any(|other| other.name == parameter.name) {
+                return Err(TuneError::parameter(&parameter.name, "is named twice"));
+            }
+        }
+        Ok(Space { parameters })
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// How many points there are; none where a range of numbers has no end of them.
+    pub fn len(&self) -> Option<usize> {
+        self.parameters.iter().try_fold(1_usize, |points, parameter| match &parameter.distribution {
+            Distribution::Choices(values) => points.checked_mul(values.len()),
+            Distribution::Int { low, high, .. } => {
+                points.checked_mul(usize::try_from(high.checked_sub(*low)?).ok()?.checked_add(1)?)
+            }
+            Distribution::Float { .. } => None,
+        })
+    }
+
+    /// Never: a space has a parameter.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The values at a point.
+    pub fn values<'a>(&'a self, point: &'a [f64]) -> impl Iterator<Item = (&'a str, Value)> {
+        self.parameters
+            .iter()
+            .zip(point)
+            .map(|(parameter, &place)| (parameter.name.as_str(), parameter.value(place)))
+    }
+
+    /// The point in words: `lr=0.1 batch-size=64`.
+    pub fn describe(&self, point: &[f64]) -> String {
+        let parts: Vec<String> = self.values(point).map(|(name, value)| format!("{name}={value}")).collect();
+        parts.join(" ")
+    }
+
+    /// The configuration at a point.
+    ///
+    /// # Errors
+    /// Settings that do not exist, do not go together, or are out of range.
+    pub fn configure(&self, base: &TrainConfig, point: &[f64]) -> Result<TrainConfig, TuneError> {
+        let config = self.overlay(base, point)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks each value by itself, before the first trial is begun. What only goes wrong together with another value
+    /// is left to the trial.
+    ///
+    /// # Errors
+    /// A setting that does not exist, a value that it cannot have.
+    pub fn check(&self, base: &TrainConfig) -> Result<(), TuneError> {
+        let known: Vec<String> = base.problems().iter().map(ToString::to_string).collect();
+        for (_, config) in self.one_by_one(base)? {
+            let mut problems = config.problems().into_iter();
+            if let Some(problem) = problems.find(|problem| !known.contains(&problem.to_string())) {
+                return Err(problem.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The base with each value by itself, of a range with its bounds, beside the name of the parameter. Values that do
+    /// not go together with the base are left out.
+    ///
+    /// # Errors
+    /// A setting that does not exist, a value of the wrong kind.
+    pub fn one_by_one(&self, base: &TrainConfig) -> Result<Vec<(&str, TrainConfig)>, TuneError> {
+        let mut configs = Vec::new();
+        for parameter in &self.parameters {
+            let places = match &parameter.distribution {
+                Distribution::Choices(values) => (0..values.len()).map(|index| index as f64).collect(),
+                other => vec![other.bounds().0, other.bounds().1],
+            };
+            for place in places {
+                let setting = parameter.setting(place)?;
+                configs.extend(base.clone().merged(&setting).map(|config| (parameter.name.as_str(), config)));
+            }
+        }
+        Ok(configs)
+    }
+
+    fn overlay(&self, base: &TrainConfig, point: &[f64]) -> Result<TrainConfig, TuneError> {
+        let mut all = toml::Table::new();
+        for (parameter, &place) in self.parameters.iter().zip(point) {
+            let setting = parameter.setting(place)?;
+            // All at once, because a setting may belong to an optimizer that another one chooses.
+            let setting = toml::Table::try_from(setting).expect("a configuration has a TOML form");
+            lay_over(&mut all, setting);
+        }
+        let all: PartialConfig = all.try_into().expect("each of them was one");
+        Ok(base.clone().merged(&all)?)
+    }
+}
+
+impl Parameter {
+    fn setting(&self, place: f64) -> Result<PartialConfig, TuneError> {
+        Ok(PartialConfig::setting(&self.name, &self.value(place).to_string())?)
+    }
+}
+
+fn lay_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Value {
+    /// The value that a text stands for.
+    fn parse(text: &str) -> Value {
+        match setting_value(text) {
+            toml::Value::Integer(value) => Value::Int(value),
+            toml::Value::Float(value) => Value::Float(value),
+            toml::Value::Boolean(value) => Value::Switch(value),
+            _ => Value::Text(text.to_owned()),
+        }
+    }
+
+    /// The value of a number.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value in a JSON document.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Int(value) => json!(value),
+            Self::Float(value) => json!(value),
+            Self::Switch(value) => json!(value),
+            Self::Text(value) => json!(value),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) if *value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e6) => {
+                write!(f, "{value:e}")
+            }
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Switch(value) => write!(f, "{value}"),
+            Self::Text(value) => f.write_str(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_and_ranges_are_read_as_they_are_typed() {
+        let grid = Parameter::grid("augment=none,flip+shift=0.1").unwrap();
+        assert_eq!(grid.name, "augment");
+        assert_eq!(
+            grid.distribution,
+            Distribution::Choices(vec![Value::Text("none".into()), Value::Text("flip+shift=0.1".into())])
+        );
+        let range = Parameter::range("lr=1e-4..1e-1:log").unwrap();
+        assert_eq!(range.distribution, Distribution::Float { low: 1e-4, high: 0.1, scale: Scale::Logarithm });
+        let whole = Parameter::range("batch-size=16..256").unwrap();
+        assert_eq!(whole.distribution, Distribution::Int { low: 16, high: 256, scale: Scale::Linear });
+        let mixed = Parameter::range("lr=0.5..1").unwrap();
+        assert_eq!(mixed.distribution, Distribution::Float { low: 0.5, high: 1.0, scale: Scale::Linear });
+        for wrong in ["lr", "=1,2", "lr=", "lr=1,,2", "lr=1,2,1"] {
+            assert!(Parameter::grid(wrong).is_err(), "{wrong}");
+        }
+        for wrong in [
+            "lr",
+            "lr=1",
+            "lr=2..1",
+            "lr=1..1",
+            "lr=0..1:log",
+            "lr=1..2:exp",
+            "lr=a..b",
+            "lr=nan..1",
+            "=1..2",
+        ] {
+            assert!(Parameter::range(wrong).is_err(), "{wrong}");
+        }
+        let one = || Parameter::grid("lr=1").unwrap();
+        assert!(Space::new(vec![one(), one()]).unwrap_err().to_string().contains("lr: is named twice"));
+    }
+
+    #[test]
+    fn a_point_is_a_configuration() {
+        let space = Space::new(vec![
+            Parameter::grid("momentum=0.5,0.9").unwrap(),
+            Parameter::grid("optimizer=adam,sgd").unwrap(),
+            Parameter::range("lr=1e-4..1e-1:log").unwrap(),
+            Parameter::range("model.width=1..4").unwrap(),
+            Parameter::grid("augment=none,flip+shift=0.1").unwrap(),
+        ])
+        .unwrap();
+        let base = TrainConfig::default();
+        space.check(&base).unwrap();
+        let config = space.configure(&base, &[1.0, 1.0, 0.03, 2.0, 1.0]).unwrap();
+        let expected: PartialConfig =
+            toml::from_str("lr = 0.03\naugment = 'flip,shift=0.1'\noptimizer = {name='sgd', momentum=0.9}\nmodel_options.width = 2")
+                .unwrap();
+        assert_eq!(config, base.clone().merged(&expected).unwrap());
+        // Adam has no momentum; that is for the trial to say.
+        assert!(space.configure(&base, &[1.0, 0.0, 0.03, 2.0, 0.0]).is_err());
+        assert_eq!(
+            space.describe(&[0.0, 1.0, 2.5e-4, 3.0, 1.0]),
+            "momentum=0.5 optimizer=sgd lr=2.5e-4 model.width=3 augment=flip+shift=0.1"
+        );
+        assert_eq!(space.len(), None);
+    }
+
+    #[test]
+    fn impossible_values_are_found_before_the_first_trial() {
+        let check = |parameter: Parameter| {
+            Space::new(vec![parameter]).unwrap().check(&TrainConfig::default()).unwrap_err().to_string()
+        };
+        assert!(check(Parameter::grid("learning=1").unwrap()).contains("is no setting of training"));
+        assert!(check(Parameter::grid("epochs=3,0").unwrap()).starts_with("epochs is 0"));
+        assert!(check(Parameter::range("lr=-1.0..1").unwrap()).starts_with("lr is -1"));
+        assert!(
+            check(Parameter::grid("schedule=cosine,linear").unwrap()).contains("schedule cannot be linear")
+        );
+    }
+}
