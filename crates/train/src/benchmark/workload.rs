@@ -12,6 +12,9 @@ use crate::{Optimizer, OptimizerConfig, TrainError};
 pub(super) const SEED: u64 = 1;
 const LEARNING_RATE: f64 = 0.001;
 
+/// After so many values, a prime number, the noise repeats, so that it takes no time from a start that is measured.
+const PERIOD: usize = 8191;
+
 /// A batch of images of noise, uniform between -1 and 1.
 pub(super) struct Images(Array4<f32>);
 
@@ -19,12 +22,17 @@ impl Images {
     pub(super) fn new(graph: &Graph, count: usize) -> Images {
         let [channels, rows, columns] = graph.description().input;
         let mut state = 1_u32;
-        // A generator whose quality does not matter, so that it takes no time from a start that is measured.
-        let mut noise = || {
+        let block: [f32; PERIOD] = std::array::from_fn(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        Images(Array4::from_shape_simple_fn((count, channels, rows, columns), &mut noise))
+        });
+        let len = count * channels * rows * columns;
+        let mut noise = Vec::with_capacity(len);
+        while noise.len() < len {
+            noise.extend_from_slice(&block[..PERIOD.min(len - noise.len())]);
+        }
+        let noise = Array4::from_shape_vec((count, channels, rows, columns), noise);
+        Images(noise.expect("there are as many values as the shape asks for"))
     }
 
     pub(super) fn view(&self) -> ArrayView4<'_, f32> {
