@@ -1,6 +1,9 @@
 //! Memory whose vectors do not straddle cache lines.
 
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::Arc;
 
 /// A slice of `f32` that starts on a cache line, so that vectors at multiples of their length lie within one.
 ///
@@ -10,22 +13,77 @@ use std::ops::{Deref, DerefMut};
 /// assert_eq!(buffer[..], [0.0, 0.0, 5.0]);
 /// assert_eq!(buffer.as_ptr() as usize % 64, 0);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
-    lines: Vec<Line>,
+    start: NonNull<f32>,
     len: usize,
+    /// What keeps the memory; none where there is none.
+    _region: Option<Arc<Region>>,
 }
 
-const LINE: usize = 16;
+/// The memory of some buffers. Only they look into it.
+#[derive(Debug)]
+struct Region {
+    _values: Vec<f32>,
+}
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Bytes of a huge page, and of the pages that they consist of.
+const HUGE_PAGE: usize = 2 << 20;
+const LINE_VALUES: usize = LINE / size_of::<f32>();
 
 impl Buffer {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Buffer {
-        Buffer { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+        Buffer::zeros_together([len]).pop().unwrap_or_default()
+    }
+
+    /// Buffers of so many zeros each, one beside the other. The system hands memory out where it is first written to, by
+    /// the thread that does so, and huge pages (on Linux) many times faster than small ones; single buffers rarely fill
+    /// one.
+    ///
+    /// ```
+    /// let buffers = convscope_kernels::Buffer::zeros_together([3, 0, 20]);
+    /// assert_eq!(buffers.iter().map(|buffer| buffer.len()).collect::<Vec<_>>(), [3, 0, 20]);
+    /// ```
+    pub fn zeros_together(lens: impl IntoIterator<Item = usize>) -> Vec<Buffer> {
+        let lens: Vec<usize> = lens.into_iter().collect();
+        let total: usize = lens.iter().map(|len| len.next_multiple_of(LINE_VALUES)).sum();
+        let align = if total * size_of::<f32>() < HUGE_PAGE { LINE } else { HUGE_PAGE };
+        // A vector of zeros is had without writing them, unlike aligned memory, so what is too much is never touched.
+        let mut values = vec![0.0_f32; total + align / size_of::<f32>()];
+        let skipped = values.as_ptr().align_offset(align).min(align / size_of::<f32>());
+        let mut rest = &mut values[skipped..skipped + total];
+        ask_for_huge_pages(rest);
+        let mut parts = Vec::with_capacity(lens.len());
+        for len in lens {
+            let (part, after) = rest.split_at_mut(len.next_multiple_of(LINE_VALUES));
+            parts.push((NonNull::from(part).cast::<f32>(), len));
+            rest = after;
+        }
+        let region = Arc::new(Region { _values: values });
+        let buffer = |(start, len)| Buffer { start, len, _region: Some(Arc::clone(&region)) };
+        parts.into_iter().map(buffer).collect()
+    }
+}
+
+// SAFETY: a buffer is the only one to look at its part of the region, and that consists of numbers.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; a shared buffer is only read.
+unsafe impl Sync for Buffer {}
+
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer { start: NonNull::dangling(), len: 0, _region: None }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Buffer {
+        let mut buffer = Buffer::zeros(self.len);
+        buffer.copy_from_slice(self);
+        buffer
     }
 }
 
@@ -33,14 +91,53 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: a line is sixteen `f32` without padding, and the lines hold at least `len` of them.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `len` values from `start` on lie in the region, which lives as long, and belong to this buffer alone.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+/// Asks for huge pages where there is room for one. Where they are switched off, nothing changes.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(values: &mut [f32]) {
+    let bytes = size_of_val(values);
+    if bytes >= HUGE_PAGE {
+        // SAFETY: the memory begins with a page and is this vector's; how it is served changes nothing of what stands there.
+        unsafe { libc::madvise(values.as_mut_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages(_: &mut [f32]) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_buffer_has_a_place_of_its_own_on_a_cache_line() {
+        for lens in [[0, 1, 15, 16, 17], [100_003, 3, 0, 900_001, 40]] {
+            let mut buffers = Buffer::zeros_together(lens);
+            assert!(buffers.iter().flat_map(|buffer| buffer.iter()).all(|&value| value == 0.0));
+            for (number, buffer) in (1_u8..).zip(&mut buffers) {
+                buffer.fill(f32::from(number));
+            }
+            // What they share is kept by each of them.
+            let copies = buffers.clone();
+            let last = buffers.pop().unwrap();
+            drop(buffers);
+            assert_eq!(last[..], copies[4][..]);
+            for ((number, copy), len) in (1_u8..).zip(&copies).zip(lens) {
+                assert_eq!(copy[..], vec![f32::from(number); len]);
+                assert!(len == 0 || copy.as_ptr().addr().is_multiple_of(LINE), "{len}");
+            }
+            assert!(last.as_ptr().addr().is_multiple_of(LINE));
+        }
     }
 }

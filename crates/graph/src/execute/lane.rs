@@ -1,6 +1,7 @@
-//! A lane: the memory of one chunk at a time, and the steps on it.
+//! A lane: its share of a batch, a chunk at a time, and what that adds up to.
 
 use super::Moments;
+use super::workspace::Workspace;
 use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
 use convscope_kernels::{Buffer as Memory, elementwise, layout};
@@ -9,13 +10,12 @@ use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Memory for running chunks one after the other, with what they add up.
+/// Runs chunks one after the other and keeps what they add up.
 pub(super) struct Lane {
-    /// For one chunk.
-    slots: Vec<Memory>,
+    /// Borrowed while the lane runs.
+    workspace: Workspace,
     /// For all images of the lane, from stage to stage.
     kept: Vec<Memory>,
-    scratch: Memory,
     /// Packed gradients of each node.
     pub(super) gradients: Vec<Memory>,
     /// Sums over the lane's chunks of each coupled node.
@@ -70,20 +70,35 @@ impl Chunk {
 }
 
 impl Lane {
-    pub(super) fn new(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Lane {
-        let slots = |lens: &[usize], images: usize| -> Vec<Memory> {
-            lens.iter().map(|len| Memory::zeros(len * images)).collect()
+    /// The lanes of a plan for batches of at most `batch` images.
+    pub(super) fn all(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Vec<Lane> {
+        let images = plan.lane_images(batch);
+        let kept = plan.kept_slots.iter().map(|len| len * images);
+        let trained = if plan.mode.is_training() { bound } else { &[] };
+        let lens = (0..plan.lanes)
+            .flat_map(|_| kept.clone().chain(trained.iter().map(|bound| bound.gradient_len())));
+        let mut memory = Memory::zeros_together(lens).into_iter();
+        let lane = |_| {
+            let kept = memory.by_ref().take(plan.kept_slots.len()).collect();
+            let gradients = memory.by_ref().take(trained.len()).collect();
+            Lane::new(graph, plan, bound, images, kept, gradients)
         };
-        let (images, chunk) = (plan.lane_images(batch), plan.largest_chunk());
+        (0..plan.lanes).map(lane).collect()
+    }
+
+    fn new(
+        graph: &Graph,
+        plan: &Plan,
+        bound: &[Box<dyn Bound>],
+        images: usize,
+        kept: Vec<Memory>,
+        gradients: Vec<Memory>,
+    ) -> Lane {
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
         Lane {
-            slots: slots(&plan.lane_slots, chunk),
-            kept: slots(&plan.kept_slots, images),
-            scratch: Memory::zeros(bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0)),
-            gradients: bound
-                .iter()
-                .map(|bound| Memory::zeros(if plan.mode.is_training() { bound.gradient_len() } else { 0 }))
-                .collect(),
+            workspace: Workspace::default(),
+            kept,
+            gradients,
             sums: bound
                 .iter()
                 .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
@@ -97,7 +112,19 @@ impl Lane {
     }
 
     /// Runs one stage on the lane's images.
-    pub(super) fn run(&mut self, stage: usize, images: Range<usize>, shared: &Shared<'_>) {
+    pub(super) fn run(
+        &mut self,
+        stage: usize,
+        images: Range<usize>,
+        workspace: &mut Workspace,
+        shared: &Shared<'_>,
+    ) {
+        std::mem::swap(&mut self.workspace, workspace);
+        self.run_chunks(stage, images, shared);
+        std::mem::swap(&mut self.workspace, workspace);
+    }
+
+    fn run_chunks(&mut self, stage: usize, images: Range<usize>, shared: &Shared<'_>) {
         if stage == 0 {
             self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
             (self.loss, self.correct) = (0.0, 0);
@@ -158,7 +185,7 @@ impl Lane {
         // The written buffer is taken out of the lane, so that the others can be read while it is written.
         let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer)));
         let target = &mut written[step.writes.map_or(0..0, |buffer| chunk.range(buffer))];
-        let mut scratch = take(&mut self.scratch);
+        let mut scratch = take(&mut self.workspace.scratch);
         match step.action {
             Action::LoadInput => {
                 let shape = graph.shape(ValueId::Input);
@@ -245,7 +272,7 @@ impl Lane {
                 elementwise::add_assign(shared.isa, target, self.read_optional(step.gradient, chunk));
             }
         }
-        self.scratch = scratch;
+        self.workspace.scratch = scratch;
         if let Some(buffer) = step.writes {
             *self.slot(buffer) = written;
         }
@@ -290,14 +317,14 @@ impl Lane {
 
     fn slot(&mut self, buffer: Buffer) -> &mut Memory {
         match buffer.place {
-            Place::Lane(slot) => &mut self.slots[slot],
+            Place::Lane(slot) => &mut self.workspace.slots[slot],
             Place::Kept(slot) => &mut self.kept[slot],
         }
     }
 
     fn read(&self, buffer: Buffer, chunk: Chunk) -> &[f32] {
         let slot = match buffer.place {
-            Place::Lane(slot) => &self.slots[slot],
+            Place::Lane(slot) => &self.workspace.slots[slot],
             Place::Kept(slot) => &self.kept[slot],
         };
         &slot[chunk.range(buffer)]

@@ -3,6 +3,7 @@
 mod attribution;
 mod lane;
 mod timing;
+mod workspace;
 
 pub use attribution::ClassGradients;
 
@@ -14,10 +15,11 @@ use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
 use std::sync::Arc;
+use workspace::Workspaces;
 
 /// Runs a graph on batches of images.
 ///
-/// All memory is taken when it is made; a training step allocates nothing. Work is spread over the rayon pool that
+/// All memory is taken when it is made, best on the pool that will run it; a training step allocates nothing. Work is spread over the rayon pool that
 /// the call runs in, and results do not depend on its number of threads.
 pub struct Executor {
     graph: Arc<Graph>,
@@ -26,6 +28,7 @@ pub struct Executor {
     isa: Isa,
     batch: usize,
     lanes: Vec<Lane>,
+    workspaces: Workspaces,
     /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
     packed: Vec<Buffer>,
     states: Vec<Buffer>,
@@ -68,14 +71,15 @@ impl Executor {
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
         let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Buffer> {
-            bound.iter().map(|bound| Buffer::zeros(len(bound.as_ref()))).collect()
+            Buffer::zeros_together(bound.iter().map(|bound| len(bound.as_ref())))
         };
         let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {
             if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
         Executor {
-            lanes: (0..plan.lanes).map(|_| Lane::new(&graph, &plan, &bound, batch.max(1))).collect(),
+            lanes: Lane::all(&graph, &plan, &bound, batch.max(1)),
+            workspaces: Workspaces::new(&plan, &bound),
             packed: zeros(&|bound| bound.packed_len()),
             states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len())),
             sums: bound
@@ -203,6 +207,9 @@ impl Executor {
         loss: Option<&Loss>,
         observer: Option<&dyn Observer>,
     ) {
+        let lane_images = self.plan.lane_images(batch.images);
+        let active = batch.images.div_ceil(lane_images);
+        self.workspaces.provide(&self.plan, &self.bound);
         let shared = Shared {
             graph: &self.graph,
             plan: &self.plan,
@@ -218,11 +225,12 @@ impl Executor {
             loss,
             observer,
         };
-        let lane_images = self.plan.lane_images(batch.images);
-        let active = batch.images.div_ceil(lane_images);
         self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).for_each(|(index, lane)| {
             let first = index * lane_images;
-            lane.run(stage, first..(first + lane_images).min(batch.images), &shared);
+            let images = first..(first + lane_images).min(batch.images);
+            self.workspaces.lend(&self.plan, &self.bound, |workspace| {
+                lane.run(stage, images, workspace, &shared);
+            });
         });
     }
 

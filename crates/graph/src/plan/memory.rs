@@ -9,13 +9,13 @@ use serde::Serialize;
 /// state come on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanMemory {
-    /// Values that live within a stage, of all lanes.
+    /// Values that live within a stage, of the lanes that run at once: one for each thread of the current rayon pool.
     pub lane_slots: usize,
     /// Values that outlive a stage, of all images of a batch.
     pub kept_slots: usize,
     /// Gradients by the parameters, one set for each lane and one for their sum.
     pub gradients: usize,
-    /// Working space of the operators, of all lanes.
+    /// Working space of the operators, of the lanes that run at once.
     pub scratch: usize,
     /// Parameters in the order in which they are read.
     pub packed_parameters: usize,
@@ -39,14 +39,14 @@ impl PlanMemory {
         let sum =
             |len: &dyn Fn(&dyn Bound) -> usize| bound.iter().map(|bound| len(bound.as_ref())).sum::<usize>();
         let gradients = if plan.mode.is_training() { sum(&|bound| bound.gradient_len()) } else { 0 };
-        let chunk = plan.largest_chunk();
+        let (chunk, at_once) = (plan.largest_chunk(), plan.lanes_at_once());
         let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
         let kept = plan.kept_slots.iter().sum::<usize>() * plan.lane_images(batch);
         PlanMemory {
-            lane_slots: bytes(plan.lanes * chunk * plan.lane_slots.iter().sum::<usize>()),
+            lane_slots: bytes(at_once * chunk * plan.lane_slots.iter().sum::<usize>()),
             kept_slots: bytes(plan.lanes * kept),
             gradients: bytes((plan.lanes + 1) * gradients),
-            scratch: bytes(plan.lanes * scratch),
+            scratch: bytes(at_once * scratch),
             packed_parameters: bytes(sum(&|bound| bound.packed_len())),
         }
     }

@@ -205,6 +205,11 @@ impl Plan {
         images.div_ceil(self.lanes).max(1)
     }
 
+    /// Lanes that run side by side on the current rayon pool.
+    pub fn lanes_at_once(&self) -> usize {
+        self.lanes.min(rayon::current_num_threads())
+    }
+
     /// The largest of [`Plan::chunks`].
     pub fn largest_chunk(&self) -> usize {
         self.chunks.iter().copied().max().unwrap_or(1)
