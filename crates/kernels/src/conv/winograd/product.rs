@@ -11,6 +11,8 @@ use crate::simd::{Kernel, LANES, Simd};
 
 /// Words of input channels that are summed up before the sum is put aside, which keeps the rounding of long sums small.
 const EXACT_WORDS: usize = 96;
+/// Stretches of the smaller tiles.
+const SMALL: usize = 8;
 /// Panels that a tile covers at most.
 const MOST_PANELS: usize = 2;
 
@@ -148,23 +150,11 @@ impl Block<'_> {
         // SAFETY: the caller vouches for the memory.
         unsafe {
             for point in 0..POINTS {
-                let mut stretch = 0;
-                while self.count - stretch >= P {
-                    self.tile::<S, W, P, K>(simd, point, panel, stretch);
-                    stretch += P;
-                }
-                if stretch < self.count && self.count >= P {
-                    // The last tile is moved back over stretches that are already done.
-                    self.tile::<S, W, P, K>(simd, point, panel, self.count - P);
-                    stretch = self.count;
-                }
-                while self.count - stretch >= 4 {
-                    self.tile::<S, W, 4, K>(simd, point, panel, stretch);
-                    stretch += 4;
-                }
-                while stretch < self.count {
-                    self.tile::<S, W, 1, K>(simd, point, panel, stretch);
-                    stretch += 1;
+                // Of few stretches, as of one small image, smaller tiles may leave less to be done twice.
+                if self.count.next_multiple_of(SMALL) < self.count.next_multiple_of(P) {
+                    self.tiles::<S, W, SMALL, K>(simd, point, panel);
+                } else {
+                    self.tiles::<S, W, P, K>(simd, point, panel);
                 }
             }
             let biases = self.packed.add(self.layout.weight_len());
@@ -189,6 +179,40 @@ impl Block<'_> {
             }
         }
         K
+    }
+
+    /// The products of one point and `K` panels, in tiles of `P` stretches.
+    ///
+    /// # Safety
+    /// As for [`Block::panels`].
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, W: Words, const P: usize, const K: usize>(
+        &self,
+        simd: S,
+        point: usize,
+        panel: usize,
+    ) {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let mut stretch = 0;
+            while self.count - stretch >= P {
+                self.tile::<S, W, P, K>(simd, point, panel, stretch);
+                stretch += P;
+            }
+            if stretch < self.count && self.count >= P {
+                // The last tile is moved back over stretches that are already done.
+                self.tile::<S, W, P, K>(simd, point, panel, self.count - P);
+                stretch = self.count;
+            }
+            while self.count - stretch >= 4 {
+                self.tile::<S, W, 4, K>(simd, point, panel, stretch);
+                stretch += 4;
+            }
+            while stretch < self.count {
+                self.tile::<S, W, 1, K>(simd, point, panel, stretch);
+                stretch += 1;
+            }
+        }
     }
 
     /// The products of one point, `P` stretches and `K` panels.
