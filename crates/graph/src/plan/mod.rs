@@ -240,11 +240,11 @@ pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<B
     nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
 }
 
-/// Lanes that a batch is worth. In training each must clear and add up its gradients, which sixteen images make up for;
-/// but fewer than eight lanes would leave cores without work.
+/// Lanes that a batch is worth. In training each must clear and add up its gradients, which 32 images make up for; but
+/// fewer than eight lanes would leave cores without work.
 fn lanes_of_batch(mode: Mode, batch: usize) -> usize {
     match mode {
-        Mode::Training => batch.div_ceil(16).max(batch.div_ceil(4).min(8)),
+        Mode::Training => batch.div_ceil(32).max(batch.div_ceil(4).min(8)),
         Mode::Inference | Mode::Attribution => batch,
     }
 }
