@@ -1,7 +1,7 @@
 //! The matrix products of the forward direction and the gradient by input, between the transforms.
 
 use super::transform::{Pixels, Place, input_points, transform_output};
-use super::weights::Layout;
+use super::weights::{Layout, PANELS};
 use super::{POINTS, SKEW, Stretches};
 use crate::Epilogue;
 use crate::channels::channel_blocks;
@@ -13,8 +13,6 @@ use crate::simd::{Kernel, LANES, Simd};
 const EXACT_WORDS: usize = 96;
 /// Stretches of the smaller tiles.
 const SMALL: usize = 8;
-/// Panels that a tile covers at most.
-const MOST_PANELS: usize = 2;
 
 /// Convolves all images; the packed weights are those of the stretches' layout.
 pub(super) struct Walk<'a> {
@@ -36,7 +34,7 @@ impl Walk<'_> {
 
 /// Elements of one point's products of a block.
 fn product_len(block: usize) -> usize {
-    block * MOST_PANELS * LANES + SKEW
+    block * PANELS * LANES + SKEW
 }
 
 impl Kernel for Walk<'_> {

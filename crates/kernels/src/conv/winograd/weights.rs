@@ -5,14 +5,18 @@ use crate::Isa;
 use crate::conv::words::{Precision, pair};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
-/// The order of packed weights: for each point and panel of [`LANES`] outer channels, a row of words for each inner
-/// channel, or pair of them. The bias follows.
+/// The order of packed weights: for each two panels of [`LANES`] outer channels, which are worked on together, each point,
+/// and each of the two, a row of words for each inner channel, or pair of them. So they are read as they lie. The bias
+/// follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) inner: usize,
     pub(super) outer: usize,
     pub(super) precision: Precision,
 }
+
+/// Panels that are worked on together at most.
+pub(super) const PANELS: usize = 2;
 
 /// The taps of a panel's kernels for one inner channel.
 type Taps = [[f64; LANES]; 9];
@@ -58,7 +62,9 @@ impl Layout {
 
     /// Offset of the weights of one point, panel and word of inner channels.
     pub(super) fn row(&self, point: usize, panel: usize, word: usize) -> usize {
-        (point * self.panels() + panel) * self.panel_len() + word * LANES
+        let together = panel / PANELS * PANELS;
+        let count = PANELS.min(self.panels() - together);
+        (together * POINTS + point * count + panel - together) * self.panel_len() + word * LANES
     }
 }
 
