@@ -29,9 +29,9 @@ struct Region {
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// Bytes of a huge page, and of the pages that they consist of.
-const HUGE_PAGE: usize = 2 << 20;
 const LINE_VALUES: usize = LINE / size_of::<f32>();
+/// Values of a huge page.
+const HUGE_PAGE_VALUES: usize = (2 << 20) / size_of::<f32>();
 
 impl Buffer {
     /// `len` zeros.
@@ -50,12 +50,15 @@ impl Buffer {
     pub fn zeros_together(lens: impl IntoIterator<Item = usize>) -> Vec<Buffer> {
         let lens: Vec<usize> = lens.into_iter().collect();
         let total: usize = lens.iter().map(|len| len.next_multiple_of(LINE_VALUES)).sum();
-        let align = if total * size_of::<f32>() < HUGE_PAGE { LINE } else { HUGE_PAGE };
+        // Half a page or more is worth a whole one.
+        let huge = (total + HUGE_PAGE_VALUES / 2) / HUGE_PAGE_VALUES * HUGE_PAGE_VALUES;
+        let align = if huge == 0 { LINE_VALUES } else { HUGE_PAGE_VALUES };
         // A vector of zeros is had without writing them, unlike aligned memory, so what is too much is never touched.
-        let mut values = vec![0.0_f32; total + align / size_of::<f32>()];
-        let skipped = values.as_ptr().align_offset(align).min(align / size_of::<f32>());
-        let mut rest = &mut values[skipped..skipped + total];
-        ask_for_huge_pages(rest);
+        let mut values = vec![0.0_f32; total.max(huge) + align];
+        let skipped = values.as_ptr().align_offset(align * size_of::<f32>()).min(align);
+        let rest = &mut values[skipped..];
+        ask_for_huge_pages(&mut rest[..huge]);
+        let mut rest = &mut rest[..total];
         let mut parts = Vec::with_capacity(lens.len());
         for len in lens {
             let (part, after) = rest.split_at_mut(len.next_multiple_of(LINE_VALUES));
@@ -103,13 +106,12 @@ impl DerefMut for Buffer {
     }
 }
 
-/// Asks for huge pages where there is room for one. Where they are switched off, nothing changes.
+/// Asks for huge pages. Where they are switched off, nothing changes.
 #[cfg(target_os = "linux")]
-fn ask_for_huge_pages(values: &mut [f32]) {
-    let bytes = size_of_val(values);
-    if bytes >= HUGE_PAGE {
-        // SAFETY: the memory begins with a page and is this vector's; how it is served changes nothing of what stands there.
-        unsafe { libc::madvise(values.as_mut_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+fn ask_for_huge_pages(pages: &mut [f32]) {
+    if !pages.is_empty() {
+        // SAFETY: these are whole pages of one vector; how they are served changes nothing of what stands there.
+        unsafe { libc::madvise(pages.as_mut_ptr().cast(), size_of_val(pages), libc::MADV_HUGEPAGE) };
     }
 }
 

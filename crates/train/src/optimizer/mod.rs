@@ -6,6 +6,7 @@ mod update;
 pub use config::{DecayScope, OptimizerConfig};
 
 use crate::error::TrainError;
+use convscope_kernels::Buffer;
 use update::{AdamStep, SgdStep};
 
 /// An optimizer with its state for every parameter of a network.
@@ -38,8 +39,8 @@ pub struct Optimizer {
 /// The running values of one parameter; those that the optimizer does not use are empty.
 #[derive(Clone, Debug)]
 struct Slot {
-    first: Vec<f32>,
-    second: Vec<f32>,
+    first: Buffer,
+    second: Buffer,
     is_spared: bool,
 }
 
@@ -53,14 +54,13 @@ impl Optimizer {
     /// An optimizer for parameters of these lengths, with all running values zero.
     pub fn new(config: &OptimizerConfig, lens: impl IntoIterator<Item = usize>) -> Self {
         let names = state_names(config);
-        let slots = lens
-            .into_iter()
-            .map(|len| Slot {
-                first: vec![0.0; if names.is_empty() { 0 } else { len }],
-                second: vec![0.0; if names.len() < 2 { 0 } else { len }],
-                is_spared: false,
-            })
-            .collect();
+        let lens =
+            lens.into_iter().flat_map(|len| [0, 1].map(|index| if index < names.len() { len } else { 0 }));
+        let mut memory = Buffer::zeros_together(lens).into_iter();
+        let mut slots = Vec::with_capacity(memory.len() / 2);
+        while let (Some(first), Some(second)) = (memory.next(), memory.next()) {
+            slots.push(Slot { first, second, is_spared: false });
+        }
         let step = step(config, 0, 0.0);
         Self { config: config.clone(), step_count: 0, step, spared_step: step, slots }
     }
@@ -107,7 +107,7 @@ impl Optimizer {
             [&slot.first, &slot.second]
                 .into_iter()
                 .zip(names)
-                .map(move |(values, name)| (state_name(name, index), values.as_slice()))
+                .map(move |(values, name)| (state_name(name, index), &values[..]))
         })
     }
 
