@@ -3,7 +3,7 @@
 use std::fmt;
 
 use convscope_train::config::setting_value;
-use convscope_train::{PartialConfig, TrainConfig};
+use convscope_train::{PartialConfig, TrainConfig, TrainError};
 use serde_json::{Value as Json, json};
 
 use crate::TuneError;
@@ -229,17 +229,32 @@ impl Space {
         Ok(config)
     }
 
-    /// Checks each value by itself, before the first trial is begun. What only goes wrong together with another value
-    /// is left to the trial.
+    /// Checks each value by itself, before the first trial is begun, and where it is wrong so, beside the first values of
+    /// the other parameters. What only goes wrong together with another value is left to the trial.
     ///
     /// # Errors
     /// A setting that does not exist, a value that it cannot have.
     pub fn check(&self, base: &TrainConfig) -> Result<(), TuneError> {
         let known: Vec<String> = base.problems().iter().map(ToString::to_string).collect();
-        for (_, config) in self.one_by_one(base)? {
-            let mut problems = config.problems().into_iter();
-            if let Some(problem) = problems.find(|problem| !known.contains(&problem.to_string())) {
-                return Err(problem.into());
+        let first: Vec<f64> = self.parameters.iter().map(|parameter| parameter.places()[0]).collect();
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            for place in parameter.places() {
+                let Ok(config) = base.clone().merged(&parameter.setting(place)?) else { continue };
+                let mut point = first.clone();
+                point[index] = place;
+                let beside = self.overlay(base, &point).map(|config| config.problems());
+                let is_mended = |problem: &str| {
+                    beside
+                        .as_ref()
+                        .is_ok_and(|beside| beside.iter().all(|other| other.to_string() != problem))
+                };
+                let is_new = |problem: &TrainError| {
+                    let problem = problem.to_string();
+                    !known.contains(&problem) && !is_mended(&problem)
+                };
+                if let Some(problem) = config.problems().into_iter().find(is_new) {
+                    return Err(problem.into());
+                }
             }
         }
         Ok(())
@@ -253,11 +268,7 @@ impl Space {
     pub fn one_by_one(&self, base: &TrainConfig) -> Result<Vec<(&str, TrainConfig)>, TuneError> {
         let mut configs = Vec::new();
         for parameter in &self.parameters {
-            let places = match &parameter.distribution {
-                Distribution::Choices(values) => (0..values.len()).map(|index| index as f64).collect(),
-                other => vec![other.bounds().0, other.bounds().1],
-            };
-            for place in places {
+            for place in parameter.places() {
                 let setting = parameter.setting(place)?;
                 configs.extend(base.clone().merged(&setting).map(|config| (parameter.name.as_str(), config)));
             }
@@ -279,6 +290,14 @@ impl Space {
 }
 
 impl Parameter {
+    /// Every choice, or the bounds of a range.
+    fn places(&self) -> Vec<f64> {
+        match &self.distribution {
+            Distribution::Choices(values) => (0..values.len()).map(|index| index as f64).collect(),
+            other => vec![other.bounds().0, other.bounds().1],
+        }
+    }
+
     fn setting(&self, place: f64) -> Result<PartialConfig, TuneError> {
         Ok(PartialConfig::setting(&self.name, &self.value(place).to_string())?)
     }
@@ -402,6 +421,18 @@ mod tests {
             "momentum=0.5 optimizer=sgd lr=2.5e-4 model.width=3 augment=flip+shift=0.1"
         );
         assert_eq!(space.len(), None);
+    }
+
+    #[test]
+    fn a_value_that_needs_another_parameter_is_no_mistake() {
+        let sgd: PartialConfig = toml::from_str("optimizer = {name = 'sgd'}").unwrap();
+        let base = TrainConfig::default().merged(&sgd).unwrap();
+        let nesterov = || Parameter::grid("nesterov=true").unwrap();
+        let alone = Space::new(vec![nesterov()]).unwrap().check(&base).unwrap_err();
+        assert!(alone.to_string().starts_with("optimizer.nesterov is true"), "{alone}");
+        let momentum = |values: &str| Parameter::grid(&format!("momentum={values}")).unwrap();
+        Space::new(vec![nesterov(), momentum("0.9,0")]).unwrap().check(&base).unwrap();
+        assert!(Space::new(vec![nesterov(), momentum("0,0.0")]).unwrap().check(&base).is_err());
     }
 
     #[test]
