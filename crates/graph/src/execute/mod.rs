@@ -19,8 +19,8 @@ use workspace::Workspaces;
 
 /// Runs a graph on batches of images.
 ///
-/// All memory is taken when it is made, best on the pool that will run it; a training step allocates nothing. Work is spread over the rayon pool that
-/// the call runs in, and results do not depend on its number of threads.
+/// All memory is taken when it is made, best on the pool that will run it; a training step allocates nothing. Work is
+/// spread over the rayon pool that the call runs in, and results do not depend on its number of threads.
 pub struct Executor {
     graph: Arc<Graph>,
     plan: Plan,

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod clock;
 mod events;
 mod glance;
 mod record;
@@ -10,7 +11,7 @@ pub use events::{BatchEvent, Ending, Outcome, TrainEvents};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
 use convscope_graph::{
@@ -34,11 +35,9 @@ use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocat
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
 use crate::views::Views;
+use clock::Clock;
 use glance::Glance;
 use state::Progress;
-
-/// How long a run goes on at most without a checkpoint.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A run in progress: everything between a configuration and a finished run directory.
 ///
@@ -475,33 +474,4 @@ pub(crate) fn train_loader(
     let order = Order::Shuffled { seed: config.seed };
     let loader = Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?;
     Ok(loader.augmented(config.augment, config.seed)?)
-}
-
-/// The run's time, over all its sessions.
-struct Clock {
-    started: Instant,
-    before: f64,
-    checkpoint: Instant,
-}
-
-impl Clock {
-    fn start(before: f64) -> Clock {
-        Clock { started: Instant::now(), before, checkpoint: Instant::now() }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
-    }
-
-    fn checkpoint_is_due(&mut self) -> bool {
-        let is_due = self.checkpoint.elapsed() >= CHECKPOINT_INTERVAL;
-        if is_due {
-            self.checkpoint_made();
-        }
-        is_due
-    }
-
-    fn checkpoint_made(&mut self) {
-        self.checkpoint = Instant::now();
-    }
 }
