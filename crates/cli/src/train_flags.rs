@@ -91,7 +91,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ScheduleName>(SCHEDULES))]
     schedule: Option<ScheduleName>,
 
-    /// How much weights shrink: an L2 term for adam and sgd, decoupled for adamw [default: 0, adamw 0.01]
+    /// How much weights shrink: an L2 term for adam and sgd, decoupled for adamw and muon [default: 0, adamw 0.01, muon 0.1]
     #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
     weight_decay: Option<f64>,
 
@@ -99,11 +99,11 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<DecayScope>(DECAY_SCOPES))]
     weight_decay_on: Option<DecayScope>,
 
-    /// The share of the last step that sgd keeps [default: 0]
+    /// The share of the last step that sgd and muon keep [default: 0, muon 0.95]
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     momentum: Option<f64>,
 
-    /// Let sgd look ahead along its momentum
+    /// Let sgd look ahead along its momentum, as muon does
     #[arg(long, help_heading = TRAINING)]
     nesterov: bool,
 
@@ -138,7 +138,7 @@ const TRAINING: &str = "Training";
 
 const NORMALIZE: &[&str] = &["unit", "standard"];
 const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
-const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd"];
+const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "muon"];
 const DECAY_SCOPES: &[&str] = &["all", "weights"];
 const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
 

@@ -65,7 +65,25 @@ fn adam(criterion: &mut Criterion) {
         group.throughput(bytes(7 * len));
         group.bench_function(format!("{len} values"), |bencher| {
             bencher.iter(|| {
-                optimizer.begin_step(0.001);
+                optimizer.begin_step(0.001, [gradient.as_slice()]);
+                optimizer.update(0, &mut parameter, &gradient);
+            });
+        });
+        group.finish();
+    }
+}
+
+fn muon(criterion: &mut Criterion) {
+    for [rows, columns] in [[32, 288], [128, 1152], [512, 4608]] {
+        let (mut parameter, gradient) = (numbers(rows * columns), numbers(rows * columns));
+        let optimizer = Optimizer::new(&OptimizerConfig::muon(), [rows * columns]);
+        let mut optimizer = optimizer.with_matrices([(0, [rows, columns])]);
+        let mut group = criterion.benchmark_group("muon");
+        // The long side takes part in four products, the short side in 14 more.
+        group.throughput(Throughput::Elements((2 * rows * rows * (4 * columns + 14 * rows)) as u64));
+        group.bench_function(format!("{rows}x{columns}"), |bencher| {
+            bencher.iter(|| {
+                optimizer.begin_step(0.001, [gradient.as_slice()]);
                 optimizer.update(0, &mut parameter, &gradient);
             });
         });
@@ -77,5 +95,5 @@ fn bytes(values: usize) -> Throughput {
     Throughput::Bytes((values * size_of::<f32>()) as u64)
 }
 
-criterion_group!(benches, pooling, batch_norm, adam);
+criterion_group!(benches, pooling, batch_norm, adam, muon);
 criterion_main!(benches);

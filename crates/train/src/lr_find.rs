@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clip::clip_gradients;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader};
+use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
 /// Rates for Training Neural Networks", 2015, with fastai's even factors), one batch a step, the data as often as it
@@ -118,7 +118,7 @@ impl LrFind {
             if let Some(most) = config.clip_norm {
                 clip_gradients(executor.gradients_mut(), most);
             }
-            optimizer.begin_step(rate);
+            optimizer.begin_step(rate, trained_gradients(&parameters, &executor));
             let tensors = parameters.tensors_mut().iter_mut().zip(executor.gradients());
             let tensors = tensors.filter(|(tensor, _)| tensor.role.is_trained());
             for (index, (tensor, gradient)) in tensors.enumerate() {

@@ -11,6 +11,7 @@ pub(crate) struct Reference {
     pub(crate) gradients: Vec<Vec<Vec<f32>>>,
     pub(crate) rates: Vec<f64>,
     pub(crate) optimizers: Vec<OptimizerCase>,
+    pub(crate) muon: Vec<MuonCase>,
     pub(crate) schedules: Vec<ScheduleCase>,
     pub(crate) clip: Vec<ClipCase>,
 }
@@ -18,6 +19,16 @@ pub(crate) struct Reference {
 #[derive(Deserialize)]
 pub(crate) struct OptimizerCase {
     pub(crate) config: OptimizerConfig,
+    pub(crate) after: Vec<Vec<Vec<f64>>>,
+}
+
+/// Matrices that come before the vectors of [`Reference::start`].
+#[derive(Deserialize)]
+pub(crate) struct MuonCase {
+    pub(crate) config: OptimizerConfig,
+    pub(crate) matrices: Vec<[usize; 2]>,
+    pub(crate) start: Vec<Vec<f32>>,
+    pub(crate) gradients: Vec<Vec<Vec<f32>>>,
     pub(crate) after: Vec<Vec<Vec<f64>>>,
 }
 

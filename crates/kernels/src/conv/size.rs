@@ -54,6 +54,21 @@ pub struct ConvSize {
 }
 
 impl ConvSize {
+    /// A product with a matrix `[out_channels, in_channels]`: images of one pixel, whose tiles fit it well.
+    pub fn matrix(out_channels: usize, in_channels: usize) -> ConvSize {
+        ConvSize {
+            in_channels,
+            out_channels,
+            groups: 1,
+            input: [1, 1],
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            padding: Padding::default(),
+            padding_mode: PaddingMode::Zeros,
+        }
+    }
+
     /// Rows and columns of the output: `(in + padding - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.
     pub fn output(&self) -> [usize; 2] {
         let padded = self.padded();

@@ -1,9 +1,9 @@
 //! The affine map of arrays.
 
-use super::{NAME, kernel};
+use super::NAME;
 use crate::arrays::{array, check_gradient, values};
 use crate::{Isa, OpError};
-use convscope_kernels::conv::{Conv, Epilogue};
+use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
 use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, ArrayViewD};
 
 /// What [`linear_backward`] returns.
@@ -114,6 +114,10 @@ impl Call {
             return Err(OpError::shape(NAME, problem));
         }
         let output_shape = [others, &[out_features]].concat();
-        Ok(Call { conv: kernel(in_features, out_features), rows: others.iter().product(), output_shape })
+        Ok(Call {
+            conv: Conv::new(ConvSize::matrix(out_features, in_features)),
+            rows: others.iter().product(),
+            output_shape,
+        })
     }
 }

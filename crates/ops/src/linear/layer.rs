@@ -1,11 +1,11 @@
 //! The affine map as a layer and as the executor runs it.
 
-use super::{NAME, kernel};
+use super::NAME;
 use crate::arrays::check_size;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::*;
-use convscope_kernels::conv::{Conv, Epilogue};
+use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
 use serde::{Deserialize, Serialize};
 
 /// An affine map with its own weight; arguments and defaults of `torch.nn.Linear`.
@@ -64,7 +64,7 @@ impl Layer for Linear {
     }
 
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundLinear { conv: kernel(inputs[0].len(), self.out_features), mode })
+        Box::new(BoundLinear { conv: Conv::new(ConvSize::matrix(self.out_features, inputs[0].len())), mode })
     }
 }
 

@@ -6,6 +6,7 @@ use convscope_graph::{Executor, Graph, Parameters, TrainingBatch};
 use convscope_ops::{Labels, Loss, Mode, Precision, Sample};
 use ndarray::{Array4, ArrayView4};
 
+use crate::session::trained_gradients;
 use crate::{Optimizer, OptimizerConfig, TrainError};
 
 /// Where the first weights come from.
@@ -85,7 +86,7 @@ impl TrainingWorkload {
 
     /// The second part of a step: Adam.
     pub(super) fn update(&mut self) {
-        self.optimizer.begin_step(LEARNING_RATE);
+        self.optimizer.begin_step(LEARNING_RATE, trained_gradients(&self.parameters, &self.executor));
         let tensors = self.parameters.tensors_mut().iter_mut().zip(self.executor.gradients());
         let trained = tensors.filter(|(tensor, _)| tensor.role.is_trained());
         for (index, (tensor, gradient)) in trained.enumerate() {

@@ -268,6 +268,7 @@ mod tests {
             ("data.val_fraction = 1.0", "data.val_fraction is 1; it must be in (0, 1)"),
             ("data.val_fraction = 0.0", "data.val_fraction is 0; it must be in (0, 1)"),
             ("optimizer = {name='sgd', momentum=1.0}", "optimizer.momentum is 1; it must be in [0, 1)"),
+            ("optimizer = {name='muon', momentum=-0.5}", "optimizer.momentum is -0.5; it must be in [0, 1)"),
             (
                 "optimizer = {name='sgd', nesterov=true}",
                 "optimizer.nesterov is true; it must be false where optimizer.momentum is 0",

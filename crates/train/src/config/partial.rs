@@ -80,15 +80,15 @@ pub struct PartialData {
 pub struct PartialOptimizer {
     /// Which optimizer.
     pub name: Option<OptimizerName>,
-    /// Of `adam` and `adamw`.
+    /// Of `adam`, `adamw` and `muon`.
     pub betas: Option<[f64; 2]>,
-    /// Of `adam` and `adamw`.
+    /// Of `adam`, `adamw` and `muon`.
     pub eps: Option<f64>,
     /// Of all.
     pub weight_decay: Option<f64>,
-    /// Of `sgd`.
+    /// Of `sgd` and `muon`.
     pub momentum: Option<f64>,
-    /// Of `sgd`.
+    /// Of `sgd` and `muon`.
     pub nesterov: Option<bool>,
 }
 
@@ -102,6 +102,8 @@ pub enum OptimizerName {
     AdamW,
     /// [`OptimizerConfig::Sgd`].
     Sgd,
+    /// [`OptimizerConfig::Muon`].
+    Muon,
 }
 
 /// Some of the settings of a schedule. A `name` that differs from the schedule merged over starts from that schedule's defaults.
@@ -200,6 +202,7 @@ fn merge_optimizer(config: &mut OptimizerConfig, over: &PartialOptimizer) -> Res
             OptimizerName::Adam => OptimizerConfig::adam(),
             OptimizerName::AdamW => OptimizerConfig::adamw(),
             OptimizerName::Sgd => OptimizerConfig::sgd(),
+            OptimizerName::Muon => OptimizerConfig::muon(),
         };
         if chosen.name() != config.name() {
             *config = chosen;
@@ -209,17 +212,24 @@ fn merge_optimizer(config: &mut OptimizerConfig, over: &PartialOptimizer) -> Res
     match config {
         OptimizerConfig::Adam { betas, eps, weight_decay }
         | OptimizerConfig::AdamW { betas, eps, weight_decay } => {
-            refuse("optimizer.momentum", name, over.momentum.is_some(), "sgd")?;
-            refuse("optimizer.nesterov", name, over.nesterov.is_some(), "sgd")?;
+            refuse("optimizer.momentum", name, over.momentum.is_some(), "sgd or muon")?;
+            refuse("optimizer.nesterov", name, over.nesterov.is_some(), "sgd or muon")?;
             set(betas, over.betas);
             set(eps, over.eps);
             set(weight_decay, over.weight_decay);
         }
         OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
-            refuse("optimizer.betas", name, over.betas.is_some(), "adam or adamw")?;
-            refuse("optimizer.eps", name, over.eps.is_some(), "adam or adamw")?;
+            refuse("optimizer.betas", name, over.betas.is_some(), "adam, adamw or muon")?;
+            refuse("optimizer.eps", name, over.eps.is_some(), "adam, adamw or muon")?;
             set(momentum, over.momentum);
             set(nesterov, over.nesterov);
+            set(weight_decay, over.weight_decay);
+        }
+        OptimizerConfig::Muon { momentum, nesterov, betas, eps, weight_decay } => {
+            set(momentum, over.momentum);
+            set(nesterov, over.nesterov);
+            set(betas, over.betas);
+            set(eps, over.eps);
             set(weight_decay, over.weight_decay);
         }
     }
@@ -324,11 +334,11 @@ mod tests {
         let error = |toml| TrainConfig::default().merged(&partial(toml)).unwrap_err().to_string();
         assert_eq!(
             error("optimizer.momentum = 0.9"),
-            "optimizer.momentum does not apply to adam; leave it out or choose sgd"
+            "optimizer.momentum does not apply to adam; leave it out or choose sgd or muon"
         );
         assert_eq!(
             error("optimizer = {name='sgd', eps=0.1}"),
-            "optimizer.eps does not apply to sgd; leave it out or choose adam or adamw"
+            "optimizer.eps does not apply to sgd; leave it out or choose adam, adamw or muon"
         );
         assert_eq!(
             error("schedule = {name='cosine', gamma=0.1}"),

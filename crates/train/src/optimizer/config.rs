@@ -56,6 +56,31 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f64,
     },
+    /// Muon (Jordan 2024), as `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`: all directions of a weight's step
+    /// have the same length. A convolution's weight counts as a matrix `A x B` of its first axis and all others.
+    ///
+    /// `b += (1 - momentum) * (g - b); u = b`, and with Nesterov `u = g + momentum * (b - g);`
+    /// `w *= 1 - lr * weight_decay; w -= lr * 0.2 * sqrt(max(A, B)) * orthogonal(u)`
+    ///
+    /// Everything else moves by AdamW with the same rate: biases, batch norms, and the weight of the classifier, the last
+    /// of the network.
+    Muon {
+        /// The share of the running mean that is kept, in `[0, 1)`; default 0.95.
+        #[serde(default = "muon_momentum")]
+        momentum: f64,
+        /// Whether to look ahead along the momentum; default true.
+        #[serde(default = "yes")]
+        nesterov: bool,
+        /// Of AdamW's running means, in `[0, 1)`; default `[0.9, 0.999]`.
+        #[serde(default = "betas")]
+        betas: [f64; 2],
+        /// Added to AdamW's denominator; default `1e-8`.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// The decay per unit of learning rate, for both; default 0.1.
+        #[serde(default = "muon_weight_decay")]
+        weight_decay: f64,
+    },
 }
 
 /// Which parameters weight decay shrinks.
@@ -85,12 +110,24 @@ impl OptimizerConfig {
         Self::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }
     }
 
-    /// The name in configuration files: `adam`, `adamw` or `sgd`.
+    /// Muon with its defaults.
+    pub fn muon() -> Self {
+        Self::Muon {
+            momentum: muon_momentum(),
+            nesterov: yes(),
+            betas: betas(),
+            eps: eps(),
+            weight_decay: muon_weight_decay(),
+        }
+    }
+
+    /// The name in configuration files: `adam`, `adamw`, `sgd` or `muon`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Adam { .. } => "adam",
             Self::AdamW { .. } => "adamw",
             Self::Sgd { .. } => "sgd",
+            Self::Muon { .. } => "muon",
         }
     }
 
@@ -99,7 +136,8 @@ impl OptimizerConfig {
         let mut config = self.clone();
         let (Self::Adam { weight_decay, .. }
         | Self::AdamW { weight_decay, .. }
-        | Self::Sgd { weight_decay, .. }) = &mut config;
+        | Self::Sgd { weight_decay, .. }
+        | Self::Muon { weight_decay, .. }) = &mut config;
         *weight_decay = 0.0;
         config
     }
@@ -112,22 +150,26 @@ impl OptimizerConfig {
                 problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
             }
         };
-        match *self {
-            Self::Adam { betas, eps, .. } | Self::AdamW { betas, eps, .. } => {
-                for beta in betas {
-                    check((0.0..1.0).contains(&beta), "optimizer.betas", &beta, "two numbers in [0, 1)");
-                }
-                check(eps.is_finite() && eps > 0.0, "optimizer.eps", &eps, "a finite number above 0");
+        if let Self::Adam { betas, eps, .. }
+        | Self::AdamW { betas, eps, .. }
+        | Self::Muon { betas, eps, .. } = *self
+        {
+            for beta in betas {
+                check((0.0..1.0).contains(&beta), "optimizer.betas", &beta, "two numbers in [0, 1)");
             }
-            Self::Sgd { momentum, nesterov, .. } => {
-                check((0.0..1.0).contains(&momentum), "optimizer.momentum", &momentum, "in [0, 1)");
-                let fits = !nesterov || momentum != 0.0;
-                check(fits, "optimizer.nesterov", &nesterov, "false where optimizer.momentum is 0");
-            }
+            check(eps.is_finite() && eps > 0.0, "optimizer.eps", &eps, "a finite number above 0");
+        }
+        if let Self::Sgd { momentum, .. } | Self::Muon { momentum, .. } = *self {
+            check((0.0..1.0).contains(&momentum), "optimizer.momentum", &momentum, "in [0, 1)");
+        }
+        if let Self::Sgd { momentum, nesterov, .. } = *self {
+            let fits = !nesterov || momentum != 0.0;
+            check(fits, "optimizer.nesterov", &nesterov, "false where optimizer.momentum is 0");
         }
         let (Self::Adam { weight_decay, .. }
         | Self::AdamW { weight_decay, .. }
-        | Self::Sgd { weight_decay, .. }) = *self;
+        | Self::Sgd { weight_decay, .. }
+        | Self::Muon { weight_decay, .. }) = *self;
         let fits = weight_decay.is_finite() && weight_decay >= 0.0;
         check(fits, "optimizer.weight_decay", &weight_decay, "a finite number of at least 0");
         problems
@@ -150,4 +192,16 @@ fn eps() -> f64 {
 
 fn adamw_weight_decay() -> f64 {
     0.01
+}
+
+fn muon_momentum() -> f64 {
+    0.95
+}
+
+fn muon_weight_decay() -> f64 {
+    0.1
+}
+
+fn yes() -> bool {
+    true
 }

@@ -1,13 +1,16 @@
 //! Optimizers: from a gradient to a new weight, with PyTorch's formulas and defaults.
 
 mod config;
+mod orthogonal;
 mod update;
 
 pub use config::{DecayScope, OptimizerConfig};
 
 use crate::error::TrainError;
 use convscope_kernels::Buffer;
-use update::{AdamStep, SgdStep};
+use orthogonal::{Orthogonalizer, Workspaces};
+use rayon::prelude::*;
+use update::{AdamStep, MuonStep, SgdStep};
 
 /// An optimizer with its state for every parameter of a network.
 ///
@@ -19,10 +22,10 @@ use update::{AdamStep, SgdStep};
 /// let config = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
 /// let mut optimizer = Optimizer::new(&config, [2]);
 /// let mut weights = [1.0, 2.0];
-/// optimizer.begin_step(0.5);
+/// optimizer.begin_step(0.5, [[1.0, -1.0].as_slice()]);
 /// optimizer.update(0, &mut weights, &[1.0, -1.0]);
 /// assert_eq!(weights, [0.5, 2.5]);
-/// optimizer.begin_step(0.5);
+/// optimizer.begin_step(0.5, [[0.0, 0.0].as_slice()]);
 /// optimizer.update(0, &mut weights, &[0.0, 0.0]);
 /// assert_eq!(weights, [0.5 - 0.45, 2.5 + 0.45]);
 /// ```
@@ -34,6 +37,7 @@ pub struct Optimizer {
     /// That of parameters without weight decay.
     spared_step: Step,
     slots: Vec<Slot>,
+    workspaces: Workspaces,
 }
 
 /// The running values of one parameter; those that the optimizer does not use are empty.
@@ -42,27 +46,39 @@ struct Slot {
     first: Buffer,
     second: Buffer,
     is_spared: bool,
+    /// What Muon needs for a matrix.
+    matrix: Option<Matrix>,
+}
+
+#[derive(Clone, Debug)]
+struct Matrix {
+    orthogonalizer: Orthogonalizer,
+    /// Of the step that was begun.
+    direction: Buffer,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Adam(AdamStep),
     Sgd(SgdStep),
+    /// For matrices, and for everything else.
+    Muon(MuonStep, AdamStep),
 }
 
 impl Optimizer {
     /// An optimizer for parameters of these lengths, with all running values zero.
     pub fn new(config: &OptimizerConfig, lens: impl IntoIterator<Item = usize>) -> Self {
-        let names = state_names(config);
+        let names = state_names(config, None);
         let lens =
             lens.into_iter().flat_map(|len| [0, 1].map(|index| if index < names.len() { len } else { 0 }));
         let mut memory = Buffer::zeros_together(lens).into_iter();
         let mut slots = Vec::with_capacity(memory.len() / 2);
         while let (Some(first), Some(second)) = (memory.next(), memory.next()) {
-            slots.push(Slot { first, second, is_spared: false });
+            slots.push(Slot { first, second, is_spared: false, matrix: None });
         }
         let step = step(config, 0, 0.0);
-        Self { config: config.clone(), step_count: 0, step, spared_step: step, slots }
+        let workspaces = Workspaces::new([]);
+        Self { config: config.clone(), step_count: 0, step, spared_step: step, slots, workspaces }
     }
 
     /// The same optimizer without weight decay for these parameters.
@@ -74,11 +90,50 @@ impl Optimizer {
         self
     }
 
-    /// Starts the next step, whose learning rate is `lr`.
-    pub fn begin_step(&mut self, lr: f64) {
+    /// The same optimizer, told that these parameters are matrices of so many rows and columns, which matters to
+    /// [`OptimizerConfig::Muon`] alone.
+    ///
+    /// # Panics
+    /// When there is no such parameter, or it has another number of elements.
+    pub fn with_matrices(mut self, matrices: impl IntoIterator<Item = (usize, [usize; 2])>) -> Self {
+        if !matches!(self.config, OptimizerConfig::Muon { .. }) {
+            return self;
+        }
+        for (index, size) in matrices {
+            let slot = &mut self.slots[index];
+            assert_eq!(slot.first.len(), size[0] * size[1]);
+            slot.second = Buffer::default();
+            let direction = Buffer::zeros(slot.first.len());
+            slot.matrix = Some(Matrix { orthogonalizer: Orthogonalizer::new(size), direction });
+        }
+        let matrices = self.slots.iter().filter_map(|slot| slot.matrix.as_ref());
+        self.workspaces = Workspaces::new(matrices.map(|matrix| &matrix.orthogonalizer));
+        self
+    }
+
+    /// Starts the next step, whose learning rate is `lr`, for these gradients of all parameters in their order. What takes
+    /// long, Muon's directions, is spread over the rayon pool that the call runs in.
+    ///
+    /// # Panics
+    /// When there is not one gradient for each parameter, of its length.
+    pub fn begin_step<'a>(&mut self, lr: f64, gradients: impl IntoIterator<Item = &'a [f32]>) {
         self.step_count += 1;
         self.step = step(&self.config, self.step_count, lr);
         self.spared_step = step(&self.config.without_decay(), self.step_count, lr);
+        let Step::Muon(step, _) = self.step else { return };
+        let mut gradients = gradients.into_iter();
+        for slot in &mut self.slots {
+            let gradient = gradients.next().expect("there is a gradient for each parameter");
+            if let Some(matrix) = &mut slot.matrix {
+                step.aim(gradient, &mut slot.first, &mut matrix.direction);
+            }
+        }
+        let workspaces = &self.workspaces;
+        self.slots.par_iter_mut().with_max_len(1).filter_map(|slot| slot.matrix.as_mut()).for_each(
+            |matrix| {
+                matrix.orthogonalizer.apply(&mut matrix.direction, workspaces);
+            },
+        );
     }
 
     /// Moves parameter `index` against its gradient, in one pass over memory and without allocating.
@@ -88,6 +143,12 @@ impl Optimizer {
     pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let slot = &mut self.slots[index];
         match if slot.is_spared { self.spared_step } else { self.step } {
+            Step::Muon(step, other) => match &slot.matrix {
+                Some(Matrix { orthogonalizer, direction }) => {
+                    step.apply(parameter, direction, orthogonalizer.long_side());
+                }
+                None => other.apply(parameter, gradient, &mut slot.first, &mut slot.second),
+            },
             Step::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
             Step::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
             Step::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
@@ -102,8 +163,8 @@ impl Optimizer {
     /// The state for a checkpoint, beside the [step count](Self::step_count): `optimizer.<PyTorch's name>.<parameter index>`
     /// (`exp_avg` and `exp_avg_sq`, or `momentum_buffer`).
     pub fn state(&self) -> impl Iterator<Item = (String, &[f32])> {
-        let names = state_names(&self.config);
         self.slots.iter().enumerate().flat_map(move |(index, slot)| {
+            let names = state_names(&self.config, slot.matrix.as_ref());
             [&slot.first, &slot.second]
                 .into_iter()
                 .zip(names)
@@ -120,9 +181,9 @@ impl Optimizer {
         step_count: u64,
         find: impl Fn(&str) -> Option<&'a [f32]>,
     ) -> Result<(), TrainError> {
-        let names = state_names(&self.config);
         let mut slots = self.slots.clone();
         for (index, slot) in slots.iter_mut().enumerate() {
+            let names = state_names(&self.config, slot.matrix.as_ref());
             for (values, name) in [&mut slot.first, &mut slot.second].into_iter().zip(names) {
                 copy_state(&state_name(name, index), values, &find)?;
             }
@@ -153,9 +214,12 @@ pub(crate) fn copy_state<'a>(
     }
 }
 
-fn state_names(config: &OptimizerConfig) -> &'static [&'static str] {
+fn state_names(config: &OptimizerConfig, matrix: Option<&Matrix>) -> &'static [&'static str] {
     match *config {
-        OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } => &["exp_avg", "exp_avg_sq"],
+        OptimizerConfig::Muon { .. } if matrix.is_some() => &["momentum_buffer"],
+        OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } | OptimizerConfig::Muon { .. } => {
+            &["exp_avg", "exp_avg_sq"]
+        }
         OptimizerConfig::Sgd { momentum, .. } if momentum != 0.0 => &["momentum_buffer"],
         OptimizerConfig::Sgd { .. } => &[],
     }
@@ -176,34 +240,86 @@ fn step(config: &OptimizerConfig, count: u64, lr: f64) -> Step {
         OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
             Step::Sgd(SgdStep::new(lr, momentum, nesterov, weight_decay))
         }
+        OptimizerConfig::Muon { momentum, nesterov, betas, eps, weight_decay } => {
+            let other = AdamStep::new(betas, eps, lr, count).with_decoupled(lr * weight_decay);
+            Step::Muon(MuonStep::new(lr, momentum, nesterov, weight_decay), other)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::reference;
+    use crate::reference::{Reference, reference};
+    use std::ops::Range;
+
+    /// A case that PyTorch recorded, to be done again.
+    struct Replay {
+        config: OptimizerConfig,
+        matrices: Vec<[usize; 2]>,
+        parameters: Vec<Vec<f32>>,
+        rates: Vec<f64>,
+        gradients: Vec<Vec<Vec<f32>>>,
+        after: Vec<Vec<Vec<f64>>>,
+    }
+
+    impl Replay {
+        fn optimizer(&self) -> Optimizer {
+            Optimizer::new(&self.config, self.parameters.iter().map(Vec::len))
+                .with_matrices(self.matrices.iter().copied().enumerate())
+        }
+
+        fn run(&self, optimizer: &mut Optimizer, parameters: &mut [Vec<f32>], steps: Range<usize>) {
+            for step in steps {
+                let gradients = &self.gradients[step];
+                optimizer.begin_step(self.rates[step], gradients.iter().map(Vec::as_slice));
+                for (index, parameter) in parameters.iter_mut().enumerate() {
+                    optimizer.update(index, parameter, &gradients[index]);
+                }
+            }
+        }
+    }
+
+    fn replays() -> Vec<Replay> {
+        let Reference { start, gradients, rates, optimizers, muon, .. } = reference();
+        assert_eq!((optimizers.len(), muon.len()), (8, 2));
+        let optimizers = optimizers.into_iter().map(|case| Replay {
+            config: case.config,
+            matrices: Vec::new(),
+            parameters: start.clone(),
+            rates: rates.clone(),
+            gradients: gradients.clone(),
+            after: case.after,
+        });
+        let muon = muon.into_iter().map(|case| Replay {
+            config: case.config,
+            matrices: case.matrices,
+            parameters: [case.start, start.clone()].concat(),
+            rates: rates.clone(),
+            gradients: case
+                .gradients
+                .into_iter()
+                .zip(&gradients)
+                .map(|(a, b)| [a, b.clone()].concat())
+                .collect(),
+            after: case.after,
+        });
+        optimizers.chain(muon).collect()
+    }
 
     #[test]
     fn follows_pytorch_over_several_steps() {
-        let reference = reference();
-        assert_eq!(reference.optimizers.len(), 8);
-        for case in &reference.optimizers {
-            let mut parameters = reference.start.clone();
-            let mut optimizer = Optimizer::new(&case.config, parameters.iter().map(Vec::len));
-            for ((&lr, gradients), expected) in
-                reference.rates.iter().zip(&reference.gradients).zip(&case.after)
-            {
-                optimizer.begin_step(lr);
-                for index in 0..parameters.len() {
-                    optimizer.update(index, &mut parameters[index], &gradients[index]);
-                }
+        for replay in replays() {
+            let mut parameters = replay.parameters.clone();
+            let mut optimizer = replay.optimizer();
+            for (step, expected) in replay.after.iter().enumerate() {
+                replay.run(&mut optimizer, &mut parameters, step..step + 1);
                 for (ours, theirs) in parameters.iter().flatten().zip(expected.iter().flatten()) {
                     let error = (f64::from(*ours) - theirs).abs();
                     assert!(
                         error <= 1e-6 * theirs.abs().max(1.0),
-                        "{:?}: {ours} is not {theirs}",
-                        case.config
+                        "{:?}, step {step}: {ours} is not {theirs}",
+                        replay.config
                     );
                 }
             }
@@ -212,11 +328,11 @@ mod tests {
 
     #[test]
     fn spared_parameters_do_not_shrink() {
-        for name in ["adam", "adamw", "sgd"] {
+        for name in ["adam", "adamw", "sgd", "muon"] {
             let decaying = format!(r#"{{"name": "{name}", "weight_decay": 0.1}}"#);
             let config: OptimizerConfig = serde_json::from_str(&decaying).unwrap();
             let mut optimizer = Optimizer::new(&config, [1, 1, 1]).sparing([1]);
-            optimizer.begin_step(0.5);
+            optimizer.begin_step(0.5, [[0.0].as_slice(); 3]);
             let mut values = [2.0f32; 3];
             for (index, value) in values.iter_mut().enumerate() {
                 optimizer.update(index, std::slice::from_mut(value), &[0.0]);
@@ -228,30 +344,20 @@ mod tests {
 
     #[test]
     fn restored_optimizer_continues_with_the_same_bits() {
-        let reference = reference();
-        for case in &reference.optimizers {
-            let mut parameters = reference.start.clone();
-            let run =
-                |optimizer: &mut Optimizer, parameters: &mut Vec<Vec<f32>>, steps: std::ops::Range<usize>| {
-                    for step in steps {
-                        optimizer.begin_step(reference.rates[step]);
-                        for (index, parameter) in parameters.iter_mut().enumerate() {
-                            optimizer.update(index, parameter, &reference.gradients[step][index]);
-                        }
-                    }
-                };
-            let mut optimizer = Optimizer::new(&case.config, [5, 2]);
-            run(&mut optimizer, &mut parameters, 0..3);
+        for replay in replays() {
+            let mut parameters = replay.parameters.clone();
+            let mut optimizer = replay.optimizer();
+            replay.run(&mut optimizer, &mut parameters, 0..3);
             let saved: Vec<(String, Vec<f32>)> =
                 optimizer.state().map(|(name, values)| (name, values.to_vec())).collect();
-            let mut resumed = Optimizer::new(&case.config, [5, 2]);
+            let mut resumed = replay.optimizer();
             let find =
                 |name: &str| saved.iter().find(|entry| entry.0 == name).map(|entry| entry.1.as_slice());
             resumed.restore(optimizer.step_count(), find).unwrap();
             let mut resumed_parameters = parameters.clone();
-            run(&mut optimizer, &mut parameters, 3..6);
-            run(&mut resumed, &mut resumed_parameters, 3..6);
-            assert_eq!(parameters, resumed_parameters, "{:?}", case.config);
+            replay.run(&mut optimizer, &mut parameters, 3..6);
+            replay.run(&mut resumed, &mut resumed_parameters, 3..6);
+            assert_eq!(parameters, resumed_parameters, "{:?}", replay.config);
         }
     }
 

@@ -85,3 +85,42 @@ impl SgdStep {
         }
     }
 }
+
+/// One step of Muon.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MuonStep {
+    lr: f32,
+    one_minus_momentum: f32,
+    /// How much of the running mean the step takes, beside the gradient.
+    mean_share: f32,
+    keep: f32,
+}
+
+impl MuonStep {
+    pub(super) fn new(lr: f64, momentum: f64, nesterov: bool, decay: f64) -> Self {
+        Self {
+            lr: lr as f32,
+            one_minus_momentum: (1.0 - momentum) as f32,
+            mean_share: if nesterov { momentum as f32 } else { 1.0 },
+            keep: (1.0 - lr * decay) as f32,
+        }
+    }
+
+    /// The direction before its orthogonalization.
+    pub(super) fn aim(self, gradient: &[f32], mean: &mut [f32], direction: &mut [f32]) {
+        assert!(gradient.len() == mean.len() && direction.len() == mean.len());
+        for ((&g, m), d) in gradient.iter().zip(mean).zip(direction) {
+            *m += self.one_minus_momentum * (g - *m);
+            *d = g + self.mean_share * (*m - g);
+        }
+    }
+
+    /// `direction` is orthogonal, `long_side` the larger of its sides.
+    pub(super) fn apply(self, parameter: &mut [f32], direction: &[f32], long_side: usize) {
+        assert_eq!(parameter.len(), direction.len());
+        let rate = self.lr * 0.2 * (long_side as f32).sqrt();
+        for (w, &d) in parameter.iter_mut().zip(direction) {
+            *w = self.keep * *w - rate * d;
+        }
+    }
+}

@@ -250,7 +250,7 @@ impl Session {
             return Err(self.gradient_not_finite());
         }
         let learning_rate = self.schedule.lr_at(step);
-        self.optimizer.begin_step(learning_rate);
+        self.optimizer.begin_step(learning_rate, trained_gradients(&self.parameters, &self.executor));
         if let Some(ema) = &mut self.ema {
             ema.begin_step();
         }
@@ -450,7 +450,28 @@ pub(crate) fn optimizer_for(config: &TrainConfig, parameters: &Parameters) -> Op
     let is_spared =
         |role: Role| config.weight_decay_on == DecayScope::Weights && !matches!(role, Role::Weight { .. });
     let spared = trained().enumerate().filter(|(_, tensor)| is_spared(tensor.role)).map(|(index, _)| index);
-    Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len())).sparing(spared)
+    let mut matrices: Vec<(usize, [usize; 2])> = trained()
+        .enumerate()
+        .filter(|(_, tensor)| matches!(tensor.role, Role::Weight { .. }))
+        .map(|(index, tensor)| {
+            let rows = tensor.values.shape()[0];
+            (index, [rows, tensor.values.len() / rows])
+        })
+        .collect();
+    // The last weight is the classifier's.
+    matrices.pop();
+    Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))
+        .sparing(spared)
+        .with_matrices(matrices)
+}
+
+/// The gradients of the last step, as the optimizer counts them.
+pub(crate) fn trained_gradients<'a>(
+    parameters: &'a Parameters,
+    executor: &'a Executor,
+) -> impl Iterator<Item = &'a [f32]> {
+    let gradients = parameters.tensors().iter().zip(executor.gradients());
+    gradients.filter(|(tensor, _)| tensor.role.is_trained()).map(|(_, gradient)| gradient.as_slice())
 }
 
 /// The classes of a batch, mixed where its images are.
