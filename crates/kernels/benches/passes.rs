@@ -65,7 +65,7 @@ fn adam(criterion: &mut Criterion) {
         group.throughput(bytes(7 * len));
         group.bench_function(format!("{len} values"), |bencher| {
             bencher.iter(|| {
-                optimizer.begin_step(0.001, [gradient.as_slice()]);
+                optimizer.begin_step(0.001, [&gradient[..]]);
                 optimizer.update(0, &mut parameter, &gradient);
             });
         });
@@ -83,7 +83,7 @@ fn muon(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements((2 * rows * rows * (4 * columns + 14 * rows)) as u64));
         group.bench_function(format!("{rows}x{columns}"), |bencher| {
             bencher.iter(|| {
-                optimizer.begin_step(0.001, [gradient.as_slice()]);
+                optimizer.begin_step(0.001, [&gradient[..]]);
                 optimizer.update(0, &mut parameter, &gradient);
             });
         });

@@ -63,7 +63,7 @@ pub enum OptimizerConfig {
     /// `w *= 1 - lr * weight_decay; w -= lr * 0.2 * sqrt(max(A, B)) * orthogonal(u)`
     ///
     /// Everything else moves by AdamW with the same rate: biases, batch norms, and the weight of the classifier, the last
-    /// of the network.
+    /// of the network. A step costs the same for every batch size, so large weights want large batches.
     Muon {
         /// The share of the running mean that is kept, in `[0, 1)`; default 0.95.
         #[serde(default = "muon_momentum")]
