@@ -136,7 +136,8 @@ impl Optimizer {
         );
     }
 
-    /// Moves parameter `index` against its gradient, in one pass over memory and without allocating.
+    /// Moves parameter `index` against its gradient, in one pass over memory and without allocating. Matrices under Muon
+    /// go the way that [`begin_step`](Self::begin_step) found for them.
     ///
     /// # Panics
     /// When there is no such parameter or its length is not the one that [`new`](Self::new) was told.
