@@ -1,11 +1,11 @@
-//! Convolution as a layer and as the executor runs it.
+//! Convolution as a layer.
 
-use super::NAME;
 use super::functional::{Conv2dArguments, size};
+use super::{BoundConv, NAME};
 use crate::defaults::{is_one, is_one_group, is_yes, one, one_group, yes};
 use crate::layer::one_image;
 use crate::*;
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
+use convscope_kernels::conv::{Conv, ConvSize, Padding};
 use serde::{Deserialize, Serialize};
 
 /// Rows and columns added around an input.
@@ -137,71 +137,7 @@ impl Layer for Conv2d {
 
     fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
-        Box::new(BoundConv2d { conv: Conv::with_precision(size, precision), mode })
-    }
-}
-
-#[derive(Debug)]
-struct BoundConv2d {
-    conv: Conv,
-    mode: Mode,
-}
-
-impl Bound for BoundConv2d {
-    fn packed_len(&self) -> usize {
-        let backward = if self.mode.has_backward() { self.conv.backward_len() } else { 0 };
-        self.conv.forward_len() + backward
-    }
-
-    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
-        let weight = parameters[0].slice();
-        let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
-        self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
-        if self.mode.has_backward() {
-            self.conv.pack_backward(weight, None, backward);
-        }
-    }
-
-    fn gradient_len(&self) -> usize {
-        self.conv.gradient_len()
-    }
-
-    fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {
-        let (weight, bias) = gradients.split_at_mut(1);
-        self.conv.unpack_gradient(packed, &mut weight[0], bias.first_mut().map(Vec::as_mut_slice));
-    }
-
-    fn scratch_len(&self, _images: usize) -> usize {
-        self.conv.scratch_len()
-    }
-
-    fn backward_reads(&self) -> Reads {
-        Reads { inputs: true, output: false }
-    }
-
-    fn fuses(&self, activation: Activation) -> bool {
-        activation.epilogue().is_some()
-    }
-
-    fn products(&self) -> Option<Products> {
-        Some(Products::from(&self.conv))
-    }
-
-    fn forward(&self, call: Forward<'_>) {
-        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
-        let packed = &call.packed[..self.conv.forward_len()];
-        let input = call.inputs.get(0);
-        self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);
-    }
-
-    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
-        let packed = &call.packed[self.conv.forward_len()..];
-        self.conv.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
-    }
-
-    fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
-        let input = call.inputs.get(0);
-        self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+        Box::new(BoundConv { conv: Conv::with_precision(size, precision), mode })
     }
 }
 

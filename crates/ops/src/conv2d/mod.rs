@@ -5,9 +5,11 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html>
 
+mod bound;
 mod functional;
 mod layer;
 
+pub(crate) use bound::BoundConv;
 pub use functional::{Conv2dArguments, Conv2dGradients, conv2d, conv2d_backward};
 pub use layer::{Conv2d, ConvPadding, NamedPadding};
 

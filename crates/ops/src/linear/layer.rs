@@ -1,11 +1,12 @@
-//! The affine map as a layer and as the executor runs it.
+//! The affine map as a layer.
 
 use super::NAME;
 use crate::arrays::check_size;
+use crate::conv2d::BoundConv;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::*;
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
+use convscope_kernels::conv::{Conv, ConvSize};
 use serde::{Deserialize, Serialize};
 
 /// An affine map with its own weight; arguments and defaults of `torch.nn.Linear`.
@@ -64,70 +65,6 @@ impl Layer for Linear {
     }
 
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundLinear { conv: Conv::new(ConvSize::matrix(self.out_features, inputs[0].len())), mode })
-    }
-}
-
-#[derive(Debug)]
-struct BoundLinear {
-    conv: Conv,
-    mode: Mode,
-}
-
-impl Bound for BoundLinear {
-    fn packed_len(&self) -> usize {
-        let backward = if self.mode.has_backward() { self.conv.backward_len() } else { 0 };
-        self.conv.forward_len() + backward
-    }
-
-    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
-        let weight = parameters[0].slice();
-        let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
-        self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
-        if self.mode.has_backward() {
-            self.conv.pack_backward(weight, None, backward);
-        }
-    }
-
-    fn gradient_len(&self) -> usize {
-        self.conv.gradient_len()
-    }
-
-    fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {
-        let (weight, bias) = gradients.split_at_mut(1);
-        self.conv.unpack_gradient(packed, &mut weight[0], bias.first_mut().map(Vec::as_mut_slice));
-    }
-
-    fn scratch_len(&self, _images: usize) -> usize {
-        self.conv.scratch_len()
-    }
-
-    fn backward_reads(&self) -> Reads {
-        Reads { inputs: true, output: false }
-    }
-
-    fn fuses(&self, activation: Activation) -> bool {
-        activation.epilogue().is_some()
-    }
-
-    fn products(&self) -> Option<Products> {
-        Some(Products::from(&self.conv))
-    }
-
-    fn forward(&self, call: Forward<'_>) {
-        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
-        let packed = &call.packed[..self.conv.forward_len()];
-        let input = call.inputs.get(0);
-        self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);
-    }
-
-    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
-        let packed = &call.packed[self.conv.forward_len()..];
-        self.conv.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
-    }
-
-    fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
-        let input = call.inputs.get(0);
-        self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+        Box::new(BoundConv { conv: Conv::new(ConvSize::matrix(self.out_features, inputs[0].len())), mode })
     }
 }

@@ -1,0 +1,69 @@
+//! Convolution as the executor runs it.
+
+use crate::*;
+use convscope_kernels::conv::{Conv, Epilogue};
+
+/// A convolution, or a matrix product as one, with a weight and perhaps a bias.
+#[derive(Debug)]
+pub(crate) struct BoundConv {
+    pub(crate) conv: Conv,
+    pub(crate) mode: Mode,
+}
+
+impl Bound for BoundConv {
+    fn packed_len(&self) -> usize {
+        let backward = if self.mode.has_backward() { self.conv.backward_len() } else { 0 };
+        self.conv.forward_len() + backward
+    }
+
+    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
+        let weight = parameters[0].slice();
+        let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
+        self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
+        if self.mode.has_backward() {
+            self.conv.pack_backward(weight, None, backward);
+        }
+    }
+
+    fn gradient_len(&self) -> usize {
+        self.conv.gradient_len()
+    }
+
+    fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {
+        let (weight, bias) = gradients.split_at_mut(1);
+        self.conv.unpack_gradient(packed, &mut weight[0], bias.first_mut().map(Vec::as_mut_slice));
+    }
+
+    fn scratch_len(&self, _images: usize) -> usize {
+        self.conv.scratch_len()
+    }
+
+    fn backward_reads(&self) -> Reads {
+        Reads { inputs: true, output: false }
+    }
+
+    fn fuses(&self, activation: Activation) -> bool {
+        activation.epilogue().is_some()
+    }
+
+    fn products(&self) -> Option<Products> {
+        Some(Products::from(&self.conv))
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
+        let packed = &call.packed[..self.conv.forward_len()];
+        let input = call.inputs.get(0);
+        self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);
+    }
+
+    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        let packed = &call.packed[self.conv.forward_len()..];
+        self.conv.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
+    }
+
+    fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
+        let input = call.inputs.get(0);
+        self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+    }
+}
