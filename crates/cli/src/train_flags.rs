@@ -111,6 +111,11 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NORM", help_heading = TRAINING, allow_negative_numbers = true)]
     clip_norm: Option<f64>,
 
+    /// Climb so far uphill before taking the gradient of a step, such as 0.5 (adaptive sharpness-aware minimization), which
+    /// takes twice the time; 0 is off
+    #[arg(long, value_name = "RHO", help_heading = TRAINING, allow_negative_numbers = true)]
+    sam: Option<f64>,
+
     /// The share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
@@ -167,6 +172,7 @@ pub(crate) fn show_defaults(command: Command) -> Command {
         ("optimizer", config.optimizer.name().to_owned()),
         ("lr", config.lr.to_string()),
         ("schedule", config.schedule.name().to_owned()),
+        ("sam", config.sam.to_string()),
         ("label_smoothing", config.label_smoothing.to_string()),
         ("precision", name_of(&config.precision)),
         ("seed", config.seed.to_string()),
@@ -213,6 +219,7 @@ impl TrainFlags {
             lr: self.lr,
             augment: self.augment,
             clip_norm: self.clip_norm,
+            sam: self.sam,
             label_smoothing: self.label_smoothing,
             ema: self.ema,
             weight_decay_on: self.weight_decay_on,
@@ -263,14 +270,14 @@ mod tests {
         let text = config(
             "--data cats --image-size 48 --val-fraction 0.3 --train-on-val --normalize unit --skip-bad --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
-             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --label-smoothing 0.125 --ema 0.875 \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --label-smoothing 0.125 --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-             clip_norm = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
+             clip_norm = 2.0\nsam = 0.5\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
              data = {source='cats', image_size=48, val_fraction=0.3, train_on_val=true, normalize='unit', bad_images='skip'}\n\
              model_options = {width=2, dropout={p=0.25}}\n\

@@ -4,7 +4,8 @@
 //!
 //! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, recipe, file and flags, and checked;
 //!   [`recipes`]: the configurations that come with the program;
-//! - [`optimizer`], [`schedule`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new weight;
+//! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
+//!   weight;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`session`]: the training loop; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
 //!   trained network;
@@ -26,6 +27,7 @@ pub mod model;
 pub mod optimizer;
 pub mod recipes;
 pub mod run_dir;
+pub mod sam;
 pub mod schedule;
 pub mod session;
 pub mod stop;

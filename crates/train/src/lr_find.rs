@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::clip::clip_gradients;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::sam::{Sam, gradients_of};
 use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
@@ -96,6 +97,7 @@ impl LrFind {
         let mut executor =
             Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size);
         let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
+        let mut sam = Sam::wanted(config.sam, &parameters);
         let mut found = Smoother::default();
         let mut epoch = 0;
         let mut batches = loader.epoch(epoch, 0);
@@ -111,7 +113,7 @@ impl LrFind {
             let rate = self.from * (self.to / self.from).powf(step as f64 / (self.steps - 1) as f64);
             let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
             let training = TrainingBatch { images: batch.images.view(), labels: labels_of(&batch), sample };
-            let outcome = executor.train_step(&mut parameters, training, &loss, None)?;
+            let outcome = gradients_of(training, &mut executor, &mut parameters, &loss, sam.as_mut())?;
             if !found.goes_on(rate, outcome.loss) {
                 break;
             }
@@ -223,9 +225,14 @@ mod tests {
                 .unwrap();
         let config = TrainConfig::default().merged(&options).unwrap();
         let search = LrFind { from: 1e-4, to: 100.0, steps: 40 };
-        let run = || search.run(&config, Arc::clone(&source), &AtomicBool::new(false)).unwrap().unwrap();
-        let found = run();
-        assert_eq!(found, run());
+        let run = |config: &TrainConfig| {
+            search.run(config, Arc::clone(&source), &AtomicBool::new(false)).unwrap().unwrap()
+        };
+        let found = run(&config);
+        assert_eq!(found, run(&config));
+        let climbing = run(&TrainConfig { sam: 0.5, ..config.clone() });
+        assert_eq!(climbing.steps[0], found.steps[0]);
+        assert_ne!(climbing.steps[1].loss, found.steps[1].loss);
         assert!(found.steps.len() > 15, "{}", found.steps.len());
         assert!(found.steps.windows(2).all(|pair| pair[0].learning_rate < pair[1].learning_rate));
         assert!(search.run(&config, source, &AtomicBool::new(true)).unwrap().is_none());

@@ -117,7 +117,7 @@ impl TrainEvents for Losses {
 fn trains_as_pytorch_does_from_the_same_weights_on_the_same_batches() {
     let answers: Answers =
         serde_json::from_str(include_str!("../../../fixtures/training.json")).expect("the answers parse");
-    assert_eq!(answers.runs.len(), 5);
+    assert_eq!(answers.runs.len(), 7);
     for run in &answers.runs {
         let (losses, weights) = train(run);
         check(&format!("{}: training loss", run.name), &losses.train, &run.train_loss);

@@ -47,6 +47,7 @@ fn the_flags_of_training_are_those_that_the_help_names() {
         "normalize",
         "initializer",
         "clip-norm",
+        "sam",
         "label-smoothing",
         "ema",
         "augment",

@@ -54,6 +54,10 @@ pub struct TrainConfig {
     pub augment: Augmentation,
     /// The largest norm of all gradients together; larger ones are scaled down to it. Default none.
     pub clip_norm: Option<f64>,
+    /// How far [sharpness-aware minimization](crate::sam::Sam) climbs, finite and at least 0. Default 0: steps follow the
+    /// gradient at the weights themselves.
+    #[serde(default)]
+    pub sam: f64,
     /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
     pub label_smoothing: f64,
     /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
@@ -113,6 +117,7 @@ impl Default for TrainConfig {
             lr: 0.002,
             augment: Augmentation::NONE,
             clip_norm: None,
+            sam: 0.0,
             label_smoothing: 0.0,
             ema: None,
             weight_decay_on: DecayScope::default(),
@@ -166,6 +171,7 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm {
             check(norm.is_finite() && norm > 0.0, "clip_norm", &norm, "a finite number above 0");
         }
+        check(self.sam.is_finite() && self.sam >= 0.0, "sam", &self.sam, "a finite number of at least 0");
         let smoothing = self.label_smoothing;
         check((0.0..1.0).contains(&smoothing), "label_smoothing", &smoothing, "in [0, 1)");
         if let Some(decay) = self.ema {
@@ -237,7 +243,7 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
         let full: PartialConfig = toml::from_str(
-            "clip_norm = 0.7\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
+            "clip_norm = 0.7\nsam = 0.5\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
              [data]\nimage_size = 48\nbad_images = 'skip'\nnormalize = 'unit'\n\
              [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
         )
@@ -259,6 +265,8 @@ mod tests {
             ("label_smoothing = 1.0", "label_smoothing is 1; it must be in [0, 1)"),
             ("label_smoothing = nan", "label_smoothing is NaN; it must be in [0, 1)"),
             ("clip_norm = 0.0", "clip_norm is 0; it must be a finite number above 0"),
+            ("sam = -0.5", "sam is -0.5; it must be a finite number of at least 0"),
+            ("sam = inf", "sam is inf; it must be a finite number of at least 0"),
             ("ema = 1.0", "ema is 1; it must be in (0, 1)"),
             ("patience = 0", "patience is 0; it must be at least 1"),
             ("threads = 0", "threads is 0; it must be at least 1"),

@@ -31,6 +31,8 @@ pub struct PartialConfig {
     pub augment: Option<Augmentation>,
     /// See [`TrainConfig::clip_norm`].
     pub clip_norm: Option<f64>,
+    /// See [`TrainConfig::sam`].
+    pub sam: Option<f64>,
     /// See [`TrainConfig::label_smoothing`].
     pub label_smoothing: Option<f64>,
     /// See [`TrainConfig::ema`].
@@ -161,7 +163,16 @@ impl TrainConfig {
     pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
         let PartialConfig { version: _, model, initializer, epochs, batch_size, lr, .. } = over.clone();
         let PartialConfig {
-            clip_norm, label_smoothing, ema, patience, seed, precision, threads, data, ..
+            clip_norm,
+            sam,
+            label_smoothing,
+            ema,
+            patience,
+            seed,
+            precision,
+            threads,
+            data,
+            ..
         } = over.clone();
         set(&mut self.augment, over.augment);
         set(&mut self.weight_decay_on, over.weight_decay_on);
@@ -171,6 +182,7 @@ impl TrainConfig {
         set(&mut self.batch_size, batch_size);
         set(&mut self.lr, lr);
         self.clip_norm = clip_norm.or(self.clip_norm);
+        set(&mut self.sam, sam);
         set(&mut self.label_smoothing, label_smoothing);
         self.ema = ema.or(self.ema);
         self.patience = patience.or(self.patience);
@@ -301,7 +313,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\

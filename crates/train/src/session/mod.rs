@@ -32,6 +32,7 @@ use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
 use crate::optimizer::{DecayScope, Optimizer};
 use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
+use crate::sam::{Sam, gradients_of};
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
 use crate::views::Views;
@@ -56,6 +57,7 @@ pub struct Session {
     loss: Loss,
     optimizer: Optimizer,
     schedule: Schedule,
+    sam: Option<Sam>,
     ema: Option<Ema>,
     progress: Progress,
 }
@@ -112,17 +114,14 @@ impl Session {
     ) -> Result<Session, TrainError> {
         let parameters = Parameters::new(&graph, config.seed);
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
+        let batch = config.batch_size;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
         Ok(Session {
-            executor: Executor::with_precision(
-                Arc::clone(&graph),
-                Mode::Training,
-                config.precision,
-                config.batch_size,
-            ),
-            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
+            executor: Executor::with_precision(Arc::clone(&graph), Mode::Training, config.precision, batch),
+            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, batch),
             optimizer: optimizer_for(&config, &parameters),
             schedule: Schedule::new(&config.schedule, config.lr, length),
+            sam: Sam::wanted(config.sam, &parameters),
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
@@ -238,7 +237,8 @@ impl Session {
         let step = self.progress.step;
         let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
         let training = TrainingBatch { images: batch.images.view(), labels: labels_of(batch), sample };
-        let outcome = self.executor.train_step(&mut self.parameters, training, &self.loss, None)?;
+        let (executor, parameters) = (&mut self.executor, &mut self.parameters);
+        let outcome = gradients_of(training, executor, parameters, &self.loss, self.sam.as_mut())?;
         if !outcome.loss.is_finite() {
             return Err(self.not_finite(training));
         }
