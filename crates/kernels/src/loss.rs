@@ -26,6 +26,31 @@ pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_r
     loss
 }
 
+/// How far the softmax of a row divided by `temperature` is from the probabilities `target`, times the temperature's
+/// square: `T^2 * sum of target(c) * (log target(c) - log p(c))`. Adds `scale` times its gradient,
+/// `T * (p(c) * sum of target - target(c))`, to `d_row`.
+///
+/// A class with target 0 takes no part, also where its value is minus infinity.
+pub fn divergence(row: &[f32], target: &[f32], temperature: f64, scale: f64, d_row: &mut [f32]) -> f64 {
+    assert!(row.len() == target.len() && row.len() == d_row.len());
+    let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let cooled = |value: f32| (f64::from(value) - largest) / temperature;
+    let sum: f64 = row.iter().map(|&value| cooled(value).exp()).sum();
+    let (log_sum, mut divergence, mut weights) = (sum.ln(), 0.0, 0.0);
+    for (&value, &target) in row.iter().zip(target) {
+        let target = f64::from(target);
+        if target != 0.0 {
+            divergence += target * (target.ln() - cooled(value) + log_sum);
+            weights += target;
+        }
+    }
+    for ((&value, &target), d) in row.iter().zip(target).zip(d_row) {
+        let p = cooled(value).exp() / sum;
+        *d += (scale * temperature * (p * weights - f64::from(target))) as f32;
+    }
+    temperature * temperature * divergence
+}
+
 /// The sum of `(row(c) - target(c))^2`. Writes `scale` times its gradient, `2 * (row(c) - target(c))`, to `d_row`.
 pub fn squared_error(row: &[f32], target: impl Fn(usize) -> f32, scale: f64, d_row: &mut [f32]) -> f64 {
     assert_eq!(row.len(), d_row.len());

@@ -68,7 +68,7 @@ pub use flatten::{Flatten, flatten, flatten_backward};
 pub use layer::Layer;
 pub use linear::{Linear, LinearGradients, linear, linear_backward};
 pub use log_softmax::{LogSoftmax, log_softmax, log_softmax_backward};
-pub use loss::{Labels, Loss, Reduction};
+pub use loss::{Labels, Loss, Reduction, SoftTargets};
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
 pub use mse_loss::{mse_loss, mse_loss_backward};
 pub use operator::Operator;

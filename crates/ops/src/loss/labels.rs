@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The class of each image of a batch; of a blend of two images both classes, and the share of the second.
 ///
 /// The target of an image is `1 - share` for its own class and `share` for the other one (the sum where they are the
-/// same), 0 for the rest.
+/// same), 0 for the rest. [Soft targets](SoftTargets) may stand beside it.
 ///
 /// ```
 /// use convscope_ops::Labels;
@@ -21,12 +21,28 @@ pub struct Labels<'a> {
     /// Empty where no image is a blend, as `shares` is.
     others: &'a [usize],
     shares: &'a [f32],
+    soft: Option<SoftTargets<'a>>,
+}
+
+/// Probabilities that other networks give the classes of each image, and how much they count.
+///
+/// A loss becomes `(1 - share) * loss + share * T^2 * sum over c of q[c] * (log q[c] - log softmax(logits / T)[c])` with
+/// the temperature `T` and the image's probabilities `q`, which were taken at that temperature as well (Hinton, Vinyals
+/// and Dean, "Distilling the Knowledge in a Neural Network", 2015).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoftTargets<'a> {
+    /// `[images, classes]`
+    pub probabilities: &'a [f32],
+    /// From 0 to 1.
+    pub share: f64,
+    /// Above 0. The higher, the more the classes count that are not the most probable one.
+    pub temperature: f64,
 }
 
 impl<'a> Labels<'a> {
     /// Images of one class each.
     pub fn new(classes: &'a [usize]) -> Self {
-        Labels { classes, others: &[], shares: &[] }
+        Labels { classes, ..Labels::default() }
     }
 
     /// Images that are blends, each of its own class and another one, which has that share, from 0 to 1.
@@ -35,7 +51,22 @@ impl<'a> Labels<'a> {
     /// When the three slices differ in length.
     pub fn mixed(classes: &'a [usize], others: &'a [usize], shares: &'a [f32]) -> Self {
         assert!(others.len() == classes.len() && shares.len() == classes.len(), "labels for each image");
-        Labels { classes, others, shares }
+        Labels { classes, others, shares, soft: None }
+    }
+
+    /// The same images with soft targets.
+    ///
+    /// # Panics
+    /// When there are not as many for each image.
+    pub fn with_soft_targets(self, soft: SoftTargets<'a>) -> Self {
+        let images = self.classes.len().max(1);
+        assert!(soft.probabilities.len().is_multiple_of(images), "soft targets for each image");
+        Labels { soft: Some(soft), ..self }
+    }
+
+    /// The soft targets, where there are any.
+    pub fn soft_targets(self) -> Option<SoftTargets<'a>> {
+        self.soft
     }
 
     /// The images' own classes.
@@ -50,7 +81,12 @@ impl<'a> Labels<'a> {
         } else {
             (&self.others[images.clone()], &self.shares[images.clone()])
         };
-        Labels { classes: &self.classes[images], others, shares }
+        let soft = self.soft.map(|soft| {
+            let columns = soft.probabilities.len() / self.classes.len().max(1);
+            let probabilities = &soft.probabilities[images.start * columns..images.end * columns];
+            SoftTargets { probabilities, ..soft }
+        });
+        Labels { classes: &self.classes[images], others, shares, soft }
     }
 
     /// The class with the larger share in an image, its own one where both have half.

@@ -6,7 +6,7 @@
 mod labels;
 mod reduction;
 
-pub use labels::Labels;
+pub use labels::{Labels, SoftTargets};
 pub use reduction::Reduction;
 
 use crate::OpError;
@@ -55,7 +55,8 @@ impl Loss {
         }
     }
 
-    /// The sum of the losses of some images of a batch: `logits` `[images, classes]` against their labels.
+    /// The sum of the losses of some images of a batch: `logits` `[images, classes]` against their labels, and against
+    /// their [soft targets](SoftTargets) where there are any.
     ///
     /// Writes to `d_logits`, of the shape of `logits`, the gradient by the logits of the mean loss over a batch of
     /// `batch` images. Nothing is allocated. Labels are below `classes`.
@@ -70,8 +71,10 @@ impl Loss {
         let images = labels.classes().len();
         assert_eq!(logits.len(), images * classes, "logits of another number of images or classes");
         let rows = logits.chunks_exact(classes).zip(d_logits.chunks_exact_mut(classes)).enumerate();
-        let share = 1.0 / batch as f64;
-        let loss_of = |(image, (row, d_row)): (usize, (&[f32], &mut [f32]))| match self {
+        let soft = labels.soft_targets();
+        let (whole, soft_share) = (1.0 / batch as f64, soft.map_or(0.0, |soft| soft.share));
+        let share = whole * (1.0 - soft_share);
+        let loss_of_labels = |image: usize, row: &[f32], d_row: &mut [f32]| match self {
             Loss::CrossEntropy { label_smoothing } => {
                 let target = |class| {
                     let spread = label_smoothing / classes as f64;
@@ -84,6 +87,13 @@ impl Loss {
                 let per_class = 1.0 / classes as f64;
                 loss::squared_error(row, target, share * per_class, d_row) * per_class
             }
+        };
+        let loss_of = |(image, (row, d_row)): (usize, (&[f32], &mut [f32]))| {
+            let loss = (1.0 - soft_share) * loss_of_labels(image, row, d_row);
+            soft.map_or(loss, |SoftTargets { probabilities, share, temperature }| {
+                let target = &probabilities[image * classes..][..classes];
+                loss + share * loss::divergence(row, target, temperature, whole * share, d_row)
+            })
         };
         rows.map(loss_of).sum()
     }

@@ -67,6 +67,35 @@ fn mixed_labels_are_pytorchs_class_probabilities() {
 }
 
 #[test]
+fn soft_targets_add_their_divergence() {
+    let logits: Vec<f32> = random(3, 20).iter().map(|x| x * 20.0).collect();
+    let soft: Vec<f32> = random(4, 20)
+        .chunks(CLASSES)
+        .flat_map(|row| row.iter().map(|x| x.abs() / row.iter().map(|x| x.abs()).sum::<f32>()))
+        .collect();
+    let (share, temperature) = (0.625, 3.0);
+    let labels =
+        Labels::new(&LABELS).with_soft_targets(SoftTargets { probabilities: &soft, share, temperature });
+    let hard = one_hot(1.0, 0.0);
+    let entropy: f64 = soft.iter().map(|&q| f64::from(q) * f64::from(q).ln()).sum();
+    let forward = |x: &[f64]| {
+        let cooled: Vec<f64> = x.iter().map(|x| x / temperature).collect();
+        let of_labels: f64 = layers::cross_entropy_rows(x, &hard, CLASSES).iter().sum();
+        let of_soft: f64 = layers::cross_entropy_rows(&cooled, &to_f64(&soft), CLASSES).iter().sum();
+        vec![(1.0 - share) * of_labels + share * temperature * temperature * (of_soft + entropy)]
+    };
+    let mut d = vec![f32::NAN; 20];
+    let mut sum = 0.0;
+    for part in [0..3, 3..4] {
+        let range = part.start * CLASSES..part.end * CLASSES;
+        let rows = &logits[range.clone()];
+        sum += Loss::CROSS_ENTROPY.evaluate(rows, labels.part(part), CLASSES, 7, &mut d[range]);
+    }
+    assert_close("loss", &[sum as f32], &forward(&to_f64(&logits)), 1e-6);
+    assert_close("d_logits", &d, &numeric_gradient(&logits, &[1.0 / 7.0], forward), 1e-6);
+}
+
+#[test]
 fn mean_squared_error_equals_its_formula() {
     let logits = random(2, 20);
     let targets = one_hot(1.0, 0.0);
