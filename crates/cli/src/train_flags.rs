@@ -116,6 +116,20 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "RHO", help_heading = TRAINING, allow_negative_numbers = true)]
     sam: Option<f64>,
 
+    /// Learn what these trained networks say of each training image, on average, in place of its label (distillation); each
+    /// is a run directory or a weights file [default: none]
+    #[arg(long, value_name = "RUN,...", help_heading = TRAINING, value_delimiter = ',')]
+    teachers: Option<Vec<String>>,
+
+    /// The share of the loss that the teachers' answers have; the label has the rest
+    #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
+    teacher_share: Option<f64>,
+
+    /// What logits are divided by before those of teachers and learner are compared; the higher, the more the less probable
+    /// classes count
+    #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
+    teacher_temperature: Option<f64>,
+
     /// The share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
@@ -173,6 +187,8 @@ pub(crate) fn show_defaults(command: Command) -> Command {
         ("lr", config.lr.to_string()),
         ("schedule", config.schedule.name().to_owned()),
         ("sam", config.sam.to_string()),
+        ("teacher_share", config.teacher_share.to_string()),
+        ("teacher_temperature", config.teacher_temperature.to_string()),
         ("label_smoothing", config.label_smoothing.to_string()),
         ("precision", name_of(&config.precision)),
         ("seed", config.seed.to_string()),
@@ -220,6 +236,9 @@ impl TrainFlags {
             augment: self.augment,
             clip_norm: self.clip_norm,
             sam: self.sam,
+            teachers: self.teachers.clone(),
+            teacher_share: self.teacher_share,
+            teacher_temperature: self.teacher_temperature,
             label_smoothing: self.label_smoothing,
             ema: self.ema,
             weight_decay_on: self.weight_decay_on,
@@ -270,14 +289,14 @@ mod tests {
         let text = config(
             "--data cats --image-size 48 --val-fraction 0.3 --train-on-val --normalize unit --skip-bad --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
-             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --label-smoothing 0.125 --ema 0.875 \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-             clip_norm = 2.0\nsam = 0.5\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
+             clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
              data = {source='cats', image_size=48, val_fraction=0.3, train_on_val=true, normalize='unit', bad_images='skip'}\n\
              model_options = {width=2, dropout={p=0.25}}\n\

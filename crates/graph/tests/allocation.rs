@@ -1,4 +1,4 @@
-//! A training step allocates nothing.
+//! Neither a training step nor asking a network allocates anything.
 
 use convscope_graph::{Executor, Graph, Parameters, TrainingBatch, preset};
 use convscope_ops::{Labels, Loss, Mode, Sample};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
-fn a_training_step_allocates_nothing() {
+fn a_training_step_and_an_answer_allocate_nothing() {
     for (name, is_timed) in [("plain8", false), ("plain8-bn", false), ("resnet8", false), ("resnet8", true)] {
         let graph = Arc::new(Graph::new(preset(name, [3, 16, 16], 10).unwrap()).unwrap());
         let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 32);
@@ -34,6 +34,14 @@ fn a_training_step_allocates_nothing() {
             step();
             let used = ALLOCATOR.stats() - before;
             assert_eq!((used.allocations, used.reallocations), (0, 0), "{name}");
+            let mut asked = Executor::new(Arc::clone(&graph), Mode::Inference, 12);
+            let mut logits = Vec::new();
+            asked.logits_into(images.view(), None, &mut logits).unwrap();
+            let before = ALLOCATOR.stats();
+            asked.logits_into(images.view(), None, &mut logits).unwrap();
+            let used = ALLOCATOR.stats() - before;
+            assert_eq!((used.allocations, used.reallocations), (0, 0), "asking {name}");
+            assert_eq!(logits.len(), 320);
         });
     }
 }

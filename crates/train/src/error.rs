@@ -175,6 +175,18 @@ pub enum TrainError {
         /// Names that the data has.
         data: String,
     },
+    /// A trained network that cannot teach the present one.
+    #[error(
+        "{}: this teacher knows {found}, the data has {expected}; choose a teacher that was trained on the same", path.display()
+    )]
+    TeacherUnfit {
+        /// The run or weights file.
+        path: PathBuf,
+        /// What the teacher was trained on: "images of 32x32".
+        found: String,
+        /// What the data has.
+        expected: String,
+    },
     /// What is wrong with the data.
     #[error(transparent)]
     Data(#[from] convscope_data::DataError),

@@ -6,6 +6,7 @@
 //!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
 //!   weight;
+//! - [`teachers`]: what trained networks say of the images that another one learns from;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`session`]: the training loop; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
 //!   trained network;
@@ -31,6 +32,7 @@ pub mod sam;
 pub mod schedule;
 pub mod session;
 pub mod stop;
+pub mod teachers;
 mod views;
 
 pub use benchmark::Benchmark;

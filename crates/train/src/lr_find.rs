@@ -13,6 +13,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::sam::{Sam, gradients_of};
 use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
+use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
 /// Rates for Training Neural Networks", 2015, with fastai's even factors), one batch a step, the data as often as it
@@ -98,6 +99,7 @@ impl LrFind {
             Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size);
         let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
         let mut sam = Sam::wanted(config.sam, &parameters);
+        let mut teachers = Teachers::open(config, &*source, &normalization)?;
         let mut found = Smoother::default();
         let mut epoch = 0;
         let mut batches = loader.epoch(epoch, 0);
@@ -112,7 +114,8 @@ impl LrFind {
             let Some(batch) = batches.next().transpose()? else { break };
             let rate = self.from * (self.to / self.from).powf(step as f64 / (self.steps - 1) as f64);
             let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
-            let training = TrainingBatch { images: batch.images.view(), labels: labels_of(&batch), sample };
+            let labels = labels_of(&batch, teachers.as_mut())?;
+            let training = TrainingBatch { images: batch.images.view(), labels, sample };
             let outcome = gradients_of(training, &mut executor, &mut parameters, &loss, sam.as_mut())?;
             if !found.goes_on(rate, outcome.loss) {
                 break;

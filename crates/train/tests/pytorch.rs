@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use convscope_data::{DataError, ImageSize, Source, Split};
-use convscope_graph::{Parameters, WeightsFile};
+use convscope_data::{DataError, ImageSize, Normalization, Normalize, Source, Split};
+use convscope_graph::{Graph, InputDescription, Parameters, WeightsFile, preset};
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::recipes::recipe;
 use convscope_train::run_dir::RunLocation;
@@ -28,6 +28,8 @@ struct Answers {
 struct Run {
     name: String,
     recipe: String,
+    /// Teachers are as they start, with batch norm.
+    teacher_seeds: Vec<u64>,
     config: PartialConfig,
     train_loss: Vec<Recorded>,
     val_loss: Vec<Recorded>,
@@ -117,7 +119,7 @@ impl TrainEvents for Losses {
 fn trains_as_pytorch_does_from_the_same_weights_on_the_same_batches() {
     let answers: Answers =
         serde_json::from_str(include_str!("../../../fixtures/training.json")).expect("the answers parse");
-    assert_eq!(answers.runs.len(), 7);
+    assert_eq!(answers.runs.len(), 8);
     for run in &answers.runs {
         let (losses, weights) = train(run);
         check(&format!("{}: training loss", run.name), &losses.train, &run.train_loss);
@@ -137,15 +139,30 @@ fn trains_as_pytorch_does_from_the_same_weights_on_the_same_batches() {
 /// Trains in a folder that is gone afterwards.
 fn train(run: &Run) -> (Losses, Parameters) {
     let config = TrainConfig::default().merged(&recipe(&run.recipe).unwrap()).unwrap();
-    let config = config.merged(&run.config).unwrap();
+    let mut config = config.merged(&run.config).unwrap();
     let source = Stripes { classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec() };
     let folder = tempfile::tempdir().unwrap();
+    for &seed in &run.teacher_seeds {
+        let path = folder.path().join(format!("{seed}.safetensors"));
+        std::fs::write(&path, teacher(seed, &source).to_bytes()).unwrap();
+        config.teachers.push(path.to_string_lossy().into_owned());
+    }
     let location = RunLocation::Exact(folder.path().join("run"));
     let mut session = Session::start(config, Arc::new(source), &location).unwrap();
     let mut losses = Losses::default();
     session.run(&AtomicBool::new(false), &mut losses).unwrap();
     let weights = WeightsFile::read(&session.run_dir().last_weights_path()).unwrap();
     (losses, weights.parameters)
+}
+
+/// A network that has learned nothing.
+fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
+    let Normalization { mean, std } = Normalize::Standard.fit(source).unwrap();
+    let (height, width) = (Stripes::SIZE.height, Stripes::SIZE.width);
+    let model = preset("plain8-bn", [3, height, width], source.classes.len()).unwrap();
+    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), seed);
+    let input = InputDescription { size: [height, width], scale: 1.0 / 255.0, mean, std };
+    WeightsFile { model, classes: source.classes.clone(), input, parameters }
 }
 
 /// Compares numbers in their order; an error once made stays allowed.

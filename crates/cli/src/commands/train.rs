@@ -63,6 +63,7 @@ Examples:
   convscope train --data cifar10 --epochs 20 --optimizer adamw --schedule cosine
   convscope train --data photos --image-size 64 --model resnet8 --patience 5 --out runs/photos
   convscope train --data cifar10 --recipe report --augment none
+  convscope train --data photos --model small.toml --teachers runs/photos,runs/photos-2
   convscope train --config runs/photos/config.toml --seed 2
   convscope train --resume runs/photos
   convscope train --data cifar10 --epochs 20 --compare-batch-norm";

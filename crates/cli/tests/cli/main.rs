@@ -6,6 +6,7 @@ mod data;
 mod inspect;
 mod operators;
 mod place;
+mod teaching;
 mod training;
 mod tuning;
 mod usage;

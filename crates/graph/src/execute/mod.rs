@@ -167,12 +167,27 @@ impl Executor {
         images: ArrayView4<'_, f32>,
         observer: Option<&dyn Observer>,
     ) -> Result<Array2<f32>, GraphError> {
+        let (total, classes) = (images.dim().0, self.graph.classes());
+        let mut logits = Vec::with_capacity(total * classes);
+        self.logits_into(images, observer, &mut logits)?;
+        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane puts out its images"))
+    }
+
+    /// As [`logits`](Self::logits), in place of what the vector holds; one that has been used before is not made anew.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn logits_into(
+        &mut self,
+        images: ArrayView4<'_, f32>,
+        observer: Option<&dyn Observer>,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), GraphError> {
         let total = self.check(&images, usize::MAX)?;
-        let classes = self.graph.classes();
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
         let image_len = input.len() / total.max(1);
-        let mut logits = Vec::with_capacity(total * classes);
+        logits.clear();
         for first in (0..total).step_by(self.batch) {
             let images = self.batch.min(total - first);
             let input = &input[first * image_len..][..images * image_len];
@@ -183,7 +198,7 @@ impl Executor {
             }
             self.active_lanes(images).iter().for_each(|lane| logits.extend_from_slice(&lane.logits));
         }
-        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane puts out its images"))
+        Ok(())
     }
 
     fn check(&self, images: &ArrayView4<'_, f32>, most: usize) -> Result<usize, GraphError> {

@@ -58,6 +58,16 @@ pub struct TrainConfig {
     /// gradient at the weights themselves.
     #[serde(default)]
     pub sam: f64,
+    /// Run directories or weights files of [trained networks](crate::teachers::Teachers) that are asked about each training
+    /// image. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teachers: Vec<String>,
+    /// The share of the loss that the teachers' answers have, in `(0, 1]`. Default 1: labels count for nothing.
+    #[serde(default = "teacher_share")]
+    pub teacher_share: f64,
+    /// What the logits of teachers and learner are divided by before they are compared, finite and at least 1. Default 3.
+    #[serde(default = "teacher_temperature")]
+    pub teacher_temperature: f64,
     /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
     pub label_smoothing: f64,
     /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
@@ -118,6 +128,9 @@ impl Default for TrainConfig {
             augment: Augmentation::NONE,
             clip_norm: None,
             sam: 0.0,
+            teachers: Vec::new(),
+            teacher_share: teacher_share(),
+            teacher_temperature: teacher_temperature(),
             label_smoothing: 0.0,
             ema: None,
             weight_decay_on: DecayScope::default(),
@@ -172,6 +185,14 @@ impl TrainConfig {
             check(norm.is_finite() && norm > 0.0, "clip_norm", &norm, "a finite number above 0");
         }
         check(self.sam.is_finite() && self.sam >= 0.0, "sam", &self.sam, "a finite number of at least 0");
+        for teacher in &self.teachers {
+            check(!teacher.trim().is_empty(), "teachers", &"empty", "run directories or weights files");
+        }
+        let share = self.teacher_share;
+        check(share > 0.0 && share <= 1.0, "teacher_share", &share, "in (0, 1]");
+        let temperature = self.teacher_temperature;
+        let fits = temperature.is_finite() && temperature >= 1.0;
+        check(fits, "teacher_temperature", &temperature, "a finite number of at least 1");
         let smoothing = self.label_smoothing;
         check((0.0..1.0).contains(&smoothing), "label_smoothing", &smoothing, "in [0, 1)");
         if let Some(decay) = self.ema {
@@ -222,6 +243,14 @@ impl TrainConfig {
     }
 }
 
+fn teacher_share() -> f64 {
+    1.0
+}
+
+fn teacher_temperature() -> f64 {
+    3.0
+}
+
 fn syntax_error(path: &Path, error: &toml::de::Error) -> TrainError {
     TrainError::ConfigSyntax { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
 }
@@ -243,7 +272,7 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
         let full: PartialConfig = toml::from_str(
-            "clip_norm = 0.7\nsam = 0.5\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
+            "clip_norm = 0.7\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.75\nteacher_temperature = 2.0\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
              [data]\nimage_size = 48\nbad_images = 'skip'\nnormalize = 'unit'\n\
              [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
         )
@@ -267,6 +296,13 @@ mod tests {
             ("clip_norm = 0.0", "clip_norm is 0; it must be a finite number above 0"),
             ("sam = -0.5", "sam is -0.5; it must be a finite number of at least 0"),
             ("sam = inf", "sam is inf; it must be a finite number of at least 0"),
+            ("teachers = ['a', ' ']", "teachers is empty; it must be run directories or weights files"),
+            ("teacher_share = 0.0", "teacher_share is 0; it must be in (0, 1]"),
+            ("teacher_share = 1.5", "teacher_share is 1.5; it must be in (0, 1]"),
+            (
+                "teacher_temperature = 0.5",
+                "teacher_temperature is 0.5; it must be a finite number of at least 1",
+            ),
             ("ema = 1.0", "ema is 1; it must be in (0, 1)"),
             ("patience = 0", "patience is 0; it must be at least 1"),
             ("threads = 0", "threads is 0; it must be at least 1"),

@@ -33,6 +33,12 @@ pub struct PartialConfig {
     pub clip_norm: Option<f64>,
     /// See [`TrainConfig::sam`].
     pub sam: Option<f64>,
+    /// See [`TrainConfig::teachers`].
+    pub teachers: Option<Vec<String>>,
+    /// See [`TrainConfig::teacher_share`].
+    pub teacher_share: Option<f64>,
+    /// See [`TrainConfig::teacher_temperature`].
+    pub teacher_temperature: Option<f64>,
     /// See [`TrainConfig::label_smoothing`].
     pub label_smoothing: Option<f64>,
     /// See [`TrainConfig::ema`].
@@ -165,6 +171,9 @@ impl TrainConfig {
         let PartialConfig {
             clip_norm,
             sam,
+            teachers,
+            teacher_share,
+            teacher_temperature,
             label_smoothing,
             ema,
             patience,
@@ -183,6 +192,9 @@ impl TrainConfig {
         set(&mut self.lr, lr);
         self.clip_norm = clip_norm.or(self.clip_norm);
         set(&mut self.sam, sam);
+        set(&mut self.teachers, teachers);
+        set(&mut self.teacher_share, teacher_share);
+        set(&mut self.teacher_temperature, teacher_temperature);
         set(&mut self.label_smoothing, label_smoothing);
         self.ema = ema.or(self.ema);
         self.patience = patience.or(self.patience);
@@ -313,7 +325,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\

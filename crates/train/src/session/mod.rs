@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod clock;
+mod diverged;
 mod events;
 mod glance;
 mod record;
@@ -15,8 +16,7 @@ use std::time::Instant;
 
 use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
 use convscope_graph::{
-    Executor, FirstNonFinite, Graph, InputDescription, ModelDescription, ModelOptions, Parameters,
-    TrainingBatch, WeightsFile,
+    Executor, Graph, InputDescription, ModelDescription, ModelOptions, Parameters, TrainingBatch, WeightsFile,
 };
 use convscope_ops::{Labels, Loss, Mode, Role, Sample};
 use ndarray::Array4;
@@ -35,6 +35,7 @@ use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocat
 use crate::sam::{Sam, gradients_of};
 use crate::schedule::{RunLength, Schedule};
 use crate::stop::{EarlyStopping, Verdict};
+use crate::teachers::Teachers;
 use crate::views::Views;
 use clock::Clock;
 use glance::Glance;
@@ -58,6 +59,7 @@ pub struct Session {
     optimizer: Optimizer,
     schedule: Schedule,
     sam: Option<Sam>,
+    teachers: Option<Teachers>,
     ema: Option<Ema>,
     progress: Progress,
 }
@@ -77,9 +79,11 @@ impl Session {
         check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
+        let teachers = Teachers::open(&config, &*source, &normalization)?;
         let run = RunDir::create(location, &config)?;
         write_atomic(&run.model_path(), |file| file.write_all(graph.description().to_toml().as_bytes()))?;
-        Session::assemble(config, run, source, graph, normalization, loader)
+        let session = Session::assemble(config, run, source, graph, normalization, loader)?;
+        Ok(Session { teachers, ..session })
     }
 
     /// Takes up a run where its last checkpoint left it.
@@ -99,9 +103,10 @@ impl Session {
         check_classes(&graph, &*source)?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
+        let teachers = Teachers::open(&config, &*source, &normalization)?;
         let mut session = Session::assemble(config, run, source, graph, normalization, loader)?;
         session.restore()?;
-        Ok(session)
+        Ok(Session { teachers, ..session })
     }
 
     fn assemble(
@@ -122,6 +127,7 @@ impl Session {
             optimizer: optimizer_for(&config, &parameters),
             schedule: Schedule::new(&config.schedule, config.lr, length),
             sam: Sam::wanted(config.sam, &parameters),
+            teachers: None,
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
@@ -236,18 +242,20 @@ impl Session {
     fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let step = self.progress.step;
         let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
-        let training = TrainingBatch { images: batch.images.view(), labels: labels_of(batch), sample };
+        let labels = labels_of(batch, self.teachers.as_mut())?;
+        let training = TrainingBatch { images: batch.images.view(), labels, sample };
         let (executor, parameters) = (&mut self.executor, &mut self.parameters);
         let outcome = gradients_of(training, executor, parameters, &self.loss, self.sam.as_mut())?;
         if !outcome.loss.is_finite() {
-            return Err(self.not_finite(training));
+            let place = diverged::place_of_loss(training, executor, parameters, &self.loss);
+            return Err(self.diverged(place));
         }
         let norm = match self.config.clip_norm {
             Some(most) => clip_gradients(self.executor.gradients_mut(), most),
             None => gradient_norm(self.executor.gradients()),
         };
         if !norm.is_finite() {
-            return Err(self.gradient_not_finite());
+            return Err(self.diverged(diverged::place_of_gradient(&self.parameters, &self.executor)));
         }
         let learning_rate = self.schedule.lr_at(step);
         self.optimizer.begin_step(learning_rate, trained_gradients(&self.parameters, &self.executor));
@@ -282,28 +290,6 @@ impl Session {
         self.progress.batches_done += 1;
         self.progress.step += 1;
         Ok(learning_rate)
-    }
-
-    /// Looks at the batch again, to name the node that went wrong.
-    fn not_finite(&mut self, batch: TrainingBatch<'_>) -> TrainError {
-        let watch = FirstNonFinite::new();
-        let again = self.executor.train_step(&mut self.parameters, batch, &self.loss, Some(&watch));
-        let nodes = self.executor.graph().nodes();
-        let place = match (again, watch.node()) {
-            (Ok(_), Some(node)) => format!("the output of {}", nodes[node].name),
-            _ => "the loss".to_string(),
-        };
-        self.diverged(place)
-    }
-
-    /// Gradients run from the last node to the first, so the last one that is wrong came first.
-    fn gradient_not_finite(&self) -> TrainError {
-        let mut tensors = self.parameters.tensors().iter().zip(self.executor.gradients());
-        let wrong = tensors.rfind(|(_, gradient)| gradient.iter().any(|value| !value.is_finite()));
-        self.diverged(format!(
-            "the gradient of {}",
-            wrong.map_or("the weights", |(tensor, _)| tensor.key.as_str())
-        ))
     }
 
     fn diverged(&self, place: String) -> TrainError {
@@ -474,12 +460,19 @@ pub(crate) fn trained_gradients<'a>(
     gradients.filter(|(tensor, _)| tensor.role.is_trained()).map(|(_, gradient)| gradient.as_slice())
 }
 
-/// The classes of a batch, mixed where its images are.
-pub(crate) fn labels_of(batch: &Batch) -> Labels<'_> {
-    match &batch.mixed {
+/// The classes of a batch, mixed where its images are, and with what the teachers say.
+///
+/// # Errors
+/// As [`Teachers::teach`].
+pub(crate) fn labels_of<'a>(
+    batch: &'a Batch,
+    teachers: Option<&'a mut Teachers>,
+) -> Result<Labels<'a>, TrainError> {
+    let labels = match &batch.mixed {
         Some(mixed) => Labels::mixed(&batch.labels, &mixed.labels, &mixed.shares),
         None => Labels::new(&batch.labels),
-    }
+    };
+    teachers.map_or(Ok(labels), |teachers| teachers.teach(batch.images.view(), labels))
 }
 
 pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {

@@ -1,0 +1,237 @@
+//! Learning from networks that are trained already.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use convscope_data::{Normalization, Source};
+use convscope_graph::{Executor, Graph, WeightsFile};
+use convscope_ops::{Labels, Mode, SoftTargets};
+use ndarray::{Array4, ArrayView4, Axis};
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::evaluate::log_sum;
+use crate::model::weights_path;
+
+/// Trained networks that say of each training image how probable every class is, and so more than its label does
+/// (distillation: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015).
+///
+/// Each of them sees the images as the network that learns sees them, changed at random in the same way (Beyer et al.,
+/// "Knowledge distillation: A good teacher is patient and consistent", 2022). With the logits `z` of `k` teachers
+///
+/// ```text
+/// q = (softmax(z_1 / temperature) + ... + softmax(z_k / temperature)) / k
+/// ```
+///
+/// are the [soft targets](SoftTargets) of an image.
+pub struct Teachers {
+    teachers: Vec<Teacher>,
+    share: f64,
+    temperature: f64,
+    logits: Vec<f32>,
+    /// `[images, classes]`
+    probabilities: Vec<f32>,
+}
+
+struct Teacher {
+    executor: Executor,
+    /// Factor and summand that bring each channel to the scale that this network was trained on; none where it is the same.
+    rescaling: Option<[(f32, f32); 3]>,
+    rescaled: Array4<f32>,
+}
+
+impl Teachers {
+    /// The teachers that a configuration names, or none.
+    ///
+    /// # Errors
+    /// A run or file without whole weights; a network for other classes or images of another size.
+    pub fn open(
+        config: &TrainConfig,
+        source: &dyn Source,
+        normalization: &Normalization,
+    ) -> Result<Option<Teachers>, TrainError> {
+        let open = |name: &String| Teacher::open(Path::new(name), config, source, normalization);
+        let teachers = config.teachers.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        Ok((!teachers.is_empty()).then_some(Teachers {
+            teachers,
+            share: config.teacher_share,
+            temperature: config.teacher_temperature,
+            logits: Vec::new(),
+            probabilities: Vec::new(),
+        }))
+    }
+
+    /// The labels of these images, with what the teachers say of them as soft targets.
+    ///
+    /// # Errors
+    /// Images of another shape than the teachers'.
+    pub fn teach<'a>(
+        &'a mut self,
+        images: ArrayView4<'_, f32>,
+        labels: Labels<'a>,
+    ) -> Result<Labels<'a>, TrainError> {
+        let part = 1.0 / self.teachers.len() as f64;
+        self.probabilities.clear();
+        for teacher in &mut self.teachers {
+            teacher.ask(images, &mut self.logits)?;
+            self.probabilities.resize(self.logits.len(), 0.0);
+            let classes = teacher.executor.graph().classes();
+            let rows =
+                self.logits.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact_mut(classes));
+            for (logits, probabilities) in rows {
+                logits.iter_mut().for_each(|logit| *logit = (f64::from(*logit) / self.temperature) as f32);
+                let log_sum = log_sum(logits);
+                for (probability, &mut logit) in probabilities.iter_mut().zip(logits) {
+                    *probability += (part * (f64::from(logit) - log_sum).exp()) as f32;
+                }
+            }
+        }
+        let (probabilities, share) = (self.probabilities.as_slice(), self.share);
+        Ok(labels.with_soft_targets(SoftTargets { probabilities, share, temperature: self.temperature }))
+    }
+}
+
+impl Teacher {
+    fn open(
+        run_or_weights_file: &Path,
+        config: &TrainConfig,
+        source: &dyn Source,
+        normalization: &Normalization,
+    ) -> Result<Teacher, TrainError> {
+        let WeightsFile { model, classes, input, parameters } =
+            WeightsFile::read(&weights_path(run_or_weights_file)?)?;
+        let unfit = |found: String, expected: String| {
+            Err(TrainError::TeacherUnfit { path: run_or_weights_file.to_owned(), found, expected })
+        };
+        if classes != source.classes() {
+            return unfit(
+                format!("the classes {}", classes.join(", ")),
+                format!("the classes {}", source.classes().join(", ")),
+            );
+        }
+        let (size, [height, width]) = (source.image_size(), input.size);
+        if [size.height, size.width] != input.size {
+            return unfit(
+                format!("images of {height}x{width}"),
+                format!("images of {}x{}", size.height, size.width),
+            );
+        }
+        let graph = Arc::new(Graph::new(model)?);
+        let batch = config.batch_size;
+        let mut executor = Executor::with_precision(graph, Mode::Inference, config.precision, batch);
+        executor.load(&parameters);
+        let scale = |channel: usize| {
+            let (mean, std) = (normalization.mean[channel], normalization.std[channel]);
+            (std / input.std[channel], (mean - input.mean[channel]) / input.std[channel])
+        };
+        let is_same = normalization.mean == input.mean && normalization.std == input.std;
+        let rescaling = (!is_same).then(|| [0, 1, 2].map(scale));
+        Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)) })
+    }
+
+    /// Puts out the logits `[images, classes]`.
+    fn ask(&mut self, images: ArrayView4<'_, f32>, logits: &mut Vec<f32>) -> Result<(), TrainError> {
+        let Some(rescaling) = self.rescaling else {
+            return Ok(self.executor.logits_into(images, None, logits)?);
+        };
+        if self.rescaled.raw_dim() != images.raw_dim() {
+            self.rescaled = Array4::zeros(images.raw_dim());
+        }
+        self.rescaled.assign(&images);
+        for (mut channel, (factor, summand)) in self.rescaled.axis_iter_mut(Axis(1)).zip(rescaling) {
+            channel.mapv_inplace(|value| value * factor + summand);
+        }
+        Ok(self.executor.logits_into(self.rescaled.view(), None, logits)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use convscope_data::{SourceOptions, SplitCounts, open};
+    use convscope_graph::{InputDescription, Parameters, preset};
+    use ndarray::Array4;
+
+    use super::*;
+
+    const CLASSES: [usize; 3] = [1, 0, 2];
+    const OURS: Normalization = Normalization { mean: [0.5, 0.25, 0.125], std: [0.5, 0.25, 0.75] };
+
+    fn source() -> Arc<dyn Source> {
+        let shapes = SplitCounts { train: 8, val: 2, test: 2 };
+        open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap()
+    }
+
+    /// Writes an untrained network of 32x32 pictures, and gives its answers to those of `images`, on its own scale.
+    fn write(path: &Path, seed: u64, normalization: Normalization, images: &Array4<f32>) -> Vec<f32> {
+        let classes = source().classes().to_vec();
+        let model = preset("plain8", [3, 32, 32], classes.len()).unwrap();
+        let graph = Arc::new(Graph::new(model.clone()).unwrap());
+        let parameters = Parameters::new(&graph, seed);
+        let Normalization { mean, std } = normalization;
+        let input = InputDescription { size: [32, 32], scale: 1.0 / 255.0, mean, std };
+        let mut executor = Executor::new(graph, Mode::Inference, 2);
+        executor.load(&parameters);
+        std::fs::write(path, WeightsFile { model, classes, input, parameters }.to_bytes()).unwrap();
+        let logits = executor.logits(images.view(), None).unwrap();
+        let shares = logits.outer_iter().flat_map(|row| {
+            let sum: f32 = row.iter().map(|logit| (logit / 2.0).exp()).sum();
+            row.iter().map(|logit| (logit / 2.0).exp() / sum).collect::<Vec<_>>()
+        });
+        shares.collect()
+    }
+
+    /// Pictures whose values from 0 to 1 are scaled as here.
+    fn images(normalization: Normalization) -> Array4<f32> {
+        Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
+            let value = ((7 * n + 5 * c + 3 * y + x * x) % 11) as f32 / 11.0;
+            (value - normalization.mean[c]) / normalization.std[c]
+        })
+    }
+
+    #[test]
+    fn targets_are_the_mean_of_what_teachers_of_any_normalization_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = Normalization { mean: [0.25, 0.5, 0.0], std: [1.0, 0.5, 0.125] };
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        let first = write(&paths[0], 1, OURS, &images(OURS));
+        let second = write(&paths[1], 2, theirs, &images(theirs));
+        let config = TrainConfig {
+            teachers: paths.map(|path| path.to_string_lossy().into_owned()).to_vec(),
+            teacher_share: 0.75,
+            teacher_temperature: 2.0,
+            ..TrainConfig::default()
+        };
+        let mut teachers = Teachers::open(&config, &*source(), &OURS).unwrap().unwrap();
+        // What is left from a larger batch does not matter.
+        teachers.teach(Array4::zeros((4, 3, 32, 32)).view(), Labels::new(&[0; 4])).unwrap();
+        let images = images(OURS);
+        let labels = teachers.teach(images.view(), Labels::new(&CLASSES)).unwrap();
+        let SoftTargets { probabilities, share, temperature } = labels.soft_targets().unwrap();
+        assert_eq!((share, temperature), (0.75, 2.0));
+        assert_eq!(probabilities.len(), first.len());
+        for (found, (first, second)) in probabilities.iter().zip(first.iter().zip(second)) {
+            let expected = 0.5 * (first + second);
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_teacher_of_other_classes_or_sizes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path, 1, OURS, &images(OURS));
+        let mut weights = WeightsFile::read(&path).unwrap();
+        let config =
+            TrainConfig { teachers: vec![path.to_string_lossy().into_owned()], ..TrainConfig::default() };
+        let error = |weights: &WeightsFile| {
+            std::fs::write(&path, weights.to_bytes()).unwrap();
+            Teachers::open(&config, &*source(), &OURS).err().unwrap().to_string()
+        };
+        weights.input.size = [32, 48];
+        assert!(error(&weights).contains("this teacher knows images of 32x48, the data has images of 32x32"));
+        weights.classes.swap(0, 1);
+        let classes = format!("the classes {}, the data has", weights.classes.join(", "));
+        assert!(error(&weights).contains(&classes), "{}", error(&weights));
+        assert!(Teachers::open(&TrainConfig::default(), &*source(), &OURS).unwrap().is_none());
+    }
+}
