@@ -295,3 +295,21 @@ fn mixed_labels_blend_losses_and_gradients() {
         (0..29).map(|image| if image % 3 == 0 { others[image] } else { task.labels[image] }).collect();
     assert_eq!(step(Labels::mixed(&task.labels, &others, &shares)), step(Labels::new(&chosen)));
 }
+
+/// Statistics that follow a batch without gradients are those of a training step, with dropout and a shortcut too.
+#[test]
+fn statistics_follow_as_in_training() {
+    let small = |name| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());
+    for graph in [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")] {
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+        let task = Task::new(&graph, 19);
+        let mut trained = Parameters::new(&graph, 1);
+        let mut followed = trained.clone();
+        for _ in 0..2 {
+            let batch = task.batch();
+            executor.train_step(&mut trained, batch, &Loss::CROSS_ENTROPY, None).unwrap();
+            executor.follow_statistics(&mut followed, batch.images, batch.sample).unwrap();
+        }
+        assert_eq!(followed, trained, "{}", graph.name());
+    }
+}

@@ -7,7 +7,7 @@ mod workspace;
 
 pub use attribution::ClassGradients;
 
-use crate::plan::{Action, Plan, bind_all};
+use crate::plan::{Action, Plan, Step, bind_all};
 use crate::{Graph, GraphError, Observer, Parameters};
 use convscope_kernels::Buffer;
 use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
@@ -147,6 +147,32 @@ impl Executor {
             loss: lanes.iter().map(|lane| lane.loss).sum::<f64>() / images as f64,
             correct: lanes.iter().map(|lane| lane.correct).sum(),
         })
+    }
+
+    /// Lets the running statistics follow a batch, as [`train_step`](Self::train_step) does, without a loss or gradients.
+    /// The executor was made for training.
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step).
+    pub fn follow_statistics(
+        &mut self,
+        parameters: &mut Parameters,
+        images: ArrayView4<'_, f32>,
+        sample: Sample,
+    ) -> Result<(), GraphError> {
+        let total = self.check(&images, self.batch)?;
+        self.load(parameters);
+        let input = images.as_standard_layout();
+        let input = input.as_slice().unwrap_or(&[]);
+        let batch = Batch { images: total, input, labels: Labels::default(), sample };
+        let is_measured = |step: &&Step| matches!(step.action, Action::ReduceForward { .. });
+        // The loss comes a stage after the last reduction.
+        let stages = self.plan.steps.iter().rfind(is_measured).map_or(0, |last| last.stage + 1);
+        for stage in 0..stages {
+            self.run_stage(stage, &batch, None, None);
+            self.finish_stage(stage, total, Some(parameters));
+        }
+        Ok(())
     }
 
     /// Takes over parameters; [`Executor::logits`] goes by the last ones.
