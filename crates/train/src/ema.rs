@@ -7,6 +7,8 @@ use crate::optimizer::copy_state;
 ///
 /// After the t-th step (counted from 0) `average += (1 - d) * (weight - average)` with
 /// `d = min(decay, (1 + t) / (10 + t))`, so that the random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+/// The running statistics of batch normalisation are not averaged: a [session](crate::Session) takes them anew for the
+/// averaged weights, from up to 4,096 training images.
 ///
 /// ```
 /// use convscope_train::ema::Ema;

@@ -31,6 +31,7 @@ pub mod run_dir;
 pub mod sam;
 pub mod schedule;
 pub mod session;
+mod statistics;
 pub mod stop;
 pub mod teachers;
 mod views;

@@ -4,6 +4,7 @@ mod clock;
 mod diverged;
 mod events;
 mod glance;
+mod published;
 mod record;
 mod state;
 
@@ -15,9 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
-use convscope_graph::{
-    Executor, Graph, InputDescription, ModelDescription, ModelOptions, Parameters, TrainingBatch, WeightsFile,
-};
+use convscope_graph::{Executor, Graph, ModelDescription, ModelOptions, Parameters, TrainingBatch};
 use convscope_ops::{Labels, Loss, Mode, Role, Sample};
 use ndarray::Array4;
 
@@ -34,6 +33,7 @@ use crate::optimizer::{DecayScope, Optimizer};
 use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
 use crate::sam::{Sam, gradients_of};
 use crate::schedule::{RunLength, Schedule};
+use crate::statistics::RunningStatistics;
 use crate::stop::{EarlyStopping, Verdict};
 use crate::teachers::Teachers;
 use crate::views::Views;
@@ -61,6 +61,8 @@ pub struct Session {
     sam: Option<Sam>,
     teachers: Option<Teachers>,
     ema: Option<Ema>,
+    /// Where weights are averaged that have any.
+    statistics: Option<RunningStatistics>,
     progress: Progress,
 }
 
@@ -121,6 +123,10 @@ impl Session {
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
         let batch = config.batch_size;
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
+        let statistics = match config.ema {
+            Some(_) => RunningStatistics::of(&graph, &config, &source, &normalization)?,
+            None => None,
+        };
         Ok(Session {
             executor: Executor::with_precision(Arc::clone(&graph), Mode::Training, config.precision, batch),
             evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, batch),
@@ -129,6 +135,7 @@ impl Session {
             sam: Sam::wanted(config.sam, &parameters),
             teachers: None,
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
+            statistics,
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
             layers: layers_of_tensors(&graph, &parameters),
@@ -175,7 +182,8 @@ impl Session {
             if !self.train_epoch(interrupt, events, &mut clock)? {
                 self.progress.seconds = clock.seconds();
                 self.save()?;
-                self.write_weights(&self.run.last_weights_path())?;
+                let published = self.published()?;
+                self.write_weights(&self.run.last_weights_path(), &published)?;
                 return Ok(Outcome { ending: Ending::Interrupted, summary: self.summary(None, None) });
             }
             let metrics = self.finish_epoch(events, &mut clock)?;
@@ -190,7 +198,8 @@ impl Session {
             events.epoch(&metrics);
         }
         self.progress.seconds = clock.seconds();
-        self.evaluator.load(&self.final_weights()?);
+        let last = self.final_weights()?;
+        self.evaluator.load(&last);
         let val = self.evaluate(Split::Val, events)?;
         let test = self.evaluate(Split::Test, events)?;
         let summary = self.summary(val, test);
@@ -301,15 +310,16 @@ impl Session {
         events: &mut dyn TrainEvents,
         clock: &mut Clock,
     ) -> Result<EpochMetrics, TrainError> {
-        self.evaluator.load(&self.published());
+        let published = self.published()?;
+        self.evaluator.load(&published);
         let val = self.evaluate(Split::Val, events)?;
         let verdict = match &val {
             Some(val) => self.progress.stopping.observe(val.loss),
             None => Verdict::Improved,
         };
-        self.write_weights(&self.run.last_weights_path())?;
+        self.write_weights(&self.run.last_weights_path(), &published)?;
         if verdict == Verdict::Improved {
-            self.write_weights(&self.run.best_weights_path())?;
+            self.write_weights(&self.run.best_weights_path(), &published)?;
         }
         let progress = &mut self.progress;
         progress.has_stopped = verdict == Verdict::Stop;
@@ -338,26 +348,6 @@ impl Session {
         Ok(metrics)
     }
 
-    /// The parameters that are evaluated and written: the moving average where there is one.
-    fn published(&self) -> Parameters {
-        let mut published = self.parameters.clone();
-        if let Some(ema) = &self.ema {
-            let trained = published.tensors_mut().iter_mut().filter(|tensor| tensor.role.is_trained());
-            trained
-                .enumerate()
-                .for_each(|(index, tensor)| tensor.slice_mut().copy_from_slice(ema.average(index)));
-        }
-        published
-    }
-
-    /// The parameters that the run ends with: the best ones where it could stop early, else the last.
-    fn final_weights(&self) -> Result<Parameters, TrainError> {
-        if self.config.patience.is_some() {
-            return Ok(WeightsFile::read(&self.run.best_weights_path())?.parameters);
-        }
-        Ok(self.published())
-    }
-
     /// Asks the weights that the evaluator has; none where the split is empty.
     fn evaluate(
         &mut self,
@@ -383,19 +373,6 @@ impl Session {
     fn in_order(&self, split: Split, batch_size: usize) -> Result<Loader, TrainError> {
         let source = Arc::clone(&self.source);
         Ok(Loader::new(source, split, batch_size, Order::Sequential, &self.normalization)?)
-    }
-
-    fn write_weights(&self, path: &std::path::Path) -> Result<(), TrainError> {
-        let size = self.source.image_size();
-        let Normalization { mean, std } = self.normalization;
-        let weights = WeightsFile {
-            model: self.graph().description().clone(),
-            classes: self.source.classes().to_vec(),
-            input: InputDescription { size: [size.height, size.width], scale: 1.0 / 255.0, mean, std },
-            parameters: self.published(),
-        };
-        let bytes = weights.to_bytes();
-        write_atomic(path, |file| file.write_all(&bytes))
     }
 
     fn summary(&self, val: Option<Evaluation>, test: Option<Evaluation>) -> Summary {

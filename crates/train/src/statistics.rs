@@ -1,0 +1,83 @@
+//! Running statistics for weights that were not trained with them.
+
+use std::sync::Arc;
+
+use convscope_data::{Loader, Normalization, Order, Source, Split};
+use convscope_graph::{Executor, Graph, Parameters};
+use convscope_ops::{Mode, Momentum, Operator, Role, Sample};
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+
+/// Takes the running statistics of batch normalisation anew from training images.
+///
+/// Those of a run belong to its weights; what averaged weights make of the same images has another mean and variance.
+/// So each statistic becomes its mean over batches of the first [`IMAGES`] in a random order, without augmentation
+/// (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018;
+/// `torch.optim.swa_utils.update_bn`).
+pub(crate) struct RunningStatistics {
+    executor: Executor,
+    loader: Loader,
+    seed: u64,
+}
+
+/// How many training images are looked at, where there are as many.
+const IMAGES: usize = 4096;
+
+impl RunningStatistics {
+    /// None for a network without running statistics.
+    ///
+    /// # Errors
+    /// Training images that cannot make batches of the configured size.
+    pub(crate) fn of(
+        graph: &Graph,
+        config: &TrainConfig,
+        source: &Arc<dyn Source>,
+        normalization: &Normalization,
+    ) -> Result<Option<RunningStatistics>, TrainError> {
+        let mut description = graph.description().clone();
+        let mut has_any = false;
+        for node in &mut description.nodes {
+            if let Operator::BatchNorm(layer) = &mut node.operator {
+                layer.momentum = Momentum::Cumulative;
+                has_any = true;
+            }
+        }
+        if !has_any {
+            return Ok(None);
+        }
+        let graph = Arc::new(Graph::new(description)?);
+        let (batch, seed) = (config.batch_size, config.seed);
+        let order = Order::Shuffled { seed };
+        Ok(Some(RunningStatistics {
+            executor: Executor::with_precision(graph, Mode::Training, config.precision, batch),
+            loader: Loader::new(Arc::clone(source), Split::Train, batch, order, normalization)?,
+            seed,
+        }))
+    }
+
+    /// Puts statistics of these weights in place of those that are there; the same ones for the same weights.
+    ///
+    /// # Errors
+    /// An image that cannot be read.
+    pub(crate) fn renew(&mut self, parameters: &mut Parameters) -> Result<(), TrainError> {
+        let mut tracked = Vec::new();
+        for tensor in parameters.tensors_mut() {
+            if tensor.role == Role::BatchesTracked {
+                tracked.push(std::mem::take(&mut tensor.slice_mut()[0]));
+            }
+        }
+        let batches = IMAGES.div_ceil(self.loader.batch_size()).min(self.loader.batches());
+        let mut epoch = self.loader.epoch(0, 0);
+        for step in 0..batches {
+            let Some(batch) = epoch.next() else { break };
+            let batch = batch?;
+            let sample = Sample { seed: self.seed, step: step as u64, ..Sample::default() };
+            self.executor.follow_statistics(parameters, batch.images.view(), sample)?;
+            epoch.recycle(batch);
+        }
+        let counts = parameters.tensors_mut().iter_mut().filter(|tensor| tensor.role == Role::BatchesTracked);
+        counts.zip(tracked).for_each(|(tensor, count)| tensor.slice_mut()[0] = count);
+        Ok(())
+    }
+}
