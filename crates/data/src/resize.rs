@@ -1,7 +1,8 @@
 //! Resizing of interleaved RGB bytes.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::ImageSize;
 
@@ -27,10 +28,11 @@ impl Resizer {
             return;
         }
         let side = |pixels: usize| u32::try_from(pixels).expect("image sides fit 32 bits");
-        let source = ImageRef::new(side(from_size.width), side(from_size.height), from, PixelType::U8x3)
+        let source = TypedImageRef::<U8x3>::from_buffer(side(from_size.width), side(from_size.height), from)
             .expect("the buffer holds the image");
-        let mut target = Image::from_slice_u8(side(to_size.width), side(to_size.height), to, PixelType::U8x3)
+        let mut target = TypedImage::<U8x3>::from_buffer(side(to_size.width), side(to_size.height), to)
             .expect("the buffer holds the image");
-        self.inner.resize(&source, &mut target, &self.options).expect("both images are RGB bytes");
+        // By its type, because the untyped call compiles every filter for every kind of pixel into this crate.
+        self.inner.resize_typed(&source, &mut target, &self.options).expect("both images have a size");
     }
 }
