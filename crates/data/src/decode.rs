@@ -38,12 +38,27 @@ pub(crate) fn decode_into(
     resizer: &mut Resizer,
     pixels: &mut [u8],
 ) -> Result<(), DataError> {
-    let failed = |reason| DataError::Image { path: path.to_owned(), reason };
-    let (mut decoder, orientation) = decoder(path).map_err(failed)?;
+    let decoded = read_file(path).and_then(|bytes| decode_bytes(bytes, size, resizer, pixels));
+    decoded.map_err(|reason| DataError::Image { path: path.to_owned(), reason })
+}
+
+/// The bytes of an image file, or what is wrong with it.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// [`decode_image`] of a file's bytes into a buffer of `size.bytes()`, or what is wrong with them.
+pub(crate) fn decode_bytes(
+    bytes: Vec<u8>,
+    size: ImageSize,
+    resizer: &mut Resizer,
+    pixels: &mut [u8],
+) -> Result<(), String> {
+    let (mut decoder, orientation) = decoder(bytes)?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
-    decoder.set_limits(limits).map_err(|error| failed(readable(&error)))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| failed(readable(&error)))?;
+    decoder.set_limits(limits).map_err(|error| readable(&error))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| readable(&error))?;
     image.apply_orientation(orientation);
     let (width, height) = image.dimensions();
     let rgb = to_rgb(image);
@@ -54,7 +69,12 @@ pub(crate) fn decode_into(
 
 /// An image's size as it is shown, from its header alone, or what is wrong with it.
 pub(crate) fn probe(path: &Path) -> Result<ImageSize, String> {
-    let (decoder, orientation) = decoder(path)?;
+    probe_bytes(read_file(path)?)
+}
+
+/// [`probe`] of a file's bytes.
+pub(crate) fn probe_bytes(bytes: Vec<u8>) -> Result<ImageSize, String> {
+    let (decoder, orientation) = decoder(bytes)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = match orientation {
         Orientation::Rotate90
@@ -80,8 +100,7 @@ fn supported(format: ImageFormat) -> bool {
     matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Bmp)
 }
 
-fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation), String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+fn decoder(bytes: Vec<u8>) -> Result<(impl ImageDecoder, Orientation), String> {
     let is_jpeg = matches!(image::guess_format(&bytes), Ok(ImageFormat::Jpeg));
     let truncated = is_jpeg && !jpeg_ends(&bytes);
     // The name's extension plays no part: many a .png is a JPEG.

@@ -1,6 +1,6 @@
 //! The one error of this crate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{Split, UnreadableFile};
 
@@ -171,6 +171,45 @@ pub enum DataError {
         /// The class folder.
         path: PathBuf,
     },
+    /// A class folder whose name is none of the classes that are asked about.
+    #[error("{path}: none of the classes has this name; they are {}", classes.join(", "))]
+    OtherClass {
+        /// The class folder.
+        path: PathBuf,
+        /// The classes.
+        classes: Vec<String>,
+    },
+    /// Images that a manifest records are missing or have changed.
+    #[error("{}", other_images(.path, .missing, .changed, *.new_files))]
+    OtherImages {
+        /// The data folder.
+        path: PathBuf,
+        /// Recorded files that are not there.
+        missing: Vec<PathBuf>,
+        /// Recorded files with other bytes.
+        changed: Vec<PathBuf>,
+        /// Image files that are not recorded.
+        new_files: usize,
+    },
+    /// Built-in pictures that are not those a manifest records, because another version of the program draws them in
+    /// another way.
+    #[error("{generator}: this version draws other pictures than those that were recorded")]
+    OtherPictures {
+        /// The built-in data set.
+        generator: &'static str,
+    },
+    /// A data set of another kind than the recorded one.
+    #[error("{path}: is a data set of another kind than the one that was recorded")]
+    OtherKind {
+        /// The data set.
+        path: PathBuf,
+    },
+    /// A record of a data set that contradicts itself.
+    #[error("the record of the images is damaged: {problem}")]
+    Manifest {
+        /// What does not fit.
+        problem: String,
+    },
     /// Unreadable files in an image folder, while the options refuse them.
     #[error("{}", bad_images(.path, .files))]
     BadImages {
@@ -246,8 +285,40 @@ pub enum DataError {
 
 /// How many unreadable files an error message names.
 const NAMED_FILES: usize = 3;
+/// How many missing or changed files an error message names.
+const NAMED_CHANGES: usize = 10;
 
-fn bad_images(path: &std::path::Path, files: &[UnreadableFile]) -> String {
+fn other_images(path: &Path, missing: &[PathBuf], changed: &[PathBuf], new_files: usize) -> String {
+    let mut parts = Vec::new();
+    let kinds = [
+        (missing, "file is missing", "files are missing"),
+        (changed, "file has changed", "files have changed"),
+    ];
+    for (files, one, many) in kinds {
+        if files.is_empty() {
+            continue;
+        }
+        let what = if files.len() == 1 { one } else { many };
+        let named: Vec<String> = files.iter().take(NAMED_CHANGES).map(|file| below(path, file)).collect();
+        let more = match files.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(format!("{} {what} ({}{more})", files.len(), named.join(", ")));
+    }
+    let new = match new_files {
+        0 => String::new(),
+        1 => "; 1 file is new".to_owned(),
+        files => format!("; {files} files are new"),
+    };
+    format!("{}: these are not the images that were recorded: {}{new}", path.display(), parts.join("; "))
+}
+
+fn below(root: &Path, file: &Path) -> String {
+    file.strip_prefix(root).unwrap_or(file).display().to_string()
+}
+
+fn bad_images(path: &Path, files: &[UnreadableFile]) -> String {
     let mut text = format!("{}: {} unreadable image file(s): ", path.display(), files.len());
     for (position, file) in files.iter().take(NAMED_FILES).enumerate() {
         if position > 0 {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{DataError, Source, SourceOptions, cifar, folder, shapes, train_on_val};
+use crate::{DataError, Source, SourceOptions, Splits, cifar, folder, shapes, train_on_val, whole};
 
 /// Opens a data set.
 ///
@@ -24,7 +24,11 @@ pub fn open(spec: &str, options: &SourceOptions) -> Result<Arc<dyn Source>, Data
         }
         _ => open_folder(Path::new(spec), options)?,
     };
-    Ok(if options.train_on_val { train_on_val(source) } else { source })
+    match &options.splits {
+        Splits::Whole { classes } => whole(source, classes),
+        _ if options.train_on_val => Ok(train_on_val(source)),
+        _ => Ok(source),
+    }
 }
 
 fn open_folder(path: &Path, options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {

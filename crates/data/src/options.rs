@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cifar::Archive;
-use crate::{DataError, ImageSize};
+use crate::{DataError, ImageSize, Manifest};
 
 /// What to do about files that look like images and cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,52 @@ pub enum BadImages {
     /// Opening fails and names them.
     #[default]
     Refuse,
-    /// They are left out and listed by [`Source::unreadable`](crate::Source::unreadable).
+    /// They are left out and listed by [`Source::remarks`](crate::Source::remarks).
     Skip,
+}
+
+/// Which images belong to which split, where the data set itself does not say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Splits {
+    /// Each picture of a folder is placed by a hash of the seed, its class and its path; see [`folder`](crate::folder).
+    /// The built-in pictures are made from the seed.
+    Placed {
+        /// The split seed.
+        seed: u64,
+    },
+    /// Pictures of a folder are drawn class by class from a shuffled list. Runs that do not record their images had their
+    /// splits this way; the draw depends on how many pictures there are.
+    Shuffled {
+        /// The seed of the training run.
+        seed: u64,
+    },
+    /// The images of a manifest in their splits. Others are left out, and missing or changed ones are an error.
+    Recorded(Arc<Manifest>),
+    /// All images in the test split, whatever split they lie in.
+    Whole {
+        /// The classes that labels are counted by. A class that they lack is an error; some may have no image.
+        classes: Vec<String>,
+    },
+}
+
+impl Splits {
+    /// The split seed that is taken where none is asked for.
+    pub const DEFAULT_SEED: u64 = 1;
+
+    /// What the built-in pictures are made from.
+    pub(crate) fn seed(&self) -> u64 {
+        match self {
+            Splits::Placed { seed } | Splits::Shuffled { seed } => *seed,
+            Splits::Recorded(manifest) => manifest.splitting().split_seed,
+            Splits::Whole { .. } => Splits::DEFAULT_SEED,
+        }
+    }
+}
+
+impl Default for Splits {
+    fn default() -> Self {
+        Splits::Placed { seed: Splits::DEFAULT_SEED }
+    }
 }
 
 /// How many images the built-in source makes for each split.
@@ -40,8 +84,9 @@ impl Default for SplitCounts {
 /// How to open a source. The default is right for a first look at any data set.
 #[derive(Clone)]
 pub struct SourceOptions {
-    /// Chooses the built-in source's images and an image folder's random splits. Default 0.
-    pub seed: u64,
+    /// Which images belong to which split, where the data set itself does not say. Default [`Splits::Placed`] with
+    /// [`Splits::DEFAULT_SEED`].
+    pub splits: Splits,
     /// Resize every image to this many pixels square; by default CIFAR and shapes stay 32x32, and an image
     /// folder keeps its size if all its images share one, else becomes 64x64.
     pub image_size: Option<usize>,
@@ -69,7 +114,7 @@ pub struct SourceOptions {
 impl Default for SourceOptions {
     fn default() -> Self {
         SourceOptions {
-            seed: 0,
+            splits: Splits::default(),
             image_size: None,
             val_fraction: None,
             train_on_val: false,

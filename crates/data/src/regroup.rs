@@ -3,42 +3,63 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::manifest::ImageId;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Source, Split, UnreadableFile};
+use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
 
-/// How the splits change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    WithoutTest,
-    TrainOnVal,
-}
+/// Where an image lies in the source.
+type Place = (Split, usize);
 
+/// A source with a table of its own for each split.
 struct Regrouped {
     source: Arc<dyn Source>,
-    rule: Rule,
+    /// In the order of [`Split::ALL`].
+    splits: [Vec<Place>; 3],
+    /// The classes, and for each of the source's classes its place among them; none where they are the source's own.
+    relabelled: Option<(Vec<String>, Vec<usize>)>,
 }
 
 /// The source without its test images, so that nothing can be chosen by them.
 pub fn without_test(source: Arc<dyn Source>) -> Arc<dyn Source> {
-    Arc::new(Regrouped { source, rule: Rule::WithoutTest })
+    let splits = [all(&*source, Split::Train), all(&*source, Split::Val), Vec::new()];
+    Arc::new(Regrouped { source, splits, relabelled: None })
 }
 
 /// The source with its validation images after its training images, and none left to validate: for a last run when
 /// everything has been chosen.
 pub fn train_on_val(source: Arc<dyn Source>) -> Arc<dyn Source> {
-    Arc::new(Regrouped { source, rule: Rule::TrainOnVal })
+    let train = [all(&*source, Split::Train), all(&*source, Split::Val)].concat();
+    let splits = [train, Vec::new(), all(&*source, Split::Test)];
+    Arc::new(Regrouped { source, splits, relabelled: None })
 }
 
-impl Regrouped {
-    /// Where an image lies in the source.
-    fn place(&self, split: Split, index: usize) -> (Split, usize) {
-        let train = self.source.len(Split::Train);
-        if self.rule == Rule::TrainOnVal && split == Split::Train && index >= train {
-            (Split::Val, index - train)
-        } else {
-            (split, index)
-        }
-    }
+/// The source with some of the images of one split: those for which `keep` says so, which is given their places.
+pub fn only(source: Arc<dyn Source>, split: Split, keep: impl Fn(usize) -> bool) -> Arc<dyn Source> {
+    let splits = Split::ALL.map(|of| {
+        let mut images = all(&*source, of);
+        images.retain(|(_, index)| of != split || keep(*index));
+        images
+    });
+    Arc::new(Regrouped { source, splits, relabelled: None })
+}
+
+/// The source with all its images in the test split, labelled by the places of their classes among `classes`.
+///
+/// # Errors
+/// [`DataError::OtherClass`] for a class of the source that is none of `classes`.
+pub fn whole(source: Arc<dyn Source>, classes: &[String]) -> Result<Arc<dyn Source>, DataError> {
+    let place = |class: &String| {
+        let place = classes.iter().position(|known| known == class);
+        let path = Path::new(source.name()).join(class);
+        place.ok_or_else(|| DataError::OtherClass { path, classes: classes.to_vec() })
+    };
+    let places = source.classes().iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    let splits = [Vec::new(), Vec::new(), Split::ALL.map(|split| all(&*source, split)).concat()];
+    Ok(Arc::new(Regrouped { source, splits, relabelled: Some((classes.to_vec(), places)) }))
+}
+
+fn all(source: &dyn Source, split: Split) -> Vec<Place> {
+    (0..source.len(split)).map(|index| (split, index)).collect()
 }
 
 impl Source for Regrouped {
@@ -55,7 +76,7 @@ impl Source for Regrouped {
     }
 
     fn classes(&self) -> &[String] {
-        self.source.classes()
+        self.relabelled.as_ref().map_or_else(|| self.source.classes(), |(classes, _)| classes)
     }
 
     fn image_size(&self) -> ImageSize {
@@ -63,32 +84,40 @@ impl Source for Regrouped {
     }
 
     fn len(&self, split: Split) -> usize {
-        let len = |split| self.source.len(split);
-        match (self.rule, split) {
-            (Rule::WithoutTest, Split::Test) | (Rule::TrainOnVal, Split::Val) => 0,
-            (Rule::TrainOnVal, Split::Train) => len(Split::Train) + len(Split::Val),
-            _ => len(split),
-        }
+        self.splits[split as usize].len()
     }
 
     fn label(&self, split: Split, index: usize) -> usize {
-        let (split, index) = self.place(split, index);
-        self.source.label(split, index)
+        let (split, index) = self.splits[split as usize][index];
+        let label = self.source.label(split, index);
+        self.relabelled.as_ref().map_or(label, |(_, places)| places[label])
     }
 
     fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
         check_read(self, split, index, pixels.len())?;
-        let (split, index) = self.place(split, index);
+        let (split, index) = self.splits[split as usize][index];
         self.source.read(split, index, pixels)
     }
 
     fn path(&self, split: Split, index: usize) -> Option<&Path> {
-        let (split, index) = self.place(split, index);
+        let &(split, index) = self.splits[split as usize].get(index)?;
         self.source.path(split, index)
     }
 
-    fn unreadable(&self) -> &[UnreadableFile] {
-        self.source.unreadable()
+    fn remarks(&self) -> &Remarks {
+        self.source.remarks()
+    }
+
+    /// That of the whole data set, in its own splits.
+    fn manifest(&self) -> Option<&Manifest> {
+        self.source.manifest()
+    }
+
+    fn image_ids(&self, split: Split) -> Option<Vec<ImageId>> {
+        let [train, val, test] = Split::ALL.map(|split| self.source.image_ids(split));
+        let ids = [train?, val?, test?];
+        let place = |&(split, index): &Place| ids[split as usize][index];
+        Some(self.splits[split as usize].iter().map(place).collect())
     }
 }
 
@@ -125,5 +154,40 @@ mod tests {
         assert_eq!(image(&*joined, Split::Test, 9), image(&*source, Split::Test, 9));
         let error = joined.read(Split::Train, 50, &mut pixels);
         assert!(matches!(error, Err(DataError::Index { index: 50, len: 50, .. })));
+
+        let some = only(Arc::clone(&source), Split::Test, |index| index % 3 == 1);
+        assert_eq!(lens(&*some), [30, 20, 3]);
+        assert_eq!(image(&*some, Split::Test, 2), image(&*source, Split::Test, 7));
+        assert_eq!(some.manifest(), source.manifest());
+        let ids = source.image_ids(Split::Test).unwrap();
+        assert_eq!(some.image_ids(Split::Test).unwrap(), [ids[1], ids[4], ids[7]]);
+        let of_val = source.image_ids(Split::Val).unwrap();
+        assert_eq!(joined.image_ids(Split::Train).unwrap()[30..], of_val);
+        assert!(of_val.iter().all(|id| !ids.contains(id)));
+    }
+
+    #[test]
+    fn all_images_test_by_the_classes_that_are_asked_about() {
+        let shapes = SplitCounts { train: 30, val: 20, test: 10 };
+        let options = SourceOptions { shapes, ..SourceOptions::default() };
+        let source = open("shapes", &options).unwrap();
+        let mut classes = source.classes().to_vec();
+        classes.reverse();
+        classes.insert(3, "dodecahedron".to_owned());
+        let all = whole(Arc::clone(&source), &classes).unwrap();
+        assert_eq!(Split::ALL.map(|split| all.len(split)), [0, 0, 60]);
+        for index in 0..60 {
+            let (split, place) = match index {
+                0..30 => (Split::Train, index),
+                30..50 => (Split::Val, index - 30),
+                _ => (Split::Test, index - 50),
+            };
+            let (label, pixels) = image(&*all, Split::Test, index);
+            let (expected, expected_pixels) = image(&*source, split, place);
+            assert_eq!(classes[label], source.classes()[expected]);
+            assert_eq!(pixels, expected_pixels);
+        }
+        let fewer = &classes[1..];
+        assert!(matches!(whole(source, fewer), Err(DataError::OtherClass { .. })));
     }
 }

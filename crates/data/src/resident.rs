@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::resize::Resizer;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Source, Split, UnreadableFile};
+use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
 
 /// The images of one split, one after the other.
 #[derive(Default)]
@@ -18,6 +18,16 @@ pub(crate) struct ResidentSplit {
     pub(crate) paths: Vec<PathBuf>,
 }
 
+impl ResidentSplit {
+    pub(crate) fn with_room_for(images: usize, size: ImageSize) -> ResidentSplit {
+        ResidentSplit {
+            pixels: Vec::with_capacity(images * size.bytes()),
+            labels: Vec::with_capacity(images),
+            paths: Vec::with_capacity(images),
+        }
+    }
+}
+
 /// A source that holds its images as bytes.
 pub(crate) struct Resident {
     pub(crate) name: String,
@@ -26,7 +36,8 @@ pub(crate) struct Resident {
     pub(crate) size: ImageSize,
     /// In the order of [`Split::ALL`].
     pub(crate) splits: [ResidentSplit; 3],
-    pub(crate) unreadable: Vec<UnreadableFile>,
+    pub(crate) remarks: Remarks,
+    pub(crate) manifest: Option<Manifest>,
 }
 
 impl Resident {
@@ -90,7 +101,11 @@ impl Source for Resident {
         self.split(split).paths.get(index).map(PathBuf::as_path)
     }
 
-    fn unreadable(&self) -> &[UnreadableFile] {
-        &self.unreadable
+    fn remarks(&self) -> &Remarks {
+        &self.remarks
+    }
+
+    fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 }

@@ -1,11 +1,13 @@
 //! What every data set offers: classes, sizes, labels and pixels.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::manifest::ImageId;
+use crate::remarks::NO_REMARKS;
+use crate::{DataError, Manifest, Remarks};
 
 /// Colour channels of every image: red, green, blue.
 pub const CHANNELS: usize = 3;
@@ -83,15 +85,6 @@ impl fmt::Display for ImageSize {
     }
 }
 
-/// A file that looks like an image and cannot be read as one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UnreadableFile {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// A data set: images of one size with one label each, in three splits.
 ///
 /// A source is opened once (see [`open`](crate::open())), does not change afterwards, and gives the same bytes
@@ -142,9 +135,19 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Files that were left out because they cannot be read, with the reason.
-    fn unreadable(&self) -> &[UnreadableFile] {
-        &[]
+    /// What there is to say about the data set.
+    fn remarks(&self) -> &Remarks {
+        &NO_REMARKS
+    }
+
+    /// Which images are in which split, with what tells them from others; none where the source cannot say.
+    fn manifest(&self) -> Option<&Manifest> {
+        None
+    }
+
+    /// What identifies each image of a split, in the order of their indices; none where the source cannot say.
+    fn image_ids(&self, split: Split) -> Option<Vec<ImageId>> {
+        self.manifest().map(|manifest| manifest.image_ids(split))
     }
 }
 

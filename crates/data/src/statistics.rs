@@ -105,7 +105,8 @@ mod tests {
             classes: ["a", "b", "c"].map(String::from).to_vec(),
             size: ImageSize { height: 1, width: 2 },
             splits: [train, ResidentSplit::default(), ResidentSplit::default()],
-            unreadable: vec![],
+            remarks: crate::Remarks::default(),
+            manifest: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use convscope_data::{
-    BadImages, DataError, ImageSize, Loader, Normalization, Order, Source, SourceOptions, Split,
+    BadImages, DataError, ImageSize, Loader, Normalization, Order, Source, SourceOptions, Split, Splits,
     decode_image, open,
 };
 use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
@@ -21,11 +21,13 @@ fn save(image: &DynamicImage, path: impl AsRef<Path>) {
     image.save(path).unwrap();
 }
 
-/// Two classes, `blue` with 10 images and `red` with 20.
+/// Two classes, `blue` with 10 images and `red` with 20, no two of them equal.
 fn two_classes(folder: &Path) {
     for (class, colour, images) in [("blue", BLUE, 10), ("red", RED, 20)] {
         for number in 0..images {
-            save(&plain(colour), folder.join(class).join(format!("{number:02}.png")));
+            let mut image = RgbImage::from_pixel(6, 4, Rgb(colour));
+            image.put_pixel(5, 3, Rgb([number, 0, 0]));
+            save(&image.into(), folder.join(class).join(format!("{number:02}.png")));
         }
     }
 }
@@ -50,33 +52,34 @@ fn count(source: &dyn Source, split: Split, label: usize) -> usize {
 fn classes_are_split_by_shares_from_the_seed() {
     let folder = tempfile::tempdir().unwrap();
     two_classes(folder.path());
-    let files = |seed| {
-        let source = open_with(folder.path(), &SourceOptions { seed, ..SourceOptions::default() }).unwrap();
+    let files = |splits: Splits| {
+        let source = open_with(folder.path(), &SourceOptions { splits, ..SourceOptions::default() }).unwrap();
         assert_eq!(source.classes(), ["blue", "red"]);
         assert_eq!(source.image_size(), ImageSize { height: 4, width: 6 });
-        assert_eq!(lengths(&*source), [24, 3, 3]);
-        assert_eq!(count(&*source, Split::Val, 1), 2);
-        assert_eq!(count(&*source, Split::Test, 0), 1);
         let mut pixels = vec![0; 72];
         for split in Split::ALL {
+            assert!((0..2).all(|label| count(&*source, split, label) > 0), "{split}");
             for index in 0..source.len(split) {
                 source.read(split, index, &mut pixels).unwrap();
                 assert_eq!(pixels[..3], [BLUE, RED][source.label(split, index)]);
             }
         }
         let path = |split, index| source.path(split, index).unwrap().to_owned();
-        let mut all: Vec<_> = Split::ALL
-            .iter()
-            .flat_map(|&split| (0..source.len(split)).map(move |index| path(split, index)))
-            .collect();
-        let in_order = all.clone();
-        all.sort();
-        all.dedup();
-        assert_eq!(all.len(), 30);
-        in_order
+        let all = Split::ALL.map(|split| (0..source.len(split)).map(|index| path(split, index)).collect());
+        let mut sorted: Vec<_> = all.concat();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 30);
+        all
     };
-    assert_eq!(files(1), files(1));
-    assert_ne!(files(1), files(2));
+    let placed = |seed| files(Splits::Placed { seed });
+    assert_eq!(placed(1), placed(1));
+    assert_ne!(placed(1), placed(2));
+    assert_eq!(placed(Splits::DEFAULT_SEED), files(Splits::default()));
+    // Runs that do not record their images had exact shares.
+    let shuffled = files(Splits::Shuffled { seed: 1 });
+    assert_eq!(shuffled.each_ref().map(Vec::len), [24, 3, 3]);
+    assert_ne!(shuffled, files(Splits::Shuffled { seed: 2 }));
 }
 
 #[test]
@@ -85,8 +88,10 @@ fn split_folders_are_used_as_they_are() {
     two_classes(&folder.path().join("train"));
     save(&plain(RED), folder.path().join("test/red/deep/down/a.png"));
     let source = open_with(folder.path(), &SourceOptions::default()).unwrap();
-    assert_eq!(lengths(&*source), [24, 6, 1]);
-    assert_eq!((count(&*source, Split::Val, 0), source.label(Split::Test, 0)), (2, 1));
+    let [train, val, test] = lengths(&*source);
+    assert_eq!((train + val, test), (30, 1));
+    assert!(val > 1 && train > val && count(&*source, Split::Val, 0) > 0);
+    assert_eq!(source.label(Split::Test, 0), 1);
 
     save(&plain(BLUE), folder.path().join("valid/blue/b.png"));
     let source = open_with(folder.path(), &SourceOptions::default()).unwrap();
@@ -244,10 +249,18 @@ fn unreadable_files_are_refused_by_name_or_left_out() {
             SourceOptions { bad_images: BadImages::Skip, memory_budget: budget, ..SourceOptions::default() };
         let source = open_with(folder.path(), &options).unwrap();
         assert_eq!(lengths(&*source).iter().sum::<usize>(), 30);
-        let names: Vec<_> =
-            source.unreadable().iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> = source
+            .remarks()
+            .unreadable
+            .iter()
+            .map(|file| file.path.file_name().unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(names, ["cut.jpg", "cut.png", "empty.bmp", "text.png"]);
-        assert!(source.unreadable()[3].reason.contains("not a PNG"), "{:?}", source.unreadable());
+        assert!(
+            source.remarks().unreadable[3].reason.contains("not a PNG"),
+            "{:?}",
+            source.remarks().unreadable
+        );
     }
 }
 

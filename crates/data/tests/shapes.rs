@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use convscope_data::{
-    CHANNELS, DataError, ImageSize, Loader, Normalize, Order, Source, SourceOptions, Split, SplitCounts, open,
+    CHANNELS, DataError, ImageSize, Loader, Normalize, Order, Source, SourceOptions, Split, SplitCounts,
+    Splits, open,
 };
 
 fn shapes(seed: u64, train: usize) -> Arc<dyn Source> {
     let shapes = SplitCounts { train, val: 20, test: 1000 };
-    open("shapes", &SourceOptions { seed, shapes, ..SourceOptions::default() }).unwrap()
+    open("shapes", &SourceOptions { splits: Splits::Placed { seed }, shapes, ..SourceOptions::default() })
+        .unwrap()
 }
 
 fn image(source: &dyn Source, split: Split, index: usize) -> Vec<u8> {

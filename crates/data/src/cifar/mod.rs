@@ -18,9 +18,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 pub use self::download::Archive;
+use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};
 use crate::source::CHANNELS;
-use crate::{DataError, ImageSize, Source, SourceOptions};
+use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Splits};
 
 /// Which of the two layouts a folder has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,22 +102,44 @@ pub(crate) fn open(
 ) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?;
     let val_fraction = options.checked_val_fraction()?.unwrap_or(DEFAULT_VAL_FRACTION);
+    let recorded = match &options.splits {
+        Splits::Recorded(manifest) => Some(&**manifest),
+        _ => None,
+    };
     let classes = class_names(folder, variant)?;
-    let read = |file: &&str| read_records(&folder.join(file), variant, classes.len());
+    let read = |file: &&str| read_records(folder, file, variant, classes.len());
 
-    let mut train = ResidentSplit::default();
-    for part in variant.train_files().par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
+    let (mut train, mut files) = (ResidentSplit::default(), Vec::new());
+    for (part, file) in variant.train_files().par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
         train.pixels.extend(part.pixels);
         train.labels.extend(part.labels);
+        files.push(file);
     }
-    let test = read(&variant.test_file())?;
+    let (test, file) = read(&variant.test_file())?;
+    files.push(file);
 
     let images = train.labels.len();
     if images < 2 {
         return Err(DataError::CifarTooFew { path: folder.to_owned(), images, expected: 2 });
     }
-    let val_images = ((images as f64 * val_fraction).round() as usize).clamp(1, images - 1);
-    let train_images = images - val_images;
+    let train_images = match recorded {
+        Some(manifest) => recorded_split(folder, manifest, &files)?,
+        None => images - ((images as f64 * val_fraction).round() as usize).clamp(1, images - 1),
+    };
+    let splitting = recorded.map_or_else(
+        || Splitting { split_seed: options.splits.seed(), val_share: val_fraction, test_share: 0.0 },
+        Manifest::splitting,
+    );
+    let splits = PerSplit { train: 0..train_images, val: train_images..images, test: 0..test.labels.len() };
+    let manifest = Manifest::new(classes.clone(), splitting, Contents::Records { files, splits });
+    if let Some(recorded) = recorded
+        && recorded.digest() != manifest.digest()
+    {
+        // The files are the same, so the names of the classes are not.
+        let changed = vec![folder.join(variant.names_file())];
+        let path = folder.to_owned();
+        return Err(DataError::OtherImages { path, missing: Vec::new(), changed, new_files: 0 });
+    }
     let val = ResidentSplit {
         pixels: train.pixels.split_off(train_images * SIZE.bytes()),
         labels: train.labels.split_off(train_images),
@@ -128,9 +151,29 @@ pub(crate) fn open(
         classes,
         size: SIZE,
         splits: [train, val, test],
-        unreadable: Vec::new(),
+        remarks: Remarks::default(),
+        manifest: Some(manifest),
     };
     Ok(Arc::new(source.resized(size.unwrap_or(SIZE))))
+}
+
+/// How many of the records outside the test file are training images by a manifest, whose files these must be.
+fn recorded_split(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> Result<usize, DataError> {
+    let Contents::Records { files: recorded, splits } = manifest.contents() else {
+        return Err(DataError::OtherKind { path: folder.to_owned() });
+    };
+    let path = |file: &FileRecord| file.below(folder);
+    let missing: Vec<PathBuf> =
+        recorded.iter().filter(|file| files.iter().all(|found| found.path != file.path)).map(path).collect();
+    let changed: Vec<PathBuf> = recorded
+        .iter()
+        .filter(|file| files.iter().any(|found| found.path == file.path && found != *file))
+        .map(path)
+        .collect();
+    if !missing.is_empty() || !changed.is_empty() {
+        return Err(DataError::OtherImages { path: folder.to_owned(), missing, changed, new_files: 0 });
+    }
+    Ok(splits.train.len())
 }
 
 fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError> {
@@ -149,7 +192,14 @@ fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError
     }
 }
 
-fn read_records(path: &Path, variant: Variant, classes: usize) -> Result<ResidentSplit, DataError> {
+/// The images of a file, and what tells it from others.
+fn read_records(
+    folder: &Path,
+    file: &str,
+    variant: Variant,
+    classes: usize,
+) -> Result<(ResidentSplit, FileRecord), DataError> {
+    let path = &folder.join(file);
     let bytes = std::fs::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::CifarMissing { path: path.to_owned() },
         _ => DataError::Io { path: path.to_owned(), source },
@@ -178,7 +228,8 @@ fn read_records(path: &Path, variant: Variant, classes: usize) -> Result<Residen
         labels.push(label);
         interleave(&bytes[label_bytes..], image);
     }
-    Ok(ResidentSplit { pixels, labels, paths: Vec::new() })
+    let record = FileRecord::of(Path::new(file), &bytes);
+    Ok((ResidentSplit { pixels, labels, paths: Vec::new() }, record))
 }
 
 /// From planes (3, pixels) to interleaved colour (pixels, 3).

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::decode::looks_like_image;
+use crate::manifest::portable_path;
 use crate::{DataError, Split, UnreadableFile};
 
 /// An image file and its class.
@@ -12,6 +13,8 @@ use crate::{DataError, Split, UnreadableFile};
 pub(super) struct Entry {
     pub(super) path: PathBuf,
     pub(super) label: usize,
+    /// Its path below the class folder.
+    pub(super) name: String,
 }
 
 /// What an image folder holds before any image is decoded.
@@ -26,27 +29,41 @@ pub(super) struct Listing {
     pub(super) has_test: bool,
 }
 
+/// Where the class folders lie: the folder itself, or folders of its own for each split.
+struct Layout {
+    train: PathBuf,
+    val: Option<PathBuf>,
+    test: Option<PathBuf>,
+}
+
+impl Layout {
+    fn of(root: &Path) -> Result<Layout, DataError> {
+        let folders = subfolders(root)?;
+        let named = |names: &[&str]| {
+            let wanted = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+            folders.iter().find(|(name, _)| wanted(name)).map(|(_, path)| path.clone())
+        };
+        // A class may be called `train` too; then its images lie in it directly.
+        match named(&["train"]) {
+            Some(train) if !subfolders(&train)?.is_empty() && !has_direct_images(&train)? => {
+                Ok(Layout { train, val: named(&["val", "valid", "validation"]), test: named(&["test"]) })
+            }
+            _ => Ok(Layout { train: root.to_owned(), val: None, test: None }),
+        }
+    }
+
+    /// The folders whose subfolders are classes.
+    fn folders(&self) -> impl Iterator<Item = (Split, &Path)> {
+        let further = [(Split::Val, &self.val), (Split::Test, &self.test)];
+        let further = further.into_iter().filter_map(|(split, path)| Some((split, path.as_deref()?)));
+        std::iter::once((Split::Train, self.train.as_path())).chain(further)
+    }
+}
+
 /// Lists the folder; see the module above for the layouts.
 pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
-    let folders = subfolders(root)?;
-    let named = |names: &[&str]| {
-        let wanted = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
-        folders.iter().find(|(name, _)| wanted(name)).map(|(_, path)| path.clone())
-    };
-    // A class may be called `train` too; then its images lie in it directly.
-    let train = match named(&["train"]) {
-        Some(train) if !subfolders(&train)?.is_empty() && !has_direct_images(&train)? => Some(train),
-        _ => None,
-    };
-    let (val, test) = match train {
-        Some(_) => (named(&["val", "valid", "validation"]), named(&["test"])),
-        None => (None, None),
-    };
-    let class_folders = match &train {
-        Some(train) => subfolders(train)?,
-        None => folders,
-    };
-    let (classes, class_folders): (Vec<_>, Vec<_>) = class_folders.into_iter().unzip();
+    let layout = Layout::of(root)?;
+    let (classes, class_folders): (Vec<_>, Vec<_>) = subfolders(&layout.train)?.into_iter().unzip();
     let root = root.to_owned();
     match classes.as_slice() {
         [] => return Err(DataError::NoClasses { path: root }),
@@ -55,25 +72,48 @@ pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
     }
 
     let mut entries = Vec::new();
-    for (label, folder) in class_folders.iter().enumerate() {
-        images_below(folder, Split::Train, label, &mut entries)?;
-    }
-    if entries.is_empty() {
-        return Err(DataError::NoImages { path: root });
-    }
-    for (split, folder) in [(Split::Val, &val), (Split::Test, &test)] {
-        let Some(folder) = folder else { continue };
+    for (split, folder) in layout.folders() {
         for (name, path) in subfolders(folder)? {
-            let Some(label) = classes.iter().position(|class| *class == name) else {
-                return Err(DataError::UnknownClass { path });
-            };
+            let label = classes.iter().position(|class| *class == name);
+            let label = label.ok_or_else(|| DataError::UnknownClass { path: path.clone() })?;
             images_below(&path, split, label, &mut entries)?;
         }
     }
-    let (has_val, has_test) = (val.is_some(), test.is_some());
+    if entries.iter().all(|(split, _)| *split != Split::Train) {
+        return Err(DataError::NoImages { path: root });
+    }
+    let (has_val, has_test) = (layout.val.is_some(), layout.test.is_some());
     let listing = Listing { root, class_folders, classes, entries, has_val, has_test };
     listing.check_classes(&listing.entries, &[])?;
     Ok(listing)
+}
+
+/// All images of the folder, whatever split they lie in, labelled by the place of their class among `classes`.
+pub(super) fn list_all(root: &Path, classes: &[String]) -> Result<Vec<Entry>, DataError> {
+    let mut entries = Vec::new();
+    for (split, folder) in Layout::of(root)?.folders() {
+        for (name, path) in subfolders(folder)? {
+            let label = classes.iter().position(|class| *class == name);
+            let label = label
+                .ok_or_else(|| DataError::OtherClass { path: path.clone(), classes: classes.to_vec() })?;
+            images_below(&path, split, label, &mut entries)?;
+        }
+    }
+    if entries.is_empty() {
+        return Err(DataError::NoImages { path: root.to_owned() });
+    }
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+}
+
+/// The paths of all images of the folder, whatever their class.
+pub(super) fn list_paths(root: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut entries = Vec::new();
+    for (split, folder) in Layout::of(root)?.folders() {
+        for (_, path) in subfolders(folder)? {
+            images_below(&path, split, 0, &mut entries)?;
+        }
+    }
+    Ok(entries.into_iter().map(|(_, entry)| entry.path).collect())
 }
 
 impl Listing {
@@ -125,7 +165,7 @@ fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
         let entry = entry.map_err(io_error)?;
         let name = entry.file_name();
         if !is_hidden(&name) && entry.path().is_dir() {
-            found.push((name.to_string_lossy().into_owned(), entry.path()));
+            found.push((portable_path(Path::new(&name)), entry.path()));
         }
     }
     found.sort();
@@ -160,7 +200,9 @@ fn images_below(
             source: error.into(),
         })?;
         if file.file_type().is_file() && is_candidate(file.path()) {
-            entries.push((split, Entry { path: file.into_path(), label }));
+            let path = file.into_path();
+            let name = portable_path(path.strip_prefix(folder).unwrap_or(&path));
+            entries.push((split, Entry { path, label, name }));
         }
     }
     Ok(())

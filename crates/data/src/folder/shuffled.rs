@@ -1,36 +1,17 @@
-//! Takes validation and test images from the training images where a folder has none.
+//! Splits drawn class by class from a shuffled list, as runs have them that do not record their images.
 
-use super::scan::{Entry, Listing};
+use super::split::Shares;
 use crate::Split;
 use crate::random::{Stream, generator, shuffle};
 
-/// The validating share where there is a test folder.
-const VAL_FRACTION_BESIDE_TEST: f64 = 0.2;
-/// The validating and testing shares where there is neither folder.
-const VAL_FRACTION: f64 = 0.1;
-const TEST_FRACTION: f64 = 0.1;
-
-/// Distributes images, each with a value, over the splits in the order of [`Split::ALL`].
-pub(super) fn assign<T>(
-    images: Vec<(Split, Entry)>,
-    values: Vec<T>,
-    listing: &Listing,
-    val_fraction: Option<f64>,
-    seed: u64,
-) -> [Vec<(Entry, T)>; 3] {
-    let (val_share, test_share) = match (listing.has_val, listing.has_test) {
-        (true, _) => (0.0, 0.0),
-        (false, true) => (val_fraction.unwrap_or(VAL_FRACTION_BESIDE_TEST), 0.0),
-        (false, false) => (val_fraction.unwrap_or(VAL_FRACTION), TEST_FRACTION),
-    };
-    let mut splits: Vec<Split> = images.iter().map(|(split, _)| *split).collect();
-    for label in 0..listing.classes.len() {
-        let mut of_class: Vec<usize> = (0..images.len())
-            .filter(|&image| images[image].0 == Split::Train && images[image].1.label == label)
-            .collect();
-        shuffle(&mut generator(seed, Stream::FolderSplit, label as u64), &mut of_class);
-        let val = taken(of_class.len(), val_share, of_class.len());
-        let test = taken(of_class.len(), test_share, of_class.len() - val);
+/// The split of each training image of these labels, in the order of the images.
+pub(super) fn shuffled(labels: &[usize], classes: usize, shares: Shares, seed: u64) -> Vec<Split> {
+    let mut splits = vec![Split::Train; labels.len()];
+    for class in 0..classes {
+        let mut of_class: Vec<usize> = (0..labels.len()).filter(|&image| labels[image] == class).collect();
+        shuffle(&mut generator(seed, Stream::FolderSplit, class as u64), &mut of_class);
+        let val = taken(of_class.len(), shares.val, of_class.len());
+        let test = taken(of_class.len(), shares.test, of_class.len() - val);
         for &image in &of_class[..val] {
             splits[image] = Split::Val;
         }
@@ -38,11 +19,7 @@ pub(super) fn assign<T>(
             splits[image] = Split::Test;
         }
     }
-    let mut assigned = [const { Vec::new() }; 3];
-    for (((_, entry), value), split) in images.into_iter().zip(values).zip(splits) {
-        assigned[split as usize].push((entry, value));
-    }
-    assigned
+    splits
 }
 
 /// The share of `images`, at least one, and at least one fewer than `available`.

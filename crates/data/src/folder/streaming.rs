@@ -7,7 +7,7 @@ use super::scan::Entry;
 use crate::decode::decode_into;
 use crate::resize::Resizer;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Source, Split, UnreadableFile};
+use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
 
 pub(super) struct Streaming {
     pub(super) name: String,
@@ -15,7 +15,8 @@ pub(super) struct Streaming {
     pub(super) size: ImageSize,
     /// In the order of [`Split::ALL`].
     pub(super) splits: [Vec<Entry>; 3],
-    pub(super) unreadable: Vec<UnreadableFile>,
+    pub(super) remarks: Remarks,
+    pub(super) manifest: Option<Manifest>,
 }
 
 thread_local! {
@@ -58,7 +59,11 @@ impl Source for Streaming {
         self.splits[split as usize].get(index).map(|entry| entry.path.as_path())
     }
 
-    fn unreadable(&self) -> &[UnreadableFile] {
-        &self.unreadable
+    fn remarks(&self) -> &Remarks {
+        &self.remarks
+    }
+
+    fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 }

@@ -15,9 +15,10 @@ use rayon::prelude::*;
 
 use self::outline::Outline;
 pub use self::paint::Difficulty;
+use crate::manifest::{ContentHash, Contents, Manifest, PerSplit, Splitting};
 use crate::random::Stream;
 use crate::resident::{Resident, ResidentSplit};
-use crate::{DataError, ImageSize, Source, SourceOptions, Split, SplitCounts};
+use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Split, SplitCounts, Splits};
 
 /// The size that shapes are drawn at.
 pub(crate) const SIZE: ImageSize = ImageSize::square(32);
@@ -59,17 +60,29 @@ impl Shapes {
             }
             Ok(self.split(split, images))
         };
+        let splits = [
+            split(Split::Train, counts.train)?,
+            split(Split::Val, counts.val)?,
+            split(Split::Test, counts.test)?,
+        ];
+        let classes: Vec<String> = Outline::ALL.iter().map(|outline| outline.name().to_owned()).collect();
+        let pixels = PerSplit::from_array(splits.each_ref().map(|split| ContentHash::of(&split.pixels)));
+        let contents = Contents::Generated {
+            generator: NAME.to_owned(),
+            seed: self.seed,
+            splits: PerSplit { train: counts.train, val: counts.val, test: counts.test },
+            pixels,
+        };
+        let val_share = counts.val as f64 / (counts.train + counts.val) as f64;
+        let splitting = Splitting { split_seed: self.seed, val_share, test_share: 0.0 };
         Ok(Resident {
-            name: "shapes".into(),
+            name: NAME.to_owned(),
             synthetic: true,
-            classes: Outline::ALL.iter().map(|outline| outline.name().to_owned()).collect(),
+            manifest: Some(Manifest::new(classes.clone(), splitting, contents)),
+            classes,
             size: SIZE,
-            splits: [
-                split(Split::Train, counts.train)?,
-                split(Split::Val, counts.val)?,
-                split(Split::Test, counts.test)?,
-            ],
-            unreadable: Vec::new(),
+            splits,
+            remarks: Remarks::default(),
         })
     }
 
@@ -91,11 +104,33 @@ impl Shapes {
 
 pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?.unwrap_or(SIZE);
+    if let Splits::Recorded(manifest) = &options.splits {
+        return Ok(Arc::new(again(manifest)?.resized(size)));
+    }
     let mut counts = options.shapes;
     if let Some(share) = options.checked_val_fraction()? {
         let images = counts.train + counts.val;
         counts.val = ((images as f64 * share).round() as usize).clamp(1, images.saturating_sub(1).max(1));
         counts.train = images - counts.val;
     }
-    Ok(Arc::new(Shapes::new(options.seed).resident(counts)?.resized(size)))
+    Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size)))
 }
+
+/// The pictures of a manifest.
+fn again(manifest: &Manifest) -> Result<Resident, DataError> {
+    let Contents::Generated { generator, seed, splits, .. } = manifest.contents() else {
+        return Err(DataError::OtherKind { path: NAME.into() });
+    };
+    if generator != NAME {
+        return Err(DataError::OtherKind { path: NAME.into() });
+    }
+    let PerSplit { train, val, test } = *splits;
+    let made = Shapes::new(*seed).resident(SplitCounts { train, val, test })?;
+    if made.manifest.as_ref().is_some_and(|made| made.digest() != manifest.digest()) {
+        return Err(DataError::OtherPictures { generator: NAME });
+    }
+    Ok(made)
+}
+
+/// What the data set is called.
+const NAME: &str = "shapes";
