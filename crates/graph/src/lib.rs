@@ -31,4 +31,4 @@ pub use plan::{
 };
 pub use presets::{PRESETS, preset, preset_file};
 pub use summary::{LayerSummary, ModelSummary};
-pub use weights::{InputDescription, WeightsFile};
+pub use weights::{DataDescription, InputDescription, WeightsFile};

@@ -20,6 +20,21 @@ pub struct InputDescription {
     pub std: [f32; 3],
 }
 
+/// Which images a network was trained on, without their names.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct DataDescription {
+    /// The digest of the data set's manifest: of its images, their labels and splits.
+    pub digest: String,
+    /// What the places of the images came from, where the data set has no splits of its own.
+    pub split_seed: u64,
+    /// The share of the training images that validated.
+    pub val_share: f64,
+    /// The share of the training images that was kept for the test.
+    pub test_share: f64,
+    /// Whether the validation images were trained on too.
+    pub train_on_val: bool,
+}
+
 /// Parameters with the model, the class names and the treatment of the input in the file's metadata.
 ///
 /// Keys and layouts are PyTorch's: a module with the same names takes the file with `load_state_dict`.
@@ -31,6 +46,8 @@ pub struct WeightsFile {
     pub classes: Vec<String>,
     /// What is done to a picture first.
     pub input: InputDescription,
+    /// Which images it was trained on, where that is known.
+    pub data: Option<DataDescription>,
     /// The arrays.
     pub parameters: Parameters,
 }
@@ -40,17 +57,21 @@ const METADATA: &str = "__metadata__";
 const MODEL: &str = "convscope.model";
 const CLASSES: &str = "convscope.classes";
 const INPUT: &str = "convscope.input";
+const DATA: &str = "convscope.data";
 
 impl WeightsFile {
     /// The bytes of the file. The same content makes the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("format".to_string(), "pt".to_string()),
             (MODEL.to_string(), self.model.to_toml()),
             (CLASSES.to_string(), json(serde_json::to_string(&self.classes))),
             (INPUT.to_string(), json(serde_json::to_string(&self.input))),
         ]);
+        if let Some(data) = &self.data {
+            metadata.insert(DATA.to_string(), json(serde_json::to_string(data)));
+        }
         let tensors = self.parameters.tensors();
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
@@ -108,6 +129,8 @@ impl WeightsFile {
             serde_json::from_str(entry(CLASSES)?).map_err(|cause| bad_entry(CLASSES, cause.to_string()))?;
         let input =
             serde_json::from_str(entry(INPUT)?).map_err(|cause| bad_entry(INPUT, cause.to_string()))?;
+        let data = metadata.and_then(|metadata| metadata.get(DATA)).map(|text| serde_json::from_str(text));
+        let data = data.transpose().map_err(|cause| bad_entry(DATA, cause.to_string()))?;
         let graph = Graph::new(model.clone())?;
         if graph.classes() != classes.len() {
             return Err(error(format!("names {} classes, its model has {}", classes.len(), graph.classes())));
@@ -130,7 +153,7 @@ impl WeightsFile {
                 error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()))
             })?;
         }
-        Ok(WeightsFile { model, classes, input, parameters })
+        Ok(WeightsFile { model, classes, input, data, parameters })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Weights files: written, read, and refused.
 
-use convscope_graph::{Graph, InputDescription, Parameters, WeightsFile, preset};
+use convscope_graph::{DataDescription, Graph, InputDescription, Parameters, WeightsFile, preset};
 
 fn weights() -> WeightsFile {
     let model = preset("plain8-bn", [3, 8, 8], 2).unwrap();
@@ -20,6 +20,13 @@ fn weights() -> WeightsFile {
             mean: [0.1, 0.2, 0.3],
             std: [0.4, 0.5, 0.6],
         },
+        data: Some(DataDescription {
+            digest: "12ab".to_string(),
+            split_seed: u64::MAX,
+            val_share: 0.1,
+            test_share: 0.0,
+            train_on_val: true,
+        }),
         parameters,
     }
 }
@@ -33,6 +40,8 @@ fn a_file_reads_back_and_its_bytes_are_always_the_same() {
     let weights = weights();
     let bytes = weights.to_bytes();
     assert_eq!(WeightsFile::from_bytes("w", &bytes).unwrap(), weights);
+    let unknown = WeightsFile { data: None, ..weights.clone() };
+    assert_eq!(WeightsFile::from_bytes("w", &unknown.to_bytes()).unwrap(), unknown);
     // The metadata comes out of a hash map whose order changes from one to the next.
     assert!((0..20).all(|_| weights.to_bytes() == bytes));
 }

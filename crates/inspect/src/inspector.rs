@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{ImageSize, Normalization, Source};
-use convscope_graph::{Executor, Graph, Parameters, WeightsFile};
+use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
 use convscope_train::RunDir;
@@ -78,6 +78,11 @@ impl Inspector {
     /// Names of the classes.
     pub fn classes(&self) -> &[String] {
         &self.weights.classes
+    }
+
+    /// What the weights file says of the images that the network was trained on.
+    pub fn data(&self) -> Option<&DataDescription> {
+        self.weights.data.as_ref()
     }
 
     /// The size that pictures are resized to.

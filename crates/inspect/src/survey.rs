@@ -144,7 +144,7 @@ impl Inspector {
     /// let model = preset("plain8", [3, 32, 32], source.classes().len())?;
     /// let parameters = Parameters::new(&Graph::new(model.clone())?, 1);
     /// let input = InputDescription { size: [32, 32], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
-    /// let mut inspector = Inspector::new(WeightsFile { model, classes: source.classes().to_vec(), input, parameters })?;
+    /// let mut inspector = Inspector::new(WeightsFile { model, classes: source.classes().to_vec(), input, data: None, parameters })?;
     /// let survey = inspector.survey(source, SurveyOptions { split: Split::Test, ..SurveyOptions::default() }, &mut |_| {})?;
     /// let softmax = survey.layers.rows.last().unwrap();
     /// assert!((softmax.mean_abs_activation - 1.0 / survey.classes.len() as f64).abs() < 1e-7);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use convscope_data::Split;
+
 /// An error of this crate; its text is one sentence that names the file or the field and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,6 +118,36 @@ pub enum TrainError {
         found: String,
         /// The fingerprint of the present run.
         expected: String,
+    },
+    /// A checkpoint of a run over other images.
+    #[error("{}: the checkpoint was made with other images, classes or treatment than data.json records", path.display())]
+    CheckpointOfOtherData {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The data of a run that is taken up again is not what the run records.
+    #[error("{}: the run records the {what} {recorded}, the data has {found}", run.display())]
+    OtherData {
+        /// The run directory.
+        run: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the run records.
+        recorded: String,
+        /// What the data or the configuration has.
+        found: String,
+    },
+    /// A teacher that was trained on images which validate or test here.
+    #[error("{}: this teacher was trained on {count} of the {images} {} images", path.display(), split.adjective())]
+    TeacherKnowsImages {
+        /// The run or weights file.
+        path: PathBuf,
+        /// How many images.
+        count: usize,
+        /// Of how many.
+        images: usize,
+        /// Of which split.
+        split: Split,
     },
     /// An entry of a checkpoint is absent or does not fit the present run.
     #[error(

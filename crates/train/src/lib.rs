@@ -34,6 +34,7 @@ pub mod session;
 mod statistics;
 pub mod stop;
 pub mod teachers;
+mod trained_on;
 mod views;
 
 pub use benchmark::Benchmark;
@@ -46,7 +47,8 @@ pub use model::{Prediction, TrainedModel, resolve_model};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
 pub use schedule::{Schedule, ScheduleConfig};
-pub use session::{BatchEvent, Ending, Outcome, Session, TrainEvents};
+pub use session::{BatchEvent, Ending, Outcome, Session, TrainEvents, Warning};
+pub use trained_on::TrainedOn;
 pub use views::Views;
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{ImageSize, Loader, Normalization, Order, Source, Split, decode_image};
-use convscope_graph::{Executor, Graph, ModelDescription, ModelFile, ModelOptions, WeightsFile, preset_file};
+use convscope_graph::{
+    DataDescription, Executor, Graph, ModelDescription, ModelFile, ModelOptions, WeightsFile, preset_file,
+};
 use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
 
@@ -104,6 +106,11 @@ impl TrainedModel {
     /// The network.
     pub fn graph(&self) -> &Graph {
         self.executor.graph()
+    }
+
+    /// What the weights file says of the images that the network was trained on.
+    pub fn data(&self) -> Option<&DataDescription> {
+        self.weights.data.as_ref()
     }
 
     /// The size that pictures are resized to.

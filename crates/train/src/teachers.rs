@@ -1,9 +1,9 @@
 //! Learning from networks that are trained already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{Normalization, Source};
+use convscope_data::{Normalization, Source, Split};
 use convscope_graph::{Executor, Graph, WeightsFile};
 use convscope_ops::{Labels, Mode, SoftTargets};
 use ndarray::{Array4, ArrayView4, Axis};
@@ -12,6 +12,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::log_sum;
 use crate::model::weights_path;
+use crate::trained_on::TrainedOn;
 
 /// Trained networks that say of each training image how probable every class is, and so more than its label does
 /// (distillation: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015).
@@ -26,6 +27,8 @@ use crate::model::weights_path;
 /// are the [soft targets](SoftTargets) of an image.
 pub struct Teachers {
     teachers: Vec<Teacher>,
+    /// Those whose training images nobody can tell.
+    unknown: Vec<PathBuf>,
     share: f64,
     temperature: f64,
     logits: Vec<f32>,
@@ -38,13 +41,15 @@ struct Teacher {
     /// Factor and summand that bring each channel to the scale that this network was trained on; none where it is the same.
     rescaling: Option<[(f32, f32); 3]>,
     rescaled: Array4<f32>,
+    images_are_known: bool,
 }
 
 impl Teachers {
     /// The teachers that a configuration names, or none.
     ///
     /// # Errors
-    /// A run or file without whole weights; a network for other classes or images of another size.
+    /// A run or file without whole weights; a network for other classes or images of another size, or one that was trained on
+    /// images that validate or test here.
     pub fn open(
         config: &TrainConfig,
         source: &dyn Source,
@@ -52,13 +57,21 @@ impl Teachers {
     ) -> Result<Option<Teachers>, TrainError> {
         let open = |name: &String| Teacher::open(Path::new(name), config, source, normalization);
         let teachers = config.teachers.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let unknown = teachers.iter().zip(&config.teachers).filter(|(teacher, _)| !teacher.images_are_known);
+        let unknown = unknown.map(|(_, name)| PathBuf::from(name)).collect();
         Ok((!teachers.is_empty()).then_some(Teachers {
             teachers,
+            unknown,
             share: config.teacher_share,
             temperature: config.teacher_temperature,
             logits: Vec::new(),
             probabilities: Vec::new(),
         }))
+    }
+
+    /// The teachers of which nobody can tell whether they were trained on images that validate or test here.
+    pub fn with_unknown_images(&self) -> &[PathBuf] {
+        &self.unknown
     }
 
     /// The labels of these images, with what the teachers say of them as soft targets.
@@ -98,7 +111,7 @@ impl Teacher {
         source: &dyn Source,
         normalization: &Normalization,
     ) -> Result<Teacher, TrainError> {
-        let WeightsFile { model, classes, input, parameters } =
+        let WeightsFile { model, classes, input, data, parameters } =
             WeightsFile::read(&weights_path(run_or_weights_file)?)?;
         let unfit = |found: String, expected: String| {
             Err(TrainError::TeacherUnfit { path: run_or_weights_file.to_owned(), found, expected })
@@ -116,6 +129,19 @@ impl Teacher {
                 format!("images of {}x{}", size.height, size.width),
             );
         }
+        let trained_on = TrainedOn::of(run_or_weights_file, data.as_ref())?;
+        let mut images_are_known = true;
+        for split in [Split::Val, Split::Test].into_iter().filter(|&split| !source.is_empty(split)) {
+            let Some(learned) = trained_on.among(source, split) else {
+                images_are_known = false;
+                continue;
+            };
+            let count = learned.iter().filter(|&&learned| learned).count();
+            if count > 0 {
+                let (path, images) = (run_or_weights_file.to_owned(), learned.len());
+                return Err(TrainError::TeacherKnowsImages { path, count, images, split });
+            }
+        }
         let graph = Arc::new(Graph::new(model)?);
         let batch = config.batch_size;
         let mut executor = Executor::with_precision(graph, Mode::Inference, config.precision, batch);
@@ -126,7 +152,7 @@ impl Teacher {
         };
         let is_same = normalization.mean == input.mean && normalization.std == input.std;
         let rescaling = (!is_same).then(|| [0, 1, 2].map(scale));
-        Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)) })
+        Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)), images_are_known })
     }
 
     /// Puts out the logits `[images, classes]`.
@@ -171,7 +197,8 @@ mod tests {
         let input = InputDescription { size: [32, 32], scale: 1.0 / 255.0, mean, std };
         let mut executor = Executor::new(graph, Mode::Inference, 2);
         executor.load(&parameters);
-        std::fs::write(path, WeightsFile { model, classes, input, parameters }.to_bytes()).unwrap();
+        std::fs::write(path, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())
+            .unwrap();
         let logits = executor.logits(images.view(), None).unwrap();
         let shares = logits.outer_iter().flat_map(|row| {
             let sum: f32 = row.iter().map(|logit| (logit / 2.0).exp()).sum();

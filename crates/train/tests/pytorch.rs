@@ -162,7 +162,7 @@ fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
     let model = preset("plain8-bn", [3, height, width], source.classes.len()).unwrap();
     let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), seed);
     let input = InputDescription { size: [height, width], scale: 1.0 / 255.0, mean, std };
-    WeightsFile { model, classes: source.classes.clone(), input, parameters }
+    WeightsFile { model, classes: source.classes.clone(), input, data: None, parameters }
 }
 
 /// Compares numbers in their order; an error once made stays allowed.

@@ -92,7 +92,7 @@ pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Para
     let graph = Graph::new(model.clone()).unwrap();
     let [_, height, width] = model.input;
     let input = InputDescription { size: [height, width], scale: 1.0 / 255.0, mean: MEAN, std: STD };
-    WeightsFile { classes: classes(&graph), model, input, parameters }
+    WeightsFile { classes: classes(&graph), model, input, data: None, parameters }
 }
 
 /// A network of a model file's text with fresh weights and sound running statistics.

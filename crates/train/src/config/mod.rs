@@ -10,7 +10,7 @@ pub use setting::setting_value;
 
 use std::path::Path;
 
-use convscope_data::{Augmentation, BadImages, Normalize};
+use convscope_data::{Augmentation, BadImages, Normalize, Splits};
 use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ use crate::schedule::ScheduleConfig;
 pub struct TrainConfig {
     /// The version of convscope that resolved the configuration.
     pub version: String,
+    /// The [arithmetic](ARITHMETIC) of that version. Where it is missing, the first.
+    #[serde(default = "first_arithmetic")]
+    pub arithmetic: u32,
     /// The preset (`plain8`) or the TOML file of the network. Default `plain8`.
     pub model: String,
     /// How the weights start. Default none: as the model says.
@@ -107,6 +110,11 @@ pub struct DataConfig {
     /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`.
     /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
     pub val_fraction: Option<f64>,
+    /// What the places of images in splits come from, where the data set has no splits of its own, and the built-in pictures;
+    /// at most 2^63 - 1. Default [`Splits::DEFAULT_SEED`]. It is none in runs that do not record their images: their splits
+    /// were drawn with the run's seed.
+    #[serde(default)]
+    pub split_seed: Option<u64>,
     /// Whether the validation images are trained on too, once everything has been chosen. Default false.
     #[serde(default)]
     pub train_on_val: bool,
@@ -120,6 +128,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            arithmetic: ARITHMETIC,
             model: "plain8".to_owned(),
             initializer: None,
             epochs: 10,
@@ -152,6 +161,7 @@ impl Default for DataConfig {
             source: "shapes".to_owned(),
             image_size: None,
             val_fraction: None,
+            split_seed: Some(Splits::DEFAULT_SEED),
             train_on_val: false,
             normalize: Normalize::default(),
             bad_images: BadImages::default(),
@@ -203,6 +213,9 @@ impl TrainConfig {
         }
         // TOML's integers end there, and the seed has to be written to config.toml.
         check(i64::try_from(self.seed).is_ok(), "seed", &self.seed, "at most 9223372036854775807");
+        if let Some(seed) = self.data.split_seed {
+            check(i64::try_from(seed).is_ok(), "data.split_seed", &seed, "at most 9223372036854775807");
+        }
         if let Some(threads) = self.threads {
             check(threads >= 1, "threads", &threads, at_least_1);
         }
@@ -241,6 +254,14 @@ impl TrainConfig {
         self.validate()?;
         Ok(toml::to_string(self).expect("a valid configuration has a TOML form"))
     }
+}
+
+/// The arithmetic of this version. It is raised by every change after which the same configuration, data and seed give
+/// other bits.
+pub const ARITHMETIC: u32 = 1;
+
+fn first_arithmetic() -> u32 {
+    1
 }
 
 fn teacher_share() -> f64 {

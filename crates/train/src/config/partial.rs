@@ -17,6 +17,8 @@ use crate::schedule::ScheduleConfig;
 pub struct PartialConfig {
     /// Accepted so that a run's own `config.toml` can be used, and otherwise without effect.
     pub version: Option<String>,
+    /// As `version`.
+    pub arithmetic: Option<u32>,
     /// See [`TrainConfig::model`].
     pub model: Option<String>,
     /// See [`TrainConfig::initializer`].
@@ -74,6 +76,8 @@ pub struct PartialData {
     pub image_size: Option<usize>,
     /// See [`DataConfig::val_fraction`](super::DataConfig::val_fraction).
     pub val_fraction: Option<f64>,
+    /// See [`DataConfig::split_seed`](super::DataConfig::split_seed).
+    pub split_seed: Option<u64>,
     /// See [`DataConfig::train_on_val`](super::DataConfig::train_on_val).
     pub train_on_val: Option<bool>,
     /// See [`DataConfig::normalize`](super::DataConfig::normalize).
@@ -167,7 +171,8 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have.
     pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
-        let PartialConfig { version: _, model, initializer, epochs, batch_size, lr, .. } = over.clone();
+        let PartialConfig { version: _, arithmetic: _, model, initializer, epochs, batch_size, lr, .. } =
+            over.clone();
         let PartialConfig {
             clip_norm,
             sam,
@@ -204,6 +209,7 @@ impl TrainConfig {
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
         self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
+        self.data.split_seed = data.split_seed.or(self.data.split_seed);
         set(&mut self.data.train_on_val, data.train_on_val);
         set(&mut self.data.normalize, data.normalize);
         set(&mut self.data.bad_images, data.bad_images);
@@ -326,7 +332,7 @@ mod tests {
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
+                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
@@ -335,6 +341,7 @@ mod tests {
         let expected: toml::Table = toml::from_str(over).unwrap();
         let mut ours: toml::Table = toml::from_str(&text).unwrap();
         ours.remove("version");
+        ours.remove("arithmetic");
         assert_eq!(ours, expected);
         assert_eq!(TrainConfig::default().merged(&PartialConfig::default()).unwrap(), TrainConfig::default());
         assert_eq!(TrainConfig::default().merged(&partial(&text)).unwrap(), config);

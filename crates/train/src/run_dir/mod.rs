@@ -1,12 +1,14 @@
 //! The run directory: everything a training run leaves, and all it needs to go on.
 
 mod atomic;
+mod data_record;
 mod layer_metrics_csv;
 mod metrics_csv;
 mod summary;
 mod tensorboard;
 
 pub use atomic::write_atomic;
+pub use data_record::{DataIdentity, DataPlace, DataRecord, Treatment};
 pub use layer_metrics_csv::{LayerMetricsCsv, read_layer_metrics};
 pub use metrics_csv::{MetricsCsv, read_complete_metrics, read_metrics};
 pub use summary::Summary;
@@ -41,6 +43,7 @@ impl RunLocation {
 /// ```text
 /// config.toml                     what was asked, every default resolved
 /// model.toml                      the network, as a model file
+/// data.json                       which images are in which split, where they lie, what the network sees of them
 /// metrics.csv                     a line an epoch
 /// layer_metrics.csv               for each epoch a line for each layer
 /// events.out.tfevents.*           the same for TensorBoard, with histograms and feature maps
@@ -76,7 +79,7 @@ impl RunDir {
         Ok(run)
     }
 
-    /// The directory of a run that was started before.
+    /// The directory of a run that was started before. Nothing is written into it.
     ///
     /// # Errors
     /// [`TrainError::NotARun`] when there is no `config.toml` in it, [`TrainError::Io`] when it cannot be looked at.
@@ -86,8 +89,21 @@ impl RunDir {
         if !run.config_path().is_file() {
             return Err(TrainError::NotARun { path: path.to_owned() });
         }
-        run.make_folders()?;
         Ok(run)
+    }
+
+    /// The run that a path names: its directory, or a weights file in it. None for a weights file that lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) for a folder.
+    pub fn of(run_or_weights_file: &Path) -> Result<Option<Self>, TrainError> {
+        if run_or_weights_file.is_dir() {
+            return Self::open(run_or_weights_file).map(Some);
+        }
+        let file = run_or_weights_file.canonicalize().ok();
+        let weights = file.as_deref().and_then(Path::parent).filter(|folder| folder.ends_with("weights"));
+        let run = weights.and_then(Path::parent).map(|path| Self { path: path.to_owned() });
+        Ok(run.filter(|run| run.config_path().is_file()))
     }
 
     /// The folder itself.
@@ -103,6 +119,11 @@ impl RunDir {
     /// `model.toml`.
     pub fn model_path(&self) -> PathBuf {
         self.path.join("model.toml")
+    }
+
+    /// `data.json`.
+    pub fn data_path(&self) -> PathBuf {
+        self.path.join("data.json")
     }
 
     /// `metrics.csv`.
@@ -141,6 +162,15 @@ impl RunDir {
     /// As [`TrainConfig::read`].
     pub fn config(&self) -> Result<TrainConfig, TrainError> {
         TrainConfig::read(&self.config_path())
+    }
+
+    /// What the run records of its images; none where it was begun by a version that did not.
+    ///
+    /// # Errors
+    /// As [`DataRecord::read`].
+    pub fn data(&self) -> Result<Option<DataRecord>, TrainError> {
+        let path = self.data_path();
+        if path.exists() { DataRecord::read(&path).map(Some) } else { Ok(None) }
     }
 
     fn claim_exact(path: &Path) -> Result<Self, TrainError> {
@@ -185,7 +215,11 @@ impl RunDir {
         }
     }
 
-    fn make_folders(&self) -> Result<(), TrainError> {
+    /// Makes the folders that training writes into.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub(crate) fn make_folders(&self) -> Result<(), TrainError> {
         for folder in ["weights", "checkpoint"] {
             let folder = self.path.join(folder);
             fs::create_dir_all(&folder).map_err(TrainError::io("create the folder", &folder))?;

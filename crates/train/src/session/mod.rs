@@ -6,9 +6,12 @@ mod events;
 mod glance;
 mod published;
 mod record;
+mod resumed;
 mod state;
+mod warning;
 
 pub use events::{BatchEvent, Ending, Outcome, TrainEvents};
+pub use warning::Warning;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -30,7 +33,9 @@ use crate::memory::peak_memory_bytes;
 use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
 use crate::optimizer::{DecayScope, Optimizer};
-use crate::run_dir::{EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic};
+use crate::run_dir::{
+    DataRecord, EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic,
+};
 use crate::sam::{Sam, gradients_of};
 use crate::schedule::{RunLength, Schedule};
 use crate::statistics::RunningStatistics;
@@ -47,6 +52,9 @@ use state::Progress;
 pub struct Session {
     config: TrainConfig,
     run: RunDir,
+    /// None where the run was begun by a version that did not record its images.
+    data: Option<DataRecord>,
+    warnings: Vec<Warning>,
     source: Arc<dyn Source>,
     normalization: Normalization,
     loader: Loader,
@@ -83,18 +91,24 @@ impl Session {
         let loader = train_loader(&config, &source, &normalization)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
         let run = RunDir::create(location, &config)?;
+        let data = DataRecord::new(&config, &*source, &normalization, run.path());
+        data.write(&run.data_path())?;
         write_atomic(&run.model_path(), |file| file.write_all(graph.description().to_toml().as_bytes()))?;
-        let session = Session::assemble(config, run, source, graph, normalization, loader)?;
-        Ok(Session { teachers, ..session })
+        let warnings = Warning::of_teachers(teachers.as_ref());
+        let session = Session::assemble(config, run, source, graph, normalization, loader, Some(data))?;
+        Ok(Session { teachers, warnings, ..session })
     }
 
-    /// Takes up a run where its last checkpoint left it.
+    /// Takes up a run where its last checkpoint left it. The source has to have the images that the run records; see
+    /// [`Splits::Recorded`](convscope_data::Splits::Recorded).
     ///
     /// # Errors
-    /// A checkpoint that is missing, damaged or of another model; a source with other classes or images.
+    /// A checkpoint that is missing, damaged or of another model or data set; a source with other images, classes or sizes;
+    /// a configuration that asks for another treatment of the images.
     pub fn resume(run: RunDir, source: Arc<dyn Source>) -> Result<Session, TrainError> {
         let config = run.config()?;
         config.validate()?;
+        let data = resumed::check(&run, &config, &*source)?;
         let size = source.image_size();
         let input = [convscope_data::CHANNELS, size.height, size.width];
         let model_path = run.model_path();
@@ -103,12 +117,18 @@ impl Session {
         let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), &options)?;
         let graph = Arc::new(Graph::new(model)?);
         check_classes(&graph, &*source)?;
-        let normalization = config.data.normalize.fit(&*source)?;
+        let normalization = match &data {
+            Some(data) => data.treatment.normalization(),
+            None => config.data.normalize.fit(&*source)?,
+        };
         let loader = train_loader(&config, &source, &normalization)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
-        let mut session = Session::assemble(config, run, source, graph, normalization, loader)?;
+        let mut warnings = Warning::of_teachers(teachers.as_ref());
+        warnings.extend(Warning::of_run(&run, &config, data.as_ref()));
+        let mut session = Session::assemble(config, run, source, graph, normalization, loader, data)?;
         session.restore()?;
-        Ok(Session { teachers, ..session })
+        session.run.make_folders()?;
+        Ok(Session { teachers, warnings, ..session })
     }
 
     fn assemble(
@@ -118,6 +138,7 @@ impl Session {
         graph: Arc<Graph>,
         normalization: Normalization,
         loader: Loader,
+        data: Option<DataRecord>,
     ) -> Result<Session, TrainError> {
         let parameters = Parameters::new(&graph, config.seed);
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
@@ -127,6 +148,8 @@ impl Session {
             Some(_) => RunningStatistics::of(&graph, &config, &source, &normalization)?,
             None => None,
         };
+        let stopping = EarlyStopping::new(config.patience.and_then(NonZeroU64::new));
+        let identity = data.as_ref().map(|data| data.identity(source.classes()));
         Ok(Session {
             executor: Executor::with_precision(Arc::clone(&graph), Mode::Training, config.precision, batch),
             evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, batch),
@@ -137,11 +160,13 @@ impl Session {
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             statistics,
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
-            progress: Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new))),
+            progress: Progress::new(stopping, identity),
             layers: layers_of_tensors(&graph, &parameters),
             parameters,
+            warnings: Vec::new(),
             config,
             run,
+            data,
             source,
             normalization,
             loader,
@@ -161,6 +186,11 @@ impl Session {
     /// The network.
     pub fn graph(&self) -> &Graph {
         self.executor.graph()
+    }
+
+    /// What does not stop the run, and a person should know.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Trains until the run is complete, stops early, or `interrupt` is set; then writes `summary.json`.

@@ -7,7 +7,7 @@ use convscope_graph::{InputDescription, Parameters, WeightsFile};
 
 use super::Session;
 use crate::error::TrainError;
-use crate::run_dir::write_atomic;
+use crate::run_dir::{DataRecord, write_atomic};
 
 impl Session {
     /// The parameters that are evaluated and written: the moving average where there is one, with running statistics
@@ -40,6 +40,7 @@ impl Session {
             model: self.graph().description().clone(),
             classes: self.source.classes().to_vec(),
             input: InputDescription { size: [size.height, size.width], scale: 1.0 / 255.0, mean, std },
+            data: self.data.as_ref().and_then(DataRecord::description),
             parameters: parameters.clone(),
         };
         let bytes = weights.to_bytes();

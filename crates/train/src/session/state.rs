@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::layer_meter::LayerMeter;
 use crate::metrics::RunningMean;
+use crate::run_dir::DataIdentity;
 use crate::stop::EarlyStopping;
 
 /// How far a run has come; with the arrays beside it, all that resuming needs.
@@ -34,10 +35,13 @@ pub(super) struct Progress {
     pub(super) seconds: f64,
     pub(super) stopping: EarlyStopping,
     pub(super) has_stopped: bool,
+    /// The images; none in checkpoints of versions that did not record them.
+    #[serde(default)]
+    pub(super) data: Option<DataIdentity>,
 }
 
 impl Progress {
-    pub(super) fn new(stopping: EarlyStopping) -> Progress {
+    pub(super) fn new(stopping: EarlyStopping, data: Option<DataIdentity>) -> Progress {
         Progress {
             epochs_done: 0,
             batches_done: 0,
@@ -54,6 +58,7 @@ impl Progress {
             seconds: 0.0,
             stopping,
             has_stopped: false,
+            data,
         }
     }
 
@@ -96,7 +101,11 @@ impl Session {
         if let Some(ema) = &mut self.ema {
             ema.restore(steps.get(1).copied().unwrap_or(0), find)?;
         }
-        self.progress = checkpoint.value()?;
+        let progress: Progress = checkpoint.value()?;
+        if progress.data != self.progress.data {
+            return Err(TrainError::CheckpointOfOtherData { path: self.run.checkpoint_path() });
+        }
+        self.progress = progress;
         Ok(())
     }
 

@@ -1,0 +1,214 @@
+//! `data.json`: which images a run is trained on, where they lie, and what the network sees of them.
+
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+
+use convscope_data::manifest::{ImageId, Splitting};
+use convscope_data::{ImageSize, Manifest, Normalization, Normalize, Source, Split};
+use convscope_graph::DataDescription;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::run_dir::write_atomic;
+
+/// What a run records of its images.
+///
+/// ```text
+/// place           the data set as it was named, relative to the run, and absolute
+/// treatment       image size, kind of normalisation, mean and deviation of each channel
+/// train_on_val    whether the validation images were trained on too
+/// manifest        classes, splits, and each image with its hash; see convscope_data::Manifest
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecord {
+    /// Where the images lie.
+    pub place: DataPlace,
+    /// What is done to an image before the network sees it.
+    pub treatment: Treatment,
+    /// Whether the validation images are trained on too.
+    pub train_on_val: bool,
+    /// The images; none where the source cannot say which they are.
+    pub manifest: Option<Manifest>,
+}
+
+/// Where a data set lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataPlace {
+    /// As it was named.
+    pub given: String,
+    /// The way to the folder from the run directory.
+    pub relative: Option<PathBuf>,
+    /// The way to the folder from anywhere on the machine.
+    pub absolute: Option<PathBuf>,
+}
+
+/// What is done to an image before the network sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Treatment {
+    /// The size it is resized to.
+    pub image_size: ImageSize,
+    /// How pixel values are scaled.
+    pub normalize: Normalize,
+    /// Subtracted from each channel's values between 0 and 1.
+    pub mean: [f32; 3],
+    /// What the difference is divided by.
+    pub std: [f32; 3],
+}
+
+/// What checkpoints carry of a data set: enough to know it again, without the names of its files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataIdentity {
+    /// The digest of the manifest, where there is one.
+    pub digest: Option<String>,
+    /// The class names, in the order of the labels.
+    pub classes: Vec<String>,
+    /// How the images were dealt to the splits.
+    pub splitting: Option<Splitting>,
+    /// What is done to an image.
+    pub treatment: Treatment,
+}
+
+impl DataRecord {
+    /// The record of a run in the folder `run` with this configuration.
+    pub fn new(config: &TrainConfig, source: &dyn Source, normalization: &Normalization, run: &Path) -> Self {
+        let Normalization { mean, std } = *normalization;
+        let normalize = config.data.normalize;
+        DataRecord {
+            place: DataPlace::of(&config.data.source, run),
+            treatment: Treatment { image_size: source.image_size(), normalize, mean, std },
+            train_on_val: config.data.train_on_val,
+            manifest: source.manifest().cloned(),
+        }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], and [`TrainError::BadContents`] for a file that is not such a record or contradicts itself.
+    pub fn read(path: &Path) -> Result<DataRecord, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        serde_json::from_str(&text)
+            .map_err(|error| TrainError::BadContents { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Writes the file whole.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let text = serde_json::to_string_pretty(self).expect("a record has a JSON form");
+        write_atomic(path, |file| file.write_all(format!("{text}\n").as_bytes()))
+    }
+
+    /// What identifies the images that the network learns from; none where that is not known.
+    pub fn trained_on(&self) -> Option<HashSet<ImageId>> {
+        let manifest = self.manifest.as_ref()?;
+        let mut ids: HashSet<ImageId> = manifest.image_ids(Split::Train).into_iter().collect();
+        if self.train_on_val {
+            ids.extend(manifest.image_ids(Split::Val));
+        }
+        Some(ids)
+    }
+
+    /// What checkpoints carry of it; `classes` are those of the source.
+    pub fn identity(&self, classes: &[String]) -> DataIdentity {
+        DataIdentity {
+            digest: self.manifest.as_ref().map(|manifest| manifest.digest().to_owned()),
+            classes: classes.to_vec(),
+            splitting: self.manifest.as_ref().map(Manifest::splitting),
+            treatment: self.treatment.clone(),
+        }
+    }
+
+    /// What weights files carry of it.
+    pub fn description(&self) -> Option<DataDescription> {
+        let manifest = self.manifest.as_ref()?;
+        let Splitting { split_seed, val_share, test_share } = manifest.splitting();
+        let (digest, train_on_val) = (manifest.digest().to_owned(), self.train_on_val);
+        Some(DataDescription { digest, split_seed, val_share, test_share, train_on_val })
+    }
+}
+
+impl Treatment {
+    /// What scales the images.
+    pub fn normalization(&self) -> Normalization {
+        Normalization { mean: self.mean, std: self.std }
+    }
+}
+
+impl DataPlace {
+    /// The place of a data set that is named from the working directory, for a run in the folder `run`.
+    pub fn of(name: &str, run: &Path) -> DataPlace {
+        let absolute = Path::new(name).canonicalize().ok().filter(|path| path.is_dir());
+        let run = run.canonicalize().ok();
+        let relative = run.zip(absolute.as_deref()).and_then(|(run, data)| way(&run, data));
+        DataPlace { given: name.to_owned(), relative, absolute }
+    }
+
+    /// What the data set is called from here: the first of the folder relative to the run, the absolute one and the name as
+    /// it was given that exists, else the name.
+    pub fn find(&self, run: &Path) -> String {
+        let relative = self.relative.as_deref().map(|relative| run.join(relative));
+        let folders = relative.into_iter().chain(self.absolute.clone());
+        let found = folders.into_iter().find(|folder| folder.is_dir());
+        let Some(found) = found else { return self.given.clone() };
+        // The name that people know it by, where it means the same folder.
+        let is_given = Path::new(&self.given).canonicalize().ok() == found.canonicalize().ok();
+        if is_given {
+            self.given.clone()
+        } else {
+            found.canonicalize().unwrap_or(found).display().to_string()
+        }
+    }
+}
+
+/// The relative way between two absolute folders; none where they have no common root.
+fn way(from: &Path, to: &Path) -> Option<PathBuf> {
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared == 0 {
+        return None;
+    }
+    let up = from[shared..].iter().map(|_| Component::ParentDir);
+    Some(up.chain(to[shared..].iter().copied()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_goes_up_and_down_again() {
+        let way = |from: &str, to: &str| way(Path::new(from), Path::new(to)).unwrap();
+        assert_eq!(way("/a/runs/r", "/a/photos"), Path::new("../../photos"));
+        assert_eq!(way("/a/b", "/c/d/e"), Path::new("../../c/d/e"));
+        assert_eq!(way("/a", "/a/photos"), Path::new("photos"));
+    }
+
+    #[test]
+    fn a_data_folder_is_found_where_run_and_folder_moved_together_and_where_only_the_run_did() {
+        let root = tempfile::tempdir().unwrap();
+        let project = root.path().join("project");
+        let (run, photos) = (project.join("runs/r"), project.join("photos"));
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::create_dir_all(&photos).unwrap();
+        let place = DataPlace::of(photos.to_str().unwrap(), &run);
+        assert_eq!(place.relative.as_deref(), Some(Path::new("../../photos")));
+        assert_eq!(place.find(&run), photos.to_str().unwrap());
+        let moved = root.path().join("elsewhere/deep/r");
+        std::fs::create_dir_all(moved.parent().unwrap()).unwrap();
+        std::fs::rename(&run, &moved).unwrap();
+        assert_eq!(place.find(&moved), photos.to_str().unwrap());
+        std::fs::rename(&moved, &run).unwrap();
+        let other = root.path().join("renamed");
+        std::fs::rename(&project, &other).unwrap();
+        let found = other.join("photos").canonicalize().unwrap();
+        assert_eq!(place.find(&other.join("runs/r")), found.to_str().unwrap());
+        assert_eq!(DataPlace::of("shapes", &run).find(&run), "shapes");
+    }
+}

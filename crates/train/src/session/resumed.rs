@@ -1,0 +1,57 @@
+//! Whether a run that is taken up again has the images it had.
+
+use convscope_data::Source;
+use convscope_graph::WeightsFile;
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::run_dir::{DataPlace, DataRecord, RunDir};
+
+/// Checks a source against what the run records of its images, and returns that. Where the folder has moved, its new place is
+/// recorded.
+pub(super) fn check(
+    run: &RunDir,
+    config: &TrainConfig,
+    source: &dyn Source,
+) -> Result<Option<DataRecord>, TrainError> {
+    let other = |what: &'static str, recorded: String, found: String| {
+        Err(TrainError::OtherData { run: run.path().to_owned(), what, recorded, found })
+    };
+    let Some(mut record) = run.data()? else {
+        // All that such a run knows of its images stands in its weights.
+        if run.last_weights_path().is_file() {
+            let weights = WeightsFile::read(&run.last_weights_path())?;
+            if weights.classes != source.classes() {
+                return other("classes", weights.classes.join(", "), source.classes().join(", "));
+            }
+        }
+        return Ok(None);
+    };
+    if let Some(manifest) = &record.manifest {
+        if manifest.classes() != source.classes() {
+            return other("classes", manifest.classes().join(", "), source.classes().join(", "));
+        }
+        let found = source.manifest().map_or("none", |manifest| manifest.digest());
+        if manifest.digest() != found {
+            return other("digest of the images", manifest.digest().to_owned(), found.to_owned());
+        }
+    }
+    let (recorded, found) = (record.treatment.image_size, source.image_size());
+    if recorded != found {
+        return other("image size", recorded.to_string(), found.to_string());
+    }
+    let name = |kind| format!("{kind:?}").to_lowercase();
+    if record.treatment.normalize != config.data.normalize {
+        return other("normalisation", name(record.treatment.normalize), name(config.data.normalize));
+    }
+    if record.train_on_val != config.data.train_on_val {
+        let (recorded, found) = (record.train_on_val, config.data.train_on_val);
+        return other("training on validation images", recorded.to_string(), found.to_string());
+    }
+    let place = DataPlace::of(source.name(), run.path());
+    if place.absolute.is_some() && place.absolute != record.place.absolute {
+        record.place = place;
+        record.write(&run.data_path())?;
+    }
+    Ok(Some(record))
+}
