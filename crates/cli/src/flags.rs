@@ -70,14 +70,7 @@ fn model_option(text: &str) -> Result<(String, ModelOptions), String> {
 /// # Errors
 /// A run directory without a readable `config.toml`.
 pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainError> {
-    if path.is_dir() {
-        return RunDir::open(path)?.config().map(Some);
-    }
-    let run = path.canonicalize().ok().and_then(|file| Some(file.parent()?.parent()?.to_owned()));
-    match run {
-        Some(run) if run.join("config.toml").is_file() => RunDir::open(&run)?.config().map(Some),
-        _ => Ok(None),
-    }
+    RunDir::of(path)?.map(|run| run.config()).transpose()
 }
 
 /// The names of [`convscope_ops::Precision`].

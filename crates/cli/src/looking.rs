@@ -14,7 +14,13 @@ use convscope_report::number::percent;
 use convscope_report::{feature_maps, heat_map};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::asked::Network;
 use crate::console::Console;
+
+/// What has to be known of a network to open images for it.
+pub(crate) fn network<'a>(path: &'a Path, inspector: &'a Inspector) -> Network<'a> {
+    Network { path, classes: inspector.classes(), size: inspector.image_size(), data: inspector.data() }
+}
 
 /// A bar on a terminal, else a line when something begins.
 pub(crate) struct SurveyBar {

@@ -1,5 +1,6 @@
 //! The `convscope` command: arguments in, one call per command, an exit code out.
 
+mod asked;
 mod commands;
 mod console;
 mod exit;

@@ -10,12 +10,14 @@ use crate::train_flags::TrainFlags;
 
 /// The configuration that a run goes on with: its own. Flags may repeat it. Of those that differ only `--epochs` is
 /// taken, where the learning rate does not depend on the length of the run; the run's `config.toml` is changed then.
+/// `--data` is another place of the same images, which the run checks when it opens them.
 ///
 /// # Errors
 /// Flags that would lead to another result than the run without its interruption.
 pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig> {
     let own = run.config()?;
-    let asked = flags.over(own.clone())?;
+    let mut asked = flags.over(own.clone())?;
+    asked.data.source.clone_from(&own.data.source);
     let changed = changed_keys(&own, &asked)?;
     if changed.is_empty() {
         return Ok(own);

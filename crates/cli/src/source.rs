@@ -1,21 +1,27 @@
 //! Data sets: opening them with progress, and naming them.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use convscope_data::{ImageSize, Observer, Progress, Source, SourceOptions, Split, Stage};
+use convscope_data::{
+    DataError, ImageSize, Observer, Progress, Remarks, Source, SourceOptions, Split, Splits, Stage,
+};
 use convscope_report::number::{bytes, thousands};
-use convscope_train::TrainConfig;
+use convscope_train::{RunDir, TrainConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
 use crate::exit::UsageError;
 
-/// How a training run with this configuration opens its data. Evaluating with the same options finds the same splits.
+/// How a new training run with this configuration opens its data.
 pub(crate) fn options(config: &TrainConfig) -> SourceOptions {
+    let splits = match config.data.split_seed {
+        Some(seed) => Splits::Placed { seed },
+        // The configuration of a run that drew its splits with its own seed.
+        None => Splits::Shuffled { seed: config.seed },
+    };
     SourceOptions {
-        seed: config.seed,
+        splits,
         image_size: config.data.image_size,
         val_fraction: config.data.val_fraction,
         train_on_val: config.data.train_on_val,
@@ -44,31 +50,105 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
     Ok(opened?)
 }
 
-/// The images for a trained network of this size: its run's own in their own splits, or others that it is asked about.
+/// Opens the images for a new run, and says what a person should know of them.
 ///
 /// # Errors
-/// Neither a run nor `data` says which images; those of [`convscope_data::open`].
-pub(crate) fn open_for(
-    run: &Path,
-    size: ImageSize,
-    config: Option<TrainConfig>,
-    data: Option<&str>,
-    console: Console,
-) -> Result<Arc<dyn Source>> {
-    let spec = match (data, &config) {
-        (Some(data), _) => data.to_owned(),
-        (None, Some(config)) => config.data.source.clone(),
-        (None, None) => {
-            let message =
-                format!("{}: no run is known for this file; name the images with --data", run.display());
-            return Err(UsageError(message).into());
-        }
+/// Those of [`convscope_data::open`].
+pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
+    let source = open(&config.data.source, options(config), console)?;
+    tell(&*source, console);
+    Ok(source)
+}
+
+/// Opens the images of a run, as it records them: in the place that `data` names, else where the run has them. A run without a
+/// record opens what lies there now.
+///
+/// # Errors
+/// Images that are missing or have changed, with advice; those of [`convscope_data::open`].
+pub(crate) fn open_own(run: &RunDir, data: Option<&str>, console: Console) -> Result<Arc<dyn Source>> {
+    let config = run.config()?;
+    let Some(record) = run.data()? else {
+        let spec = data.unwrap_or(&config.data.source);
+        return open(spec, options(&config), console);
     };
-    let mut options = options(&config.unwrap_or_default());
-    if data.is_some() && size.height == size.width {
-        options.image_size = Some(size.height);
+    let Some(manifest) = record.manifest else {
+        let message = format!(
+            "{}: this run was trained on images that only its program can open; name others with --on",
+            run.path().display()
+        );
+        return Err(UsageError(message).into());
+    };
+    let spec = data.map_or_else(|| record.place.find(run.path()), str::to_owned);
+    let options = SourceOptions {
+        splits: Splits::Recorded(Arc::new(manifest)),
+        image_size: square(record.treatment.image_size),
+        ..options(&config)
+    };
+    let source = open(&spec, options, console).map_err(|error| advise(error, data.is_some()))?;
+    tell(&*source, console);
+    Ok(source)
+}
+
+/// The side of a square size; only such are asked for, and others are the images' own.
+fn square(size: ImageSize) -> Option<usize> {
+    (size.height == size.width).then_some(size.height)
+}
+
+fn advise(error: anyhow::Error, is_named: bool) -> anyhow::Error {
+    let advice = match (error.downcast_ref::<DataError>(), is_named) {
+        (Some(DataError::OtherImages { .. } | DataError::OtherKind { .. }), true) => {
+            "--data names the run's own images in another place; ask about other pictures with --on"
+        }
+        (Some(DataError::OtherImages { .. } | DataError::OtherKind { .. }), false) => {
+            "put them back, name a whole copy with --data, or train a new run; --on asks about other pictures"
+        }
+        (Some(DataError::OtherPictures { .. }), _) => {
+            "train a new run, or ask about other pictures with --on"
+        }
+        (Some(DataError::NotFound { .. }), false) => "if the images have moved, name their place with --data",
+        _ => return error,
+    };
+    let text = format!("{error}; {advice}");
+    error.context(text)
+}
+
+/// Says what a person should know of a data set.
+pub(crate) fn tell(source: &dyn Source, console: Console) {
+    let Remarks { unreadable, moved, new_files, .. } = source.remarks();
+    if !unreadable.is_empty() {
+        let files = counted(unreadable.len(), "unreadable file");
+        console.note(&format!("left out {files}; `convscope data {}` lists them", source.name()));
     }
-    open(&spec, options, console)
+    if *new_files > 0 {
+        let files = counted(*new_files, "new file");
+        let verb = if *new_files == 1 { "belongs" } else { "belong" };
+        console
+            .note(&format!("{files} in {} {verb} to no split of this run and are left out", source.name()));
+    }
+    if !moved.is_empty() {
+        let named: Vec<String> = moved
+            .iter()
+            .take(NAMED)
+            .map(|moved| format!("{}/{} to {}", moved.class, moved.name, moved.to))
+            .collect();
+        let more = match moved.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let pictures = counted(moved.len(), "picture");
+        console.note(&format!(
+            "moved {pictures} so that small classes have one in each split: {}{more}",
+            named.join(", ")
+        ));
+    }
+}
+
+/// How many pictures a note names.
+const NAMED: usize = 5;
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(count as u64))
 }
 
 /// The name of a data set; of one that a program made, with that said.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Command;
-use convscope_data::{Augmentation, BadImages, Normalize};
+use convscope_data::{Augmentation, BadImages, Normalize, Splits};
 use convscope_graph::Initializer;
 use convscope_ops::Precision;
 use convscope_train::config::{
@@ -40,6 +40,11 @@ pub(crate) struct TrainFlags {
     /// 0.1 for an image folder without a test folder]
     #[arg(long, value_name = "SHARE", help_heading = DATA, allow_negative_numbers = true)]
     val_fraction: Option<f64>,
+
+    /// What the split of each picture comes from, where the data has no splits of its own, and the built-in pictures; it does
+    /// not depend on --seed
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    split_seed: Option<u64>,
 
     /// Train on the validation images too, when everything has been chosen; nothing is validated then
     #[arg(long, help_heading = DATA)]
@@ -146,7 +151,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<Precision>(PRECISIONS))]
     precision: Option<Precision>,
 
-    /// Where all randomness comes from: weights, order, random splits, built-in pictures
+    /// Where the randomness of training comes from: first weights, order, augmentation, dropout
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     seed: Option<u64>,
 }
@@ -192,6 +197,7 @@ pub(crate) fn show_defaults(command: Command) -> Command {
         ("label_smoothing", config.label_smoothing.to_string()),
         ("precision", name_of(&config.precision)),
         ("seed", config.seed.to_string()),
+        ("split_seed", Splits::DEFAULT_SEED.to_string()),
     ];
     defaults.into_iter().fold(command, |command, (flag, default)| {
         command.mut_arg(flag, |arg| {
@@ -202,6 +208,11 @@ pub(crate) fn show_defaults(command: Command) -> Command {
 }
 
 impl TrainFlags {
+    /// The data set that was named, if one was.
+    pub(crate) fn data(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
+
     /// `base`, overridden by the `--recipe`, overridden by the `--config` file, overridden by the flags.
     ///
     /// # Errors
@@ -228,6 +239,7 @@ impl TrainFlags {
     fn partial(&self) -> PartialConfig {
         PartialConfig {
             version: None,
+            arithmetic: None,
             model: self.model.clone(),
             initializer: self.initializer,
             epochs: self.epochs,
@@ -250,6 +262,7 @@ impl TrainFlags {
                 source: self.data.clone(),
                 image_size: self.image_size,
                 val_fraction: self.val_fraction,
+                split_seed: self.split_seed,
                 train_on_val: self.train_on_val.then_some(true),
                 normalize: self.normalize,
                 bad_images: self.skip_bad.then_some(BadImages::Skip),
@@ -287,7 +300,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_key_of_its_name() {
         let text = config(
-            "--data cats --image-size 48 --val-fraction 0.3 --train-on-val --normalize unit --skip-bad --model net.toml \
+            "--data cats --image-size 48 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
              --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
@@ -298,7 +311,7 @@ mod tests {
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
              clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
-             data = {source='cats', image_size=48, val_fraction=0.3, train_on_val=true, normalize='unit', bad_images='skip'}\n\
+             data = {source='cats', image_size=48, val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip'}\n\
              model_options = {width=2, dropout={p=0.25}}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {

@@ -27,10 +27,14 @@ pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exi
     let config = TrainConfig::read(file)?;
     threads.run(config.threads, || {
         let folder = file.with_extension("");
-        let source = source::open(&config.data.source, source::options(&config), console)?;
+        let own = has_checkpoint(&folder).then(|| RunDir::open(&folder)).transpose()?;
+        let source = match &own {
+            Some(run) => source::open_own(run, None, console)?,
+            None => source::open_new(&config, console)?,
+        };
         let source = if config.data.train_on_val { source } else { without_test(source) };
-        let session = if has_checkpoint(&folder) {
-            Session::resume(RunDir::open(&folder)?, source.clone())?
+        let session = if let Some(run) = own {
+            Session::resume(run, source.clone())?
         } else {
             // What a process left that was killed before its first checkpoint.
             if folder.exists() {

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use convscope_data::{Source, Split};
+use convscope_data::{Source, Split, only};
 use convscope_inspect::compare::{ComparedRun, Difference, compare as compare_networks};
 use convscope_inspect::{Choice, Comparison, Finding, Inspector, LayerTable, SurveyOptions};
 use convscope_report::chart::XAxis;
 use convscope_report::number::{percent, significant, thousands};
 use convscope_report::table::{Cell, Column, Style, Table, Tone, bar};
 use convscope_report::{ReportPage, curves, findings};
+use convscope_train::TrainedOn;
 use serde::Serialize;
 
+use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
-use crate::exit::Exit;
-use crate::flags::{Threads, at_least_1, config_of_run, named};
-use crate::looking::SurveyBar;
+use crate::exit::{Exit, UsageError};
+use crate::flags::{Threads, at_least_1, named};
+use crate::looking::{SurveyBar, network};
 use crate::progress::loss;
 use crate::{run_page, source};
 
@@ -27,11 +29,10 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN", required = true, num_args = 2..)]
     runs: Vec<PathBuf>,
 
-    /// The images to look at [default: those of the first run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<String>,
+    #[command(flatten)]
+    images: DataFlags,
 
-    /// Which of them
+    /// Which of the first run's images, without those that another run was trained on
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
@@ -103,22 +104,30 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 /// Those of the command.
 pub(crate) fn compare_runs(runs: Vec<PathBuf>, out: PathBuf, console: Console) -> Result<Exit> {
     let (split, threads) = (Split::Test, Threads { threads: None });
-    let args =
-        Args { runs, out, split, threads, data: None, limit: None, image: None, index: None, json: false };
+    let args = Args {
+        runs,
+        out,
+        split,
+        threads,
+        images: DataFlags::default(),
+        limit: None,
+        image: None,
+        index: None,
+        json: false,
+    };
     compare(&args, console)
 }
 
 fn compare(args: &Args, console: Console) -> Result<Exit> {
     let mut inspectors: Vec<Inspector> =
         args.runs.iter().map(|run| Inspector::open(run)).collect::<Result<_, _>>()?;
-    let first = &args.runs[0];
-    let size = inspectors[0].image_size();
-    let source = source::open_for(first, size, config_of_run(first)?, args.data.as_deref(), console)?;
+    let asked = args.images.open(&network(&args.runs[0], &inspectors[0]), args.split, console)?;
+    let Asked { source, split } = fair(&args.runs, &inspectors, asked, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
+    let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
     let choice = match (&args.image, args.index) {
         (Some(file), _) => Choice::File(file.clone()),
-        (None, Some(index)) => Choice::Index(args.split, usize::try_from(index).unwrap_or(usize::MAX)),
+        (None, Some(index)) => Choice::Index(split, usize::try_from(index).unwrap_or(usize::MAX)),
         (None, None) => Choice::default(),
     };
     let mut bar: Option<(usize, SurveyBar)> = None;
@@ -135,7 +144,7 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
     drop(bar);
     page(args, &comparison, &*source)?.save(&args.out)?;
     if args.json {
-        let document = Document::new(args, &comparison, &*source);
+        let document = Document::new(split, &comparison, &*source);
         console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
         let text = render(&comparison, &*source, console.style());
@@ -144,8 +153,53 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The images that none of the runs was trained on. Without a choice of them a network would be judged by what it knows
+/// already. Training images that are asked for are left as they are, since every layer table is over such.
+///
+/// # Errors
+/// No image is left.
+fn fair(runs: &[PathBuf], inspectors: &[Inspector], asked: Asked, console: Console) -> Result<Asked> {
+    let Asked { source, split } = asked;
+    if split == Split::Train {
+        return Ok(Asked { source, split });
+    }
+    let mut is_known = vec![false; source.len(split)];
+    for (run, inspector) in runs.iter().zip(inspectors) {
+        match TrainedOn::of(run, inspector.data())?.among(&*source, split) {
+            Some(learned) => {
+                is_known.iter_mut().zip(learned).for_each(|(is_known, learned)| *is_known |= learned);
+            }
+            None => console.warning(&format!(
+                "warning: nobody can tell whether {} was trained on some of these images",
+                run.display()
+            )),
+        }
+    }
+    let known = is_known.iter().filter(|&&is_known| is_known).count();
+    if known == 0 {
+        return Ok(Asked { source, split });
+    }
+    let (images, all) = (is_known.len() - known, thousands(is_known.len() as u64));
+    let name = split.adjective();
+    if images == 0 {
+        let message = format!(
+            "each of the {all} {name} images of {} was trained on by one of the runs; name other pictures with --on, or \
+             compare runs with the same --split-seed",
+            source.name()
+        );
+        return Err(UsageError(message).into());
+    }
+    console.warning(&format!(
+        "comparing over {} of the {all} {name} images; {} were trained on by one of the runs",
+        thousands(images as u64),
+        thousands(known as u64)
+    ));
+    let source = only(source, split, |index| !is_known[index]);
+    Ok(Asked { source, split })
+}
+
 impl<'a> Document<'a> {
-    fn new(args: &Args, comparison: &'a Comparison, source: &'a dyn Source) -> Document<'a> {
+    fn new(split: Split, comparison: &'a Comparison, source: &'a dyn Source) -> Document<'a> {
         let run = |run: &'a ComparedRun| Run {
             name: &run.name,
             images: run.survey.images,
@@ -156,7 +210,7 @@ impl<'a> Document<'a> {
         Document {
             data: source.name(),
             synthetic: source.is_synthetic(),
-            split: args.split,
+            split,
             runs: comparison.runs.iter().map(run).collect(),
             differences: &comparison.differences,
             statements: &comparison.statements,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use convscope_data::augment::{Augmentation, PreviewOptions, preview};
 use convscope_data::{
-    BadImages, SheetLayout, Source, SourceOptions, Split, Statistics, UnreadableFile, contact_sheet,
+    BadImages, MovedImage, SheetLayout, Source, SourceOptions, Split, Splits, Statistics, UnreadableFile,
+    contact_sheet,
 };
 use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::number::thousands;
@@ -42,8 +43,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     val_fraction: Option<f64>,
 
-    /// Chooses the splits of an image folder and the built-in pictures [default: as for training]
+    /// What the split of each picture comes from, and the built-in pictures, as for training [default: 1]
     #[arg(long, value_name = "N")]
+    split_seed: Option<u64>,
+
+    /// Let the picture show the variants that a training run with this seed sees [default: 1]
+    #[arg(long, value_name = "N", requires = "augment")]
     seed: Option<u64>,
 
     /// Print a JSON document
@@ -75,6 +80,7 @@ struct Contents {
     mean: [f64; 3],
     std: [f64; 3],
     unreadable: Vec<UnreadableFile>,
+    moved: Vec<MovedImage>,
 }
 
 #[derive(Serialize)]
@@ -98,7 +104,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn look(args: &Args, console: Console) -> Result<Exit> {
     let options = SourceOptions {
-        seed: args.seed.unwrap_or(TrainConfig::default().seed),
+        splits: Splits::Placed { seed: args.split_seed.unwrap_or(Splits::DEFAULT_SEED) },
         image_size: args.image_size,
         val_fraction: args.val_fraction,
         bad_images: BadImages::Skip,
@@ -154,7 +160,8 @@ fn contents(source: &dyn Source) -> Result<Contents> {
         },
         mean: statistics.mean,
         std: statistics.std,
-        unreadable: source.unreadable().to_vec(),
+        unreadable: source.remarks().unreadable.clone(),
+        moved: source.remarks().moved.clone(),
     })
 }
 

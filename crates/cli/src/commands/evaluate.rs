@@ -12,9 +12,10 @@ use convscope_train::model::TrainedModel;
 use convscope_train::{TrainError, Views};
 use serde::Serialize;
 
+use crate::asked::{Asked, DataFlags, Network};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{PRECISIONS, Threads, VIEWS, config_of_run, named};
+use crate::flags::{PRECISIONS, Threads, VIEWS, named};
 use crate::progress::loss;
 use crate::source;
 
@@ -26,11 +27,10 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// The images to measure on [default: those of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<String>,
+    #[command(flatten)]
+    images: DataFlags,
 
-    /// Which of them
+    /// Which of the run's images
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
@@ -60,7 +60,8 @@ Examples:
   convscope evaluate runs/plain8
   convscope evaluate runs/plain8 --split val --json
   convscope evaluate runs/plain8 --tta flip
-  convscope evaluate runs/plain8/weights/best.safetensors --data photos";
+  convscope evaluate runs/plain8 --on holiday-photos
+  convscope evaluate plain8.safetensors --data photos";
 
 /// Images worked on together.
 const BATCH_SIZE: usize = 256;
@@ -96,12 +97,13 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
-    let config = config_of_run(&args.run)?;
     let mut model =
         TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision);
-    let source = source::open_for(&args.run, model.image_size(), config, args.data.as_deref(), console)?;
-    console.note(&format!("evaluating {} images of {}", args.split.adjective(), source::describe(&*source)));
-    let evaluation = model.evaluate(source.clone(), args.split).map_err(|error| advise(error, args.split))?;
+    let network =
+        Network { path: &args.run, classes: model.classes(), size: model.image_size(), data: model.data() };
+    let Asked { source, split } = args.images.open(&network, args.split, console)?;
+    console.note(&format!("evaluating {} images of {}", split.adjective(), source::describe(&*source)));
+    let evaluation = model.evaluate(source.clone(), split).map_err(|error| advise(error, split))?;
     let report = report(args, &*source, &evaluation);
     if args.json {
         console.result(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;

@@ -13,10 +13,11 @@ use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{curves, findings, heat_map, layers};
 use serde::Serialize;
 
+use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{Threads, at_least_1, config_of_run, named};
-use crate::looking::{Closeup, survey};
+use crate::flags::{Threads, at_least_1, named};
+use crate::looking::{Closeup, network, survey};
 use crate::progress::loss;
 use crate::run_page::{self, PAGE_FILE};
 use crate::source;
@@ -29,11 +30,10 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// The images to look at [default: those of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<String>,
+    #[command(flatten)]
+    images: DataFlags,
 
-    /// Which of them
+    /// Which of the run's images
     #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
@@ -79,7 +79,8 @@ Examples:
   convscope inspect runs/plain8
   convscope inspect runs/plain8 --split test --limit 1000
   convscope inspect runs/plain8 --image cat.jpg --image dog.jpg
-  convscope inspect runs/plain8/weights/best.safetensors --data photos --out look
+  convscope inspect runs/plain8 --on holiday-photos --out look
+  convscope inspect plain8.safetensors --data photos --out look
   convscope inspect runs/plain8 --index 12 --export activations";
 
 /// Images whose activations are exported where no limit is given.
@@ -121,27 +122,26 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let mut inspector = Inspector::open(&args.run)?;
     let folder = folder(args)?;
-    let config = config_of_run(&args.run)?;
-    let size = inspector.image_size();
-    let source = source::open_for(&args.run, size, config, args.data.as_deref(), console)?;
+    let asked = args.images.open(&network(&args.run, &inspector), args.split, console)?;
+    let Asked { source, split } = &asked;
     // The images come first: one that cannot be read is known before the long walk.
-    let closeups = closeups(args, &mut inspector, &source)?;
+    let closeups = closeups(args, &mut inspector, &asked)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
-    let survey = survey(&mut inspector, &source, options, console)?;
-    save(args, folder, &survey, &closeups, &source)?;
+    let options = SurveyOptions { split: *split, limit, ..SurveyOptions::default() };
+    let survey = survey(&mut inspector, source, options, console)?;
+    save(args, folder, &survey, &closeups, source)?;
     let exported = match &args.export {
         Some(folder) => {
             let images = usize::try_from(args.limit.unwrap_or(EXPORTED)).unwrap_or(usize::MAX);
-            Some(inspector.export_activations(&source, args.split, images, folder)?)
+            Some(inspector.export_activations(source, *split, images, folder)?)
         }
         None => None,
     };
     if args.json {
-        let document = document(args, folder, &survey, &closeups, &*source);
+        let document = document(args, folder, &survey, &closeups, &**source);
         console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        let mut text = render(args, &survey, &*source, console);
+        let mut text = render(args, &survey, &**source, console);
         for closeup in &closeups {
             text += &format!("looked at     {}\n", closeup.describe());
         }
@@ -168,15 +168,15 @@ fn folder(args: &Args) -> Result<&Path> {
     }
 }
 
-fn closeups(args: &Args, inspector: &mut Inspector, source: &Arc<dyn Source>) -> Result<Vec<Closeup>> {
+fn closeups(args: &Args, inspector: &mut Inspector, asked: &Asked) -> Result<Vec<Closeup>> {
     let mut choices: Vec<Choice> = args.image.iter().cloned().map(Choice::File).collect();
     if let Some(index) = args.index {
-        choices.push(Choice::Index(args.split, usize::try_from(index).unwrap_or(usize::MAX)));
+        choices.push(Choice::Index(asked.split, usize::try_from(index).unwrap_or(usize::MAX)));
     }
     if choices.is_empty() {
         choices.push(Choice::default());
     }
-    choices.iter().map(|choice| Closeup::of(inspector, source, choice)).collect()
+    choices.iter().map(|choice| Closeup::of(inspector, &asked.source, choice)).collect()
 }
 
 fn save(

@@ -8,12 +8,12 @@ use convscope_data::{Source, Split};
 use convscope_inspect::{Choice, Inspector, SurveyOptions};
 use convscope_report::html::RunSection;
 
+use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{Threads, at_least_1, config_of_run, named};
-use crate::looking::{Closeup, survey};
+use crate::flags::{Threads, at_least_1, named};
+use crate::looking::{Closeup, network, survey};
 use crate::run_page::{self, PAGE_FILE};
-use crate::source;
 
 /// Write the page of one or more runs: configuration, curves, confusion matrix, layers, feature maps
 #[derive(clap::Args)]
@@ -23,11 +23,10 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
-    /// The images to look at [default: those of each run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<String>,
+    #[command(flatten)]
+    images: DataFlags,
 
-    /// Which of them
+    /// Which of each run's images
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
@@ -89,10 +88,9 @@ fn out(args: &Args) -> Result<PathBuf> {
 
 fn section(args: &Args, run: &Path, console: Console) -> Result<(RunSection, Arc<dyn Source>)> {
     let mut inspector = Inspector::open(run)?;
-    let size = inspector.image_size();
-    let source = source::open_for(run, size, config_of_run(run)?, args.data.as_deref(), console)?;
+    let Asked { source, split } = args.images.open(&network(run, &inspector), args.split, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split: args.split, limit, ..SurveyOptions::default() };
+    let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
     let survey = survey(&mut inspector, &source, options, console)?;
     let closeup = Closeup::of(&mut inspector, &source, &Choice::default())?;
     let section = RunSection {

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 
     /// Continue the run in this folder with its own configuration, bit for bit as if it had not been stopped; only
-    /// --threads may differ, and --epochs where the schedule is constant or step
+    /// --threads may differ, --data where the same images have moved, and --epochs where the schedule is constant or step
     #[arg(long, value_name = "RUN", help_heading = RUN, conflicts_with = "out")]
     resume: Option<PathBuf>,
 
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let config = resume::configure(&run, &args.flags)?;
             let threads = config.threads;
             args.threads.run(threads, || {
-                let source = source::open(&config.data.source, source::options(&config), console)?;
+                let source = source::open_own(&run, args.flags.data(), console)?;
                 train(Session::resume(run, source.clone())?, &source, console)
             })
         }
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             };
             let threads = config.threads;
             args.threads.run(threads, || {
-                let source = source::open(&config.data.source, source::options(&config), console)?;
+                let source = source::open_new(&config, console)?;
                 train(Session::start(config, source.clone(), &location)?, &source, console)
             })
         }
@@ -112,7 +112,7 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
     let other = TrainConfig { model: counterpart(&config.model)?.to_owned(), ..config.clone() };
     let threads = config.threads;
     args.threads.run(threads, || {
-        let source = source::open(&config.data.source, source::options(&config), console)?;
+        let source = source::open_new(&config, console)?;
         let mut runs = Vec::new();
         for config in [config, other] {
             let location = match &args.out {
@@ -157,12 +157,8 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
     let graph = session.graph();
     console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
     console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
-    let unreadable = source.unreadable().len();
-    if unreadable > 0 {
-        console.note(&format!(
-            "left out {unreadable} unreadable files; `convscope data {}` lists them",
-            source.name()
-        ));
+    for warning in session.warnings() {
+        console.warning(&format!("warning: {warning}"));
     }
     console.note(&format!("run directory: {}", run.path().display()));
 

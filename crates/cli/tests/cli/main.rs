@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod inspect;
 mod operators;
+mod own_data;
 mod place;
 mod teaching;
 mod training;

@@ -1,0 +1,139 @@
+//! The images that a trained network is asked about.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use convscope_data::{ImageSize, Source, SourceOptions, Split, Splits};
+use convscope_graph::DataDescription;
+use convscope_report::number::thousands;
+use convscope_train::{RunDir, TrainedOn};
+
+use crate::console::Console;
+use crate::exit::UsageError;
+use crate::source;
+
+/// Which images to look at.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct DataFlags {
+    /// Where the images that the run was trained on lie now; they have to be the same [default: where the run has them]
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+
+    /// Look at other pictures, all of them; classes go by their names, and not all of them have to be there
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "split"])]
+    on: Option<String>,
+}
+
+/// A trained network, as far as its images are concerned.
+pub(crate) struct Network<'a> {
+    /// The run directory or weights file.
+    pub(crate) path: &'a Path,
+    /// The classes that it knows.
+    pub(crate) classes: &'a [String],
+    /// The size of its images.
+    pub(crate) size: ImageSize,
+    /// What its weights file says of the images that it was trained on.
+    pub(crate) data: Option<&'a DataDescription>,
+}
+
+/// Images, and the split of them that is asked about.
+pub(crate) struct Asked {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) split: Split,
+}
+
+impl DataFlags {
+    /// Opens the images: those of the run in their own splits, or with `--on` all of others, as test images.
+    ///
+    /// # Errors
+    /// Nothing says which images; images of the run that are missing or have changed; those of [`convscope_data::open`].
+    pub(crate) fn open(&self, network: &Network<'_>, split: Split, console: Console) -> Result<Asked> {
+        if let Some(on) = &self.on {
+            let source = open_others(network, on, console)?;
+            return Ok(Asked { source, split: Split::Test });
+        }
+        let run = RunDir::of(network.path)?;
+        let source = match (&run, &self.data) {
+            (Some(run), data) => {
+                if run.data()?.is_none() {
+                    console.warning(&format!(
+                        "warning: {}: this run does not record its images, so nobody can tell which of those that lie \
+                         there now it was trained on",
+                        run.path().display()
+                    ));
+                }
+                source::open_own(run, data.as_deref(), console)?
+            }
+            (None, Some(data)) => open_beside(network, data, console)?,
+            (None, None) => {
+                let message = format!(
+                    "{}: no run is known for this file; name the images that it was trained on with --data, or others \
+                     with --on",
+                    network.path.display()
+                );
+                return Err(UsageError(message).into());
+            }
+        };
+        Ok(Asked { source, split })
+    }
+}
+
+/// All images of another data set.
+fn open_others(network: &Network<'_>, on: &str, console: Console) -> Result<Arc<dyn Source>> {
+    let options = SourceOptions {
+        splits: Splits::Whole { classes: network.classes.to_vec() },
+        image_size: side(network.size),
+        ..SourceOptions::default()
+    };
+    let source = source::open(on, options, console)?;
+    let images = source.len(Split::Test);
+    let mut is_there = vec![false; network.classes.len()];
+    (0..images).for_each(|index| is_there[source.label(Split::Test, index)] = true);
+    let absent = network.classes.iter().zip(is_there).filter(|(_, is_there)| !is_there);
+    let absent: Vec<&str> = absent.map(|(class, _)| class.as_str()).collect();
+    if !absent.is_empty() {
+        console.note(&format!("{on} has no pictures of {}", absent.join(", ")));
+    }
+    let trained_on = TrainedOn::of(network.path, network.data)?;
+    if let Some(learned) = trained_on.among(&*source, Split::Test) {
+        let count = learned.iter().filter(|&&learned| learned).count();
+        if count > 0 {
+            console.warning(&format!(
+                "warning: {} was trained on {} of these {} pictures",
+                network.path.display(),
+                thousands(count as u64),
+                thousands(images as u64)
+            ));
+        }
+    }
+    Ok(source)
+}
+
+/// The data set that a weights file was trained on, where it gives the same digest; else what is found, with a warning.
+fn open_beside(network: &Network<'_>, data: &str, console: Console) -> Result<Arc<dyn Source>> {
+    let known = network.data;
+    let seed = known.map_or(Splits::DEFAULT_SEED, |known| known.split_seed);
+    let options = SourceOptions {
+        splits: Splits::Placed { seed },
+        val_fraction: known.map(|known| known.val_share).filter(|&share| share > 0.0),
+        image_size: side(network.size),
+        train_on_val: known.is_some_and(|known| known.train_on_val),
+        ..SourceOptions::default()
+    };
+    let source = source::open(data, options, console)?;
+    let found = source.manifest().map(|manifest| manifest.digest());
+    if known.map(|known| known.digest.as_str()) != found || found.is_none() {
+        let why = if known.is_some() { "are not those" } else { "may not be those" };
+        console.warning(&format!(
+            "warning: {}: the images in {data} {why} that this network was trained with, so nobody can tell which of them \
+             it has learned from; ask about all of them with --on",
+            network.path.display()
+        ));
+    }
+    Ok(source)
+}
+
+fn side(size: ImageSize) -> Option<usize> {
+    (size.height == size.width).then_some(size.height)
+}
