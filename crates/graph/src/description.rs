@@ -1,6 +1,7 @@
 //! A model as plain data.
 
 use crate::graph::names;
+use crate::limits::{MOST_MODEL_BYTES, check_nodes, read_file};
 use crate::{GraphError, Initializer, ModelOptions};
 use convscope_ops::{Activation, Operator};
 use serde::{Deserialize, Serialize};
@@ -97,13 +98,13 @@ impl ModelFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// The file cannot be read or is no TOML.
+    /// The file cannot be read, is longer than [`MOST_MODEL_BYTES`] or is not TOML.
     pub fn read(path: &Path) -> Result<ModelFile, GraphError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| GraphError::File {
-            file: file.clone(),
-            problem: format!("cannot be read: {error}"),
-        })?;
+        let text = read_file(path, MOST_MODEL_BYTES).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 text: {error}"))
+        });
+        let text = text.map_err(|problem| GraphError::File { file: file.clone(), problem })?;
         ModelFile::parse(&file, &text)
     }
 
@@ -138,7 +139,7 @@ impl ModelFile {
     pub fn resolve(&self, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
         let mut table = self.table.clone();
         let error = |problem: String| GraphError::File { file: self.file.clone(), problem };
-        table.entry("input").or_insert_with(|| toml::Value::from(input.map(|n| n as i64).to_vec()));
+        table.entry("input").or_insert_with(|| toml::Value::from(input.map(integer).to_vec()));
         self.options.apply_to_file(&mut table)?;
         let mut nodes = match table.remove("node") {
             Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,
@@ -148,6 +149,7 @@ impl ModelFile {
                 ));
             }
         };
+        check_nodes(&self.file, nodes.len())?;
         for (index, node) in nodes.iter_mut().enumerate() {
             replace_classes(node, classes);
             let parsed: Result<NodeDescription, _> = node.clone().try_into();
@@ -175,10 +177,15 @@ impl ModelFile {
     }
 }
 
+/// A size as a TOML integer; a larger one is refused with the graph.
+fn integer(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 fn replace_classes(value: &mut toml::Value, classes: usize) {
     match value {
         toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| replace_classes(value, classes)),
-        toml::Value::String(text) if text == "classes" => *value = toml::Value::Integer(classes as i64),
+        toml::Value::String(text) if text == "classes" => *value = toml::Value::Integer(integer(classes)),
         _ => {}
     }
 }

@@ -1,9 +1,10 @@
 //! A checked network: named nodes with shapes.
 
-use crate::{GraphError, Initializer, ModelDescription};
+use crate::limits::{Extent, check_nodes};
+use crate::{GraphError, Initializer, ModelDescription, NodeDescription};
 use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Shape};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The name by which nodes refer to the image.
 pub(crate) const INPUT: &str = "input";
@@ -23,6 +24,8 @@ pub enum ValueId {
 pub struct Graph {
     description: ModelDescription,
     nodes: Vec<Node>,
+    /// The nodes that take each value, the images first.
+    consumers: Vec<Vec<usize>>,
 }
 
 /// One use of an operator, with what follows from its inputs.
@@ -51,13 +54,16 @@ impl Graph {
     ///
     /// # Errors
     /// Names that are unknown or taken, a node whose output nothing uses, arguments or shapes that do not fit (with
-    /// the node's name and the numbers), a last node that puts out no vector.
+    /// the node's name and the numbers), a last node that puts out no vector, a network beyond the [`limits`](crate::limits).
     pub fn new(description: ModelDescription) -> Result<Graph, GraphError> {
         let [channels, height, width] = description.input;
         let input = Shape::image(channels, [height, width]);
         if input.is_empty() {
             return Err(GraphError::structure(INPUT, format!("has the empty shape {input}")));
         }
+        let mut extent = Extent::default();
+        extent.add_images(INPUT, input)?;
+        check_nodes(&description.name, description.nodes.len())?;
         let names = names(&description)?;
         let mut nodes: Vec<Node> = Vec::new();
         let mut known: HashMap<&str, ValueId> = HashMap::from([(INPUT, ValueId::Input)]);
@@ -79,6 +85,8 @@ impl Graph {
             let shape = layer
                 .output_shape(&input_shapes)
                 .map_err(|problem| GraphError::Node { node: name.clone(), problem })?;
+            let parameters = layer.parameters(&input_shapes);
+            extent.add_node(name, inputs.len(), shape, &parameters)?;
             if let Some(activation) = node.activation
                 && layer.bind(&input_shapes, Mode::Inference).backward_reads().output
             {
@@ -93,14 +101,18 @@ impl Graph {
                 activation: node.activation,
                 inputs,
                 shape,
-                parameters: layer.parameters(&input_shapes),
+                parameters,
                 multiply_adds: layer.multiply_adds(&input_shapes),
                 input_shapes,
             });
             previous = ValueId::Node(index);
             known.insert(name, previous);
         }
-        let graph = Graph { nodes, description };
+        let mut consumers = vec![Vec::new(); nodes.len() + 1];
+        for (index, node) in nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|&input| consumers[place(input)].push(index));
+        }
+        let graph = Graph { nodes, description, consumers };
         graph.check_outputs()?;
         Ok(graph)
     }
@@ -148,9 +160,7 @@ impl Graph {
 
     /// The nodes that take a value as input, each as often as it takes it.
     pub fn consumers(&self, value: ValueId) -> impl Iterator<Item = (usize, &Node)> {
-        self.nodes.iter().enumerate().flat_map(move |(index, node)| {
-            node.inputs.iter().filter(move |&&input| input == value).map(move |_| (index, node))
-        })
+        self.consumers[place(value)].iter().map(|&index| (index, &self.nodes[index]))
     }
 
     /// Number of trained values.
@@ -182,6 +192,14 @@ impl Graph {
     }
 }
 
+/// Where the consumers of a value are listed.
+fn place(value: ValueId) -> usize {
+    match value {
+        ValueId::Input => 0,
+        ValueId::Node(index) => index + 1,
+    }
+}
+
 fn find(
     known: &HashMap<&str, ValueId>,
     names: &[String],
@@ -200,7 +218,7 @@ fn find(
 
 /// Given names, and Keras' names with a number for the others.
 pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
-    let mut taken: Vec<String> = vec![INPUT.to_string()];
+    let mut taken: HashSet<&str> = HashSet::from([INPUT]);
     for node in &description.nodes {
         let Some(name) = &node.name else { continue };
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -210,21 +228,25 @@ pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, Graph
                 "a node's name consists of letters, digits and underscores",
             ));
         }
-        if taken.contains(name) {
+        if !taken.insert(name) {
             return Err(GraphError::structure(name, "two nodes have this name"));
         }
-        taken.push(name.clone());
     }
-    let mut names = Vec::new();
-    for node in &description.nodes {
-        let name = node.name.clone().unwrap_or_else(|| {
-            let base = node.operator.layer().keras_name();
-            let numbered = (1..).map(|number| format!("{base}_{number}"));
-            let free = std::iter::once(base.to_string()).chain(numbered).find(|name| !taken.contains(name));
-            free.expect("numbers do not end")
-        });
-        taken.push(name.clone());
-        names.push(name);
-    }
-    Ok(names)
+    // How often each of Keras' names was tried: all numbers below are taken.
+    let mut tried: HashMap<&str, usize> = HashMap::new();
+    let named = |node: &NodeDescription| {
+        if let Some(name) = &node.name {
+            return name.clone();
+        }
+        let base = node.operator.layer().keras_name();
+        let number = tried.entry(base).or_default();
+        loop {
+            let name = if *number == 0 { base.to_string() } else { format!("{base}_{number}") };
+            *number += 1;
+            if !taken.contains(name.as_str()) {
+                return name;
+            }
+        }
+    };
+    Ok(description.nodes.iter().map(named).collect())
 }

@@ -10,6 +10,7 @@ mod error;
 mod execute;
 mod graph;
 mod initializer;
+pub mod limits;
 mod observer;
 mod options;
 mod parameters;

@@ -1,7 +1,9 @@
 //! Weights with all that prediction needs, as one safetensors file that PyTorch reads too.
 
+use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
 use convscope_ops::Role;
+use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -98,10 +100,8 @@ impl WeightsFile {
     /// The file cannot be read, is cut off or none of Convscope's, or its arrays do not fit its model.
     pub fn read(path: &Path) -> Result<WeightsFile, GraphError> {
         let file = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| GraphError::Weights {
-            file: file.clone(),
-            problem: format!("cannot be read: {error}"),
-        })?;
+        let bytes = read_file(path, MOST_WEIGHTS_BYTES)
+            .map_err(|problem| GraphError::Weights { file: file.clone(), problem })?;
         WeightsFile::from_bytes(&file, &bytes)
     }
 
@@ -127,7 +127,7 @@ impl WeightsFile {
             toml::from_str(entry(MODEL)?).map_err(|cause| bad_entry(MODEL, cause.to_string()))?;
         let classes: Vec<String> =
             serde_json::from_str(entry(CLASSES)?).map_err(|cause| bad_entry(CLASSES, cause.to_string()))?;
-        let input =
+        let input: InputDescription =
             serde_json::from_str(entry(INPUT)?).map_err(|cause| bad_entry(INPUT, cause.to_string()))?;
         let data = metadata.and_then(|metadata| metadata.get(DATA)).map(|text| serde_json::from_str(text));
         let data = data.transpose().map_err(|cause| bad_entry(DATA, cause.to_string()))?;
@@ -135,43 +135,38 @@ impl WeightsFile {
         if graph.classes() != classes.len() {
             return Err(error(format!("names {} classes, its model has {}", classes.len(), graph.classes())));
         }
-        let mut parameters = Parameters::new(&graph, 0);
-        for parameter in parameters.tensors_mut() {
-            let key = parameter.key.clone();
+        let [_, height, width] = model.input;
+        if input.size != [height, width] {
+            let cause = format!("pictures become {:?}, its model takes {:?}", input.size, [height, width]);
+            return Err(bad_entry(INPUT, cause));
+        }
+        let parameters = Parameters::from_values(&graph, |key, spec| {
             let tensor = tensors
-                .tensor(&key)
+                .tensor(key)
                 .map_err(|_| error(format!("has no array '{key}', which its model needs")))?;
-            if tensor.shape() != parameter.values.shape() {
-                let problem = format!(
-                    "'{key}' has shape {:?}, its model needs {:?}",
-                    tensor.shape(),
-                    parameter.values.shape()
-                );
+            if tensor.shape() != spec.shape {
+                let problem =
+                    format!("'{key}' has shape {:?}, its model needs {:?}", tensor.shape(), spec.shape);
                 return Err(error(problem));
             }
-            read_values(&tensor, parameter.slice_mut()).ok_or_else(|| {
+            let values = read_values(&tensor).ok_or_else(|| {
                 error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()))
             })?;
-        }
+            Ok(ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape"))
+        })?;
         Ok(WeightsFile { model, classes, input, data, parameters })
     }
 }
 
-fn read_values(tensor: &TensorView<'_>, values: &mut [f32]) -> Option<()> {
+fn read_values(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
     let data = tensor.data();
     match tensor.dtype() {
-        Dtype::F32 => {
-            values.iter_mut().zip(data.as_chunks::<4>().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b))
-        }
+        Dtype::F32 => Some(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
         Dtype::I64 => {
-            values
-                .iter_mut()
-                .zip(data.as_chunks::<8>().0)
-                .for_each(|(v, b)| *v = i64::from_le_bytes(*b) as f32);
+            Some(data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32).collect())
         }
-        _ => return None,
+        _ => None,
     }
-    Some(())
 }
 
 /// Rewrites the header with its metadata in alphabetical order: the library writes it in a random one.

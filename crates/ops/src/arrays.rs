@@ -44,19 +44,6 @@ pub(crate) fn check_gradient(
     Err(OpError::shape(operator, format!("output has shape {output:?}, its gradient {d_output:?}")))
 }
 
-/// Fails where an array of these axes would have more elements than can be counted on or held.
-pub(crate) fn check_size(operator: &'static str, what: &str, axes: &[usize]) -> Result<(), OpError> {
-    let elements = axes.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
-    if elements.is_some_and(|elements| elements <= LARGEST) {
-        return Ok(());
-    }
-    let problem = format!("{what} would be {axes:?}, more than {LARGEST} elements");
-    Err(OpError::shape(operator, problem))
-}
-
-/// Elements of an image or weight at most; kernels count them in 32 bits.
-const LARGEST: usize = 1 << 31;
-
 /// The axis that PyTorch means by `dim`, which counts from the end where it is negative.
 pub(crate) fn axis(
     operator: &'static str,

@@ -23,6 +23,7 @@ mod dropout;
 mod error;
 mod flatten;
 mod layer;
+pub mod limits;
 mod linear;
 mod log_softmax;
 mod loss;

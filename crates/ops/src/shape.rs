@@ -27,17 +27,17 @@ impl Shape {
         Shape::Image { channels, height, width }
     }
 
-    /// Number of elements.
+    /// Number of elements; `usize::MAX` where they are too many to count.
     pub fn len(&self) -> usize {
         match *self {
-            Shape::Image { channels, height, width } => channels * height * width,
+            Shape::Image { channels, height, width } => channels.saturating_mul(height).saturating_mul(width),
             Shape::Vector { features } => features,
         }
     }
 
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.axes().contains(&0)
     }
 
     /// Channels of an image, features of a vector: what the last axis of the channels-last form counts.

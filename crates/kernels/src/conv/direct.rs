@@ -35,8 +35,7 @@ pub(super) struct Direct {
 impl Direct {
     /// Works out the passes for checked sizes.
     pub(super) fn new(size: ConvSize) -> Direct {
-        let [rows, columns] = size.output();
-        let block = (BLOCK_PIXELS / (rows * columns)).max(1);
+        let block = block_of(&size);
         let input_frame = Frame::new(size.in_channels, size.input, size.padding, size.padding_mode);
         let forward = forward_pass(&size, block);
         let (output_frame, backward) = backward_passes(&size, block);
@@ -188,6 +187,18 @@ impl Method for Direct {
     }
 }
 
+/// Pixels that the lists of a pass may have: beyond that, few output pixels do not make up for the memory.
+const MOST_LISTED: usize = 1 << 24;
+
+/// Images that are walked over together: enough output pixels, in lists of a bounded length whose offsets fit 32 bits.
+fn block_of(size: &ConvSize) -> usize {
+    let pixels = |[rows, columns]: [usize; 2]| rows * columns;
+    let (padded, gradient) = (pixels(size.padded()), pixels(size.gradient_frame()));
+    let elements = (padded * size.in_channels).max(gradient * size.out_channels);
+    let enough = BLOCK_PIXELS / pixels(size.output());
+    enough.min(u32::MAX as usize / elements).min(MOST_LISTED / padded).max(1)
+}
+
 /// `(first image, number of images)` of each block.
 fn blocks(images: usize, block: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..images).step_by(block).map(move |first| (first, block.min(images - first)))
@@ -252,17 +263,8 @@ fn backward_passes(size: &ConvSize, block: usize) -> (Frame, Vec<Pass>) {
         inner: size.out_channels / size.groups,
         outer: size.in_channels / size.groups,
     };
-    // Repeated pixels receive on the whole frame, which is folded afterwards.
-    let folds = size.padding_mode != PaddingMode::Zeros;
-    let (target, before) =
-        if folds { (size.padded(), [0, 0]) } else { (size.input, [size.padding.top, size.padding.left]) };
+    let (target, before, reach) = (size.gradient_target(), size.gradient_start(), size.gradient_margin());
     let output = size.output();
-    let reach: [[usize; 2]; 2] = std::array::from_fn(|axis| {
-        let span = size.dilation[axis] * (size.kernel[axis] - 1);
-        let least = (before[axis] as isize - span as isize).div_euclid(size.stride[axis] as isize);
-        let most = (before[axis] + target[axis] - 1) / size.stride[axis];
-        [(-least).max(0) as usize, (most + 1).saturating_sub(output[axis])]
-    });
     let padding = Padding { top: reach[0][0], bottom: reach[0][1], left: reach[1][0], right: reach[1][1] };
     let frame = Frame::new(size.out_channels, output, padding, PaddingMode::Zeros);
     let (row_len, frame_len) = (frame.row_len(), frame.len());

@@ -85,6 +85,35 @@ impl ConvSize {
         ]
     }
 
+    /// Rows and columns that the gradient by the output is copied into, so that every tap of every input pixel is
+    /// there to be read.
+    pub fn gradient_frame(&self) -> [usize; 2] {
+        let (output, margin) = (self.output(), self.gradient_margin());
+        [0, 1].map(|axis| margin[axis][0] + output[axis] + margin[axis][1])
+    }
+
+    /// Zeros before and after the gradient by the output, for rows and for columns.
+    pub(super) fn gradient_margin(&self) -> [[usize; 2]; 2] {
+        let (output, target, before) = (self.output(), self.gradient_target(), self.gradient_start());
+        std::array::from_fn(|axis| {
+            let span = self.dilation[axis] * (self.kernel[axis] - 1);
+            let least = (before[axis] as isize - span as isize).div_euclid(self.stride[axis] as isize);
+            let most = (before[axis] + target[axis] - 1) / self.stride[axis];
+            [(-least).max(0) as usize, (most + 1).saturating_sub(output[axis])]
+        })
+    }
+
+    /// Rows and columns that receive gradients. Repeated pixels receive on the whole frame, which is folded afterwards.
+    pub(super) fn gradient_target(&self) -> [usize; 2] {
+        if self.padding_mode == PaddingMode::Zeros { self.input } else { self.padded() }
+    }
+
+    /// The row and column of the padded input where [`gradient_target`](Self::gradient_target) starts.
+    pub(super) fn gradient_start(&self) -> [usize; 2] {
+        let start = [self.padding.top, self.padding.left];
+        if self.padding_mode == PaddingMode::Zeros { start } else { [0, 0] }
+    }
+
     /// Elements of the weight `[out_channels, in_channels / groups, rows, columns]`.
     pub fn weight_len(&self) -> usize {
         self.out_channels * (self.in_channels / self.groups) * self.kernel[0] * self.kernel[1]

@@ -1,8 +1,8 @@
 //! The arguments of an adaptive mean pooling, and the layer.
 
 use super::NAME;
-use crate::arrays::check_size;
 use crate::layer::one_image;
+use crate::limits::{check_elements, check_plane};
 use crate::pooling::{BoundMean, Mean};
 use crate::*;
 use convscope_kernels::pool::{Span, Windows};
@@ -26,7 +26,8 @@ impl AdaptiveAvgPool2d {
         let OutputSize { rows, columns } = self.output_size;
         let asked = Pair { rows: rows.unwrap_or(input[0]), columns: columns.unwrap_or(input[1]) };
         let output = asked.at_least_one(NAME, "output_size")?.array();
-        check_size(NAME, "the output", &[channels, output[0], output[1]])?;
+        check_plane(NAME, "a plane of the output", output, input)?;
+        check_elements(NAME, "the output", &[channels, output[0], output[1]])?;
         let [rows, columns] = [0, 1].map(|axis| {
             let (from, to) = (input[axis], output[axis]);
             let span = |i: usize| Span { start: i * from / to, end: ((i + 1) * from).div_ceil(to), step: 1 };

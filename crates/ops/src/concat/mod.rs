@@ -5,6 +5,7 @@
 use crate::*;
 use ndarray::{Array4, ArrayView4, Axis, concatenate};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 const NAME: &str = "concat";
 
@@ -66,21 +67,28 @@ impl Layer for Concat {
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundConcat { channels: inputs.iter().map(Shape::channels).collect() })
+        Box::new(BoundConcat::new(inputs))
     }
 }
 
 /// Channels-last, each pixel of the output is the inputs' pixels one after the other.
 #[derive(Debug)]
 struct BoundConcat {
-    /// Of each input.
-    channels: Vec<usize>,
+    /// The channels of the output that each input has.
+    channels: Vec<Range<usize>>,
+    /// Channels of the output.
+    total: usize,
 }
 
 impl BoundConcat {
-    /// Channels of the output before those of the input at `index`.
-    fn before(&self, index: usize) -> usize {
-        self.channels[..index].iter().sum()
+    fn new(inputs: &[Shape]) -> BoundConcat {
+        let mut total = 0;
+        let channels = inputs.iter().map(|shape| {
+            let start = total;
+            total += shape.channels();
+            start..total
+        });
+        BoundConcat { channels: channels.collect(), total }
     }
 }
 
@@ -90,21 +98,20 @@ impl Bound for BoundConcat {
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let total = self.before(self.channels.len());
-        for (index, &channels) in self.channels.iter().enumerate() {
-            let (before, input) = (self.before(index), call.inputs.get(index));
-            let pixels = call.output.chunks_exact_mut(total).zip(input.chunks_exact(channels));
+        for (index, channels) in self.channels.iter().enumerate() {
+            let input = call.inputs.get(index);
+            let pixels = call.output.chunks_exact_mut(self.total).zip(input.chunks_exact(channels.len()));
             for (target, pixel) in pixels {
-                target[before..before + channels].copy_from_slice(pixel);
+                target[channels.clone()].copy_from_slice(pixel);
             }
         }
     }
 
     fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]) {
-        let (total, before) = (self.before(self.channels.len()), self.before(index));
-        let channels = self.channels[index];
-        for (target, pixel) in d_input.chunks_exact_mut(channels).zip(call.d_output.chunks_exact(total)) {
-            target.copy_from_slice(&pixel[before..before + channels]);
+        let channels = &self.channels[index];
+        let pixels = d_input.chunks_exact_mut(channels.len()).zip(call.d_output.chunks_exact(self.total));
+        for (target, pixel) in pixels {
+            target.copy_from_slice(&pixel[channels.clone()]);
         }
     }
 }

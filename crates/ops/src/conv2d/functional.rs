@@ -2,7 +2,8 @@
 
 use super::NAME;
 use super::layer::{ConvPadding, mode_name};
-use crate::arrays::{channels_last, check_gradient, check_size, planes};
+use crate::arrays::{channels_last, check_gradient, planes};
+use crate::limits::{check_elements, check_plane, check_taps};
 use crate::{Isa, OpError, PaddingMode, Pair};
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
@@ -171,11 +172,22 @@ pub(super) fn size(
         return Err(OpError::shape(NAME, problem));
     }
     check_mode(&size, padding)?;
-    check_size(NAME, "the padded input", &[in_channels, padded[0], padded[1]])?;
-    let [rows, columns] = size.output();
-    check_size(NAME, "the output", &[out_channels, rows, columns])?;
-    check_size(NAME, "the weight", &[out_channels, in_channels / groups, kernel[0], kernel[1]])?;
+    check_plane(NAME, "a padded plane", padded, input)?;
+    check_arrays(NAME, &size)?;
     Ok(size)
+}
+
+/// Fails where an array that the kernels make for these sizes would be too large: the framed input and the framed
+/// gradient among them. A transposed convolution has the same arrays.
+pub(crate) fn check_arrays(operator: &'static str, size: &ConvSize) -> Result<(), OpError> {
+    let ConvSize { in_channels, out_channels, groups, kernel, stride, .. } = *size;
+    let (padded, output, gradient) = (size.padded(), size.output(), size.gradient_frame());
+    check_taps(operator, "the kernel", kernel)?;
+    check_taps(operator, "the stride", [0, 1].map(|axis| stride[axis].min(padded[axis])))?;
+    check_elements(operator, "the padded input", &[in_channels, padded[0], padded[1]])?;
+    check_elements(operator, "the output", &[out_channels, output[0], output[1]])?;
+    check_elements(operator, "the padded gradient", &[out_channels, gradient[0], gradient[1]])?;
+    check_elements(operator, "the weight", &[out_channels, in_channels / groups, kernel[0], kernel[1]])
 }
 
 fn check_mode(size: &ConvSize, padding: Padding) -> Result<(), OpError> {

@@ -1,7 +1,8 @@
 //! The kernels of a convolution run backwards, with the sizes checked.
 
 use super::{ConvTranspose2dArguments, NAME};
-use crate::arrays::check_size;
+use crate::conv2d::check_arrays;
+use crate::limits::check_plane;
 use crate::{Isa, OpError, PaddingMode, Pair, Products};
 use convscope_kernels::channels;
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
@@ -56,9 +57,8 @@ impl Transposed {
             return Err(OpError::argument(NAME, "padding", problem));
         }
         let output = [0, 1].map(|axis| full[axis] - 2 * padding[axis]);
-        check_size(NAME, "the output with its padding", &[out_channels, full[0], full[1]])?;
-        check_size(NAME, "the weight", &[in_channels, out_channels / groups, kernel[0], kernel[1]])?;
-        let conv = Conv::new(ConvSize {
+        check_plane(NAME, "a plane of the output with its padding", full, input)?;
+        let size = ConvSize {
             in_channels: out_channels,
             out_channels: in_channels,
             groups,
@@ -68,8 +68,9 @@ impl Transposed {
             dilation,
             padding: Padding { top: padding[0], bottom: padding[0], left: padding[1], right: padding[1] },
             padding_mode: PaddingMode::Zeros,
-        });
-        Ok(Transposed { conv, input })
+        };
+        check_arrays(NAME, &size)?;
+        Ok(Transposed { conv: Conv::new(size), input })
     }
 
     // The kernel's convolution leads the other way, so its names are turned round.

@@ -1,10 +1,10 @@
 //! The affine map as a layer.
 
 use super::NAME;
-use crate::arrays::check_size;
 use crate::conv2d::BoundConv;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
+use crate::limits::check_elements;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize};
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ impl Layer for Linear {
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let in_features = self.in_features(inputs)?;
-        check_size(NAME, "the weight", &[self.out_features, in_features])?;
+        check_elements(NAME, "the weight", &[self.out_features, in_features])?;
         if self.out_features == 0 {
             return Err(OpError::argument(NAME, "out_features", "is 0, must be at least 1"));
         }

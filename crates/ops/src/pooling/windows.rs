@@ -1,7 +1,7 @@
 //! Windows that slide over an image, as PyTorch's `kernel_size`, `stride`, `padding`, `dilation` and `ceil_mode`
 //! place them.
 
-use crate::arrays::check_size;
+use crate::limits::check_plane;
 use crate::{OpError, Pair};
 use convscope_kernels::pool::Span;
 
@@ -56,7 +56,7 @@ impl Sliding {
             let problem = format!("a window reaches over {reach:?} pixels, the padded input has {padded:?}");
             return Err(OpError::shape(self.operator, problem));
         }
-        check_size(self.operator, "a plane of the output", &counts)?;
+        check_plane(self.operator, "a plane of the output", counts, input)?;
         Ok([0, 1].map(|axis| {
             let window = |index: usize| {
                 let start = (index * stride[axis]) as isize - padding[axis] as isize;

@@ -9,7 +9,8 @@
 //! References: <https://docs.pytorch.org/vision/stable/generated/torchvision.ops.roi_align.html>, He et al., "Mask
 //! R-CNN", 2017.
 
-use crate::arrays::{check_gradient, check_size};
+use crate::arrays::check_gradient;
+use crate::limits::{check_plane, check_regions};
 use crate::regions::{check_boxes, check_input};
 use crate::{OpError, Pair};
 use convscope_kernels::roi::{self, Share};
@@ -182,7 +183,12 @@ fn regions(
     check_input(NAME, input)?;
     check_boxes(NAME, input.0, boxes, arguments.spatial_scale)?;
     let output = arguments.output_size.at_least_one(NAME, "output_size")?.array();
-    check_size(NAME, "the output", &[boxes.nrows(), input.1, output[0], output[1]])?;
+    check_plane(NAME, "a plane of the output", output, [input.2, input.3])?;
+    check_regions(NAME, [boxes.nrows(), input.1, output[0], output[1]])?;
+    if arguments.sampling_ratio > LARGEST_RATIO {
+        let problem = format!("is {}, must be at most {LARGEST_RATIO}", arguments.sampling_ratio);
+        return Err(OpError::argument(NAME, "sampling_ratio", problem));
+    }
     let offset = if arguments.aligned { 0.5 } else { 0.0 };
     let region = |given: ArrayView1<'_, f32>| {
         let [left, top, right, bottom] =
@@ -205,4 +211,8 @@ fn regions(
     boxes.rows().into_iter().map(region).collect()
 }
 
+/// Points in a bin at most, where their distance is a pixel.
 const MOST_POINTS: usize = 1 << 24;
+
+/// The largest ratio that can be asked for: a bin of few pixels has its square in points.
+const LARGEST_RATIO: i64 = 256;

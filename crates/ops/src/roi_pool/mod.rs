@@ -8,7 +8,8 @@
 //! References: <https://docs.pytorch.org/vision/stable/generated/torchvision.ops.roi_pool.html>, Girshick, "Fast R-CNN",
 //! 2015.
 
-use crate::arrays::{check_gradient, check_size};
+use crate::arrays::check_gradient;
+use crate::limits::{check_plane, check_regions};
 use crate::regions::{check_boxes, check_input};
 use crate::{OpError, Pair};
 use convscope_kernels::roi;
@@ -144,7 +145,8 @@ fn regions(
     check_input(NAME, input)?;
     check_boxes(NAME, images, boxes, arguments.spatial_scale)?;
     let [rows, columns] = arguments.output_size.at_least_one(NAME, "output_size")?.array();
-    check_size(NAME, "the output", &[boxes.nrows(), input.1, rows, columns])?;
+    check_plane(NAME, "a plane of the output", [rows, columns], [height, width])?;
+    check_regions(NAME, [boxes.nrows(), input.1, rows, columns])?;
     let scale = arguments.spatial_scale as f32;
     let region = |given: ndarray::ArrayView1<'_, f32>| {
         let [left, top, right, bottom] =

@@ -235,12 +235,12 @@ fn what_does_not_fit_is_named() {
     let far = message(ConvTranspose2dArguments { stride: (1 << 24).into(), ..plain });
     assert_eq!(
         far,
-        "conv_transpose2d: the output with its padding would be [2, 33554434, 33554434], more than 2147483648 elements"
+        "conv_transpose2d: a plane of the output with its padding would be [33554434, 33554434], more than 4194304 pixels"
     );
     let padding = ConvPadding::Size((1 << 24).into());
     let padded = Conv2dArguments { padding, ..Conv2dArguments::default() };
     let message = conv2d(x.view(), images(3, [2, 4, 2, 2]).view(), None, &padded).unwrap_err().to_string();
-    assert!(message.starts_with("conv2d: the padded input would be [4, 33554435, "), "{message}");
+    assert!(message.starts_with("conv2d: a padded plane would be [33554435, "), "{message}");
     let padded = Conv2dArguments { padding: ConvPadding::Size(usize::MAX.into()), ..padded };
     assert!(conv2d(x.view(), images(3, [2, 4, 2, 2]).view(), None, &padded).is_err());
     let other = images(2, [3, 2, 2, 2]);

@@ -1,0 +1,186 @@
+//! How large a network may be.
+//!
+//! A model file or the model in a weights file can come from anybody, and a line of it can ask for more memory than any
+//! machine has. [`Graph::new`](crate::Graph::new) checks these bounds, and those of [`convscope_ops::limits`], before
+//! anything is allocated. They are far above what a CPU can train, and low enough that no product of sizes overflows.
+
+use crate::GraphError;
+use convscope_ops::{ParameterSpec, Shape};
+use std::path::Path;
+
+/// Nodes of a network at most.
+pub const MOST_NODES: usize = 10_000;
+
+/// Inputs of all nodes together, at most.
+pub const MOST_INPUTS: usize = 100_000;
+
+/// Pixels (rows x columns) of one value at most: 2^24, as in 4096x4096.
+pub const MOST_PIXELS: usize = 1 << 24;
+
+/// Pixels of the values of all nodes together, at most: 2^27.
+pub const MOST_PIXELS_OF_ALL: u64 = 1 << 27;
+
+/// Elements of the values of all nodes together, for one image, at most: 2^32.
+pub const MOST_ELEMENTS_OF_ALL: u64 = 1 << 32;
+
+/// Elements of all parameters together, at most: 2^31, which are 8 GiB.
+pub const MOST_PARAMETERS: u64 = 1 << 31;
+
+/// Images of a batch at most.
+pub const MOST_IMAGES: usize = 1 << 20;
+
+/// Bytes of a model file at most: 16 MiB.
+pub const MOST_MODEL_BYTES: u64 = 1 << 24;
+
+/// Bytes of a weights file at most: those of [`MOST_PARAMETERS`], and the longest header that the format allows.
+pub const MOST_WEIGHTS_BYTES: u64 = 4 * MOST_PARAMETERS + 100_000_000;
+
+/// What the nodes of a network have added up to so far.
+#[derive(Default)]
+pub(crate) struct Extent {
+    nodes: usize,
+    inputs: usize,
+    pixels: u64,
+    elements: u64,
+    parameters: u64,
+}
+
+impl Extent {
+    /// Adds the images that go in.
+    pub(crate) fn add_images(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
+        self.add_value(name, shape)
+    }
+
+    /// Adds a node, once its output's shape is known and before its operator is bound.
+    pub(crate) fn add_node(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        shape: Shape,
+        parameters: &[ParameterSpec],
+    ) -> Result<(), GraphError> {
+        self.nodes += 1;
+        self.inputs = self.inputs.saturating_add(inputs);
+        for spec in parameters {
+            self.parameters = self.parameters.saturating_add(product(&spec.shape));
+        }
+        at_most(name, "nodes", self.nodes as u64, MOST_NODES as u64)?;
+        at_most(name, "inputs of nodes", self.inputs as u64, MOST_INPUTS as u64)?;
+        at_most(name, "parameters", self.parameters, MOST_PARAMETERS)?;
+        self.add_value(name, shape)
+    }
+
+    fn add_value(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
+        let (pixels, elements) = (product(&shape.size()), product(&shape.axes()));
+        let too_large = if pixels > MOST_PIXELS as u64 {
+            Some(format!("{MOST_PIXELS} pixels"))
+        } else if elements > convscope_ops::limits::MOST_ELEMENTS as u64 {
+            Some(format!("{} elements", convscope_ops::limits::MOST_ELEMENTS))
+        } else {
+            None
+        };
+        if let Some(bound) = too_large {
+            return Err(GraphError::structure(name, format!("has the shape {shape}, more than {bound}")));
+        }
+        self.pixels += pixels;
+        self.elements += elements;
+        at_most(name, "pixels in all values", self.pixels, MOST_PIXELS_OF_ALL)?;
+        at_most(name, "elements in all values of an image", self.elements, MOST_ELEMENTS_OF_ALL)
+    }
+}
+
+/// Fails where a list of nodes is too long to be looked at.
+pub(crate) fn check_nodes(model: &str, nodes: usize) -> Result<(), GraphError> {
+    at_most(model, "nodes", nodes as u64, MOST_NODES as u64)
+}
+
+/// Reads a file of at most `most` bytes, or says what is wrong with it.
+pub(crate) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let len = file.metadata().map_err(cannot)?.len();
+    let mut bytes = Vec::new();
+    if len <= most {
+        file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    }
+    if len.max(bytes.len() as u64) > most {
+        return Err(format!("has {} bytes, more than {most}", len.max(bytes.len() as u64)));
+    }
+    Ok(bytes)
+}
+
+fn product(axes: &[usize]) -> u64 {
+    axes.iter().fold(1, |product: u64, &axis| product.saturating_mul(axis as u64))
+}
+
+fn at_most(name: &str, what: &str, found: u64, most: u64) -> Result<(), GraphError> {
+    if found <= most {
+        return Ok(());
+    }
+    Err(GraphError::structure(name, format!("brings the network to {found} {what}, more than {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convscope_ops::Role;
+
+    #[test]
+    fn every_sum_has_its_bound() {
+        let vector = Shape::Vector { features: 3 };
+        let weight = |len| vec![ParameterSpec { name: "weight", shape: vec![len, 2], role: Role::Scale }];
+        let mut extent = Extent::default();
+        for _ in 0..MOST_NODES {
+            extent.add_node("dense", 1, vector, &[]).unwrap();
+        }
+        assert!(extent.add_node("dense", 1, vector, &[]).is_err());
+
+        let mut extent = Extent::default();
+        extent.add_node("add", MOST_INPUTS, vector, &[]).unwrap();
+        assert!(extent.add_node("add", 1, vector, &[]).is_err());
+
+        let mut extent = Extent::default();
+        extent.add_node("dense", 1, vector, &weight(1 << 30)).unwrap();
+        assert!(extent.add_node("dense", 1, vector, &weight(1)).is_err());
+        assert!(Extent::default().add_node("dense", 1, vector, &weight(usize::MAX)).is_err());
+
+        let mut extent = Extent::default();
+        for _ in 0..8 {
+            extent.add_node("relu", 1, Shape::image(1, [1 << 12, 1 << 12]), &[]).unwrap();
+        }
+        assert!(extent.add_node("relu", 1, vector, &[]).is_err());
+
+        let mut extent = Extent::default();
+        extent.add_images("input", Shape::image(1 << 11, [1 << 10, 1 << 10])).unwrap();
+        extent.add_node("relu", 1, Shape::image(1 << 11, [1 << 10, 1 << 10]), &[]).unwrap();
+        assert!(extent.add_node("relu", 1, vector, &[]).is_err());
+    }
+
+    #[test]
+    fn one_value_has_its_bounds_and_no_product_wraps() {
+        let error = |shape| Extent::default().add_images("input", shape).unwrap_err().to_string();
+        assert_eq!(
+            error(Shape::image(3, [1 << 12, (1 << 12) + 1])),
+            "input: has the shape [3, 4096, 4097], more than 16777216 pixels"
+        );
+        // Three times this is 2^64 + 2, which would pass as 2.
+        assert!(error(Shape::image(3, [6_148_914_691_236_517_206, 1])).contains("pixels"));
+        assert!(error(Shape::image(1 << 31, [1, 2])).contains("2147483648 elements"));
+        assert!(error(Shape::Vector { features: usize::MAX }).contains("elements"));
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.toml");
+        std::fs::write(&path, [7; 10]).unwrap();
+        assert_eq!(read_file(&path, 10).unwrap(), [7; 10]);
+        assert_eq!(read_file(&path, 9).unwrap_err(), "has 10 bytes, more than 9");
+        assert!(read_file(folder.path(), 9).is_err());
+        // Its length is said to be 0, and it does not end.
+        if Path::new("/dev/zero").exists() {
+            assert_eq!(read_file(Path::new("/dev/zero"), 9).unwrap_err(), "has 10 bytes, more than 9");
+        }
+    }
+}
