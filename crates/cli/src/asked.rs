@@ -11,6 +11,7 @@ use convscope_train::{RunDir, TrainedOn};
 
 use crate::console::Console;
 use crate::exit::UsageError;
+use crate::flags::MaxPixels;
 use crate::source;
 
 /// Which images to look at.
@@ -48,9 +49,15 @@ impl DataFlags {
     ///
     /// # Errors
     /// Nothing says which images; images of the run that are missing or have changed; those of [`convscope_data::open`].
-    pub(crate) fn open(&self, network: &Network<'_>, split: Split, console: Console) -> Result<Asked> {
+    pub(crate) fn open(
+        &self,
+        network: &Network<'_>,
+        split: Split,
+        max_pixels: MaxPixels,
+        console: Console,
+    ) -> Result<Asked> {
         if let Some(on) = &self.on {
-            let source = open_others(network, on, console)?;
+            let source = open_others(network, on, max_pixels, console)?;
             return Ok(Asked { source, split: Split::Test });
         }
         let run = RunDir::of(network.path)?;
@@ -63,9 +70,9 @@ impl DataFlags {
                         run.path().display()
                     ));
                 }
-                source::open_own(run, data.as_deref(), console)?
+                source::open_own(run, data.as_deref(), max_pixels, console)?
             }
-            (None, Some(data)) => open_beside(network, data, console)?,
+            (None, Some(data)) => open_beside(network, data, max_pixels, console)?,
             (None, None) => {
                 let message = format!(
                     "{}: no run is known for this file; name the images that it was trained on with --data, or others \
@@ -80,10 +87,16 @@ impl DataFlags {
 }
 
 /// All images of another data set.
-fn open_others(network: &Network<'_>, on: &str, console: Console) -> Result<Arc<dyn Source>> {
+fn open_others(
+    network: &Network<'_>,
+    on: &str,
+    max_pixels: MaxPixels,
+    console: Console,
+) -> Result<Arc<dyn Source>> {
     let options = SourceOptions {
         splits: Splits::Whole { classes: network.classes.to_vec() },
         image_size: side(network.size),
+        pixel_limit: max_pixels.limit()?.unwrap_or_default(),
         ..SourceOptions::default()
     };
     let source = source::open(on, options, console)?;
@@ -111,13 +124,19 @@ fn open_others(network: &Network<'_>, on: &str, console: Console) -> Result<Arc<
 }
 
 /// The data set that a weights file was trained on, where it gives the same digest; else what is found, with a warning.
-fn open_beside(network: &Network<'_>, data: &str, console: Console) -> Result<Arc<dyn Source>> {
+fn open_beside(
+    network: &Network<'_>,
+    data: &str,
+    max_pixels: MaxPixels,
+    console: Console,
+) -> Result<Arc<dyn Source>> {
     let known = network.data;
     let seed = known.map_or(Splits::DEFAULT_SEED, |known| known.split_seed);
     let options = SourceOptions {
         splits: Splits::Placed { seed },
         val_fraction: known.map(|known| known.val_share).filter(|&share| share > 0.0),
         image_size: side(network.size),
+        pixel_limit: max_pixels.limit()?.unwrap_or_default(),
         train_on_val: known.is_some_and(|known| known.train_on_val),
         ..SourceOptions::default()
     };

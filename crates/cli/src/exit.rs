@@ -67,7 +67,24 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
+    if let Some(advice) = error.chain().find_map(advice) {
+        text = format!("{text}; {advice}");
+    }
     one_line(&text)
+}
+
+/// What to do about an error of the libraries, which know no flags.
+fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(TrainError::Data(error)) = error.downcast_ref() {
+        return advice(error);
+    }
+    if let Some(InspectError::Data(error)) = error.downcast_ref() {
+        return advice(error);
+    }
+    match error.downcast_ref::<DataError>()? {
+        DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file"),
+        _ => None,
+    }
 }
 
 /// The text without the lines that quote a file and point into it, as errors about TOML have them: `2 | lr = "x"`.

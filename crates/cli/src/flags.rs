@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use convscope_data::{DataError, PixelLimit};
 use convscope_graph::ModelOptions;
+use convscope_graph::limits::MOST_IMAGES;
 use convscope_train::config::setting_value;
 use convscope_train::run_dir::RunDir;
 use convscope_train::{TrainConfig, TrainError};
@@ -71,6 +73,41 @@ fn model_option(text: &str) -> Result<(String, ModelOptions), String> {
 /// A run directory without a readable `config.toml`.
 pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainError> {
     RunDir::of(path)?.map(|run| run.config()).transpose()
+}
+
+/// The largest picture files that are read.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(crate) struct MaxPixels {
+    /// Refuse picture files with more pixels, rows times columns [default: that of the run, else 100000000]
+    #[arg(long, value_name = "N")]
+    max_pixels: Option<u64>,
+}
+
+impl MaxPixels {
+    /// The limit, where one was given.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub(crate) fn limit(self) -> Result<Option<PixelLimit>, DataError> {
+        self.max_pixels.map(PixelLimit::new).transpose()
+    }
+
+    /// The limit that was given, else that of the run, else the default.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub(crate) fn or_of_run(self, config: Option<&TrainConfig>) -> Result<PixelLimit, TrainError> {
+        match (self.limit()?, config) {
+            (Some(limit), _) => Ok(limit),
+            (None, Some(config)) => config.data.pixel_limit(),
+            (None, None) => Ok(PixelLimit::default()),
+        }
+    }
+}
+
+/// A parser for the number of images in a batch.
+pub(crate) fn images_of_batch() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=MOST_IMAGES as u64)
 }
 
 /// The names of [`convscope_ops::Precision`].

@@ -12,22 +12,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
 use crate::exit::UsageError;
+use crate::flags::MaxPixels;
 
 /// How a new training run with this configuration opens its data.
-pub(crate) fn options(config: &TrainConfig) -> SourceOptions {
+///
+/// # Errors
+/// A limit of pixels that is out of range.
+pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
     let splits = match config.data.split_seed {
         Some(seed) => Splits::Placed { seed },
         // The configuration of a run that drew its splits with its own seed.
         None => Splits::Shuffled { seed: config.seed },
     };
-    SourceOptions {
+    Ok(SourceOptions {
         splits,
         image_size: config.data.image_size,
         val_fraction: config.data.val_fraction,
         train_on_val: config.data.train_on_val,
         bad_images: config.data.bad_images,
+        pixel_limit: config.data.pixel_limit()?,
         ..SourceOptions::default()
-    }
+    })
 }
 
 /// Opens a data set, with bars or lines for what takes long.
@@ -55,7 +60,7 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
 /// # Errors
 /// Those of [`convscope_data::open`].
 pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
-    let source = open(&config.data.source, options(config), console)?;
+    let source = open(&config.data.source, options(config)?, console)?;
     tell(&*source, console);
     Ok(source)
 }
@@ -65,11 +70,17 @@ pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn
 ///
 /// # Errors
 /// Images that are missing or have changed, with advice; those of [`convscope_data::open`].
-pub(crate) fn open_own(run: &RunDir, data: Option<&str>, console: Console) -> Result<Arc<dyn Source>> {
+pub(crate) fn open_own(
+    run: &RunDir,
+    data: Option<&str>,
+    max_pixels: MaxPixels,
+    console: Console,
+) -> Result<Arc<dyn Source>> {
     let config = run.config()?;
+    let options = SourceOptions { pixel_limit: max_pixels.or_of_run(Some(&config))?, ..options(&config)? };
     let Some(record) = run.data()? else {
         let spec = data.unwrap_or(&config.data.source);
-        return open(spec, options(&config), console);
+        return open(spec, options, console);
     };
     let Some(manifest) = record.manifest else {
         let message = format!(
@@ -82,7 +93,7 @@ pub(crate) fn open_own(run: &RunDir, data: Option<&str>, console: Console) -> Re
     let options = SourceOptions {
         splits: Splits::Recorded(Arc::new(manifest)),
         image_size: square(record.treatment.image_size),
-        ..options(&config)
+        ..options
     };
     let source = open(&spec, options, console).map_err(|error| advise(error, data.is_some()))?;
     tell(&*source, console);

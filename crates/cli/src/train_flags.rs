@@ -65,6 +65,10 @@ pub(crate) struct TrainFlags {
     #[arg(long, help_heading = DATA)]
     skip_bad: bool,
 
+    /// Refuse picture files with more pixels, rows times columns [default: 100000000]
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    max_pixels: Option<u64>,
+
     /// A preset (plain8, plain8-bn, resnet8, resnet18) or a model file (.toml)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
@@ -266,6 +270,7 @@ impl TrainFlags {
                 train_on_val: self.train_on_val.then_some(true),
                 normalize: self.normalize,
                 bad_images: self.skip_bad.then_some(BadImages::Skip),
+                max_pixels: self.max_pixels,
             },
             optimizer: PartialOptimizer {
                 name: self.optimizer,
@@ -300,7 +305,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_key_of_its_name() {
         let text = config(
-            "--data cats --image-size 48 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --model net.toml \
+            "--data cats --image-size 48 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
              --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
@@ -311,7 +316,7 @@ mod tests {
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
              clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
-             data = {source='cats', image_size=48, val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip'}\n\
+             data = {source='cats', image_size=48, val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
              model_options = {width=2, dropout={p=0.25}}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {

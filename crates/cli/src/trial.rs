@@ -12,7 +12,7 @@ use convscope_train::{RunDir, TrainConfig};
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::Threads;
+use crate::flags::{MaxPixels, Threads};
 use crate::{commands, interrupt, source};
 
 /// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are left
@@ -29,7 +29,7 @@ pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exi
         let folder = file.with_extension("");
         let own = has_checkpoint(&folder).then(|| RunDir::open(&folder)).transpose()?;
         let source = match &own {
-            Some(run) => source::open_own(run, None, console)?,
+            Some(run) => source::open_own(run, None, MaxPixels::default(), console)?,
             None => source::open_new(&config, console)?,
         };
         let source = if config.data.train_on_val { source } else { without_test(source) };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Split, UnreadableFile};
+use crate::{Split, TooLarge, UnreadableFile};
 
 /// What can go wrong between a data set's name and a batch.
 ///
@@ -225,6 +225,15 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+
+    /// A picture is beyond the limit of pixels.
+    #[error("{path}: {source}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What there is too much of.
+        source: TooLarge,
     },
 
     /// A split without images where some are needed.

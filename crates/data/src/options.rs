@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cifar::Archive;
-use crate::{DataError, ImageSize, Manifest};
+use crate::{DataError, ImageSize, Manifest, PixelLimit};
 
 /// What to do about files that look like images and cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub struct SourceOptions {
     pub train_on_val: bool,
     /// What to do about unreadable files. Default [`BadImages::Refuse`].
     pub bad_images: BadImages,
+    /// How many pixels a picture file may have. Default 100 million.
+    pub pixel_limit: PixelLimit,
     /// How many images the built-in source makes.
     pub shapes: SplitCounts,
     /// An image folder whose decoded images need more bytes than this is read from disk again and again.
@@ -119,6 +121,7 @@ impl Default for SourceOptions {
             val_fraction: None,
             train_on_val: false,
             bad_images: BadImages::Refuse,
+            pixel_limit: PixelLimit::default(),
             shapes: SplitCounts::default(),
             memory_budget: 1 << 30,
             cache_dir: None,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use convscope_data::{
-    BadImages, DataError, ImageSize, Loader, Normalization, Order, Source, SourceOptions, Split, Splits,
-    decode_image, open,
+    BadImages, DataError, ImageSize, Loader, Normalization, Order, PixelLimit, Source, SourceOptions, Split,
+    Splits, decode_image, open,
 };
 use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
 
@@ -149,7 +149,9 @@ fn sizes_that_differ_become_the_default() {
 fn every_format_and_colour_type_becomes_rgb() {
     let folder = tempfile::tempdir().unwrap();
     let near = |name: &str, expected: [u8; 3], tolerance: u8| {
-        let pixels = decode_image(folder.path().join(name), ImageSize { height: 2, width: 3 }).unwrap();
+        let pixels =
+            decode_image(folder.path().join(name), ImageSize { height: 2, width: 3 }, PixelLimit::default())
+                .unwrap();
         assert_eq!(pixels.len(), 18);
         for pixel in pixels.chunks_exact(3) {
             let close = pixel.iter().zip(expected).all(|(&a, b)| a.abs_diff(b) <= tolerance);
@@ -186,7 +188,7 @@ fn shrinking_averages_and_keeps_rows_and_columns_apart() {
             |x, y| if y < 10 { Rgb([0, 200, 0]) } else { Rgb([(x / 20 * 255) as u8; 3]) },
         );
     image.save(&path).unwrap();
-    let pixels = decode_image(&path, ImageSize { height: 2, width: 8 }).unwrap();
+    let pixels = decode_image(&path, ImageSize { height: 2, width: 8 }, PixelLimit::default()).unwrap();
     let at = |row: usize, column: usize| &pixels[(row * 8 + column) * 3..][..3];
     assert!(at(0, 0)[1] > 150 && at(0, 7)[1] > 150);
     assert!(at(1, 0)[0] < 5 && at(1, 7)[0] > 200);
@@ -206,7 +208,7 @@ fn exif_orientation_turns_the_picture() {
     segment.extend(((exif.len() + 2) as u16).to_be_bytes());
     segment.append(&mut exif);
     std::fs::write(&path, [&jpeg[..2], &segment, &jpeg[2..]].concat()).unwrap();
-    let pixels = decode_image(&path, ImageSize { height: 32, width: 16 }).unwrap();
+    let pixels = decode_image(&path, ImageSize { height: 32, width: 16 }, PixelLimit::default()).unwrap();
     // What was left is now above.
     assert!(pixels[0] > 200 && pixels[31 * 16 * 3] < 50 && pixels[31 * 16 * 3 + 2] > 200);
 

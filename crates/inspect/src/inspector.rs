@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{ImageSize, Normalization, Source};
+use convscope_data::{ImageSize, Normalization, PixelLimit, Source};
 use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
@@ -23,6 +23,7 @@ pub struct Inspector {
     /// Made when it is first asked for.
     attribution: Option<Executor>,
     batch: usize,
+    pixel_limit: PixelLimit,
 }
 
 /// Images of a batch at most.
@@ -52,7 +53,13 @@ impl Inspector {
         let mut executor = Executor::new(graph, Mode::Inference, batch);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
-        Ok(Inspector { path: None, weights, normalization, executor, attribution: None, batch })
+        let pixel_limit = PixelLimit::default();
+        Ok(Inspector { path: None, weights, normalization, executor, attribution: None, batch, pixel_limit })
+    }
+
+    /// The same network, taking picture files of at most so many pixels. Default 100 million.
+    pub fn with_pixel_limit(self, pixel_limit: PixelLimit) -> Inspector {
+        Inspector { pixel_limit, ..self }
     }
 
     /// The run directory or weights file it was opened from.
@@ -89,6 +96,10 @@ impl Inspector {
     pub fn image_size(&self) -> ImageSize {
         let [height, width] = self.weights.input.size;
         ImageSize { height, width }
+    }
+
+    pub(crate) fn pixel_limit(&self) -> PixelLimit {
+        self.pixel_limit
     }
 
     pub(crate) fn normalization(&self) -> &Normalization {

@@ -5,6 +5,7 @@
 
 mod convolution;
 mod gradient;
+pub mod hostile;
 pub mod layers;
 mod numbers;
 mod pooling;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{ImageSize, Loader, Normalization, Order, Source, Split, decode_image};
+use convscope_data::{ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image};
 use convscope_graph::{
     DataDescription, Executor, Graph, ModelDescription, ModelFile, ModelOptions, WeightsFile, preset_file,
 };
@@ -59,6 +59,7 @@ pub struct TrainedModel {
     normalization: Normalization,
     executor: Executor,
     views: Views,
+    pixel_limit: PixelLimit,
 }
 
 /// What a network says of a picture.
@@ -82,12 +83,18 @@ impl TrainedModel {
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
-        Ok(TrainedModel { weights, normalization, executor, views: Views::None })
+        let (views, pixel_limit) = (Views::None, PixelLimit::default());
+        Ok(TrainedModel { weights, normalization, executor, views, pixel_limit })
     }
 
     /// The same network, judging from these views of each image. Default the image alone.
     pub fn with_views(self, views: Views) -> TrainedModel {
         TrainedModel { views, ..self }
+    }
+
+    /// The same network, taking picture files of at most so many pixels. Default 100 million.
+    pub fn with_pixel_limit(self, pixel_limit: PixelLimit) -> TrainedModel {
+        TrainedModel { pixel_limit, ..self }
     }
 
     /// The same network with convolutions that multiply in this precision. Default `f32`.
@@ -143,7 +150,7 @@ impl TrainedModel {
 
     fn predict_one(&mut self, path: &Path) -> Result<Prediction, TrainError> {
         let size = self.image_size();
-        let pixels = decode_image(path, size)?;
+        let pixels = decode_image(path, size, self.pixel_limit)?;
         let mut planes = Array4::zeros((1, convscope_data::CHANNELS, size.height, size.width));
         self.normalization.apply(&pixels, planes.as_slice_mut().expect("a new array is contiguous"))?;
         let logits = self.views.logits(&mut self.executor, planes.view())?;

@@ -15,7 +15,7 @@ use convscope_train::memory::peak_memory_bytes;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{PRECISIONS, Threads, at_least_1, named};
+use crate::flags::{PRECISIONS, Threads, at_least_1, images_of_batch, named};
 use crate::model_flags::{Sizes, size};
 
 /// Measure how fast a network trains and is used on this machine
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     sizes: Sizes,
 
     /// Images in a batch
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_1())]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = images_of_batch())]
     batch_size: u64,
 
     /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor

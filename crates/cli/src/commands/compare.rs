@@ -1,6 +1,6 @@
 //! `convscope compare`: runs side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use convscope_data::{Source, Split, only};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{Threads, at_least_1, named};
+use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::looking::{SurveyBar, network};
 use crate::progress::loss;
 use crate::{run_page, source};
@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Print a JSON document
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -114,14 +117,21 @@ pub(crate) fn compare_runs(runs: Vec<PathBuf>, out: PathBuf, console: Console) -
         image: None,
         index: None,
         json: false,
+        max_pixels: MaxPixels::default(),
     };
     compare(&args, console)
 }
 
+fn inspector(run: &Path, max_pixels: MaxPixels) -> Result<Inspector> {
+    let limit = max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
+    Ok(Inspector::open(run)?.with_pixel_limit(limit))
+}
+
 fn compare(args: &Args, console: Console) -> Result<Exit> {
     let mut inspectors: Vec<Inspector> =
-        args.runs.iter().map(|run| Inspector::open(run)).collect::<Result<_, _>>()?;
-    let asked = args.images.open(&network(&args.runs[0], &inspectors[0]), args.split, console)?;
+        args.runs.iter().map(|run| inspector(run, args.max_pixels)).collect::<Result<_>>()?;
+    let asked =
+        args.images.open(&network(&args.runs[0], &inspectors[0]), args.split, args.max_pixels, console)?;
     let Asked { source, split } = fair(&args.runs, &inspectors, asked, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let options = SurveyOptions { split, limit, ..SurveyOptions::default() };

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::Threads;
+use crate::flags::{MaxPixels, Threads};
 use crate::source;
 
 /// Show what a data set holds: classes, counts, sizes, mean and standard deviation
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// Print a JSON document
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -108,6 +111,7 @@ fn look(args: &Args, console: Console) -> Result<Exit> {
         image_size: args.image_size,
         val_fraction: args.val_fraction,
         bad_images: BadImages::Skip,
+        pixel_limit: args.max_pixels.or_of_run(None)?,
         ..SourceOptions::default()
     };
     let source = source::open(&args.data, options, console)?;

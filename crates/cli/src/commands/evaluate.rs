@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags, Network};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{PRECISIONS, Threads, VIEWS, named};
+use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, named};
 use crate::progress::loss;
 use crate::source;
 
@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Print a JSON document
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -101,7 +104,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
         TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision);
     let network =
         Network { path: &args.run, classes: model.classes(), size: model.image_size(), data: model.data() };
-    let Asked { source, split } = args.images.open(&network, args.split, console)?;
+    let Asked { source, split } = args.images.open(&network, args.split, args.max_pixels, console)?;
     console.note(&format!("evaluating {} images of {}", split.adjective(), source::describe(&*source)));
     let evaluation = model.evaluate(source.clone(), split).map_err(|error| advise(error, split))?;
     let report = report(args, &*source, &evaluation);

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{Threads, at_least_1, named};
+use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::looking::{Closeup, network, survey};
 use crate::progress::loss;
 use crate::run_page::{self, PAGE_FILE};
@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Print a JSON document
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -120,9 +123,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn inspect(args: &Args, console: Console) -> Result<Exit> {
-    let mut inspector = Inspector::open(&args.run)?;
+    let inspector = Inspector::open(&args.run)?;
     let folder = folder(args)?;
-    let asked = args.images.open(&network(&args.run, &inspector), args.split, console)?;
+    let limit = args.max_pixels.or_of_run(config_of_run(&args.run)?.as_ref())?;
+    let mut inspector = inspector.with_pixel_limit(limit);
+    let asked = args.images.open(&network(&args.run, &inspector), args.split, args.max_pixels, console)?;
     let Asked { source, split } = &asked;
     // The images come first: one that cannot be read is known before the long walk.
     let closeups = closeups(args, &mut inspector, &asked)?;

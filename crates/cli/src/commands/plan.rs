@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{PRECISIONS, Threads, at_least_1, named};
+use crate::flags::{PRECISIONS, Threads, images_of_batch, named};
 use crate::model_flags::{Sizes, size};
 
 /// Show how a network runs: steps, what is fused, buffers, work, and what this machine can reach
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     sizes: Sizes,
 
     /// Images in a batch
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_1())]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = images_of_batch())]
     batch_size: u64,
 
     /// What the plan is for

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::{Exit, sentence};
-use crate::flags::{PRECISIONS, Threads, VIEWS, at_least_1, named};
+use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, at_least_1, config_of_run, named};
 
 /// Say what pictures show: the most probable classes, one line an image
 #[derive(clap::Args)]
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Print JSON lines: an object for each image, with its `classes`, or with an `error` if it cannot be read
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -79,7 +82,9 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn predict(args: &Args, console: Console) -> Result<Exit> {
-    let mut model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta).with_precision(args.precision);
+    let limit = args.max_pixels.or_of_run(config_of_run(&args.run)?.as_ref())?;
+    let model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta).with_precision(args.precision);
+    let mut model = model.with_pixel_limit(limit);
     let names = model.classes().to_vec();
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let mut exit = Exit::Done;

@@ -11,7 +11,7 @@ use convscope_report::html::RunSection;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{Threads, at_least_1, named};
+use crate::flags::{MaxPixels, Threads, at_least_1, named};
 use crate::looking::{Closeup, network, survey};
 use crate::run_page::{self, PAGE_FILE};
 
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Write the page to this file [default: report.html in the run directory, of several runs here]
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
+
+    #[command(flatten)]
+    max_pixels: MaxPixels,
 
     #[command(flatten)]
     threads: Threads,
@@ -88,7 +91,8 @@ fn out(args: &Args) -> Result<PathBuf> {
 
 fn section(args: &Args, run: &Path, console: Console) -> Result<(RunSection, Arc<dyn Source>)> {
     let mut inspector = Inspector::open(run)?;
-    let Asked { source, split } = args.images.open(&network(run, &inspector), args.split, console)?;
+    let Asked { source, split } =
+        args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
     let survey = survey(&mut inspector, &source, options, console)?;

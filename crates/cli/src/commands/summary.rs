@@ -7,7 +7,7 @@ use convscope_report::{Cell, Column, Style, Table, Tone};
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::at_least_1;
+use crate::flags::images_of_batch;
 use crate::model_flags::{Sizes, size};
 
 /// Show a network layer by layer: shapes, parameters, multiply-adds, memory
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     model: String,
 
     /// Images in a training batch, for the memory that training needs
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_1())]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = images_of_batch())]
     batch_size: u64,
 
     #[command(flatten)]

@@ -14,7 +14,7 @@ use convscope_train::{RunDir, TrainConfig, TrainError};
 use crate::commands::compare;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError, sentence};
-use crate::flags::Threads;
+use crate::flags::{MaxPixels, Threads};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
 use crate::{interrupt, resume, run_page, source, trial};
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let config = resume::configure(&run, &args.flags)?;
             let threads = config.threads;
             args.threads.run(threads, || {
-                let source = source::open_own(&run, args.flags.data(), console)?;
+                let source = source::open_own(&run, args.flags.data(), MaxPixels::default(), console)?;
                 train(Session::resume(run, source.clone())?, &source, console)
             })
         }

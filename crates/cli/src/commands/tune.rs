@@ -241,7 +241,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<String> {
         let message = "trials are judged by the validation images; leave out --train-on-val, --final does it at the end";
         return Err(UsageError(message.to_owned()).into());
     }
-    let source = source::open(&plan.base.data.source, source::options(&plan.base), console)?;
+    let source = source::open(&plan.base.data.source, source::options(&plan.base)?, console)?;
     if source.is_empty(Split::Val) {
         let message = format!(
             "{}: there are no validation images to judge a trial by; see --val-fraction",
@@ -303,7 +303,7 @@ fn test(
             }
         }
     } else {
-        let source = source::open(&config.data.source, source::options(&config), console)?;
+        let source = source::open(&config.data.source, source::options(&config)?, console)?;
         if source.is_empty(Split::Test) {
             None
         } else {

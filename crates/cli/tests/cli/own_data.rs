@@ -60,7 +60,10 @@ fn new_pictures_belong_to_no_split_of_a_run() {
     add(&place, "photos", "grey", 7);
     let (after, said) = judged(&place, "run");
     assert_eq!(after, before);
-    assert!(said.contains("21 new files in photos belong to no split of this run and are left out"), "{said}");
+    assert!(
+        said.contains("21 new files in photos belong to no split of this run and are left out"),
+        "{said}"
+    );
     for line in ["inspect run --out look", "report run --out page.html", "compare run run"] {
         let ran = place.run(line).done();
         assert!(ran.err.contains("21 new files"), "{line}: {ran:?}");
@@ -83,7 +86,8 @@ fn the_training_seed_draws_no_split_and_a_split_seed_does() {
     assert!(!ran.err.contains("trained on"), "{ran:?}");
 
     // Test images of the first run that the third one has learned from do not count.
-    let (tests, learned) = (files_of(&record(&place, "first"), "test"), files_of(&record(&place, "third"), "train"));
+    let (tests, learned) =
+        (files_of(&record(&place, "first"), "test"), files_of(&record(&place, "third"), "train"));
     let fair = tests.iter().filter(|file| !learned.contains(file)).count();
     assert!(fair > 0 && fair < tests.len(), "{fair} of {}", tests.len());
     let ran = place.run("compare first third --json").done();
@@ -169,7 +173,8 @@ fn a_run_finds_its_images_from_everywhere_and_is_told_where_they_went() {
     // From another folder that has images of the same name.
     add(&place, "below/photos", "dark", 1);
     let below = |line: &str| {
-        let output = place.command(line.split_whitespace()).current_dir(place.path("below")).output().unwrap();
+        let output =
+            place.command(line.split_whitespace()).current_dir(place.path("below")).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     };
@@ -211,7 +216,9 @@ fn other_pictures_are_judged_whole() {
     let (found, said) = judged(&place, "run --on trip");
     assert_eq!((&found["images"], &found["confusion"][0]), (&json("14"), &json("[0, 0]")));
     assert!(said.contains("trip has no pictures of dark") && !said.contains("trained on"), "{said}");
-    for line in ["inspect run --on trip --out look", "compare run run --on trip", "report run --on trip --out p.html"] {
+    for line in
+        ["inspect run --on trip --out look", "compare run run --on trip", "report run --on trip --out p.html"]
+    {
         place.run(line).done();
     }
     add(&place, "trip/test", "grey", 3);

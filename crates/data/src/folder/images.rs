@@ -8,11 +8,11 @@ use rayon::prelude::*;
 
 use super::scan::Entry;
 use super::streaming::Streaming;
-use crate::decode::{decode_bytes, probe, read_file};
+use crate::decode::{Problem, decode_bytes, probe_bytes, read_file};
 use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};
 use crate::resize::Resizer;
-use crate::{ImageSize, Remarks, Source, SourceOptions, Split, Stage, UnreadableFile};
+use crate::{ImageSize, PixelLimit, Remarks, Source, SourceOptions, Split, Stage, UnreadableFile};
 
 /// The size of images that have no common one.
 const DEFAULT_SIZE: ImageSize = ImageSize::square(64);
@@ -50,14 +50,16 @@ impl Images {
         size: Option<ImageSize>,
         options: &SourceOptions,
     ) -> Decoded {
-        let sizes = self.check(Stage::Scan, options, |entry, _| probe(&entry.path));
+        let limit = options.pixel_limit;
+        let sizes =
+            self.check(Stage::Scan, options, |entry, _| probe_bytes(read_file(&entry.path, limit)?, limit));
         let size = size.unwrap_or_else(|| common_size(&sizes));
         let is_resident = fits(sizes.len(), size, options);
         let images = self.check(Stage::Decode, options, |entry, resizer| {
-            let bytes = read_file(&entry.path)?;
+            let bytes = read_file(&entry.path, limit)?;
             let record = FileRecord::of(entry.path.strip_prefix(root).unwrap_or(&entry.path), &bytes);
             let mut pixels = vec![0; size.bytes()];
-            decode_bytes(bytes, size, resizer, &mut pixels)?;
+            decode_bytes(bytes, size, limit, resizer, &mut pixels)?;
             Ok(DecodedImage { pixels: is_resident.then_some(pixels), record })
         });
         Decoded { size, images }
@@ -68,7 +70,7 @@ impl Images {
         &mut self,
         stage: Stage,
         options: &SourceOptions,
-        check: impl Fn(&Entry, &mut Resizer) -> Result<T, String> + Sync,
+        check: impl Fn(&Entry, &mut Resizer) -> Result<T, Problem> + Sync,
     ) -> Vec<T> {
         let results = in_parallel(stage, options, &self.kept, |(_, entry), resizer| check(entry, resizer));
         let mut passed = Vec::with_capacity(results.len());
@@ -79,7 +81,10 @@ impl Images {
                     passed.push(value);
                     kept.push((split, entry));
                 }
-                Err(reason) => self.unreadable.push(UnreadableFile { path: entry.path, reason }),
+                Err(problem) => {
+                    let reason = problem.to_string();
+                    self.unreadable.push(UnreadableFile { path: entry.path, reason });
+                }
             }
         }
         self.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -131,6 +136,7 @@ pub(super) fn assemble(
     size: ImageSize,
     images: Vec<(Split, Entry, DecodedImage)>,
     remarks: Remarks,
+    limit: PixelLimit,
 ) -> Arc<dyn Source> {
     let name = path.display().to_string();
     let mut records = Split::ALL.map(|_| vec![Vec::new(); classes.len()]);
@@ -144,7 +150,7 @@ pub(super) fn assemble(
     if images.iter().any(|(_, _, image)| image.pixels.is_none()) {
         let mut splits = [const { Vec::new() }; 3];
         images.into_iter().for_each(|(split, entry, _)| splits[split as usize].push(entry));
-        return Arc::new(Streaming { name, classes, size, splits, remarks, manifest });
+        return Arc::new(Streaming { name, classes, size, limit, splits, remarks, manifest });
     }
     let mut splits = counts.map(|count| ResidentSplit::with_room_for(count, size));
     for (split, entry, image) in images {

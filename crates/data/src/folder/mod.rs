@@ -100,7 +100,7 @@ fn open_splits(
     let images = splits.into_iter().zip(entries).zip(decoded.images);
     let images = images.map(|((split, entry), image)| (split, entry, image)).collect();
     let splitting = Splitting { split_seed: seed, val_share: shares.val, test_share: shares.test };
-    Ok(assemble(path, listing.classes, splitting, decoded.size, images, remarks))
+    Ok(assemble(path, listing.classes, splitting, decoded.size, images, remarks, options.pixel_limit))
 }
 
 /// All images of the folder in the test split.
@@ -122,7 +122,15 @@ fn open_whole(
     let images = kept.into_iter().zip(decoded.images).map(|((split, entry), image)| (split, entry, image));
     let splitting = Splitting { split_seed: 0, val_share: 0.0, test_share: 0.0 };
     let remarks = Remarks { unreadable, ..Remarks::default() };
-    Ok(assemble(path, classes.to_vec(), splitting, decoded.size, images.collect(), remarks))
+    Ok(assemble(
+        path,
+        classes.to_vec(),
+        splitting,
+        decoded.size,
+        images.collect(),
+        remarks,
+        options.pixel_limit,
+    ))
 }
 
 fn shares(listing: &Listing, val_fraction: Option<f64>) -> Shares {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::images::{DecodedImage, assemble, common_size, fits, in_parallel};
 use super::scan::{self, Entry};
-use crate::decode::{decode_bytes, probe_bytes, read_file};
+use crate::decode::{Problem, decode_bytes, probe_bytes, read_file};
 use crate::manifest::{Contents, FileRecord, Manifest};
-use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Split, Stage};
+use crate::{DataError, ImageSize, PixelLimit, Remarks, Source, SourceOptions, Split, Stage};
 
 /// Opens the images of the manifest, which must be as they were. Others are counted and left out.
 pub(super) fn open(
@@ -43,7 +43,8 @@ pub(super) fn open(
         });
     }
 
-    let checked = in_parallel(Stage::Scan, options, &present, |wanted, _| wanted.check());
+    let limit = options.pixel_limit;
+    let checked = in_parallel(Stage::Scan, options, &present, |wanted, _| wanted.check(limit));
     let mut sizes = Vec::with_capacity(checked.len());
     let mut changed = Vec::new();
     for (wanted, size) in present.iter().zip(checked) {
@@ -62,8 +63,9 @@ pub(super) fn open(
             return Ok(None);
         }
         let mut pixels = vec![0; size.bytes()];
-        let failed = |reason| DataError::Image { path: wanted.path.clone(), reason };
-        decode_bytes(read_file(&wanted.path).map_err(failed)?, size, resizer, &mut pixels).map_err(failed)?;
+        let failed = |problem: Problem| problem.at(&wanted.path);
+        let bytes = read_file(&wanted.path, limit).map_err(failed)?;
+        decode_bytes(bytes, size, limit, resizer, &mut pixels).map_err(failed)?;
         Ok(Some(pixels))
     });
     let mut images = Vec::with_capacity(wanted.len());
@@ -72,7 +74,7 @@ pub(super) fn open(
         images.push((wanted.split, entry, DecodedImage { pixels: pixels?, record: wanted.record.clone() }));
     }
     let remarks = Remarks { new_files, ..Remarks::default() };
-    Ok(assemble(root, manifest.classes().to_vec(), manifest.splitting(), size, images, remarks))
+    Ok(assemble(root, manifest.classes().to_vec(), manifest.splitting(), size, images, remarks, limit))
 }
 
 /// A file of the manifest.
@@ -85,12 +87,12 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// The size of the picture, if the file is the one that was recorded.
-    fn check(&self) -> Result<ImageSize, String> {
-        let bytes = read_file(&self.path)?;
+    fn check(&self, limit: PixelLimit) -> Result<ImageSize, Problem> {
+        let bytes = read_file(&self.path, limit)?;
         if !self.record.matches(&bytes) {
-            return Err("its bytes are others than were recorded".to_owned());
+            return Err(Problem::Unreadable("its bytes are others than were recorded".to_owned()));
         }
-        probe_bytes(bytes)
+        probe_bytes(bytes, limit)
     }
 }
 

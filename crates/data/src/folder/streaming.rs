@@ -7,12 +7,13 @@ use super::scan::Entry;
 use crate::decode::decode_into;
 use crate::resize::Resizer;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
+use crate::{DataError, ImageSize, Manifest, PixelLimit, Remarks, Source, Split};
 
 pub(super) struct Streaming {
     pub(super) name: String,
     pub(super) classes: Vec<String>,
     pub(super) size: ImageSize,
+    pub(super) limit: PixelLimit,
     /// In the order of [`Split::ALL`].
     pub(super) splits: [Vec<Entry>; 3],
     pub(super) remarks: Remarks,
@@ -52,7 +53,7 @@ impl Source for Streaming {
     fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
         check_read(self, split, index, pixels.len())?;
         let path = &self.splits[split as usize][index].path;
-        RESIZER.with_borrow_mut(|resizer| decode_into(path, self.size, resizer, pixels))
+        RESIZER.with_borrow_mut(|resizer| decode_into(path, self.size, self.limit, resizer, pixels))
     }
 
     fn path(&self, split: Split, index: usize) -> Option<&Path> {

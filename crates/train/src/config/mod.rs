@@ -10,7 +10,8 @@ pub use setting::setting_value;
 
 use std::path::Path;
 
-use convscope_data::{Augmentation, BadImages, Normalize, Splits};
+use convscope_data::{Augmentation, BadImages, Normalize, PixelLimit, Splits};
+use convscope_graph::limits::MOST_IMAGES;
 use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,9 @@ pub struct DataConfig {
     pub normalize: Normalize,
     /// What to do about images that cannot be read. Default `refuse`.
     pub bad_images: BadImages,
+    /// How many pixels a picture file may have, in the range of [`PixelLimit`]. Default none: 100 million.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
 }
 
 impl Default for TrainConfig {
@@ -165,7 +169,18 @@ impl Default for DataConfig {
             train_on_val: false,
             normalize: Normalize::default(),
             bad_images: BadImages::default(),
+            max_pixels: None,
         }
+    }
+}
+
+impl DataConfig {
+    /// The limit that [`max_pixels`](Self::max_pixels) stands for.
+    ///
+    /// # Errors
+    /// A number out of range.
+    pub fn pixel_limit(&self) -> Result<PixelLimit, TrainError> {
+        Ok(self.max_pixels.map(PixelLimit::new).transpose()?.unwrap_or_default())
     }
 }
 
@@ -189,7 +204,8 @@ impl TrainConfig {
         let at_least_1 = "at least 1";
         check(!self.model.trim().is_empty(), "model", &"empty", "a preset's name or a TOML file");
         check(self.epochs >= 1, "epochs", &self.epochs, at_least_1);
-        check(self.batch_size >= 1, "batch_size", &self.batch_size, at_least_1);
+        let fits = (1..=MOST_IMAGES).contains(&self.batch_size);
+        check(fits, "batch_size", &self.batch_size, "at least 1 and at most 1048576");
         check(self.lr.is_finite() && self.lr > 0.0, "lr", &self.lr, "a finite number above 0");
         if let Some(norm) = self.clip_norm {
             check(norm.is_finite() && norm > 0.0, "clip_norm", &norm, "a finite number above 0");
@@ -231,6 +247,9 @@ impl TrainConfig {
         }
         if let Some(fraction) = data.val_fraction {
             check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
+        }
+        if let Some(pixels) = data.max_pixels {
+            check(PixelLimit::new(pixels).is_ok(), "data.max_pixels", &pixels, "between 1 and 1000000000");
         }
         problems.extend(self.optimizer.problems());
         problems.extend(self.schedule.problems());

@@ -84,6 +84,8 @@ pub struct PartialData {
     pub normalize: Option<Normalize>,
     /// See [`DataConfig::bad_images`](super::DataConfig::bad_images).
     pub bad_images: Option<BadImages>,
+    /// See [`DataConfig::max_pixels`](super::DataConfig::max_pixels).
+    pub max_pixels: Option<u64>,
 }
 
 /// Some of the settings of an optimizer. A `name` that differs from the optimizer merged over starts from that optimizer's defaults.
@@ -213,6 +215,7 @@ impl TrainConfig {
         set(&mut self.data.train_on_val, data.train_on_val);
         set(&mut self.data.normalize, data.normalize);
         set(&mut self.data.bad_images, data.bad_images);
+        self.data.max_pixels = data.max_pixels.or(self.data.max_pixels);
         self.model_options = self.model_options.merged(&over.model_options);
         merge_optimizer(&mut self.optimizer, &over.optimizer)?;
         merge_schedule(&mut self.schedule, &over.schedule)?;
@@ -332,7 +335,7 @@ mod tests {
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\n\
+                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
