@@ -142,7 +142,9 @@ fn open_beside(
     };
     let source = source::open(data, options, console)?;
     let found = source.manifest().map(|manifest| manifest.digest());
-    if known.map(|known| known.digest.as_str()) != found || found.is_none() {
+    let is_the_same = found.is_some() && known.map(|known| known.digest.as_str()) == found;
+    // Other classes are an error of their own.
+    if !is_the_same && source.classes() == network.classes {
         let why = if known.is_some() { "are not those" } else { "may not be those" };
         console.warning(&format!(
             "warning: {}: the images in {data} {why} that this network was trained with, so nobody can tell which of them \
