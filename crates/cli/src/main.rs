@@ -20,9 +20,10 @@ mod tune_view;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use convscope_kernels::Isa;
 
 use crate::console::Console;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 
 /// Trains convolutional networks on images and shows what happens inside them.
 #[derive(Parser)]
@@ -73,7 +74,10 @@ Exit codes:
   1    failed
   2    wrong usage: an unknown flag, or a value that is out of range, also in a --config file
   130  interrupted; `convscope train --resume RUN` continues a training run,
-       the same `convscope tune` command a search";
+       the same `convscope tune` command a search
+
+Environment:
+  CONVSCOPE_ISA  the vector instructions to use: portable, avx2, avx512 or avx512-bf16 [default: the fastest there are]";
 
 fn main() -> ExitCode {
     let with_defaults = ["train", "tune", "lr-find"];
@@ -83,23 +87,7 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let console = Console::new(cli.quiet);
     interrupt::install();
-    let result = match cli.command {
-        Command::Train(args) => commands::train::run(&args, &console),
-        Command::Tune(args) => commands::tune::run(&args, &console),
-        Command::LrFind(args) => commands::lr_find::run(&args, &console),
-        Command::Evaluate(args) => commands::evaluate::run(&args, &console),
-        Command::Predict(args) => commands::predict::run(&args, &console),
-        Command::Inspect(args) => commands::inspect::run(&args, &console),
-        Command::Compare(args) => commands::compare::run(&args, &console),
-        Command::Report(args) => commands::report::run(&args, &console),
-        Command::Summary(args) => commands::summary::run(&args, &console),
-        Command::Plan(args) => commands::plan::run(&args, &console),
-        Command::Bench(args) => commands::bench::run(&args, &console),
-        Command::Data(args) => commands::data::run(&args, &console),
-        Command::Verify(args) => commands::verify::run(&args, &console),
-        Command::Op(args) => commands::op::run(&args, &console),
-    };
-    let exit = result.unwrap_or_else(|error| {
+    let exit = run(cli.command, &console).unwrap_or_else(|error| {
         if error.is::<console::OutputClosed>() {
             return Exit::Done;
         }
@@ -107,4 +95,25 @@ fn main() -> ExitCode {
         exit::exit_for(&error)
     });
     exit.into()
+}
+
+fn run(command: Command, console: &Console) -> anyhow::Result<Exit> {
+    // A name that is wrong would otherwise be passed over in silence.
+    Isa::asked().map_err(|error| UsageError(error.to_string()))?;
+    match command {
+        Command::Train(args) => commands::train::run(&args, console),
+        Command::Tune(args) => commands::tune::run(&args, console),
+        Command::LrFind(args) => commands::lr_find::run(&args, console),
+        Command::Evaluate(args) => commands::evaluate::run(&args, console),
+        Command::Predict(args) => commands::predict::run(&args, console),
+        Command::Inspect(args) => commands::inspect::run(&args, console),
+        Command::Compare(args) => commands::compare::run(&args, console),
+        Command::Report(args) => commands::report::run(&args, console),
+        Command::Summary(args) => commands::summary::run(&args, console),
+        Command::Plan(args) => commands::plan::run(&args, console),
+        Command::Bench(args) => commands::bench::run(&args, console),
+        Command::Data(args) => commands::data::run(&args, console),
+        Command::Verify(args) => commands::verify::run(&args, console),
+        Command::Op(args) => commands::op::run(&args, console),
+    }
 }

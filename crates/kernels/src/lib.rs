@@ -40,4 +40,4 @@ pub mod threads;
 
 pub use buffer::Buffer;
 pub use epilogue::Epilogue;
-pub use simd::Isa;
+pub use simd::{Isa, IsaError};

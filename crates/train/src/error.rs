@@ -189,6 +189,12 @@ pub enum TrainError {
         /// The step of the run, from 1.
         step: u64,
     },
+    /// A network's answer about a picture that is not a number.
+    #[error("{path}: the network's output for this picture is not finite")]
+    NotFinite {
+        /// The picture.
+        path: PathBuf,
+    },
     /// A network puts out another number of classes than the data has.
     #[error(
         "the model puts out {model} values, the data has {data} classes; give the last node out_features = \"classes\""

@@ -20,6 +20,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Share of images whose most probable class is theirs.
     pub accuracy: f64,
+    /// Images for which an output is not finite, so that loss and accuracy say nothing.
+    pub not_finite: u64,
     /// Labels against predictions.
     pub confusion: Confusion,
     /// How long it took.
@@ -36,12 +38,14 @@ pub(crate) fn evaluate_loader(
     let started = Instant::now();
     let mut loss = RunningMean::default();
     let mut confusion = Confusion::new(executor.graph().classes());
+    let mut not_finite = 0;
     let mut batches = loader.epoch(0, 0);
     while let Some(batch) = batches.next() {
         let batch = batch?;
         let logits = views.logits(executor, batch.images.view())?;
         for (row, &label) in logits.outer_iter().zip(&batch.labels) {
             let row = row.to_slice().expect("rows of a new array are contiguous");
+            not_finite += u64::from(!row.iter().all(|logit| logit.is_finite()));
             loss.add(cross_entropy(row, label), 1);
             confusion.record(label, argmax(row))?;
         }
@@ -52,6 +56,7 @@ pub(crate) fn evaluate_loader(
         images: loss.images(),
         loss: loss.mean().unwrap_or(f64::NAN),
         accuracy: confusion.accuracy().unwrap_or(f64::NAN),
+        not_finite,
         confusion,
         seconds: started.elapsed().as_secs_f64(),
     })

@@ -142,8 +142,8 @@ impl TrainedModel {
         evaluate_loader(&mut self.executor, &loader, split, self.views)
     }
 
-    /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read has its own
-    /// error.
+    /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read, or for which an
+    /// output is not finite, has its own error.
     pub fn predict(&mut self, images: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
         images.iter().map(|path| self.predict_one(path)).collect()
     }
@@ -155,6 +155,9 @@ impl TrainedModel {
         self.normalization.apply(&pixels, planes.as_slice_mut().expect("a new array is contiguous"))?;
         let logits = self.views.logits(&mut self.executor, planes.view())?;
         let mut probabilities = logits.into_raw_vec_and_offset().0;
+        if !probabilities.iter().all(|logit| logit.is_finite()) {
+            return Err(TrainError::NotFinite { path: path.to_owned() });
+        }
         let classes = probabilities.len();
         convscope_kernels::elementwise::softmax(&mut probabilities, classes);
         Ok(Prediction { path: path.to_owned(), probabilities })

@@ -79,6 +79,8 @@ struct Report<'a> {
     tta: Views,
     precision: Precision,
     images: u64,
+    /// For how many of them an output is not finite.
+    not_finite: u64,
     loss: f64,
     accuracy: f64,
     classes: Vec<ClassReport<'a>>,
@@ -113,6 +115,15 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     } else {
         console.result(&render(&report, &*source, console.style())?)?;
     }
+    if evaluation.not_finite > 0 {
+        console.error(&format!(
+            "{}: the network's output is not finite for {} of {} images; the numbers say nothing about it",
+            args.run.display(),
+            thousands(evaluation.not_finite),
+            thousands(evaluation.images),
+        ));
+        return Ok(Exit::Failed);
+    }
     Ok(Exit::Done)
 }
 
@@ -136,6 +147,7 @@ fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> R
         tta: args.tta,
         precision: args.precision,
         images: evaluation.images,
+        not_finite: evaluation.not_finite,
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
         classes: classes

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod data;
+mod hostile;
 mod inspect;
 mod operators;
 mod own_data;

@@ -13,9 +13,9 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) {
     kernel.run(Avx2(()));
 }
 
-// In all of these: SAFETY: an `Avx2` exists only inside `run`, whose caller checked the features.
+// SAFETY: an `Avx2` exists only inside `run`, whose caller checked the features.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Simd for Avx2 {
+unsafe impl Simd for Avx2 {
     type V = [__m256; 2];
     type M = [__m256; 2];
     type W = [__m256d; 4];

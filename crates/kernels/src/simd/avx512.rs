@@ -26,9 +26,9 @@ fn mask(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
-// In all of these: SAFETY: an `Avx512` exists only inside `run` and `run_bf16`, whose callers checked the features.
+// SAFETY: an `Avx512` exists only inside `run` and `run_bf16`, whose callers checked the features.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl<const BF16: bool> Simd for Avx512<BF16> {
+unsafe impl<const BF16: bool> Simd for Avx512<BF16> {
     type V = __m512;
     type M = __mmask16;
     type W = [__m512d; 2];

@@ -14,7 +14,8 @@ pub(crate) const LANES: usize = 16;
 
 /// The vector instructions that a kernel call uses.
 ///
-/// Only [`Isa::best`] and [`Isa::available`] make one, so holding a value proves that this processor has them.
+/// Only [`Isa::best`], [`Isa::asked`] and [`Isa::available`] give one out, so holding a value proves that this processor
+/// has them.
 ///
 /// ```
 /// use convscope_kernels::Isa;
@@ -35,10 +36,42 @@ enum Level {
 }
 
 impl Isa {
-    /// The fastest instruction set of this processor, found out once.
+    /// The environment variable that chooses the instruction set: `portable`, `avx2`, `avx512` or `avx512-bf16`.
+    pub const VARIABLE: &'static str = "CONVSCOPE_ISA";
+
+    /// The fastest instruction set of this processor, or the one that [`VARIABLE`](Self::VARIABLE) asks for where this
+    /// processor has it. Found out once.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::available()[0])
+        *BEST.get_or_init(|| Isa::asked().ok().flatten().unwrap_or_else(|| Isa::available()[0]))
+    }
+
+    /// The instruction set that [`VARIABLE`](Self::VARIABLE) asks for, if it is set.
+    ///
+    /// # Errors
+    /// A name that is unknown, or of instructions that this processor does not have.
+    pub fn asked() -> Result<Option<Isa>, IsaError> {
+        std::env::var_os(Isa::VARIABLE).map(|name| Isa::named(&name.to_string_lossy())).transpose()
+    }
+
+    fn named(name: &str) -> Result<Isa, IsaError> {
+        let found = Isa::available().into_iter().find(|isa| isa.name() == name);
+        found.ok_or_else(|| IsaError {
+            name: name.to_owned(),
+            available: Isa::available().into_iter().map(Isa::name).collect(),
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => "avx512-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            Level::Portable => "portable",
+        }
     }
 
     /// Every instruction set that this processor can run, the fastest first.
@@ -61,6 +94,22 @@ impl Isa {
         found
     }
 }
+
+/// An instruction set that this processor does not have, or that there is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsaError {
+    name: String,
+    available: Vec<&'static str>,
+}
+
+impl fmt::Display for IsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (variable, available) = (Isa::VARIABLE, self.available.join(", "));
+        write!(f, "{variable} is {}; this processor can run {available}", self.name)
+    }
+}
+
+impl std::error::Error for IsaError {}
 
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,8 +150,10 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) {
 
 /// Arithmetic on sixteen `f32`.
 ///
-/// A value of the implementing type may only exist inside [`dispatch`]; that makes its safe methods sound.
-pub(crate) trait Simd: Copy {
+/// # Safety
+/// The methods are safe to call on any value of the type, so a value may only exist where the processor has the
+/// instructions that they use: none can be made outside the function that [`dispatch`] calls after it checked.
+pub(crate) unsafe trait Simd: Copy {
     /// Sixteen `f32`.
     type V: Copy;
     /// Sixteen truths.
@@ -241,6 +292,16 @@ mod tests {
         assert_eq!([rounded(257.0), rounded(259.0), rounded(257.5)], [256.0, 260.0, 258.0]);
         assert_eq!(rounded(f32::INFINITY), f32::INFINITY);
         assert!(rounded(f32::from_bits(0x7f80_0001)).is_nan());
+    }
+
+    #[test]
+    fn each_set_has_its_name_and_no_other_is_known() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(isa.name()), Ok(isa));
+        }
+        let error = Isa::named("AVX2").unwrap_err().to_string();
+        assert!(error.starts_with("CONVSCOPE_ISA is AVX2; this processor can run "), "{error}");
+        assert!(error.ends_with("portable"), "{error}");
     }
 
     struct PairUp([f32; LANES], [f32; LANES], [f32; LANES], [f32; LANES]);

@@ -5,7 +5,8 @@ use super::{LANES, Simd};
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
-impl Simd for Portable {
+// SAFETY: every processor can run it.
+unsafe impl Simd for Portable {
     type V = [f32; LANES];
     type M = [bool; LANES];
     type W = [f64; LANES];

@@ -1,6 +1,6 @@
 //! A call together with what PyTorch answered.
 
-use super::{Call, Comparison, Tensor, VerifyError};
+use super::{Call, Comparison, Tensor, TensorFileError, VerifyError};
 use ndarray::ArrayD;
 use safetensors::SafeTensors;
 use serde_json::Map;
@@ -101,8 +101,12 @@ fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
         Case { name: name.to_owned(), call, grad_output: None, expected: BTreeMap::new(), tolerance };
     for (key, view) in file.iter() {
         let wrong = |problem: String| VerifyError::tensor(operator, key, problem);
-        let tensor = Tensor::read(&view)
-            .map_err(|dtype| wrong(format!("has type {dtype}; cases have F32, F64 and I64")))?;
+        let tensor = Tensor::from_view(&view).map_err(|error| match error {
+            TensorFileError::Type { found } => {
+                wrong(format!("has type {found}; cases have F32, F64 and I64"))
+            }
+            other => wrong(other.to_string()),
+        })?;
         if let Some(expected) = key.strip_prefix("expect.") {
             case.expected.insert(expected.to_owned(), tensor);
         } else if key == "grad_output" {

@@ -29,6 +29,7 @@ mod report;
 mod source;
 mod table;
 mod tensor;
+mod tensor_file;
 
 pub use call::{Call, operators, tensors};
 pub use case::Case;
@@ -37,3 +38,4 @@ pub use error::VerifyError;
 pub use report::{CaseFailure, OperatorSummary, Report, verify};
 pub use source::{PYTORCH_SCRIPT, from_pytorch, read_archive, read_folder, recorded};
 pub use tensor::Tensor;
+pub use tensor_file::{TensorFileError, Which};

@@ -123,10 +123,13 @@ pub fn from_pytorch(
     unpacked(output.stdout.as_slice())
 }
 
+/// Bytes of an archive's cases at most, which a compressed one does not show.
+const MOST_UNPACKED: u64 = 1 << 30;
+
 /// The cases of a tar.
 fn unpacked(archive: impl Read) -> Result<Vec<Case>, VerifyError> {
     let mut cases = Vec::new();
-    for entry in tar::Archive::new(archive).entries().map_err(VerifyError::Archive)? {
+    for entry in tar::Archive::new(archive.take(MOST_UNPACKED)).entries().map_err(VerifyError::Archive)? {
         let mut entry = entry.map_err(VerifyError::Archive)?;
         let name = stem(&entry.path().map_err(VerifyError::Archive)?);
         let mut bytes = Vec::new();

@@ -228,6 +228,10 @@ impl Session {
             events.epoch(&metrics);
         }
         self.progress.seconds = clock.seconds();
+        if self.has_no_best() {
+            let (epoch, step) = (self.progress.epochs_done, self.progress.step);
+            return Err(TrainError::Diverged { place: "the validation loss".to_owned(), epoch, step });
+        }
         let last = self.final_weights()?;
         self.evaluator.load(&last);
         let val = self.evaluate(Split::Val, events)?;
@@ -333,6 +337,13 @@ impl Session {
 
     fn diverged(&self, place: String) -> TrainError {
         TrainError::Diverged { place, epoch: self.progress.epochs_done + 1, step: self.progress.step + 1 }
+    }
+
+    /// Whether the best weights are asked for, and the validation loss was finite after no epoch.
+    fn has_no_best(&self) -> bool {
+        self.config.patience.is_some()
+            && !self.source.is_empty(Split::Val)
+            && self.progress.stopping.best().is_none()
     }
 
     fn finish_epoch(

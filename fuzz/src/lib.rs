@@ -1,0 +1,162 @@
+//! Everything that reads bytes from outside: a function for each kind of file, which takes any bytes.
+//!
+//! None may panic, and none may take much more memory than its file: errors are what is expected. `cargo xtask fuzz` lets
+//! cargo-fuzz look for bytes that break this; `tests/corpora.rs` runs the [`seeds()`], what became of them in earlier
+//! finds, and small changes to both as an ordinary test.
+
+mod seeds;
+
+pub use seeds::{seeds, write_seeds};
+
+use std::io::Cursor;
+use std::path::Path;
+
+use convscope_data::{ImageSize, PixelLimit, SourceOptions, decode_image, open};
+use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
+use convscope_ops::verify::{Case, Tensor, Which};
+use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
+use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
+
+/// A function that takes any bytes.
+pub type Target = fn(&[u8]);
+
+/// Every target with the name of its fuzzer and of its folder of seeds.
+pub const TARGETS: [(&str, Target); 11] = [
+    ("picture", picture),
+    ("cifar", cifar),
+    ("weights", weights),
+    ("checkpoint", checkpoint),
+    ("model", model),
+    ("configuration", configuration),
+    ("journal", journal),
+    ("npy", npy),
+    ("npz", npz),
+    ("tensors", tensors),
+    ("case", case),
+];
+
+/// A picture file: PNG, JPEG, WebP or BMP.
+pub fn picture(bytes: &[u8]) {
+    let limit = PixelLimit::new(1 << 20).expect("the limit is in range");
+    in_folder(|folder| {
+        let path = written(folder, "picture", bytes);
+        let _ = decode_image(path, ImageSize { height: 5, width: 7 }, limit);
+    });
+}
+
+/// A data file of CIFAR-10, or of CIFAR-100 where the first byte is odd.
+pub fn cifar(bytes: &[u8]) {
+    let is_100 = bytes.first().is_some_and(|byte| byte % 2 == 1);
+    let names: &[&str] = if is_100 {
+        &["train.bin", "test.bin", "fine_label_names.txt"]
+    } else {
+        &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+            "test_batch.bin",
+            "batches.meta.txt",
+        ]
+    };
+    in_folder(|folder| {
+        names.iter().for_each(|name| {
+            written(folder, name, bytes);
+        });
+        let _ = open(&folder.to_string_lossy(), &SourceOptions::default());
+    });
+}
+
+/// A weights file.
+pub fn weights(bytes: &[u8]) {
+    if let Ok(weights) = WeightsFile::from_bytes("weights", bytes) {
+        weights.to_bytes();
+    }
+}
+
+/// A checkpoint.
+pub fn checkpoint(bytes: &[u8]) {
+    in_folder(|folder| {
+        let _ = Checkpoint::load(&written(folder, "checkpoint.safetensors", bytes), seeds::FINGERPRINT);
+    });
+}
+
+/// A model file.
+pub fn model(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(file) = ModelFile::parse("model.toml", &text) else { return };
+    let Ok(description) = file.resolve(file.input().unwrap_or([3, 8, 6]), 4) else { return };
+    description.to_toml();
+    let Ok(graph) = Graph::new(description) else { return };
+    // What is within the limits may still be a large network; planning it is work, and no fault.
+    let elements: usize = graph.nodes().iter().map(|node| node.shape.len()).sum();
+    if elements < 1 << 16 && graph.trained_parameters() < 1 << 16 {
+        let _ = ModelSummary::new(&graph, 2, 2);
+    }
+}
+
+/// A configuration, and one setting as `key=value`.
+pub fn configuration(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some((key, value)) = text.split_once('=') {
+        let _ = PartialConfig::setting(key.trim(), value.trim());
+    }
+    let _ = toml::from_str::<TrainConfig>(&text);
+    let Ok(partial) = toml::from_str::<PartialConfig>(&text) else { return };
+    if let Ok(config) = TrainConfig::default().merged(&partial) {
+        let _ = config.to_toml();
+    }
+}
+
+/// The journal of a search.
+pub fn journal(bytes: &[u8]) {
+    in_folder(|folder| {
+        let path = written(folder, "journal.log", bytes);
+        let parameter = Parameter::grid("lr=0.1,0.01").expect("the grid is well-formed");
+        let plan = Plan {
+            space: Space::new(vec![parameter]).expect("one parameter is enough"),
+            sampler: Sampler::Grid,
+            seed: 1,
+            pruning: Pruning::Off,
+            base: TrainConfig::default(),
+        };
+        if let Ok(mut study) = Study::open(&path, "study", plan, &folder.join("workers")) {
+            study.trials();
+            let _ = study.claim();
+        }
+    });
+}
+
+/// A `.npy` file.
+pub fn npy(bytes: &[u8]) {
+    let _ = Tensor::read_npy(bytes, bytes.len() as u64);
+}
+
+/// A `.npz` file.
+pub fn npz(bytes: &[u8]) {
+    let _ = Tensor::read_npz(Cursor::new(bytes), Which::NamedOrOnly("input"));
+}
+
+/// A safetensors file of tensors for an operator.
+pub fn tensors(bytes: &[u8]) {
+    let _ = Tensor::read_safetensors(bytes, Which::NamedOrOnly("input"));
+}
+
+/// A case: an operator, its arguments and its tensors.
+pub fn case(bytes: &[u8]) {
+    if let Ok(case) = Case::read("case", bytes) {
+        let _ = case.check();
+    }
+}
+
+fn in_folder(work: impl FnOnce(&Path)) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    work(folder.path());
+}
+
+fn written(folder: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("the temporary folder can be written");
+    path
+}
