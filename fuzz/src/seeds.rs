@@ -120,9 +120,10 @@ fn models() -> Vec<Vec<u8>> {
         ),
         format!("name = 'x'\n[[node]]\nop = 'concat'\ninputs = ['input', 'input']\n{end}"),
     ];
-    all.extend(["plain8", "resnet8"].map(|name| {
-        preset(name, [3, 8, 6], 4).map(|model| model.to_toml()).unwrap_or_default()
-    }));
+    all.extend(
+        ["plain8", "resnet8"]
+            .map(|name| preset(name, [3, 8, 6], 4).map(|model| model.to_toml()).unwrap_or_default()),
+    );
     all.into_iter().map(String::into_bytes).collect()
 }
 
@@ -130,7 +131,9 @@ fn configurations() -> Vec<Vec<u8>> {
     let whole = TrainConfig::default().to_toml().expect("the default is valid");
     let part = "epochs = 3\naugment = 'flip,shift=0.1,fill=nearest'\n[optimizer]\nname = 'sgd'\nmomentum = 0.9\n\
                 [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\n[data]\nmax_pixels = 5\n[model_options]\nwidth = 2\n";
-    [whole.as_str(), part, "model.dropout.p=0.25", "batch-size=64"].map(|text| text.as_bytes().to_vec()).to_vec()
+    [whole.as_str(), part, "model.dropout.p=0.25", "batch-size=64"]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
 }
 
 fn journals() -> Vec<Vec<u8>> {
@@ -140,7 +143,11 @@ fn journals() -> Vec<Vec<u8>> {
         r#"{"op_code": 4, "worker_id": "w", "study_id": 0, "datetime_start": "2025-01-01T00:00:00.000000"}"#,
         r#"{"op_code": 6, "worker_id": "w", "trial_id": 0, "state": 1, "values": [0.5]}"#,
     ];
-    vec![lines.map(|line| format!("{line}\n")).concat().into_bytes(), lines[0].as_bytes().to_vec(), Vec::new()]
+    vec![
+        lines.map(|line| format!("{line}\n")).concat().into_bytes(),
+        lines[0].as_bytes().to_vec(),
+        Vec::new(),
+    ]
 }
 
 fn arrays() -> Vec<Vec<u8>> {

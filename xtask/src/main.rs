@@ -1,9 +1,11 @@
-//! The project's own tasks: `cargo xtask check | tidy | fixtures | bench`.
+//! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | fixtures | bench`.
 #![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
 
 mod bench;
 mod check;
 mod fixtures;
+mod fuzz;
+mod kernels;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ usage: cargo xtask TASK
 tasks:
   check               formatting, tidy, clippy and documentation, stopping at the first that fails
   tidy                the rules of this repository that no other tool knows
+  kernels             the tests of kernels and operators on each instruction set, and under AddressSanitizer
+  fuzz TARGET [SECONDS]
+                      cargo-fuzz on a reader of bytes from outside; fuzz/fuzz_targets has the names
   bench [OPTION...]   Convscope beside PyTorch, TensorFlow and others; `cargo xtask bench --help` names the options
   fixtures [NAME...]  ask PyTorch again: runs fixtures/*.py (or only those named) in an environment of their own
 ";
@@ -26,6 +31,9 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["check"] => check::run(&root),
         ["tidy"] => tidy::run(&root),
+        ["kernels"] => kernels::run(&root),
+        ["fuzz", target] => fuzz::run(&root, target, None),
+        ["fuzz", target, seconds] => fuzz::run(&root, target, Some(seconds)),
         ["bench", "help" | "-h" | "--help"] => {
             print!("{}", bench::USAGE);
             return ExitCode::SUCCESS;

@@ -4,6 +4,7 @@ mod code;
 mod edges;
 mod files;
 mod links;
+mod packages;
 mod tree;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use tree::Tree;
 /// Prints every fault of the tree, one a line, and fails if there is one.
 pub(crate) fn run(root: &Path) -> Result<(), String> {
     let tree = Tree::read(root)?;
-    let faults = faults(&tree);
+    let mut faults = faults(&tree);
+    faults.extend(packages::check(root)?);
     for fault in &faults {
         println!("{fault}");
     }

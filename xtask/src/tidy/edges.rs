@@ -25,6 +25,9 @@ const ORDER: [&str; 10] = [
 /// Stands beside the order: only tests depend on it, and it may use the crates whose tests need it.
 const TESTKIT: &str = "convscope-testkit";
 
+/// Stands beside the order too: it hands bytes to every library crate.
+const FUZZ: &str = "convscope-fuzz";
+
 /// Works on the repository from outside, so that it builds when the crates do not.
 const XTASK: &str = "xtask";
 
@@ -81,10 +84,12 @@ fn judge(package: &str, dependency: &str, kind: Kind) -> Result<(), String> {
             Err(format!("xtask depends on {dependency}, but must build without our crates; remove it"))
         }
         _ if dependency == XTASK => Err("xtask is a tool and no library; remove it".to_owned()),
+        _ if dependency == FUZZ => Err(format!("{FUZZ} is a test and no library; remove it")),
+        _ if package == FUZZ && dependency == TESTKIT => Ok(()),
         (Some(_), None) if kind == Kind::Dev => Ok(()),
         (Some(_), None) => Err(format!("{TESTKIT} is for tests; move it to [dev-dependencies]")),
         (Some(from), Some(to)) if to < from => Ok(()),
-        // The testkit may use every library crate, but not what stands on top of them.
+        // The testkit and the fuzzer may use every library crate, but not what stands on top of them.
         (None, Some(to)) if !["convscope", "convscope-cli"].contains(&ORDER[to]) => Ok(()),
         _ => Err(format!(
             "{package} must not depend on {dependency}; dependencies point from right to left in {}, \
@@ -95,7 +100,7 @@ fn judge(package: &str, dependency: &str, kind: Kind) -> Result<(), String> {
 }
 
 fn is_ours(name: &str) -> bool {
-    ORDER.contains(&name) || [TESTKIT, XTASK].contains(&name)
+    ORDER.contains(&name) || [TESTKIT, FUZZ, XTASK].contains(&name)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -194,6 +199,18 @@ mod tests {
     fn another_name_does_not_hide_an_edge() {
         let text = "[dependencies]\nplans = { package = \"convscope-graph\", path = \"../graph\" }";
         assert_eq!(found_in("convscope-kernels", text).len(), 1);
+    }
+
+    #[test]
+    fn the_fuzzer_uses_every_library_and_nobody_uses_it() {
+        let text = "[dependencies]\nconvscope-tune.workspace = true\nconvscope-testkit.workspace = true";
+        assert_eq!(found_in("convscope-fuzz", text), [""; 0]);
+        assert_eq!(found_in("convscope-fuzz", "[dependencies]\nconvscope-cli.workspace = true").len(), 1);
+        let text = "[dev-dependencies]\nconvscope-fuzz.workspace = true";
+        assert_eq!(
+            found_in("convscope-data", text),
+            ["Cargo.toml:5: convscope-fuzz is a test and no library; remove it"]
+        );
     }
 
     #[test]

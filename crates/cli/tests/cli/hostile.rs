@@ -70,8 +70,10 @@ fn pictures() {
     fs::copy(place.path("abort.png"), place.path("photos/dark/abort.png")).unwrap();
     let ran = run(&place, "data photos --threads 1").done();
     assert!(ran.out.contains("1 file is unreadable") && ran.out.contains("abort.png"), "{ran:?}");
-    let train = "train --data photos --image-size 16 --model small.toml --batch-size 4 --epochs 1 --threads 1";
-    run(&place, &format!("{train} --out refused")).failed(1, &["abort.png", "more than the limit of 100000000"]);
+    let train =
+        "train --data photos --image-size 16 --model small.toml --batch-size 4 --epochs 1 --threads 1";
+    run(&place, &format!("{train} --out refused"))
+        .failed(1, &["abort.png", "more than the limit of 100000000"]);
     run(&place, &format!("{train} --skip-bad --out skipped")).done();
 }
 
@@ -112,7 +114,10 @@ fn weights_files() {
         refused(name, &[name, "convscope.input", "its model takes [32, 32]"]);
     }
     altered(&place, "eat.safetensors", "out_channels = 4", "out_channels = 12000000");
-    refused("eat.safetensors", &["eat.safetensors", "has shape [4, 3, 3, 3], its model needs [12000000, 3, 3, 3]"]);
+    refused(
+        "eat.safetensors",
+        &["eat.safetensors", "has shape [4, 3, 3, 3], its model needs [12000000, 3, 3, 3]"],
+    );
     altered(&place, "wide.safetensors", "input = [3, 32, 32]", "input = [3, 6148914691236517206, 1]");
     refused("wide.safetensors", &["input", "more than 16777216 pixels"]);
 }
@@ -158,7 +163,11 @@ fn model_files() {
         format!("[[node]]\nop = 'conv2d'\nout_channels = {channels}\nkernel_size = {kernel}\npadding = 1\n")
     };
     // The second convolution reads blocks of images with more than 2^32 elements, which is no fault of the file.
-    model("block.toml", "[3, 4, 4]", &(conv(16_777_216, "1\npadding = 0").replacen("padding = 1\n", "", 1) + &conv(2, "3")));
+    model(
+        "block.toml",
+        "[3, 4, 4]",
+        &(conv(16_777_216, "1\npadding = 0").replacen("padding = 1\n", "", 1) + &conv(2, "3")),
+    );
     model("wrap.toml", "[3, 6148914691236517206, 1]", "[[node]]\nop = 'relu'\n");
     model("deep.toml", "[3, 8, 8]", &"[[node]]\nop = 'relu'\n".repeat(4000));
     model("deeper.toml", "[3, 8, 8]", &"[[node]]\nop = 'relu'\n".repeat(10_000));
@@ -171,7 +180,8 @@ fn model_files() {
     run(&place, "summary heavy.toml").failed(1, &["conv2d", "more than 2147483648 elements"]);
     let ran = run(&place, "summary block.toml");
     assert!(ran.code == Some(0) || ran.code == Some(1), "{ran:?}");
-    for sizes in ["--image-size 18446744073709551615", "--image-size 10000", "--classes 18446744073709551615"] {
+    for sizes in ["--image-size 18446744073709551615", "--image-size 10000", "--classes 18446744073709551615"]
+    {
         let ran = run(&place, &format!("summary plain8 {sizes}"));
         assert!(ran.code == Some(1) && ran.err.starts_with("error: "), "{ran:?}");
     }
@@ -197,9 +207,11 @@ fn arrays_and_cases() {
     place.write("x.npy", hostile::npy("(1, 2, 3, 3)", &[0.5; 18]));
     place.write("w.npy", hostile::npy("(4, 2, 2, 2)", &[0.5; 32]));
     let conv = "op conv2d --input x.npy --weight w.npy";
-    run(&place, &format!("{conv} --padding [1,16777216]")).failed(1, &["a padded plane would be [5, 33554435]"]);
+    run(&place, &format!("{conv} --padding [1,16777216]"))
+        .failed(1, &["a padded plane would be [5, 33554435]"]);
     run(&place, &format!("{conv} --padding [2000,2000]")).failed(1, &["a padded plane"]);
-    run(&place, "op adaptive_avg_pool2d --input x.npy --output_size [4000,4000]").failed(1, &["4000", "pixels"]);
+    run(&place, "op adaptive_avg_pool2d --input x.npy --output_size [4000,4000]")
+        .failed(1, &["4000", "pixels"]);
     place.write("boxes.npy", hostile::npy("(1, 5)", &[0.0, 0.0, 0.0, 2.0, 2.0]));
     let align = "op roi_align --input x.npy --boxes boxes.npy --output_size 1 --sampling_ratio 4000";
     run(&place, align).failed(1, &["sampling_ratio is 4000"]);
@@ -214,7 +226,10 @@ fn instructions_are_chosen_by_name() {
     let place = trained();
     let with = |name: &str, line: &str| {
         let output = place.command(line.split_whitespace()).env("CONVSCOPE_ISA", name).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap() + std::str::from_utf8(&output.stderr).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap() + std::str::from_utf8(&output.stderr).unwrap(),
+        )
     };
     let (code, text) = with("sse9", "summary plain8");
     assert!(code == Some(2) && text.contains("CONVSCOPE_ISA is sse9; this processor can run "), "{text}");
