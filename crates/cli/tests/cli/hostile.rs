@@ -86,10 +86,14 @@ fn the_limit_of_pixels_can_be_set_wherever_pictures_are_read() {
     place.run("predict run good.png --max-pixels 119").failed(1, &["good.png", "120 pixels", "--max-pixels"]);
     place.run("predict run good.png --max-pixels 0").failed(2, &["--max-pixels is 0"]);
     place.run("predict run good.png --max-pixels 1000000001").failed(2, &["--max-pixels is 1000000001"]);
-    place.run("inspect run --image good.png --limit 4 --max-pixels 119").failed(1, &["good.png", "119"]);
-    place.run("evaluate run --data photos --max-pixels 119").failed(1, &["photos", "limit of 119"]);
-    place.run("compare run run --data photos --max-pixels 119").failed(1, &["photos", "limit of 119"]);
-    place.run("report run --data photos --max-pixels 119").failed(1, &["photos", "limit of 119"]);
+    place
+        .run("inspect run --image good.png --limit 4 --max-pixels 119 --quiet")
+        .failed(1, &["good.png", "119"]);
+    place.run("evaluate run --data photos --max-pixels 119 --quiet").failed(1, &["photos", "limit of 119"]);
+    place
+        .run("compare run run --data photos --max-pixels 119 --quiet")
+        .failed(1, &["photos", "limit of 119"]);
+    place.run("report run --data photos --max-pixels 119 --quiet").failed(1, &["photos", "limit of 119"]);
     assert!(place.run("data photos --max-pixels 119").code != Some(0));
     place.run("data photos --max-pixels 120").done();
     let train = "train --data photos --image-size 16 --model small.toml --batch-size 4 --epochs 1";
