@@ -14,6 +14,7 @@ use std::path::Path;
 use convscope_data::{ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
 use convscope_ops::verify::{Case, Tensor, Which};
+use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
 use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
 
@@ -21,7 +22,7 @@ use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its fuzzer and of its folder of seeds.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("picture", picture),
     ("cifar", cifar),
     ("weights", weights),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("model", model),
     ("configuration", configuration),
     ("journal", journal),
+    ("manifest", manifest),
     ("npy", npy),
     ("npz", npz),
     ("tensors", tensors),
@@ -125,6 +127,16 @@ pub fn journal(bytes: &[u8]) {
             study.trials();
             let _ = study.claim();
         }
+    });
+}
+
+/// What a run records of its images, `data.json`.
+pub fn manifest(bytes: &[u8]) {
+    in_folder(|folder| {
+        let Ok(record) = DataRecord::read(&written(folder, "data.json", bytes)) else { return };
+        record.trained_on();
+        record.description();
+        record.identity(&[]);
     });
 }
 

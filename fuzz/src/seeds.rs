@@ -3,8 +3,10 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use convscope_data::{Normalization, SourceOptions, open};
 use convscope_graph::{Graph, InputDescription, ModelFile, Parameters, WeightsFile, preset};
 use convscope_testkit::hostile;
+use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, TrainConfig};
 use image::{DynamicImage, ImageFormat, RgbImage, Rgba, RgbaImage};
 use ndarray::{Array1, Array4};
@@ -26,6 +28,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "model" => models(),
         "configuration" => configurations(),
         "journal" => journals(),
+        "manifest" => vec![manifest()],
         "npy" => arrays(),
         "npz" => vec![archive(), b"PK\x05\x06".iter().copied().chain([0; 18]).collect()],
         "tensors" => tensor_files(),
@@ -87,7 +90,8 @@ fn weights() -> Vec<Vec<u8>> {
     let model = file.resolve([3, 8, 6], 2).expect("the model fits");
     let parameters = Parameters::new(&Graph::new(model.clone()).expect("the model fits"), 1);
     let input = InputDescription { size: [8, 6], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
-    let sound = WeightsFile { model, classes: vec!["a".into(), "b".into()], input, parameters }.to_bytes();
+    let sound = WeightsFile { model, classes: vec!["a".into(), "b".into()], input, data: None, parameters };
+    let sound = sound.to_bytes();
     let mut wide = sound.clone();
     if let Some(at) = wide.windows(16).position(|bytes| bytes == b"out_channels = 4") {
         wide[at + 15] = b'9';
@@ -148,6 +152,23 @@ fn journals() -> Vec<Vec<u8>> {
         lines[0].as_bytes().to_vec(),
         Vec::new(),
     ]
+}
+
+/// The record of a small image folder.
+fn manifest() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for class in ["a", "b"] {
+        let class = folder.path().join("images").join(class);
+        std::fs::create_dir_all(&class).expect("the temporary folder can be written");
+        for (number, picture) in pictures().iter().take(4).enumerate() {
+            std::fs::write(class.join(format!("{number}.png")), picture)
+                .expect("the temporary folder can be written");
+        }
+    }
+    let images = folder.path().join("images");
+    let source = open(&images.to_string_lossy(), &SourceOptions::default()).expect("the folder is sound");
+    let record = DataRecord::new(&TrainConfig::default(), &*source, &Normalization::UNIT, folder.path());
+    serde_json::to_vec(&record).expect("a record is JSON")
 }
 
 fn arrays() -> Vec<Vec<u8>> {
