@@ -9,7 +9,8 @@ use super::tree::Tree;
 use super::{Fault, line_at};
 
 /// Our packages in order: each may depend on those before it.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
+    "convscope-files",
     "convscope-kernels",
     "convscope-ops",
     "convscope-graph",

@@ -1,0 +1,265 @@
+//! Files that are either the old ones or the new ones, whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::fault;
+use crate::folder::{parent, sync_parent};
+use crate::special::refuse_special;
+
+/// A file that takes its place when it is complete, so that a reader finds the old file or the new one, at any instant and
+/// after a crash.
+///
+/// It is written beside its place under a random name, brought to the disk and renamed. A link at its place is replaced, never
+/// followed. Dropped without [`commit`](Self::commit) it is removed.
+#[derive(Debug)]
+pub struct WholeFile {
+    path: PathBuf,
+    /// None once it is closed.
+    file: Option<BufWriter<Counted>>,
+    partial: PathBuf,
+}
+
+impl WholeFile {
+    /// Begins the file that is to stand at `path`.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::InvalidInput`] where a pipe, device or socket is at the path or a link to it.
+    pub fn create(path: &Path) -> io::Result<WholeFile> {
+        if path.file_name().is_none() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        refuse_special(path)?;
+        let partial = parent(path).join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4().simple()));
+        fault::before("create", path)?;
+        let file = File::options().write(true).create_new(true).open(&partial)?;
+        let file = Counted { file, path: path.to_owned() };
+        Ok(WholeFile { path: path.to_owned(), file: Some(BufWriter::with_capacity(BUFFER, file)), partial })
+    }
+
+    /// Brings the file to the disk and puts it in its place.
+    ///
+    /// # Errors
+    /// The operating system's. The old file is untouched then, unless only the last step failed, which brings the new name to the
+    /// disk: the new file is in its place then.
+    pub fn commit(mut self) -> io::Result<()> {
+        let file = self.file.take().expect("only this method takes the file");
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?.file;
+        fault::before("sync", &self.path)?;
+        file.sync_all()?;
+        // Windows does not move a file that is open.
+        drop(file);
+        fault::before("rename", &self.path)?;
+        fs::rename(&self.partial, &self.path)?;
+        sync_parent(&self.path)
+    }
+
+    fn open_file(&mut self) -> &mut BufWriter<Counted> {
+        self.file.as_mut().expect("the file is open until it is committed")
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.open_file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.open_file().flush()
+    }
+}
+
+impl Seek for WholeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.open_file().seek(to)
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            // What is still buffered is not wanted any more.
+            drop(file.into_parts().0);
+        }
+        // After the rename there is nothing of that name.
+        let _ = fs::remove_file(&self.partial);
+    }
+}
+
+/// Replaces the file at `path` by what `fill` writes; see [`WholeFile`].
+///
+/// # Errors
+/// Those of `fill` and of [`WholeFile`].
+///
+/// ```
+/// use std::io::Write;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("note.txt");
+/// convscope_files::write_whole(&path, |file| file.write_all(b"whole"))?;
+/// assert_eq!(std::fs::read(&path)?, b"whole");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut WholeFile) -> io::Result<()>) -> io::Result<()> {
+    let mut file = WholeFile::create(path)?;
+    fill(&mut file)?;
+    file.commit()
+}
+
+/// Removes what processes that were killed have left of unfinished files in a folder that this process alone writes to.
+pub fn remove_partial_files(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            // They do no harm, so it is not worth an error.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+const PREFIX: &str = ".convscope-";
+const SUFFIX: &str = ".partial";
+
+/// Bytes that are written at a time.
+const BUFFER: usize = 1 << 16;
+
+/// The file, with its operations counted for the faults of tests.
+#[derive(Debug)]
+struct Counted {
+    file: File,
+    path: PathBuf,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fault::write_all(&mut self.file, bytes, &self.path)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn failing_midway_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.bin");
+        write_whole(&path, |file| file.write_all(b"old")).unwrap();
+        let error = write_whole(&path, |file| {
+            file.write_all(&[0; 100_000])?;
+            assert_eq!(fs::read(&path)?, b"old");
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["data.bin"]);
+    }
+
+    #[test]
+    fn what_is_written_after_a_step_back_overwrites() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.bin");
+        write_whole(&path, |file| {
+            file.write_all(b"lenXcontents")?;
+            file.seek(SeekFrom::Start(3))?;
+            file.write_all(b"=")
+        })
+        .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"len=contents");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_replaced_and_never_followed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        fs::write(&outside, "mine").unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        for name in ["a.json", ".a.json.partial", "broken"] {
+            symlink(if name == "broken" { Path::new("absent") } else { &outside }, run.join(name)).unwrap();
+        }
+        for name in ["a.json", "broken"] {
+            write_whole(&run.join(name), |file| file.write_all(b"new")).unwrap();
+            assert!(run.join(name).symlink_metadata().unwrap().is_file(), "{name} is still a link");
+            assert_eq!(fs::read(run.join(name)).unwrap(), b"new");
+        }
+        assert_eq!(fs::read(&outside).unwrap(), b"mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [&link, Path::new("/dev/null")] {
+            let error = write_whole(path, |file| file.write_all(b"new")).unwrap_err();
+            assert_eq!(error.to_string(), "it is not a regular file");
+        }
+        let error = write_whole(folder.path(), |file| file.write_all(b"new")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn any_name_that_a_file_can_have_will_do() {
+        let folder = tempfile::tempdir().unwrap();
+        write_whole(&folder.path().join("n".repeat(255)), |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn only_unfinished_files_are_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut killed = WholeFile::create(&folder.path().join("a.csv")).unwrap();
+        killed.write_all(b"half").unwrap();
+        std::mem::forget(killed);
+        for name in [".convscope-notes", "a.partial"] {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        assert_eq!(names(folder.path()).len(), 3);
+        remove_partial_files(folder.path());
+        assert_eq!(names(folder.path()), [".convscope-notes", "a.partial"]);
+    }
+
+    #[test]
+    fn many_writers_of_one_file_leave_one_of_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        write_whole(path, |file| file.write_all(&[writer; 5_000])).unwrap();
+                    }
+                });
+            }
+        });
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() == 5_000 && bytes.iter().all(|&byte| byte == bytes[0]));
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+}
