@@ -1,11 +1,11 @@
 //! Tensors in `.npy`, `.npz` and `.safetensors` files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use convscope_files::{WholeFile, write_whole};
 use convscope_ops::verify::{Tensor, TensorFileError, Which};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 use safetensors::tensor::{Dtype, TensorView};
@@ -38,7 +38,7 @@ fn extension(path: &Path) -> Option<&str> {
 /// The only tensor of a file, the one called `name`, or the one that is asked for.
 fn read_tensor(path: &Path, wanted: Option<&str>, name: &str) -> Result<Tensor> {
     let which = wanted.map_or(Which::NamedOrOnly(name), Which::Named);
-    let open = || File::open(path).context("cannot be read");
+    let open = || convscope_files::open(path).context("cannot be read");
     let read = match extension(path) {
         Some("npy") => {
             let file = open()?;
@@ -47,7 +47,7 @@ fn read_tensor(path: &Path, wanted: Option<&str>, name: &str) -> Result<Tensor> 
         }
         Some("npz") => Tensor::read_npz(BufReader::new(open()?), which),
         Some("safetensors") => {
-            Tensor::read_safetensors(&std::fs::read(path).context("cannot be read")?, which)
+            Tensor::read_safetensors(&convscope_files::read(path).context("cannot be read")?, which)
         }
         _ => bail!("is not a .npy, .npz or .safetensors file"),
     };
@@ -61,22 +61,23 @@ fn read_tensor(path: &Path, wanted: Option<&str>, name: &str) -> Result<Tensor> 
     })
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path).context("cannot be written")?))
+fn create(path: &Path) -> Result<WholeFile> {
+    WholeFile::create(path).context("cannot be written")
 }
 
 fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
-    let file = create(path)?;
+    let mut file = create(path)?;
     match tensor {
-        Tensor::F32(array) => array.write_npy(file)?,
-        Tensor::F64(array) => array.write_npy(file)?,
-        Tensor::I64(array) => array.write_npy(file)?,
+        Tensor::F32(array) => array.write_npy(&mut file)?,
+        Tensor::F64(array) => array.write_npy(&mut file)?,
+        Tensor::I64(array) => array.write_npy(&mut file)?,
     }
-    Ok(())
+    file.commit().context("cannot be written")
 }
 
 fn write_npz(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    let mut npz = NpzWriter::new(create(path)?);
+    let mut file = create(path)?;
+    let mut npz = NpzWriter::new(&mut file);
     for (name, tensor) in tensors {
         match tensor {
             Tensor::F32(array) => npz.add_array(name.as_str(), array)?,
@@ -85,7 +86,7 @@ fn write_npz(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         }
     }
     npz.finish()?;
-    Ok(())
+    file.commit().context("cannot be written")
 }
 
 fn write_safetensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -109,7 +110,8 @@ fn write_safetensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<
             Ok((*name, TensorView::new(*dtype, tensors[*name].shape().to_vec(), bytes)?))
         })
         .collect::<Result<Vec<_>>>()?;
-    std::fs::write(path, safetensors::serialize(views, None)?).context("cannot be written")
+    let bytes = safetensors::serialize(views, None)?;
+    write_whole(path, |file| file.write_all(&bytes)).context("cannot be written")
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A training that `convscope tune` has started: it goes on from where it was, alone, and only as long as tune lives.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use convscope_data::without_test;
-use convscope_train::run_dir::RunLocation;
+use convscope_files::FileLock;
+use convscope_train::run_dir::{LockedRun, RunLocation};
 use convscope_train::session::Session;
 use convscope_train::{RunDir, TrainConfig};
 
@@ -21,13 +21,15 @@ use crate::{commands, interrupt, source};
 /// # Errors
 /// Those of a training run.
 pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
-    end_with_standard_input();
+    end_with_standard_input()?;
     let lock_file = file.with_extension("lock");
-    let _lock = lock(&lock_file).with_context(|| format!("{} cannot be locked", lock_file.display()))?;
+    // A tune that was killed may have left a process that is still saving.
+    let _lock = FileLock::wait(&lock_file)
+        .with_context(|| format!("{} cannot be locked", lock_file.display()))?;
     let config = TrainConfig::read(file)?;
     threads.run(config.threads, || {
         let folder = file.with_extension("");
-        let own = has_checkpoint(&folder).then(|| RunDir::open(&folder)).transpose()?;
+        let own = has_checkpoint(&folder).then(|| LockedRun::open(&folder)).transpose()?;
         let source = match &own {
             Some(run) => source::open_own(run, None, MaxPixels::default(), console)?,
             None => source::open_new(&config, console)?,
@@ -36,11 +38,6 @@ pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exi
         let session = if let Some(run) = own {
             Session::resume(run, source.clone())?
         } else {
-            // What a process left that was killed before its first checkpoint.
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder)
-                    .with_context(|| format!("{} cannot be removed", folder.display()))?;
-            }
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
         commands::train::train(session, &source, console)
@@ -51,22 +48,14 @@ fn has_checkpoint(folder: &Path) -> bool {
     RunDir::open(folder).is_ok_and(|run| run.checkpoint_path().is_file())
 }
 
-/// Waits until no other process trains here. A tune that was killed may have left one that is still saving.
-fn lock(file: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(file)?;
-    match file.lock() {
-        // A file system without locks.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        locked => locked.map(|()| file),
-    }
-}
-
 /// Standard input ends with the process at its other end, however that ends.
-fn end_with_standard_input() {
-    std::thread::spawn(|| {
+fn end_with_standard_input() -> Result<()> {
+    let watch = || {
         let mut input = io::stdin().lock();
         let mut ignored = [0; 64];
         while input.read(&mut ignored).is_ok_and(|count| count > 0) {}
         interrupt::end();
-    });
+    };
+    std::thread::Builder::new().spawn(watch).context("no thread can be started")?;
+    Ok(())
 }

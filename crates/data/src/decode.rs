@@ -51,7 +51,7 @@ pub(crate) fn decode_into(
 
 /// The contents of an image file that is no longer than what decoding may take.
 pub(crate) fn read_file(path: &Path, limit: PixelLimit) -> Result<Vec<u8>, Problem> {
-    let (file, most) = (std::fs::File::open(path)?, limit.bytes());
+    let (file, most) = (convscope_files::open(path)?, limit.bytes());
     let mut bytes = file.metadata()?.len();
     let mut contents = Vec::new();
     if bytes <= most {

@@ -13,7 +13,10 @@ use crate::fault;
 pub fn create_folder(path: &Path) -> io::Result<()> {
     fault::before("create folder", path)?;
     fs::create_dir(path)?;
-    sync_parent(path)
+    sync_parent(path).inspect_err(|_| {
+        // Where its name is not certain to stay, the caller can try again.
+        let _ = fs::remove_dir(path);
+    })
 }
 
 /// Creates a folder and those above it that are missing, and brings their names to the disk. A folder that exists is fine.
@@ -31,6 +34,16 @@ pub fn create_folders(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         created => created,
     }
+}
+
+/// Moves a folder whose files are on the disk to a free place of the same file system, and brings its new name to the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn move_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fault::before("move folder", to)?;
+    fs::rename(from, to)?;
+    sync_parent(to)
 }
 
 /// Brings the name of a file or folder to the disk: a new name and a rename are there once the folder around them is.

@@ -16,7 +16,7 @@ mod special;
 mod whole;
 
 pub use append::AppendFile;
-pub use folder::{create_folder, create_folders};
+pub use folder::{create_folder, create_folders, move_folder};
 pub use input::{open, read, read_to_string};
 pub use lock::{FileLock, LockError};
-pub use whole::{WholeFile, remove_partial_files, write_whole};
+pub use whole::{WholeFile, is_partial_file, remove_partial_files, write_whole};

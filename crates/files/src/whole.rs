@@ -1,5 +1,6 @@
 //! Files that are either the old ones or the new ones, whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -112,13 +113,17 @@ pub fn write_whole(path: &Path, fill: impl FnOnce(&mut WholeFile) -> io::Result<
 pub fn remove_partial_files(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+        if is_partial_file(&entry.file_name()) {
             // They do no harm, so it is not worth an error.
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether a file of this name is an unfinished one.
+pub fn is_partial_file(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
 }
 
 const PREFIX: &str = ".convscope-";

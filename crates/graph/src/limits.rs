@@ -98,7 +98,7 @@ pub(crate) fn check_nodes(model: &str, nodes: usize) -> Result<(), GraphError> {
 pub(crate) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(cannot)?;
+    let file = convscope_files::open(path).map_err(cannot)?;
     let len = file.metadata().map_err(cannot)?.len();
     let mut bytes = Vec::new();
     if len <= most {

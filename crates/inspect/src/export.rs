@@ -1,11 +1,10 @@
 //! Activations for people who go on in Python.
 
-use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use convscope_data::{Loader, Order, Source, Split};
+use convscope_files::{WholeFile, create_folders};
 use convscope_graph::{Observation, Observer};
 use convscope_kernels::layout;
 use ndarray::{Array1, ArrayD, ArrayView4, Axis, IxDyn, concatenate, s};
@@ -41,22 +40,17 @@ impl Inspector {
             let path = path.to_owned();
             move |cause| InspectError::Io { action, path, cause }
         };
-        fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
+        create_folders(folder).map_err(io("make the folder", folder))?;
         let path = folder.join(ACTIVATIONS_FILE);
-        let partial = folder.join(format!(".{ACTIVATIONS_FILE}.partial"));
-        let file = File::create(&partial).map_err(io("create the file", &partial))?;
-        let written = self.write_activations(BufWriter::new(file), &loader, images, &path);
-        if written.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        written?;
-        fs::rename(&partial, &path).map_err(io("write the file", &path))?;
+        let mut file = WholeFile::create(&path).map_err(io("create the file", &path))?;
+        self.write_activations(&mut file, &loader, images, &path)?;
+        file.commit().map_err(io("write the file", &path))?;
         Ok(path)
     }
 
     fn write_activations(
         &mut self,
-        file: BufWriter<File>,
+        file: &mut WholeFile,
         loader: &Loader,
         images: usize,
         path: &Path,

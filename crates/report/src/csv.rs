@@ -3,7 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use crate::{ReportError, whole_file};
+use convscope_files::write_whole;
+
+use crate::ReportError;
 
 /// Writes a line of names and then the lines of `records`. The file is there whole or not at all; one of the same
 /// name is replaced.
@@ -32,7 +34,7 @@ where
     Record: IntoIterator,
     Record::Item: AsRef<[u8]>,
 {
-    whole_file::write(path, |file| {
+    write_whole(path, |file| {
         let mut writer = ::csv::Writer::from_writer(file);
         writer.write_record(names).map_err(io_error)?;
         for record in records {
@@ -40,6 +42,7 @@ where
         }
         writer.flush()
     })
+    .map_err(ReportError::write(path))
 }
 
 fn io_error(error: ::csv::Error) -> io::Error {

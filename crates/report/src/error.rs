@@ -1,7 +1,7 @@
 //! What can go wrong while a report is made.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -55,4 +55,12 @@ pub enum ReportError {
         /// What does not fit.
         reason: String,
     },
+}
+
+impl ReportError {
+    /// For `map_err`: puts the file beside the operating system's answer.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
 }

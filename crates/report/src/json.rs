@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use convscope_files::write_whole;
 use serde::Serialize;
 
-use crate::{ReportError, whole_file};
+use crate::ReportError;
 
 /// Writes a result as indented JSON with a line feed at its end; the file is there whole or not at all. Numbers that
 /// are not finite, which JSON does not have, become `null`.
@@ -13,8 +14,9 @@ use crate::{ReportError, whole_file};
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file, or the result has a map whose keys are no text.
 pub fn save(result: &impl Serialize, path: &Path) -> Result<(), ReportError> {
-    whole_file::write(path, |file| {
+    write_whole(path, |file| {
         serde_json::to_writer_pretty(&mut *file, result).map_err(io::Error::from)?;
         file.write_all(b"\n")
     })
+    .map_err(ReportError::write(path))
 }

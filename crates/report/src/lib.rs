@@ -42,7 +42,6 @@ pub mod png;
 mod samples;
 pub mod study;
 pub mod table;
-mod whole_file;
 
 pub use confusion::ConfusionMatrix;
 pub use error::ReportError;

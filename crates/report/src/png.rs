@@ -3,10 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use convscope_files::write_whole;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError, RgbImage};
 
-use crate::{ReportError, whole_file};
+use crate::ReportError;
 
 /// Writes an image as an 8-bit RGB PNG. The file is there whole or not at all; one of the same name is replaced.
 ///
@@ -21,7 +22,7 @@ pub fn save(image: &RgbImage, path: &Path) -> Result<(), ReportError> {
     if width == 0 || height == 0 {
         return Err(ReportError::NoPixels { path: path.to_owned(), width, height });
     }
-    whole_file::write(path, |writer| {
+    write_whole(path, |writer| {
         PngEncoder::new(writer).write_image(image.as_raw(), width, height, ExtendedColorType::Rgb8).map_err(
             |error| match error {
                 ImageError::IoError(error) => error,
@@ -29,6 +30,7 @@ pub fn save(image: &RgbImage, path: &Path) -> Result<(), ReportError> {
             },
         )
     })
+    .map_err(ReportError::write(path))
 }
 
 #[cfg(test)]

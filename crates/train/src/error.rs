@@ -77,6 +77,14 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process writes to the run directory.
+    #[error("{}: {} is training this run; wait until it has ended, or stop it", path.display(), holder.as_deref().unwrap_or("another process"))]
+    RunBusy {
+        /// The folder.
+        path: PathBuf,
+        /// That process, as `process 4711 on ada`, where it is known.
+        holder: Option<String>,
+    },
     /// The folder is no run directory.
     #[error("{}: is no run directory, it has no config.toml; give the folder that a training run wrote", path.display())]
     NotARun {

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use convscope_files::create_folders;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(folder: &Path) -> Result<Worker, TuneError> {
-        fs::create_dir_all(folder).map_err(TuneError::io("create the folder", folder))?;
+        create_folders(folder).map_err(TuneError::io("create the folder", folder))?;
         let owner = Owner {
             worker: Uuid::new_v4().to_string(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),

@@ -1,6 +1,5 @@
 //! `convscope inspect`: what happens inside a trained network.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +190,7 @@ fn save(
     closeups: &[Closeup],
     source: &Arc<dyn Source>,
 ) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    convscope_files::create_folders(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
     layers::save_channels(&survey.layers, &folder.join("channels.csv"))?;
     layers::save_json(&survey.layers, &folder.join("layers.json"))?;

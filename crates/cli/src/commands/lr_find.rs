@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Ok(finding)
     })?;
     let Some(finding) = finding else { return Ok(Exit::Interrupted) };
-    std::fs::create_dir_all(&args.out)
+    convscope_files::create_folders(&args.out)
         .map_err(|error| anyhow::anyhow!("{}: cannot create the folder: {error}", args.out.display()))?;
     let (png, csv) = (args.out.join("lr-find.png"), args.out.join("lr-find.csv"));
     lr_curve::save_png(&finding, &png)?;

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use convscope_data::Source;
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone};
-use convscope_train::run_dir::{RunLocation, Summary};
+use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
 use convscope_train::session::{Ending, Outcome, Session};
 use convscope_train::{RunDir, TrainConfig, TrainError};
 
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     match &args.resume {
         Some(path) => {
-            let run = RunDir::open(path)?;
+            let run = LockedRun::open(path)?;
             let config = resume::configure(&run, &args.flags)?;
             let threads = config.threads;
             args.threads.run(threads, || {
@@ -176,13 +176,16 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
     // Early stopping goes back to the best weights.
     let weights =
         if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
-    // The memory that training takes is not needed any more.
-    drop(session);
-    if let Err(error) = run_page::save_after_training(&run, source) {
-        console.warning(&format!("the run is whole, but its report is not: {}", sentence(&error)));
-    }
+    // The memory that training takes is not needed any more, but nobody else may write to the run yet.
+    let run = session.into_run();
+    let page = run_page::save_after_training(&run, source);
     console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
-    Ok(Exit::Done)
+    page.map(|()| Exit::Done).map_err(|error| {
+        let command = format!("convscope report {}", shell_word(run.path()));
+        let message =
+            format!("the run is complete, but its report is not: {}; try again with: {command}", sentence(&error));
+        error.context(message)
+    })
 }
 
 /// Says after a failure how to go on. A loss that is not finite would not be so a second time.

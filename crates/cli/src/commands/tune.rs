@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use convscope_data::{CHANNELS, Split};
+use convscope_files::FileLock;
 use convscope_report::html::{DataOrigin, ReportPage};
 use convscope_report::number::percent;
 use convscope_report::study::{StudyReport, TrialLine};
@@ -280,7 +281,7 @@ fn test(
     let lock = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let lock = lock.with_context(|| format!("{} cannot be written", path.display()))?;
     // Where there are no locks, several processes may find out the same.
-    let _ = lock.lock();
+    let _lock = FileLock::wait(&path).with_context(|| format!("{} cannot be locked", path.display()))?;
     study.refresh()?;
     let wanted = if args.retrain { FINAL.to_owned() } else { run_of(winner) };
     let known = study.attribute(&format!("test {wanted}")).cloned();

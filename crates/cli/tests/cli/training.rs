@@ -276,13 +276,13 @@ fn a_full_disk_is_named_and_leaves_no_torn_file() {
     }
 }
 
-fn start(place: &Place, line: &str) -> Child {
+pub(crate) fn start(place: &Place, line: &str) -> Child {
     place.command(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Returns when the program has told of this epoch. Its further lines are read on, so that it never waits for a
 /// reader, and come from the thread when it has ended.
-fn wait_for_epoch(child: &mut Child, epoch: u64) -> JoinHandle<String> {
+pub(crate) fn wait_for_epoch(child: &mut Child, epoch: u64) -> JoinHandle<String> {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut seen = Vec::new();
     loop {

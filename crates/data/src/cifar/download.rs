@@ -1,10 +1,11 @@
 //! Fetches a data set's archive into the cache folder, whole or not at all.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use convscope_files::{create_folders, move_folder, write_whole};
 use etcetera::BaseStrategy;
 use sha2::{Digest, Sha256};
 
@@ -53,14 +54,14 @@ impl Archive {
             return Ok(target);
         }
         let io_error = |source| DataError::Io { path: cache_dir.clone(), source };
-        std::fs::create_dir_all(&cache_dir).map_err(io_error)?;
+        create_folders(&cache_dir).map_err(io_error)?;
         let work = tempfile::Builder::new().prefix(".download-").tempdir_in(&cache_dir).map_err(io_error)?;
 
         let archive = work.path().join("archive.tar.gz");
         self.download(&archive, &target, observer)?;
         let unpacked = work.path().join("unpacked");
         self.unpack(&archive, &unpacked, observer)?;
-        match std::fs::rename(unpacked.join(&self.folder), &target) {
+        match move_folder(&unpacked.join(&self.folder), &target) {
             // Another process may have been quicker; its copy passed the same checks.
             Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),
             _ => Ok(target),
@@ -123,11 +124,9 @@ impl Archive {
             }
             let path = to.join(path);
             if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent).map_err(text)?;
+                create_folders(parent).map_err(text)?;
             }
-            let mut file = BufWriter::new(File::create(&path).map_err(text)?);
-            std::io::copy(&mut entry, &mut file).map_err(text)?;
-            file.flush().map_err(text)?;
+            write_whole(&path, |file| std::io::copy(&mut entry, file).map(drop)).map_err(text)?;
         }
         if to.join(&self.folder).is_dir() {
             Ok(())

@@ -178,7 +178,7 @@ fn recorded_split(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> R
 
 fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError> {
     let path = folder.join(variant.names_file());
-    let text = match std::fs::read_to_string(&path) {
+    let text = match convscope_files::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(variant.known_names()),
         Err(source) => return Err(DataError::Io { path, source }),
@@ -200,7 +200,7 @@ fn read_records(
     classes: usize,
 ) -> Result<(ResidentSplit, FileRecord), DataError> {
     let path = &folder.join(file);
-    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+    let bytes = convscope_files::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::CifarMissing { path: path.to_owned() },
         _ => DataError::Io { path: path.to_owned(), source },
     })?;

@@ -81,11 +81,10 @@ fn resuming_leaves_the_same_layer_metrics() {
     let config = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
     let path = folder.path().join("cut");
     let mut session = Session::start(config, Arc::clone(&source), &RunLocation::Exact(path.clone())).unwrap();
-    let run = session.run_dir().clone();
     // One batch at a time: an interrupt ends each call after the batch that it is in.
     for _ in 0..4 {
         session.run(&AtomicBool::new(true), &mut ()).unwrap();
-        session = Session::resume(run.clone(), Arc::clone(&source)).unwrap();
+        session = Session::resume(session.into_run(), Arc::clone(&source)).unwrap();
     }
     session.run(&AtomicBool::new(false), &mut ()).unwrap();
     let file = |name: &str, file: &str| fs::read(folder.path().join(name).join(file)).unwrap();

@@ -13,6 +13,7 @@ pub(crate) use channel::{Scale, fitted_size, is_single, scaled_map};
 
 use std::path::{Path, PathBuf};
 
+use convscope_files::create_folders;
 use convscope_inspect::FeatureMaps;
 
 use crate::picture::picture;
@@ -27,8 +28,7 @@ use crate::{ReportError, png};
 /// [`ReportError::Write`] if the file system refuses the folder or a file, [`ReportError::NoPixels`] if the input
 /// has none.
 pub fn save_all(maps: &FeatureMaps, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    std::fs::create_dir_all(folder)
-        .map_err(|source| ReportError::Write { path: folder.to_owned(), source })?;
+    create_folders(folder).map_err(ReportError::write(folder))?;
     let digits = maps.layers.len().to_string().len().max(2);
     let input = picture(&maps.image.rgb, maps.image.height, maps.image.width, folder)?;
     let mut paths = vec![folder.join(format!("{:0digits$}_overview.png", 0))];

@@ -19,9 +19,10 @@ pub use page::{
 use std::io::Write;
 use std::path::Path;
 
+use convscope_files::write_whole;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
-use crate::{ReportError, whole_file};
+use crate::ReportError;
 
 impl ReportPage {
     /// The page as text. Pictures lie in it as `data:` URIs; names may hold any characters.
@@ -46,7 +47,7 @@ impl ReportPage {
     /// Those of [`render`](Self::render), and [`ReportError::Write`] if the file system refuses the file.
     pub fn save(&self, path: &Path) -> Result<(), ReportError> {
         let text = self.render()?;
-        whole_file::write(path, |file| file.write_all(text.as_bytes()))
+        write_whole(path, |file| file.write_all(text.as_bytes())).map_err(ReportError::write(path))
     }
 }
 

@@ -261,7 +261,7 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Io`] and [`TrainError::ConfigSyntax`].
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
         toml::from_str(&text).map_err(|error| syntax_error(path, &error))
     }
 

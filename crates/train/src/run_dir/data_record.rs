@@ -90,7 +90,7 @@ impl DataRecord {
     /// # Errors
     /// [`TrainError::Io`], and [`TrainError::BadContents`] for a file that is not such a record or contradicts itself.
     pub fn read(path: &Path) -> Result<DataRecord, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
         serde_json::from_str(&text)
             .map_err(|error| TrainError::BadContents { path: path.to_owned(), reason: error.to_string() })
     }

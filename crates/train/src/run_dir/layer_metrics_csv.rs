@@ -1,19 +1,14 @@
 //! `layer_metrics.csv`: a header and for each epoch a line for each layer.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::write_atomic;
+use super::table::Table;
 use crate::error::TrainError;
 use crate::layer_meter::LayerMetrics;
 
 /// The open `layer_metrics.csv` of a run; its columns are the fields of [`LayerMetrics`].
 #[derive(Debug)]
-pub struct LayerMetricsCsv {
-    path: PathBuf,
-    writer: csv::Writer<File>,
-}
+pub struct LayerMetricsCsv(Table);
 
 impl LayerMetricsCsv {
     /// Starts the file, or goes on with it after the first `epochs` epochs: later lines, and one that a crash left
@@ -24,15 +19,7 @@ impl LayerMetricsCsv {
     pub fn resume(path: &Path, epochs: u64) -> Result<Self, TrainError> {
         let mut kept = if epochs > 0 && path.exists() { whole_lines(path)? } else { Vec::new() };
         kept.retain(|line| line.epoch <= epochs);
-        write_atomic(path, |file| {
-            let mut writer = csv::Writer::from_writer(file);
-            kept.iter().try_for_each(|line| writer.serialize(line))?;
-            writer.flush()
-        })?;
-        let file =
-            OpenOptions::new().append(true).open(path).map_err(TrainError::io("open the file", path))?;
-        let writer = csv::WriterBuilder::new().has_headers(kept.is_empty()).from_writer(file);
-        Ok(Self { path: path.to_owned(), writer })
+        Table::start_with(path, &kept).map(Self)
     }
 
     /// Adds the lines of an epoch and brings them to the disk.
@@ -40,10 +27,7 @@ impl LayerMetricsCsv {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn append(&mut self, lines: &[LayerMetrics]) -> Result<(), TrainError> {
-        let written = lines.iter().try_for_each(|line| self.writer.serialize(line)).map_err(io::Error::from);
-        let flushed =
-            written.and_then(|()| self.writer.flush()).and_then(|()| self.writer.get_ref().sync_data());
-        flushed.map_err(TrainError::io("write the file", &self.path))
+        self.0.append(lines)
     }
 }
 
@@ -56,7 +40,7 @@ pub fn read_layer_metrics(path: &Path) -> Result<Vec<LayerMetrics>, TrainError> 
 }
 
 fn whole_lines(path: &Path) -> Result<Vec<LayerMetrics>, TrainError> {
-    let file = File::open(path).map_err(TrainError::io("read the file", path))?;
+    let file = convscope_files::open(path).map_err(TrainError::io("read the file", path))?;
     Ok(csv::Reader::from_reader(file).deserialize().map_while(Result::ok).collect())
 }
 

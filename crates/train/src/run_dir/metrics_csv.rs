@@ -1,19 +1,16 @@
 //! `metrics.csv`: a header and one line an epoch.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::write_atomic;
+use super::table::Table;
 use crate::error::TrainError;
 use crate::metrics::EpochMetrics;
 
 /// The open `metrics.csv` of a run; its columns are the fields of [`EpochMetrics`].
 #[derive(Debug)]
-pub struct MetricsCsv {
-    path: PathBuf,
-    writer: csv::Writer<File>,
-}
+pub struct MetricsCsv(Table);
 
 impl MetricsCsv {
     /// Starts the file of a new run.
@@ -21,7 +18,7 @@ impl MetricsCsv {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn create(path: &Path) -> Result<Self, TrainError> {
-        Self::start_with(path, &[])
+        Table::start_with(path, &[] as &[EpochMetrics]).map(Self)
     }
 
     /// Goes on with the file of a resumed run, cut down to the epochs that its checkpoint knows, `1..=epochs`. A line
@@ -45,7 +42,7 @@ impl MetricsCsv {
             );
             return Err(TrainError::BadContents { path: path.to_owned(), reason });
         }
-        Self::start_with(path, &kept)
+        Table::start_with(path, &kept).map(Self)
     }
 
     /// Adds the line of an epoch and brings it to the disk.
@@ -53,22 +50,7 @@ impl MetricsCsv {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn append(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
-        let written = self.writer.serialize(metrics).map_err(io::Error::from);
-        let flushed =
-            written.and_then(|()| self.writer.flush()).and_then(|()| self.writer.get_ref().sync_data());
-        flushed.map_err(TrainError::io("write the file", &self.path))
-    }
-
-    fn start_with(path: &Path, lines: &[EpochMetrics]) -> Result<Self, TrainError> {
-        write_atomic(path, |file| {
-            let mut writer = csv::Writer::from_writer(file);
-            lines.iter().try_for_each(|line| writer.serialize(line))?;
-            writer.flush()
-        })?;
-        let file =
-            OpenOptions::new().append(true).open(path).map_err(TrainError::io("open the file", path))?;
-        let writer = csv::WriterBuilder::new().has_headers(lines.is_empty()).from_writer(file);
-        Ok(Self { path: path.to_owned(), writer })
+        self.0.append(std::slice::from_ref(metrics))
     }
 }
 
@@ -86,7 +68,7 @@ pub fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainError> {
 /// # Errors
 /// As [`read_metrics`].
 pub fn read_complete_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainError> {
-    let text = match std::fs::read(path) {
+    let text = match convscope_files::read(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(TrainError::io("read the file", path))?,
     };
@@ -96,7 +78,7 @@ pub fn read_complete_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainErro
 }
 
 fn open_reader(path: &Path) -> Result<csv::Reader<File>, TrainError> {
-    let file = File::open(path).map_err(TrainError::io("read the file", path))?;
+    let file = convscope_files::open(path).map_err(TrainError::io("read the file", path))?;
     Ok(csv::Reader::from_reader(file))
 }
 

@@ -3,19 +3,21 @@
 mod atomic;
 mod data_record;
 mod layer_metrics_csv;
+mod locked;
 mod metrics_csv;
 mod summary;
+mod table;
 mod tensorboard;
 
 pub use atomic::write_atomic;
 pub use data_record::{DataIdentity, DataPlace, DataRecord, Treatment};
 pub use layer_metrics_csv::{LayerMetricsCsv, read_layer_metrics};
+pub use locked::LockedRun;
 pub use metrics_csv::{MetricsCsv, read_complete_metrics, read_metrics};
 pub use summary::Summary;
 pub use tensorboard::{Distribution, EventsWriter, ValueRange};
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::TrainConfig;
@@ -38,7 +40,7 @@ impl RunLocation {
     }
 }
 
-/// A run directory on the disk.
+/// A run directory on the disk, for reading; [`LockedRun`] is one that this process writes to.
 ///
 /// ```text
 /// config.toml                     what was asked, every default resolved
@@ -51,6 +53,7 @@ impl RunLocation {
 /// weights/best.safetensors        the weights of the best epoch
 /// weights/last.safetensors        the weights of the last one
 /// checkpoint/state.safetensors    all that resuming needs
+/// .lock                           held by the process that trains
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
@@ -58,27 +61,6 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder of a new run and writes its `config.toml`. Of several processes that want the same folder at the
-    /// same time one gets it.
-    ///
-    /// # Errors
-    /// [`TrainError::OutputTaken`], [`TrainError::Io`] and what [`TrainConfig::validate`] has; nothing is left behind then.
-    pub fn create(location: &RunLocation, config: &TrainConfig) -> Result<Self, TrainError> {
-        let config = config.to_toml()?;
-        let run = match location {
-            RunLocation::Exact(path) => Self::claim_exact(path)?,
-            RunLocation::Numbered(path) => Self::claim_numbered(path)?,
-        };
-        let written = run
-            .make_folders()
-            .and_then(|()| write_atomic(&run.config_path(), |file| file.write_all(config.as_bytes())));
-        if let Err(error) = written {
-            run.abandon();
-            return Err(error);
-        }
-        Ok(run)
-    }
-
     /// The directory of a run that was started before. Nothing is written into it.
     ///
     /// # Errors
@@ -156,6 +138,11 @@ impl RunDir {
         self.path.join("checkpoint").join("state.safetensors")
     }
 
+    /// `.lock`.
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.join(".lock")
+    }
+
     /// The configuration the run was started with.
     ///
     /// # Errors
@@ -172,149 +159,26 @@ impl RunDir {
         let path = self.data_path();
         if path.exists() { DataRecord::read(&path).map(Some) } else { Ok(None) }
     }
-
-    fn claim_exact(path: &Path) -> Result<Self, TrainError> {
-        make_parents(path)?;
-        match fs::create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let taken = || TrainError::OutputTaken { path: path.to_owned() };
-                let empty = match fs::read_dir(path) {
-                    Ok(mut entries) => entries.next().is_none(),
-                    Err(error) if error.kind() == io::ErrorKind::NotADirectory => false,
-                    Err(error) => return Err(TrainError::io("look into the folder", path)(error)),
-                };
-                if !empty {
-                    return Err(taken());
-                }
-                // Whoever makes this folder first has the run.
-                match fs::create_dir(path.join("weights")) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken()),
-                    made => made.map_err(TrainError::io("create the folder", &path.join("weights")))?,
-                }
-            }
-            Err(error) => return Err(TrainError::io("create the folder", path)(error)),
-        }
-        Ok(Self { path: path.to_owned() })
-    }
-
-    fn claim_numbered(first: &Path) -> Result<Self, TrainError> {
-        make_parents(first)?;
-        let mut path = first.to_owned();
-        let mut number = 1_u64;
-        loop {
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(TrainError::io("create the folder", &path)(error)),
-            }
-            number += 1;
-            let mut numbered = first.as_os_str().to_owned();
-            numbered.push(format!("-{number}"));
-            path = numbered.into();
-        }
-    }
-
-    /// Makes the folders that training writes into.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub(crate) fn make_folders(&self) -> Result<(), TrainError> {
-        for folder in ["weights", "checkpoint"] {
-            let folder = self.path.join(folder);
-            fs::create_dir_all(&folder).map_err(TrainError::io("create the folder", &folder))?;
-        }
-        Ok(())
-    }
-
-    /// Takes back what was made; folders that hold something stay, since only empty ones can be removed so.
-    fn abandon(&self) {
-        for folder in [self.path.join("weights"), self.path.join("checkpoint"), self.path.clone()] {
-            let _ = fs::remove_dir(folder);
-        }
-    }
-}
-
-fn make_parents(path: &Path) -> Result<(), TrainError> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => {
-            fs::create_dir_all(parent).map_err(TrainError::io("create the folder", parent))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
     #[test]
-    fn a_taken_name_is_numbered_even_among_racing_threads() {
+    fn a_folder_that_is_no_run_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let location = RunLocation::Numbered(folder.path().join("runs/plain8"));
-        let config = TrainConfig::default();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| RunDir::create(&location, &config).unwrap());
-            }
-        });
-        let mut expected: Vec<String> = (2..=8).map(|number| format!("plain8-{number}")).collect();
-        expected.insert(0, "plain8".to_owned());
-        assert_eq!(names(&folder.path().join("runs")), expected);
-        for name in expected {
-            assert_eq!(
-                names(&folder.path().join("runs").join(name)),
-                ["checkpoint", "config.toml", "weights"]
-            );
-        }
-    }
-
-    #[test]
-    fn an_empty_folder_is_taken_by_one_and_refused_to_the_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let location = RunLocation::Exact(folder.path().to_owned());
-        let config = TrainConfig::default();
-        let made = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| RunDir::create(&location, &config))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).filter(Result::is_ok).count()
-        });
-        assert_eq!(made, 1);
-        assert!(matches!(RunDir::create(&location, &config), Err(TrainError::OutputTaken { .. })));
-        let run = RunDir::open(folder.path()).unwrap();
-        assert_eq!(run.config().unwrap(), config);
-    }
-
-    #[test]
-    fn a_file_in_the_way_and_a_folder_that_is_no_run_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, "x").unwrap();
-        let error = RunDir::create(&RunLocation::Exact(file.clone()), &TrainConfig::default()).unwrap_err();
-        assert!(matches!(error, TrainError::OutputTaken { .. }), "{error}");
-        let below = RunLocation::Numbered(file.join("runs/plain8"));
-        let error = RunDir::create(&below, &TrainConfig::default()).unwrap_err().to_string();
-        assert!(error.contains("cannot create the folder"), "{error}");
         assert!(matches!(RunDir::open(folder.path()), Err(TrainError::NotARun { .. })));
         let error = RunDir::open(&folder.path().join("absent")).unwrap_err().to_string();
         assert!(error.contains("absent: cannot open the run directory"), "{error}");
     }
 
     #[test]
-    fn an_invalid_configuration_makes_no_folder() {
+    fn reading_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let config = TrainConfig { lr: f64::NAN, ..TrainConfig::default() };
-        assert!(RunDir::create(&RunLocation::Exact(folder.path().join("run")), &config).is_err());
-        assert!(names(folder.path()).is_empty());
+        fs::write(folder.path().join("config.toml"), TrainConfig::default().to_toml().unwrap()).unwrap();
+        RunDir::open(folder.path()).unwrap().config().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `summary.json`: what came of a run, for people and programs.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -63,7 +62,7 @@ impl Summary {
     /// # Errors
     /// [`TrainError::Io`] and [`TrainError::BadContents`].
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = fs::read_to_string(path).map_err(TrainError::io("read the file", path))?;
+        let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
         serde_json::from_str(&text).map_err(|error| TrainError::BadContents {
             path: path.to_owned(),
             reason: format!("is no summary of a run: {error}"),
@@ -73,6 +72,8 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

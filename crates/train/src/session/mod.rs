@@ -34,7 +34,8 @@ use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
 use crate::optimizer::{DecayScope, Optimizer};
 use crate::run_dir::{
-    DataRecord, EventsWriter, LayerMetricsCsv, MetricsCsv, RunDir, RunLocation, Summary, write_atomic,
+    DataRecord, EventsWriter, LayerMetricsCsv, LockedRun, MetricsCsv, RunDir, RunLocation, Summary,
+    write_atomic,
 };
 use crate::sam::{Sam, gradients_of};
 use crate::schedule::{RunLength, Schedule};
@@ -51,7 +52,7 @@ use state::Progress;
 /// Work is spread over the rayon pool that the calls run in; the weights that come out do not depend on its size.
 pub struct Session {
     config: TrainConfig,
-    run: RunDir,
+    run: LockedRun,
     /// None where the run was begun by a version that did not record its images.
     data: Option<DataRecord>,
     warnings: Vec<Warning>,
@@ -75,7 +76,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a new run. The run directory is made last, when everything else has been checked.
+    /// Begins a new run. The run directory is made last, when everything else has been checked, and has a checkpoint from the
+    /// beginning on.
     ///
     /// # Errors
     /// A configuration, model, source or folder that cannot be used.
@@ -90,12 +92,14 @@ impl Session {
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
-        let run = RunDir::create(location, &config)?;
+        let run = LockedRun::create(location, &config)?;
         let data = DataRecord::new(&config, &*source, &normalization, run.path());
         data.write(&run.data_path())?;
         write_atomic(&run.model_path(), |file| file.write_all(graph.description().to_toml().as_bytes()))?;
         let warnings = Warning::of_teachers(teachers.as_ref());
         let session = Session::assemble(config, run, source, graph, normalization, loader, Some(data))?;
+        // From here on the run can be resumed.
+        session.save()?;
         Ok(Session { teachers, warnings, ..session })
     }
 
@@ -105,7 +109,7 @@ impl Session {
     /// # Errors
     /// A checkpoint that is missing, damaged or of another model or data set; a source with other images, classes or sizes;
     /// a configuration that asks for another treatment of the images.
-    pub fn resume(run: RunDir, source: Arc<dyn Source>) -> Result<Session, TrainError> {
+    pub fn resume(run: LockedRun, source: Arc<dyn Source>) -> Result<Session, TrainError> {
         let config = run.config()?;
         config.validate()?;
         let data = resumed::check(&run, &config, &*source)?;
@@ -127,13 +131,12 @@ impl Session {
         warnings.extend(Warning::of_run(&run, &config, data.as_ref()));
         let mut session = Session::assemble(config, run, source, graph, normalization, loader, data)?;
         session.restore()?;
-        session.run.make_folders()?;
         Ok(Session { teachers, warnings, ..session })
     }
 
     fn assemble(
         config: TrainConfig,
-        run: RunDir,
+        run: LockedRun,
         source: Arc<dyn Source>,
         graph: Arc<Graph>,
         normalization: Normalization,
@@ -178,6 +181,11 @@ impl Session {
         &self.run
     }
 
+    /// Where the run lies, still locked; all else is let go.
+    pub fn into_run(self) -> LockedRun {
+        self.run
+    }
+
     /// What was asked of the run.
     pub fn config(&self) -> &TrainConfig {
         &self.config
@@ -220,10 +228,11 @@ impl Session {
             metrics_file.append(&metrics)?;
             let layers = self.progress.layers.take(metrics.epoch, self.executor.graph(), &self.parameters);
             layers_file.append(&layers)?;
-            record::epoch(&mut events_file, &metrics, &layers, &self.parameters)?;
+            record::epoch(&mut events_file, &metrics, &layers, &self.parameters);
             let glance = Glance::take(&mut self.evaluator, &shown)?;
             let nodes = self.evaluator.graph().nodes();
             record::glance(&mut events_file, metrics.epoch, self.config.epochs, nodes, &glance)?;
+            events_file.sync()?;
             self.save()?;
             events.epoch(&metrics);
         }

@@ -16,7 +16,7 @@ pub(super) fn epoch(
     metrics: &EpochMetrics,
     layers: &[LayerMetrics],
     parameters: &Parameters,
-) -> Result<(), TrainError> {
+) {
     let of_layers = layers.iter().flat_map(|line| {
         let tag = |what: &str| format!("{what}/{}", line.layer);
         [(tag("gradient_norm"), line.gradient_norm), (tag("update_ratio"), line.update_ratio)]
@@ -27,12 +27,11 @@ pub(super) fn epoch(
         .chain(of_layers)
         .collect();
     let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
-    events.scalars(metrics.epoch, &scalars)?;
+    events.scalars(metrics.epoch, &scalars);
     let is_weight = |role: Role| matches!(role, Role::Weight { .. } | Role::Scale);
     for tensor in parameters.tensors().iter().filter(|tensor| is_weight(tensor.role)) {
-        events.histogram(metrics.epoch, &tensor.key, &Distribution::of(tensor.slice()))?;
+        events.histogram(metrics.epoch, &tensor.key, &Distribution::of(tensor.slice()));
     }
-    Ok(())
 }
 
 /// A histogram of each node's activations, and the first image's feature maps after one epoch in so many that there are
@@ -46,7 +45,7 @@ pub(super) fn glance(
 ) -> Result<(), TrainError> {
     let shows_pictures = epoch == 1 || epoch == epochs || epoch.is_multiple_of(epochs.div_ceil(PICTURES));
     for ((node, distribution), picture) in nodes.iter().zip(&glance.distributions).zip(&glance.pictures) {
-        events.histogram(epoch, &format!("activations/{}", node.name), distribution)?;
+        events.histogram(epoch, &format!("activations/{}", node.name), distribution);
         if let Some(grid) = picture.as_ref().filter(|_| shows_pictures) {
             events.grey_image(epoch, &format!("feature_maps/{}", node.name), grid.size, &grid.pixels)?;
         }

@@ -8,10 +8,10 @@ mod replay;
 pub(crate) use record::Record;
 pub(crate) use replay::Replay;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use convscope_files::{AppendFile, create_folders};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -34,13 +34,9 @@ impl Journal {
     /// Opens a journal, which is made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Journal, TuneError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(TuneError::io("create the folder", folder))?;
+            create_folders(folder).map_err(TuneError::io("create the folder", folder))?;
         }
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(TuneError::io("open the journal", path))?;
+        AppendFile::open(path).map_err(TuneError::io("open the journal", path))?;
         let mut journal = Journal {
             path: path.to_owned(),
             writer: Uuid::new_v4().to_string(),
@@ -90,9 +86,7 @@ impl Journal {
     }
 
     fn append(&self, text: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).open(&self.path)?;
-        file.write_all(text)?;
-        file.sync_all()
+        AppendFile::open(&self.path)?.append(text)
     }
 
     /// Reads all lines and cuts off a last one that a killed writer left unfinished: under the lock nobody writes it.
@@ -105,19 +99,15 @@ impl Journal {
                 let reason = "it is not complete".to_owned();
                 return Err(TuneError::Journal { path: self.path.clone(), line: 1, reason });
             }
-            let cut = || {
-                let file = OpenOptions::new().write(true).open(&self.path)?;
-                file.set_len(self.offset)?;
-                file.sync_all()
-            };
-            cut().map_err(TuneError::io("repair the journal", &self.path))?;
+            let cut = AppendFile::open(&self.path).and_then(|mut file| file.truncate(self.offset));
+            cut.map_err(TuneError::io("repair the journal", &self.path))?;
         }
         Ok(())
     }
 
     fn tail(&self) -> Result<Vec<u8>, TuneError> {
         let read = || {
-            let mut file = File::open(&self.path)?;
+            let mut file = convscope_files::open(&self.path)?;
             file.seek(SeekFrom::Start(self.offset))?;
             let mut tail = Vec::new();
             file.read_to_end(&mut tail)?;
@@ -187,6 +177,8 @@ fn finite(line: &str) -> String {
 mod tests {
     use super::*;
     use crate::trial::TrialState;
+    use std::fs;
+
 
     fn study(name: &str) -> Record {
         Record::CreateStudy { name: name.to_owned() }

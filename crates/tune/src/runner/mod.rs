@@ -123,7 +123,7 @@ impl Runner {
         let run = self.folder.join(name);
         let file = run.with_extension("toml");
         let text = TrainConfig { threads: None, ..config.clone() }.to_toml()?;
-        if std::fs::read_to_string(&file).is_ok_and(|before| before != text) && run.exists() {
+        if convscope_files::read_to_string(&file).is_ok_and(|before| before != text) && run.exists() {
             std::fs::remove_dir_all(&run).map_err(TuneError::io("remove the folder", &run))?;
         }
         write_atomic(&file, |file| file.write_all(text.as_bytes()))?;
@@ -223,7 +223,7 @@ impl Runner {
             }
         } else {
             let folder = self.folder.join("trials");
-            std::fs::create_dir_all(&folder).map_err(TuneError::io("create the folder", &folder))?;
+            convscope_files::create_folders(&folder).map_err(TuneError::io("create the folder", &folder))?;
             let text = config.to_toml()?;
             write_atomic(&file, |file| file.write_all(text.as_bytes()))?;
         }

@@ -1,10 +1,12 @@
 //! A process that trains.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+
+use convscope_files::AppendFile;
 
 use crate::TuneError;
 
@@ -35,11 +37,7 @@ impl Process {
     /// Starts to train what a file describes, or goes on with it.
     pub(super) fn start(program: &Path, file: &Path, threads: usize) -> Result<Process, TuneError> {
         let log = file.with_extension("log");
-        let errors = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(TuneError::io("write the file", &log))?;
+        let errors = AppendFile::open(&log).map_err(TuneError::io("write the file", &log))?.into_file();
         let mut command = Command::new(program);
         command
             .args(["train", "--quiet", "--threads"])

@@ -8,19 +8,23 @@ mod message;
 
 pub use distribution::{Distribution, ValueRange};
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use convscope_files::AppendFile;
 
 use crate::error::TrainError;
 use message::{histogram_event, image_event, scalars_event, start_event, version_event};
 
-/// An open event file. Scalars are stored as f32, as TensorBoard has them.
+/// An open event file. Scalars are stored as f32, as TensorBoard has them. Events are collected and brought to the disk together
+/// by [`sync`](Self::sync); those that are not are lost when the value is dropped.
 #[derive(Debug)]
 pub struct EventsWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: AppendFile,
+    /// What is not in the file yet.
+    waiting: Vec<u8>,
 }
 
 impl EventsWriter {
@@ -34,40 +38,34 @@ impl EventsWriter {
         let mut seconds = now as u64;
         let (path, file) = loop {
             let path = folder.join(format!("events.out.tfevents.{seconds}.convscope"));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => break (path, BufWriter::new(file)),
+            match AppendFile::create_new(&path) {
+                Ok(file) => break (path, file),
                 // TensorBoard reads the files in the order of their names; a later number keeps it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seconds += 1,
                 Err(error) => return Err(TrainError::io("create the file", &path)(error)),
             }
         };
-        let mut writer = Self { path, file };
-        writer.write(&[&version_event(now), &start_event(now, first_step)])?;
+        let mut writer = Self { path, file, waiting: Vec::new() };
+        writer.add(&version_event(now));
+        writer.add(&start_event(now, first_step));
+        writer.sync()?;
         Ok(writer)
     }
 
-    /// Writes the scalars of one step and brings them to the disk.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<(), TrainError> {
-        let event = scalars_event(wall_time(), step, scalars);
-        self.write(&[&event])
+    /// Adds the scalars of one step.
+    pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) {
+        self.add(&scalars_event(wall_time(), step, scalars));
     }
 
-    /// Writes the distribution of some values at a step and brings it to the disk.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub fn histogram(&mut self, step: u64, tag: &str, values: &Distribution) -> Result<(), TrainError> {
-        let event = histogram_event(wall_time(), step, tag, values);
-        self.write(&[&event])
+    /// Adds the distribution of some values at a step.
+    pub fn histogram(&mut self, step: u64, tag: &str, values: &Distribution) {
+        self.add(&histogram_event(wall_time(), step, tag, values));
     }
 
-    /// Writes a grey picture, row by row from 0 (black) to 255 (white), at a step and brings it to the disk.
+    /// Adds a grey picture, row by row from 0 (black) to 255 (white), at a step.
     ///
     /// # Errors
-    /// [`TrainError::Io`], also for a picture without pixels or with another number of them than its size says.
+    /// [`TrainError::Io`] for a picture without pixels or with another number of them than its size says.
     pub fn grey_image(
         &mut self,
         step: u64,
@@ -77,8 +75,17 @@ impl EventsWriter {
     ) -> Result<(), TrainError> {
         let file = grey_png([height, width], pixels).map_err(io::Error::from);
         let file = file.map_err(TrainError::io("write a picture to the file", &self.path))?;
-        let event = image_event(wall_time(), step, tag, [height, width], &file);
-        self.write(&[&event])
+        self.add(&image_event(wall_time(), step, tag, [height, width], &file));
+        Ok(())
+    }
+
+    /// Brings all events so far to the disk.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn sync(&mut self) -> Result<(), TrainError> {
+        let events = std::mem::take(&mut self.waiting);
+        self.file.append(&events).map_err(TrainError::io("write the file", &self.path))
     }
 
     /// The file.
@@ -86,22 +93,17 @@ impl EventsWriter {
         &self.path
     }
 
-    fn write(&mut self, events: &[&[u8]]) -> Result<(), TrainError> {
-        let written = events.iter().try_for_each(|event| write_record(&mut self.file, event));
-        written.and_then(|()| self.file.flush()).map_err(TrainError::io("write the file", &self.path))
+    fn add(&mut self, event: &[u8]) {
+        let length = (event.len() as u64).to_le_bytes();
+        self.waiting.extend_from_slice(&length);
+        self.waiting.extend_from_slice(&masked_crc(&length).to_le_bytes());
+        self.waiting.extend_from_slice(event);
+        self.waiting.extend_from_slice(&masked_crc(event).to_le_bytes());
     }
 }
 
 fn wall_time() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
-
-fn write_record(file: &mut impl Write, event: &[u8]) -> io::Result<()> {
-    let length = (event.len() as u64).to_le_bytes();
-    file.write_all(&length)?;
-    file.write_all(&masked_crc(&length).to_le_bytes())?;
-    file.write_all(event)?;
-    file.write_all(&masked_crc(event).to_le_bytes())
 }
 
 fn masked_crc(bytes: &[u8]) -> u32 {
@@ -149,9 +151,12 @@ mod tests {
         let mut first = EventsWriter::create(folder.path(), 0).unwrap();
         let mut second = EventsWriter::create(folder.path(), 1).unwrap();
         assert!(first.path() < second.path());
-        first.scalars(1, &[("loss/train", 0.5)]).unwrap();
-        second.scalars(2, &[("loss/train", 0.25), ("loss/val", 0.125)]).unwrap();
-        second.scalars(3, &[]).unwrap();
+        first.scalars(1, &[("loss/train", 0.5)]);
+        first.sync().unwrap();
+        second.scalars(2, &[("loss/train", 0.25), ("loss/val", 0.125)]);
+        second.scalars(3, &[]);
+        second.sync().unwrap();
+        second.scalars(4, &[]);
         let (first, second) = (fs::read(first.path()).unwrap(), fs::read(second.path()).unwrap());
         let (first, second) = (records(&first), records(&second));
         assert_eq!((first.len(), second.len()), (3, 4));
