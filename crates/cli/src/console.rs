@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use convscope_report::Style;
+use convscope_report::escape::{escaped, escaped_lines};
 
 /// Where a command writes.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +21,14 @@ impl Console {
         Console { quiet }
     }
 
-    /// Writes a result, which ends with a line feed, to standard output.
+    /// Writes a result, which ends with a line feed, to standard output. Characters of names from outside that would steer the
+    /// terminal are escaped, here and in what goes to standard error.
     ///
     /// # Errors
     /// [`OutputClosed`], or what the operating system says.
     pub(crate) fn result(self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(escaped_lines(text, self.style()).as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
             Err(error) => Err(anyhow::Error::new(error).context("standard output cannot be written")),
             Ok(()) => Ok(()),
@@ -37,19 +39,19 @@ impl Console {
     pub(crate) fn note(self, line: &str) {
         if !self.quiet {
             // Without standard error there is nobody to tell.
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
         }
     }
 
     /// Writes a line to standard error that is said even when quiet.
     pub(crate) fn warning(self, line: &str) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
     }
 
     /// Writes an error to standard error.
     pub(crate) fn error(self, sentence: &str) {
         let label = if colour(io::stderr().is_terminal()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
-        let _ = writeln!(io::stderr().lock(), "{label} {sentence}");
+        let _ = writeln!(io::stderr().lock(), "{label} {}", escaped(sentence));
     }
 
     /// Whether results may have colours.

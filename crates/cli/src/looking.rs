@@ -10,6 +10,7 @@ use convscope_inspect::{
     Choice, FeatureMaps, HeatMap, HeatMapMethod, InspectError, Inspector, Question, Survey, SurveyOptions,
     SurveyProgress,
 };
+use convscope_report::escape::escaped;
 use convscope_report::number::percent;
 use convscope_report::{feature_maps, heat_map};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,7 +34,7 @@ impl SurveyBar {
     pub(crate) fn begin(name: &str, console: Console) -> SurveyBar {
         let bar = console.draws_bars().then(|| {
             let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed");
-            ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_message(name.to_owned())
+            ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_message(escaped(name).into_owned())
         });
         let shown = SurveyBar { console, bar };
         if shown.bar.is_none() {

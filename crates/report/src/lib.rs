@@ -15,6 +15,7 @@
 //! | [`lr_curve`] | the loss while the learning rate grows |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
+//! | [`escape`] | names from outside as a terminal may show them |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
 //! | [`colour`] | viridis, and colours that colour-blind people can tell apart |
 
@@ -27,6 +28,7 @@ pub mod confusion;
 pub mod csv;
 pub mod curves;
 mod error;
+pub mod escape;
 pub mod feature_maps;
 pub mod findings;
 pub mod heat_map;

@@ -5,6 +5,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::escape::escaped;
+
 /// Whether escape sequences for colour may be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
@@ -41,12 +43,12 @@ pub struct Column {
 impl Column {
     /// A column whose cells begin at the left, for names.
     pub fn left(title: impl Into<String>) -> Self {
-        Self { title: printable(&title.into()), side: Side::Left }
+        Self { title: escaped(&title.into()).into_owned(), side: Side::Left }
     }
 
     /// A column whose cells end at the right, for numbers.
     pub fn right(title: impl Into<String>) -> Self {
-        Self { title: printable(&title.into()), side: Side::Right }
+        Self { title: escaped(&title.into()).into_owned(), side: Side::Right }
     }
 }
 
@@ -60,7 +62,7 @@ pub struct Cell {
 impl Cell {
     /// A cell that stands out.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: printable(&text.into()), tone }
+        Self { text: escaped(&text.into()).into_owned(), tone }
     }
 }
 
@@ -109,7 +111,7 @@ impl Table {
     }
 
     /// Adds a line of cells. Control characters in them (line ends, escape sequences of a hostile file name) are
-    /// shown as `�`.
+    /// shown as [`escaped`] has them.
     ///
     /// # Panics
     /// If the number of cells is not the number of columns.
@@ -232,10 +234,6 @@ enum Line {
     Rule,
 }
 
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 pub(crate) fn paint(text: &str, tone: Tone, style: Style) -> String {
     let code = match (style, tone) {
         (Style::Plain, _) | (_, Tone::Normal) => return text.to_owned(),
@@ -247,6 +245,9 @@ pub(crate) fn paint(text: &str, tone: Tone, style: Style) -> String {
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
+
+/// All that [`paint`] writes of itself.
+pub(crate) const CODES: [&str; 5] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"];
 
 #[cfg(test)]
 mod tests {
@@ -299,7 +300,7 @@ mod tests {
     fn control_characters_cannot_reach_the_terminal() {
         let mut table = Table::new([Column::left("file\t")]);
         table.row([Cell::new("a\x1b[2Jb\nc", Tone::Bold)]);
-        assert_eq!(table.render(Style::Plain), "file�\n────────\na�[2Jb�c\n");
+        assert_eq!(table.render(Style::Plain), "file\\u0009\n──────────────────\na\\u001b[2Jb\\u000ac\n");
     }
 
     #[test]

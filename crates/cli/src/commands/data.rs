@@ -9,6 +9,7 @@ use convscope_data::{
     contact_sheet,
 };
 use convscope_report::augmentation::augmentation_sheet;
+use convscope_report::escape::escaped;
 use convscope_report::number::thousands;
 use convscope_report::{Cell, Column, Style, Table, Tone, png};
 use convscope_train::TrainConfig;
@@ -209,7 +210,7 @@ fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
     if !contents.unreadable.is_empty() {
         text += &format!("\n{} unreadable:\n", files(contents.unreadable.len()));
         for file in &contents.unreadable {
-            text += &format!("  {}: {}\n", file.path.display(), file.reason);
+            text += &format!("  {}: {}\n", escaped(&file.path.display().to_string()), escaped(&file.reason));
         }
     }
     text

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use convscope_ops::Precision;
+use convscope_report::escape::escaped;
 use convscope_report::number::percent;
 use convscope_train::Views;
 use convscope_train::model::{Prediction, TrainedModel};
@@ -124,7 +125,7 @@ fn line(path: &Path, outcome: Result<Vec<Class<'_>>, String>, json: bool) -> Res
         .iter()
         .map(|class| format!("{} {}", class.class, percent(f64::from(class.probability))))
         .collect();
-    Ok(format!("{path}: {}\n", classes.join(", ")))
+    Ok(format!("{}: {}\n", escaped(&path), escaped(&classes.join(", "))))
 }
 
 /// The classes with the largest probabilities, the first of equals first.
