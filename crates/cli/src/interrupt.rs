@@ -1,26 +1,30 @@
-//! Ctrl-C: at once, or after the piece of work that must not be torn apart.
+//! Ctrl-C, a request to terminate and a closed terminal: at once, or after the piece of work that must not be torn apart.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
 
-/// Set by the first Ctrl-C after [`finish_first`]; the training loop looks at it after every batch.
+/// Set by the first signal after [`finish_first`]; the training loop looks at it after every batch.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 static FINISH_FIRST: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C ends the program with the exit code of [`Exit::Interrupted`].
+/// From now on these signals end the program with the exit code of [`Exit::Interrupted`].
 ///
-/// Only Ctrl-C: after `nohup` the program has to live on when its terminal goes, and a program that is told to
-/// terminate leaves its last checkpoint.
-pub(crate) fn install() {
-    // Without a handler Ctrl-C still ends the program, only less gently.
-    let _ = ctrlc::set_handler(|| {
-        let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
-        if !(first && FINISH_FIRST.load(Ordering::SeqCst)) {
-            std::process::exit(i32::from(Exit::Interrupted.code()));
+/// # Errors
+/// The system starts no thread, or refuses the signals.
+pub(crate) fn install() -> io::Result<()> {
+    listen(|signal| match signal {
+        Signal::Interrupt => {
+            let is_first = !INTERRUPTED.swap(true, Ordering::SeqCst);
+            if !(is_first && FINISH_FIRST.load(Ordering::SeqCst)) {
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
         }
-    });
+        // A closing terminal tells several times.
+        Signal::End => end(),
+    })
 }
 
 /// Ends the program as the first Ctrl-C would, but never tears apart what is to be finished first.
@@ -31,12 +35,73 @@ pub(crate) fn end() {
     }
 }
 
-/// From now on the first Ctrl-C only sets [`INTERRUPTED`]; the second one still ends the program at once.
+/// From now on the first signal only sets [`INTERRUPTED`]; a further Ctrl-C still ends the program at once.
 pub(crate) fn finish_first() {
     FINISH_FIRST.store(true, Ordering::SeqCst);
 }
 
-/// From now on Ctrl-C ends the program at once again.
+/// From now on a signal ends the program at once again.
 pub(crate) fn at_once() {
     FINISH_FIRST.store(false, Ordering::SeqCst);
+}
+
+#[derive(Clone, Copy)]
+enum Signal {
+    /// From a person, who may become impatient.
+    Interrupt,
+    /// From the system.
+    End,
+}
+
+#[cfg(unix)]
+fn listen(receive: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    let mut wanted = vec![SIGINT, SIGTERM];
+    if !hangup_is_ignored() {
+        wanted.push(SIGHUP);
+    }
+    let mut signals = signal_hook::iterator::Signals::new(wanted)?;
+    let listener = move || {
+        for signal in signals.forever() {
+            receive(if signal == SIGINT { Signal::Interrupt } else { Signal::End });
+        }
+    };
+    std::thread::Builder::new().name("convscope-signals".into()).spawn(listener)?;
+    Ok(())
+}
+
+/// Whether the program has to live on when its terminal goes, as after `nohup`. Only Linux tells; elsewhere the signal is left
+/// alone, and a closed terminal ends the program with its last checkpoint.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status).is_none_or(|ignored| ignored & HANGUP != 0)
+}
+
+/// The bit of SIGHUP, which is signal 1.
+#[cfg(unix)]
+const HANGUP: u64 = 1;
+
+#[cfg(unix)]
+fn ignored_signals(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+#[cfg(not(unix))]
+fn listen(receive: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || receive(Signal::Interrupt)).map_err(io::Error::other)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t00000000000004fe\n";
+        assert_eq!(ignored_signals(status), Some(0x1001));
+        assert_eq!(ignored_signals("Name:\tx\n"), None);
+    }
 }

@@ -86,7 +86,10 @@ fn main() -> ExitCode {
         .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let console = Console::new(cli.quiet);
-    interrupt::install();
+    if let Err(error) = interrupt::install() {
+        console.error(&format!("the program cannot listen for Ctrl-C: {error}"));
+        return Exit::Failed.into();
+    }
     let exit = run(cli.command, &console).unwrap_or_else(|error| {
         if error.is::<console::OutputClosed>() {
             return Exit::Done;

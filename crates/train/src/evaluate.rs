@@ -1,5 +1,7 @@
 //! Loss, accuracy and confusion over a whole split.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use convscope_data::{Loader, Split};
@@ -35,6 +37,20 @@ pub(crate) fn evaluate_loader(
     split: Split,
     views: Views,
 ) -> Result<Evaluation, TrainError> {
+    match evaluate_unless(&AtomicBool::new(false), executor, loader, split, views)? {
+        ControlFlow::Continue(evaluation) => Ok(evaluation),
+        ControlFlow::Break(()) => unreachable!("nobody else knows the flag"),
+    }
+}
+
+/// As [`evaluate_loader`], but ends with a break after the batch in which `interrupt` is set.
+pub(crate) fn evaluate_unless(
+    interrupt: &AtomicBool,
+    executor: &mut Executor,
+    loader: &Loader,
+    split: Split,
+    views: Views,
+) -> Result<ControlFlow<(), Evaluation>, TrainError> {
     let started = Instant::now();
     let mut loss = RunningMean::default();
     let mut confusion = Confusion::new(executor.graph().classes());
@@ -50,8 +66,11 @@ pub(crate) fn evaluate_loader(
             confusion.record(label, argmax(row))?;
         }
         batches.recycle(batch);
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(Evaluation {
+    Ok(ControlFlow::Continue(Evaluation {
         split,
         images: loss.images(),
         loss: loss.mean().unwrap_or(f64::NAN),
@@ -59,7 +78,7 @@ pub(crate) fn evaluate_loader(
         not_finite,
         confusion,
         seconds: started.elapsed().as_secs_f64(),
-    })
+    }))
 }
 
 /// `log(sum of exp(logits)) - logits[label]`, in double precision and without overflow.

@@ -14,6 +14,7 @@ pub use events::{BatchEvent, Ending, Outcome, TrainEvents};
 pub use warning::Warning;
 
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -27,7 +28,7 @@ use crate::clip::{clip_gradients, gradient_norm};
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::evaluate::{Evaluation, evaluate_unless};
 use crate::layer_meter::{LayerMeter, layers_of_tensors};
 use crate::memory::peak_memory_bytes;
 use crate::metrics::{EpochMetrics, RunningMean};
@@ -201,7 +202,8 @@ impl Session {
         &self.warnings
     }
 
-    /// Trains until the run is complete, stops early, or `interrupt` is set; then writes `summary.json`.
+    /// Trains until the run is complete, stops early, or `interrupt` is set; then writes `summary.json`. An interruption is seen
+    /// after each batch, also of an evaluation, and leaves a checkpoint.
     ///
     /// # Errors
     /// A file that cannot be read or written, a loss that is not finite. The last checkpoint stays as it was.
@@ -217,14 +219,12 @@ impl Session {
         let shown = self.shown_images()?;
         let mut clock = Clock::start(self.progress.seconds);
         while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
-            if !self.train_epoch(interrupt, events, &mut clock)? {
-                self.progress.seconds = clock.seconds();
-                self.save()?;
-                let published = self.published()?;
-                self.write_weights(&self.run.last_weights_path(), &published)?;
-                return Ok(Outcome { ending: Ending::Interrupted, summary: self.summary(None, None) });
+            if self.train_epoch(interrupt, events, &mut clock)?.is_break() {
+                return self.end_interrupted(&clock);
             }
-            let metrics = self.finish_epoch(events, &mut clock)?;
+            let ControlFlow::Continue(metrics) = self.finish_epoch(interrupt, events, &mut clock)? else {
+                return self.end_interrupted(&clock);
+            };
             metrics_file.append(&metrics)?;
             let layers = self.progress.layers.take(metrics.epoch, self.executor.graph(), &self.parameters);
             layers_file.append(&layers)?;
@@ -243,21 +243,36 @@ impl Session {
         }
         let last = self.final_weights()?;
         self.evaluator.load(&last);
-        let val = self.evaluate(Split::Val, events)?;
-        let test = self.evaluate(Split::Test, events)?;
+        let mut found = [None, None];
+        for (split, found) in [Split::Val, Split::Test].into_iter().zip(&mut found) {
+            match self.evaluate(split, interrupt, events)? {
+                ControlFlow::Continue(evaluation) => *found = evaluation,
+                ControlFlow::Break(()) => return self.end_interrupted(&clock),
+            }
+        }
+        let [val, test] = found;
         let summary = self.summary(val, test);
         summary.write(&self.run.summary_path())?;
         let ending = if self.progress.has_stopped { Ending::StoppedEarly } else { Ending::Completed };
         Ok(Outcome { ending, summary })
     }
 
-    /// Trains on the rest of the present epoch; false when it was interrupted.
+    /// Saves what an interrupted run has come to.
+    fn end_interrupted(&mut self, clock: &Clock) -> Result<Outcome, TrainError> {
+        self.progress.seconds = clock.seconds();
+        self.save()?;
+        let published = self.published()?;
+        self.write_weights(&self.run.last_weights_path(), &published)?;
+        Ok(Outcome { ending: Ending::Interrupted, summary: self.summary(None, None) })
+    }
+
+    /// Trains on the rest of the present epoch; a break when it was interrupted.
     fn train_epoch(
         &mut self,
         interrupt: &AtomicBool,
         events: &mut dyn TrainEvents,
         clock: &mut Clock,
-    ) -> Result<bool, TrainError> {
+    ) -> Result<ControlFlow<()>, TrainError> {
         let started = Instant::now();
         let before = self.progress.epoch_seconds;
         let mut batches = self.loader.epoch(self.progress.epochs_done, self.progress.batches_done);
@@ -280,14 +295,14 @@ impl Session {
             });
             batches.recycle(batch);
             if interrupt.load(Ordering::Relaxed) {
-                return Ok(false);
+                return Ok(ControlFlow::Break(()));
             }
             if clock.checkpoint_is_due() {
                 self.progress.seconds = clock.seconds();
                 self.save()?;
             }
         }
-        Ok(true)
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Learns from one batch; returns the learning rate.
@@ -355,14 +370,19 @@ impl Session {
             && self.progress.stopping.best().is_none()
     }
 
+    /// Validates the epoch and counts it; a break, and nothing is counted, when that was interrupted.
     fn finish_epoch(
         &mut self,
+        interrupt: &AtomicBool,
         events: &mut dyn TrainEvents,
         clock: &mut Clock,
-    ) -> Result<EpochMetrics, TrainError> {
+    ) -> Result<ControlFlow<(), EpochMetrics>, TrainError> {
         let published = self.published()?;
         self.evaluator.load(&published);
-        let val = self.evaluate(Split::Val, events)?;
+        let val = match self.evaluate(Split::Val, interrupt, events)? {
+            ControlFlow::Continue(val) => val,
+            ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+        };
         let verdict = match &val {
             Some(val) => self.progress.stopping.observe(val.loss),
             None => Verdict::Improved,
@@ -395,21 +415,23 @@ impl Session {
         (progress.batches_done, progress.correct, progress.loss) = (0, 0, RunningMean::default());
         (progress.epoch_seconds, progress.data_wait_seconds) = (0.0, 0.0);
         clock.checkpoint_made();
-        Ok(metrics)
+        Ok(ControlFlow::Continue(metrics))
     }
 
-    /// Asks the weights that the evaluator has; none where the split is empty.
+    /// Asks the weights that the evaluator has; none where the split is empty, a break when it was interrupted.
     fn evaluate(
         &mut self,
         split: Split,
+        interrupt: &AtomicBool,
         events: &mut dyn TrainEvents,
-    ) -> Result<Option<Evaluation>, TrainError> {
+    ) -> Result<ControlFlow<(), Option<Evaluation>>, TrainError> {
         if self.source.is_empty(split) {
-            return Ok(None);
+            return Ok(ControlFlow::Continue(None));
         }
         events.evaluating(split);
         let loader = self.in_order(split, self.config.batch_size)?;
-        evaluate_loader(&mut self.evaluator, &loader, split, Views::None).map(Some)
+        let evaluated = evaluate_unless(interrupt, &mut self.evaluator, &loader, split, Views::None)?;
+        Ok(evaluated.map_continue(Some))
     }
 
     /// The first validation images, or training images where there are none.
