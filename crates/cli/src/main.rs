@@ -17,6 +17,7 @@ mod train_flags;
 mod trial;
 mod tune_view;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -79,12 +80,30 @@ Exit codes:
 Environment:
   CONVSCOPE_ISA  the vector instructions to use: portable, avx2, avx512 or avx512-bf16 [default: the fastest there are]";
 
+/// Writes help to standard output, and what is wrong with the arguments to standard error.
+fn say(said: &clap::Error) -> ExitCode {
+    let written = said.print().and_then(|()| io::stdout().flush());
+    let is_help = !said.use_stderr();
+    match written {
+        Err(error) if is_help && error.kind() != io::ErrorKind::BrokenPipe => {
+            Console::new(false).error(&format!("standard output cannot be written: {error}"));
+            Exit::Failed.into()
+        }
+        _ if is_help => Exit::Done.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
 fn main() -> ExitCode {
     let with_defaults = ["train", "tune", "lr-find"];
     let command = with_defaults
         .into_iter()
         .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults));
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command.try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return say(&error),
+    };
     let console = Console::new(cli.quiet);
     if let Err(error) = interrupt::install() {
         console.error(&format!("the program cannot listen for Ctrl-C: {error}"));

@@ -29,6 +29,12 @@ pub enum DataError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// The system starts no thread that could prepare batches.
+    #[error("no thread can be started to read images: {source}; the limit of threads is reached, use fewer")]
+    Thread {
+        /// What the operating system says.
+        source: std::io::Error,
+    },
     /// An option has a value outside its range.
     #[error("{name} is {value}; {expected}")]
     Option {

@@ -1,5 +1,6 @@
 //! Batches in order, prepared ahead by a thread of their own.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -120,12 +121,17 @@ impl Loader {
         let order = self.order;
         let (send, batches) = sync_channel(BATCHES_AHEAD);
         let (recycle, recycled) = channel();
-        let thread = std::thread::Builder::new()
+        let refused = send.clone();
+        let started = std::thread::Builder::new()
             .name("convscope-loader".into())
-            .spawn(move || worker.run(order, epoch, first_batch, &send, &recycled))
-            .expect("the system can start a thread");
+            .spawn(move || worker.run(order, epoch, first_batch, &send, &recycled));
         let left = self.batches().saturating_sub(first_batch);
-        Epoch { batches: Some(batches), recycle, thread: Some(thread), left }
+        let thread = started.inspect_err(|source| {
+            let source = io::Error::new(source.kind(), source.to_string());
+            // The channel is empty and has room.
+            let _ = refused.try_send(Err(DataError::Thread { source }));
+        });
+        Epoch { batches: Some(batches), recycle, thread: thread.ok(), left }
     }
 }
 

@@ -81,28 +81,41 @@ const METRIC: &str = "validation accuracy";
 
 impl Study {
     /// Opens the study of this name, or begins it. `workers` is the folder in which the processes that work on it
-    /// show that they live.
+    /// show that they live. `waiting` is called with the path of the journal's lock when another process keeps it for more than a
+    /// second; after 30 seconds without a change its owner counts as dead.
     ///
     /// # Errors
     /// A journal that cannot be used, or has a study of this name with another plan; a plan without trials.
-    pub fn open(journal: &Path, name: &str, plan: Plan, workers: &Path) -> Result<Study, TuneError> {
+    pub fn open(
+        journal: &Path,
+        name: &str,
+        plan: Plan,
+        workers: &Path,
+        waiting: fn(&Path),
+    ) -> Result<Study, TuneError> {
         if plan.sampler.planned(&plan.space) == 0 {
             return Err(TuneError::Plan("there is no trial to run; ask for at least one"));
         }
         plan.space.check(&plan.base)?;
-        let mut journal = Journal::open(journal)?;
+        let mut journal = Journal::open(journal, waiting)?;
         let described = plan.describe();
-        let id = journal.update(|replay| match replay.study(name) {
-            Some(id) => (Vec::new(), id),
-            None => {
-                let study = replay.next_study();
-                let records = vec![
-                    Record::CreateStudy { name: name.to_owned() },
-                    Record::MetricName { study, name: METRIC.to_owned() },
-                    Record::StudyAttribute { study, key: PLAN.to_owned(), value: described.clone() },
-                ];
-                (records, study)
+        let id = journal.update(|replay| {
+            let known = replay.study(name);
+            let study = known.unwrap_or_else(|| replay.next_study());
+            let mut records = Vec::new();
+            if known.is_none() {
+                records.push(Record::CreateStudy { name: name.to_owned() });
             }
+            // Its first process may have been killed before it had written all of this.
+            if replay.study_attribute(study, PLAN).is_none() && replay.trials(study).is_empty() {
+                records.push(Record::MetricName { study, name: METRIC.to_owned() });
+                records.push(Record::StudyAttribute {
+                    study,
+                    key: PLAN.to_owned(),
+                    value: described.clone(),
+                });
+            }
+            (records, study)
         })?;
         let known = journal.replay().study_attribute(id, PLAN).cloned().unwrap_or(Value::Null);
         if known != described {
@@ -370,4 +383,52 @@ fn differences(known: &Value, asked: &Value) -> Vec<String> {
         }
     }
     differing
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::space::Parameter;
+
+    fn plan() -> Plan {
+        Plan {
+            space: Space::new(vec![Parameter::grid("lr=0.1,0.01").unwrap()]).unwrap(),
+            sampler: Sampler::Grid,
+            seed: 1,
+            pruning: Pruning::Off,
+            base: TrainConfig::default(),
+        }
+    }
+
+    #[test]
+    fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, workers) = (folder.path().join("journal.log"), folder.path().join("workers"));
+        drop(Study::open(&path, "search", plan(), &workers, |_| ()).unwrap());
+        let whole = fs::read(&path).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let mut study = Study::open(&path, "search", plan(), &workers, |_| ())
+                .unwrap_or_else(|error| panic!("{length} of {} bytes: {error}", whole.len()));
+            assert!(matches!(study.claim().unwrap(), Claim::Trial(_)), "{length}");
+            let lines = fs::read_to_string(&path).unwrap();
+            assert_eq!(lines.matches("\"study_name\"").count(), 1, "{length}: {lines}");
+            assert_eq!(lines.matches("\"convscope\"").count(), 1, "{length}: {lines}");
+        }
+    }
+
+    #[test]
+    fn a_study_of_another_program_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.log");
+        let mut journal = Journal::open(&path, |_| ()).unwrap();
+        let create = Record::CreateStudy { name: "search".to_owned() };
+        let owner = Owner { worker: String::new(), host: String::new(), pid: 0 };
+        let trial = self::create(&plan(), 0, 0, &vec![0.0], &owner);
+        journal.update(|_| (vec![create, trial], ())).unwrap();
+        let error = Study::open(&path, "search", plan(), folder.path(), |_| ()).unwrap_err();
+        assert!(matches!(error, TuneError::OtherStudy { .. }), "{error}");
+    }
 }

@@ -144,7 +144,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let plan = plan(args)?;
     let place = place(args, &plan)?;
     let data = check_source(&plan, console)?;
-    let mut study = Study::open(&place.journal, &place.name, plan, &place.folder.join("workers"))?;
+    let workers = place.folder.join("workers");
+    let mut study = Study::open(&place.journal, &place.name, plan, &workers, tell_of_waiting)?;
     console.note(&data);
     let jobs = usize::try_from(args.jobs)?;
     let threads = args.threads.threads.map(usize::try_from).transpose()?;
@@ -194,6 +195,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     console.result(&text)?;
     Ok(Exit::Done)
+}
+
+/// A search that seems to stand still is told of even when quiet.
+fn tell_of_waiting(lock: &Path) {
+    Console::new(false).warning(&format!(
+        "{}: waiting for another process to release the journal; one that was killed is waited for 30 seconds",
+        lock.display()
+    ));
 }
 
 fn plan(args: &Args) -> Result<Plan> {
@@ -278,8 +287,6 @@ fn test(
     console: Console,
 ) -> Result<Option<Option<Test>>> {
     let path = runner.folder.join("workers").join("test.lock");
-    let lock = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-    let lock = lock.with_context(|| format!("{} cannot be written", path.display()))?;
     // Where there are no locks, several processes may find out the same.
     let _lock = FileLock::wait(&path).with_context(|| format!("{} cannot be locked", path.display()))?;
     study.refresh()?;

@@ -12,6 +12,9 @@ use crate::TuneError;
 /// How long a lock may stay the same before its owner counts as dead, as in Optuna.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How long to wait without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The lock of a journal, held until it is dropped.
 ///
 /// As in Optuna's `JournalFileSymlinkLock` it is a symbolic link, whose making is atomic even on old network file
@@ -24,21 +27,31 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock of this journal.
-    pub(super) fn acquire(journal: &Path) -> Result<Lock, TuneError> {
-        Self::acquire_within(journal, GRACE)
+    /// Waits for the lock of this journal. If that takes more than a second, `waiting` is called with the lock's path, once.
+    pub(super) fn acquire(journal: &Path, waiting: fn(&Path)) -> Result<Lock, TuneError> {
+        Self::acquire_within(journal, [PATIENCE, GRACE], waiting)
     }
 
-    fn acquire_within(journal: &Path, grace: Duration) -> Result<Lock, TuneError> {
+    fn acquire_within(
+        journal: &Path,
+        [patience, grace]: [Duration; 2],
+        waiting: fn(&Path),
+    ) -> Result<Lock, TuneError> {
         let path = with_suffix(journal, ".lock");
         let target = std::path::absolute(journal).map_err(TuneError::io("lock the journal", journal))?;
         let mut pause = Duration::from_millis(1);
         let mut seen: Option<(SystemTime, Instant)> = None;
+        let begun = Instant::now();
+        let mut is_told = false;
         loop {
             match make(&target, &path) {
                 Ok(()) => return Ok(Lock { path }),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(TuneError::io("lock the journal", journal)(cause)),
+            }
+            if !is_told && begun.elapsed() >= patience {
+                waiting(&path);
+                is_told = true;
             }
             match made_at(&path) {
                 // It was taken away in the meantime.
@@ -111,7 +124,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        let _lock = Lock::acquire(&journal).unwrap();
+                        let _lock = Lock::acquire(&journal, |_| ()).unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         std::thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -126,15 +139,22 @@ mod tests {
     fn the_lock_of_a_dead_process_is_taken_away() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.log");
-        std::mem::forget(Lock::acquire(&journal).unwrap());
+        static TOLD: AtomicUsize = AtomicUsize::new(0);
+        let waiting = |path: &Path| {
+            assert!(path.ends_with("journal.log.lock"));
+            TOLD.fetch_add(1, Ordering::SeqCst);
+        };
+        std::mem::forget(Lock::acquire(&journal, waiting).unwrap());
+        assert_eq!(TOLD.load(Ordering::SeqCst), 0);
         assert!(with_suffix(&journal, ".lock").symlink_metadata().is_ok());
-        drop(Lock::acquire_within(&journal, Duration::ZERO).unwrap());
+        drop(Lock::acquire_within(&journal, [Duration::ZERO; 2], waiting).unwrap());
+        assert_eq!(TOLD.load(Ordering::SeqCst), 1);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn a_missing_folder_is_an_error() {
-        let error = Lock::acquire(Path::new("absent-folder/journal.log")).unwrap_err().to_string();
+        let error = Lock::acquire(Path::new("absent-folder/journal.log"), |_| ()).unwrap_err().to_string();
         assert!(error.contains("journal.log: cannot lock the journal"), "{error}");
     }
 }

@@ -28,11 +28,12 @@ pub(crate) struct Journal {
     offset: u64,
     lines: u64,
     replay: Replay,
+    waiting: fn(&Path),
 }
 
 impl Journal {
-    /// Opens a journal, which is made where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Journal, TuneError> {
+    /// Opens a journal, which is made where there is none. `waiting` is told of a lock that is long in coming.
+    pub(crate) fn open(path: &Path, waiting: fn(&Path)) -> Result<Journal, TuneError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_folders(folder).map_err(TuneError::io("create the folder", folder))?;
         }
@@ -43,6 +44,7 @@ impl Journal {
             offset: 0,
             lines: 0,
             replay: Replay::default(),
+            waiting,
         };
         journal.read()?;
         Ok(journal)
@@ -70,7 +72,7 @@ impl Journal {
         &mut self,
         decide: impl FnOnce(&Replay) -> (Vec<Record>, T),
     ) -> Result<T, TuneError> {
-        let lock = Lock::acquire(&self.path)?;
+        let lock = Lock::acquire(&self.path, self.waiting)?;
         self.recover()?;
         let (records, result) = decide(&self.replay);
         if !records.is_empty() {
@@ -175,10 +177,10 @@ fn finite(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::trial::TrialState;
     use std::fs;
 
+    use super::*;
+    use crate::trial::TrialState;
 
     fn study(name: &str) -> Record {
         Record::CreateStudy { name: name.to_owned() }
@@ -192,7 +194,7 @@ mod tests {
     fn a_truncated_last_line_is_cut_off_and_the_rest_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/journal.log");
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = Journal::open(&path, |_| ()).unwrap();
         journal.update(|_| (vec![study("a"), study("b")], ())).unwrap();
         let whole = fs::read(&path).unwrap();
         let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
@@ -200,7 +202,7 @@ mod tests {
             [&whole[..whole.len() - 1], &whole[..first + 5], &[&whole[..first], b"\0\0\0\n"].concat()]
         {
             fs::write(&path, broken).unwrap();
-            let mut journal = Journal::open(&path).unwrap();
+            let mut journal = Journal::open(&path, |_| ()).unwrap();
             assert_eq!(names(&journal), [Some(0), None, None]);
             journal
                 .update(|replay| {
@@ -221,17 +223,17 @@ mod tests {
         let path = folder.path().join("journal.log");
         let create = study("a").to_line("w");
         fs::write(&path, format!("{create}nonsense\n{create}")).unwrap();
-        let error = Journal::open(&path).unwrap_err().to_string();
+        let error = Journal::open(&path, |_| ()).unwrap_err().to_string();
         assert!(error.contains("journal.log: line 2 is no entry of an Optuna journal"), "{error}");
         for other in ["notes", "notes\n", "{\"name\": 1}", "{}\n"] {
             fs::write(&path, other).unwrap();
             let opened =
-                Journal::open(&path).and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
+                Journal::open(&path, |_| ()).and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
             assert!(opened.unwrap_err().to_string().contains("line 1 is no entry"), "{other}");
             assert_eq!(fs::read_to_string(&path).unwrap(), other, "a file of something else stays as it is");
         }
         fs::write(&path, format!("{create}{{\"op_code\":77}}\n")).unwrap();
-        let error = Journal::open(&path).unwrap_err().to_string();
+        let error = Journal::open(&path, |_| ()).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("77"), "{error}");
     }
 
@@ -241,7 +243,7 @@ mod tests {
         let path = folder.path().join("journal.log");
         let line = r#"{"op_code":4,"study_id":0,"user_attrs":{"a\\":"\"NaN","b":-Infinity},"intermediate_values":{"1":NaN,"2":0.5}}"#;
         fs::write(&path, format!("{}{line}\n", study("a").to_line("w"))).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = Journal::open(&path, |_| ()).unwrap();
         journal.update(|_| (vec![study("b")], ())).unwrap();
         let trial = &journal.replay().trials(0)[0];
         assert_eq!((trial.attributes["a\\"].as_str(), trial.curve[&2]), (Some("\"NaN"), 0.5));
@@ -255,7 +257,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.log");
         fs::write(&path, include_str!("optuna.log")).unwrap();
-        let journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path, |_| ()).unwrap();
         let trials = journal.replay().trials(journal.replay().study("x").unwrap());
         assert_eq!(trials.len(), 2);
         assert_eq!(
