@@ -1,10 +1,9 @@
 //! A network in numbers.
 
-use crate::{Graph, PlanMemory};
-use convscope_ops::{Mode, Precision};
+use crate::Graph;
 use serde::Serialize;
 
-/// Every layer of a network, and what training it takes.
+/// Every layer of a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelSummary {
     /// What the model is called.
@@ -17,10 +16,6 @@ pub struct ModelSummary {
     pub other_parameters: usize,
     /// Multiply-adds of one image.
     pub multiply_adds: u64,
-    /// Images of a batch for which `training_bytes` holds.
-    pub batch: usize,
-    /// Memory of a training run's executor, parameters and optimizer state, in bytes.
-    pub training_bytes: usize,
 }
 
 /// One layer in numbers.
@@ -43,9 +38,8 @@ pub struct LayerSummary {
 }
 
 impl ModelSummary {
-    /// The summary of a graph that is trained on batches of `batch` images by an optimizer that keeps
-    /// `optimizer_values` values for each parameter (Adam: 2).
-    pub fn new(graph: &Graph, batch: usize, optimizer_values: usize) -> ModelSummary {
+    /// The summary of a graph.
+    pub fn new(graph: &Graph) -> ModelSummary {
         let name_of = |value: &crate::ValueId| match *value {
             crate::ValueId::Input => crate::graph::INPUT.to_string(),
             crate::ValueId::Node(index) => graph.nodes()[index].name.clone(),
@@ -70,9 +64,6 @@ impl ModelSummary {
             multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
             trained_parameters,
             other_parameters: all - trained_parameters,
-            batch,
-            training_bytes: PlanMemory::new(graph, Mode::Training, Precision::F32, batch).total()
-                + trained_parameters * (2 + optimizer_values) * size_of::<f32>(),
             layers,
         }
     }

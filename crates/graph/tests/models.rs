@@ -23,13 +23,13 @@ fn the_reference_networks_have_their_sizes() {
     // What torchvision says of its resnet18.
     let resnet18 = Graph::new(preset("resnet18", [3, 224, 224], 1000).unwrap()).unwrap();
     assert_eq!(resnet18.trained_parameters(), 11_689_512);
-    assert_eq!(ModelSummary::new(&resnet18, 1, 2).multiply_adds, 1_814_073_344);
+    assert_eq!(ModelSummary::new(&resnet18).multiply_adds, 1_814_073_344);
     let plain8 = Graph::new(preset("plain8", [3, 32, 32], 10).unwrap()).unwrap();
     let names: Vec<&str> = plain8.nodes().iter().map(|node| node.name.as_str()).collect();
     let expected = "conv2d conv2d_1 max_pooling2d conv2d_2 conv2d_3 max_pooling2d_1 conv2d_4 conv2d_5 \
                     max_pooling2d_2 conv2d_6 conv2d_7 average_pooling2d flatten dense";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
-    let summary = ModelSummary::new(&plain8, 128, 2);
+    let summary = ModelSummary::new(&plain8);
     // 3x3 taps, inputs, outputs and pixels of each convolution, and the last layer.
     let convolutions = [(3, 16, 1024), (16, 16, 1024), (16, 32, 256), (32, 32, 256)];
     let more = [(32, 64, 64), (64, 64, 64), (64, 128, 16), (128, 128, 16)];

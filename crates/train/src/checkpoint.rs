@@ -3,12 +3,12 @@
 //! The file is in the safetensors format: named one-dimensional arrays, and under the metadata key `convscope_checkpoint` a JSON object
 //! with `fingerprint`, `sha256` (of everything else) and `value` (a JSON value of the caller).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -166,20 +166,15 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::Io`]; the older file is untouched then.
     pub fn save(&self, path: &Path, fingerprint: &str) -> Result<(), TrainError> {
-        let raw: Vec<(&str, Dtype, Vec<u8>)> =
-            self.arrays.iter().map(|(name, array)| (name.as_str(), array.dtype(), array.bytes())).collect();
+        let arrays = || self.arrays.iter().map(|(name, array)| (name.as_str(), array));
         let value = self.value.to_string();
-        let sha256 =
-            checksum(fingerprint, &value, raw.iter().map(|(name, dtype, bytes)| (*name, *dtype, &bytes[..])));
+        // The bytes of one array at a time; all of them would be a further copy of the state.
+        let parts = arrays().map(|(name, array)| (name, array.dtype(), array.bytes()));
+        let sha256 = checksum(fingerprint, &value, parts);
         let header = Header { fingerprint: fingerprint.to_owned(), sha256, value };
         let written = || -> Result<Vec<u8>, io::Error> {
             let header = serde_json::to_string(&header)?;
-            let views = raw.iter().map(|(name, dtype, bytes)| {
-                let len = bytes.len() / (dtype.bitsize() / 8);
-                TensorView::new(*dtype, vec![len], bytes).map(|view| (*name, view))
-            });
-            let views = views.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-            safetensors::serialize(views, Some([(HEADER_KEY.to_owned(), header)].into()))
+            safetensors::serialize(arrays().map(|(name, array)| (name, ArrayView::of(array))), Some([(HEADER_KEY.to_owned(), header)].into()))
                 .map_err(io::Error::other)
         };
         let bytes = written().map_err(TrainError::io("encode the checkpoint", path))?;
@@ -192,7 +187,7 @@ impl Checkpoint {
     /// [`TrainError::CheckpointMissing`], [`TrainError::NotACheckpoint`], [`TrainError::CheckpointDamaged`] when it was cut or altered,
     /// [`TrainError::CheckpointOfOtherModel`] when `fingerprint` is another one, [`TrainError::Io`].
     pub fn load(path: &Path, fingerprint: &str) -> Result<Self, TrainError> {
-        let bytes = fs::read(path).map_err(|error| match error.kind() {
+        let bytes = convscope_files::read(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => TrainError::CheckpointMissing { path: path.to_owned() },
             _ => TrainError::io("read the checkpoint", path)(error),
         })?;
@@ -214,7 +209,15 @@ impl Array {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(numbers) => numbers.len(),
+            Self::F64(numbers) => numbers.len(),
+            Self::U64(numbers) => numbers.len(),
+        }
+    }
+
+    fn bytes(&self) -> Cow<'static, [u8]> {
         match self {
             Self::F32(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
             Self::F64(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
@@ -243,6 +246,36 @@ impl Array {
             Self::F64(numbers) => format!("{} f64 numbers", numbers.len()),
             Self::U64(numbers) => format!("{} u64 numbers", numbers.len()),
         }
+    }
+}
+
+/// An array as the library writes it.
+struct ArrayView<'a> {
+    array: &'a Array,
+    shape: [usize; 1],
+}
+
+impl<'a> ArrayView<'a> {
+    fn of(array: &'a Array) -> Self {
+        Self { array, shape: [array.len()] }
+    }
+}
+
+impl View for ArrayView<'_> {
+    fn dtype(&self) -> Dtype {
+        self.array.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.array.bytes()
+    }
+
+    fn data_len(&self) -> usize {
+        self.array.len() * self.array.dtype().bitsize() / 8
     }
 }
 
@@ -275,7 +308,7 @@ fn parse(bytes: &[u8]) -> Result<(Checkpoint, String), Problem> {
 
     let mut views = tensors.tensors();
     views.sort_by(|left, right| left.0.cmp(&right.0));
-    let raw = views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.data()));
+    let raw = views.iter().map(|(name, view)| (name.as_str(), view.dtype(), Cow::Borrowed(view.data())));
     if checksum(&header.fingerprint, &header.value, raw) != header.sha256 {
         return Err(altered());
     }
@@ -300,7 +333,7 @@ fn begins_as_ours(bytes: &[u8]) -> bool {
 fn checksum<'a>(
     fingerprint: &str,
     value: &str,
-    arrays: impl Iterator<Item = (&'a str, Dtype, &'a [u8])>,
+    arrays: impl Iterator<Item = (&'a str, Dtype, Cow<'a, [u8]>)>,
 ) -> String {
     let mut hasher = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -312,7 +345,7 @@ fn checksum<'a>(
     for (name, dtype, bytes) in arrays {
         part(name.as_bytes());
         part(dtype.to_string().as_bytes());
-        part(bytes);
+        part(&bytes);
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -335,6 +368,10 @@ fn value_mismatch(error: &serde_json::Error) -> TrainError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use safetensors::tensor::TensorView;
+
     use super::*;
 
     fn sample() -> Checkpoint {

@@ -233,6 +233,22 @@ pub enum TrainError {
         /// What the data has.
         expected: String,
     },
+    /// More memory than the process can have.
+    #[error("training takes about {} MB and there are {} MB; {}", needed / 1_000_000, limit / 1_000_000, fitting(*largest_batch))]
+    TooLarge {
+        /// The bytes that training takes.
+        needed: u64,
+        /// The bytes that the machine or the process's control group has.
+        limit: u64,
+        /// The largest batch size that would fit; 0 if there is none.
+        largest_batch: usize,
+    },
+    /// The system does not hand out the memory.
+    #[error("the system refuses {} MB of memory for training; choose a smaller batch size or network", bytes / 1_000_000)]
+    OutOfMemory {
+        /// The bytes that were asked for.
+        bytes: u64,
+    },
     /// What is wrong with the data.
     #[error(transparent)]
     Data(#[from] convscope_data::DataError),
@@ -246,6 +262,13 @@ impl TrainError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |cause| Self::Io { action, path, cause }
+    }
+}
+
+fn fitting(largest_batch: usize) -> String {
+    match largest_batch {
+        0 => "no batch size fits, choose a smaller network or smaller images".to_owned(),
+        batch => format!("choose a batch size of at most {batch}"),
     }
 }
 

@@ -4,10 +4,13 @@ use anyhow::Result;
 use convscope_graph::{Graph, LayerSummary, ModelSummary, PRESETS, preset_file};
 use convscope_report::number::{bytes, count, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone};
+use convscope_train::TrainConfig;
+use convscope_train::memory::Footprint;
+use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::images_of_batch;
+use crate::flags::{Threads, images_of_batch};
 use crate::model_flags::{Sizes, size};
 
 /// Show a network layer by layer: shapes, parameters, multiply-adds, memory
@@ -22,8 +25,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = images_of_batch())]
     batch_size: u64,
 
+    /// Images of the data that lie in memory while the network is trained, for the same figure
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    images: u64,
+
     #[command(flatten)]
     sizes: Sizes,
+
+    #[command(flatten)]
+    threads: Threads,
 
     /// Print the network as a model file to start from
     #[arg(long, conflicts_with = "json")]
@@ -35,16 +45,28 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Multiply-adds and activation bytes are those of one image. Training memory is what the program holds for weights, \
-gradients, Adam's state and the values of one batch; the images themselves come on top.
+Multiply-adds and activation bytes are those of one image. Training memory is the most that \
+`convscope train` with Adam will hold at a time: the program, images, batches, weights, gradients, Adam's state, the values \
+of a batch in training and in validation, and a checkpoint while it is written. It grows with the threads.
 
 Examples:
   convscope summary plain8
   convscope summary resnet8 --image-size 64 --classes 37 --batch-size 64
+  convscope summary plain8 --images 60000 --threads 8
   convscope summary plain8 --toml > mine.toml      then: convscope train --model mine.toml";
 
-/// Values that Adam keeps for each parameter.
-const ADAM_VALUES: usize = 2;
+/// The keys of `--json`.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    summary: ModelSummary,
+    /// Images of a batch for which `training_bytes` holds.
+    batch: usize,
+    /// The largest resident memory of a training run.
+    training_bytes: u64,
+    /// Its parts.
+    training_memory: Footprint,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
@@ -53,11 +75,18 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let graph = Graph::new(args.sizes.describe(&args.model)?)?;
-    let summary = ModelSummary::new(&graph, size(args.batch_size), ADAM_VALUES);
+    let input = graph.description().input;
+    let batch = size(args.batch_size);
+    let config = TrainConfig { batch_size: batch, ..TrainConfig::default() };
+    let image_bytes = input.iter().map(|&side| side as u64).fold(args.images, u64::saturating_mul);
+    let training_memory = args.threads.run(None, || Ok(Footprint::new(&config, &graph, image_bytes)))?;
+    let training_bytes = training_memory.total();
+    let summary = ModelSummary::new(&graph);
+    let document = Document { summary, batch, training_bytes, training_memory };
     if args.json {
-        console.result(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
+        console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        console.result(&render(&summary, graph.description().input, console.style()))?;
+        console.result(&render(&document, input, console.style()))?;
     }
     Ok(Exit::Done)
 }
@@ -71,7 +100,8 @@ fn model_file(args: &Args) -> Result<String> {
     Ok(description.to_toml())
 }
 
-fn render(summary: &ModelSummary, input: [usize; 3], style: Style) -> String {
+fn render(document: &Document, input: [usize; 3], style: Style) -> String {
+    let summary = &document.summary;
     let mut table = Table::new([
         Column::left("layer"),
         Column::left("kind"),
@@ -118,8 +148,8 @@ fn render(summary: &ModelSummary, input: [usize; 3], style: Style) -> String {
         trained = thousands(summary.trained_parameters as u64),
         other = thousands(summary.other_parameters as u64),
         adds = count(summary.multiply_adds),
-        memory = bytes(summary.training_bytes as u64),
-        batch = summary.batch,
+        memory = bytes(document.training_bytes),
+        batch = document.batch,
     )
 }
 

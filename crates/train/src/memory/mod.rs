@@ -1,4 +1,10 @@
-//! How much memory the process took.
+//! How much memory training takes, has and took.
+
+mod footprint;
+mod limit;
+
+pub use footprint::Footprint;
+pub use limit::memory_limit_bytes;
 
 /// The largest resident memory of this process so far, in bytes: `VmHWM` of `/proc/self/status` on Linux, `None` on
 /// systems that do not tell without foreign calls (macOS, Windows).

@@ -30,7 +30,7 @@ use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_unless};
 use crate::layer_meter::{LayerMeter, layers_of_tensors};
-use crate::memory::peak_memory_bytes;
+use crate::memory::{Footprint, peak_memory_bytes};
 use crate::metrics::{EpochMetrics, RunningMean};
 use crate::model::resolve_model;
 use crate::optimizer::{DecayScope, Optimizer};
@@ -90,6 +90,7 @@ impl Session {
         config.validate()?;
         let graph = Arc::new(Graph::new(model_of(&config, &*source)?)?);
         check_classes(&graph, &*source)?;
+        Footprint::check(&config, &graph, held_bytes(&*source))?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
@@ -122,6 +123,7 @@ impl Session {
         let model = resolve_model(&model_path.to_string_lossy(), input, source.classes().len(), &options)?;
         let graph = Arc::new(Graph::new(model)?);
         check_classes(&graph, &*source)?;
+        Footprint::check(&config, &graph, held_bytes(&*source))?;
         let normalization = match &data {
             Some(data) => data.treatment.normalization(),
             None => config.data.normalize.fit(&*source)?,
@@ -522,6 +524,15 @@ pub(crate) fn labels_of<'a>(
         None => Labels::new(&batch.labels),
     };
     teachers.map_or(Ok(labels), |teachers| teachers.teach(batch.images.view(), labels))
+}
+
+/// The bytes of the images that a source holds in memory.
+pub(crate) fn held_bytes(source: &dyn Source) -> u64 {
+    if !source.is_resident() {
+        return 0;
+    }
+    let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
+    images as u64 * source.image_size().bytes() as u64
 }
 
 pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {

@@ -1,0 +1,169 @@
+//! How much memory a training run will take.
+
+use convscope_graph::{Graph, PlanMemory};
+use convscope_ops::{Mode, Precision};
+use serde::Serialize;
+
+use super::memory_limit_bytes;
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::optimizer::OptimizerConfig;
+
+/// The largest resident memory of a process that trains, in bytes, part by part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// The program and its threads.
+    pub program: u64,
+    /// Images that lie in memory.
+    pub images: u64,
+    /// Batches that are prepared ahead.
+    pub batches: u64,
+    /// Weights with their gradients, the optimizer's state, averages, and the copies of them that are made.
+    pub parameters: u64,
+    /// The executor that trains.
+    pub training: u64,
+    /// The executor that validates.
+    pub evaluation: u64,
+    /// The executors of averaged weights' statistics and of the teachers, which are taken to be like the network itself.
+    pub others: u64,
+    /// Copies that are made while a checkpoint is written.
+    pub saving: u64,
+}
+
+impl Footprint {
+    /// Of training this network with these settings on the threads of the current rayon pool, with so many bytes of images in
+    /// memory.
+    pub fn new(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Footprint {
+        let batch = config.batch_size;
+        let plan = |mode, precision| PlanMemory::new(graph, mode, precision, batch).total() as u64;
+        let floats = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
+        let specs = || graph.nodes().iter().flat_map(|node| &node.parameters);
+        let count = |spec: &convscope_ops::ParameterSpec| spec.shape.iter().product::<usize>() as u64;
+        let all: u64 = specs().map(count).sum();
+        let largest = specs().map(count).max().unwrap_or(0);
+        let trained = graph.trained_parameters() as u64;
+        let average = if config.ema.is_some() { trained } else { 0 };
+        let before = if config.sam > 0.0 { all } else { 0 };
+        let state = all + trained * optimizer_values(&config.optimizer) + average;
+        let training = plan(Mode::Training, config.precision);
+        let evaluation = plan(Mode::Inference, Precision::F32);
+        let statistics = if config.ema.is_some() { training + floats(trained) } else { 0 };
+        let teachers = (evaluation + floats(2 * all)) * config.teachers.len() as u64;
+        let input: usize = graph.description().input.iter().product();
+        Footprint {
+            program: PROGRAM + THREAD * rayon::current_num_threads() as u64,
+            images: image_bytes,
+            batches: BATCHES * floats(input as u64).saturating_mul(batch as u64),
+            parameters: floats(state + before + trained),
+            training,
+            evaluation,
+            others: statistics + teachers,
+            // The state twice, as arrays and as the file, and one array of it once more.
+            saving: floats((2 * state + largest).max(3 * all)),
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Footprint { program, images, batches, parameters, training, evaluation, others, saving } = *self;
+        [program, images, batches, parameters, training, evaluation, others, saving]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Fails when this is more than the process can have, with the largest batch that would fit, or when the system does not hand
+    /// it out.
+    pub(crate) fn check(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Result<(), TrainError> {
+        if let Some(limit) = memory_limit_bytes() {
+            check_within(limit, config, graph, image_bytes)?;
+        }
+        // The images are there already.
+        let bytes = Footprint::new(config, graph, 0).total();
+        let reserved = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
+        if matches!(reserved, Some(Ok(()))) { Ok(()) } else { Err(TrainError::OutOfMemory { bytes }) }
+    }
+}
+
+/// The program itself with what its libraries hold, in bytes.
+const PROGRAM: u64 = 12 << 20;
+
+/// What a thread takes for its stack and small pieces of memory.
+const THREAD: u64 = 1 << 18;
+
+/// Batches of which there is memory at the same time: two wait, one is made, and one is trained on.
+const BATCHES: u64 = 4;
+
+fn check_within(
+    limit: u64,
+    config: &TrainConfig,
+    graph: &Graph,
+    image_bytes: u64,
+) -> Result<(), TrainError> {
+    let needed = |batch_size| {
+        Footprint::new(&TrainConfig { batch_size, ..config.clone() }, graph, image_bytes).total()
+    };
+    let all = needed(config.batch_size);
+    if all <= limit {
+        return Ok(());
+    }
+    let (mut fits, mut too_large) = (0, config.batch_size);
+    while too_large - fits > 1 {
+        let middle = fits + (too_large - fits) / 2;
+        if needed(middle) <= limit { fits = middle } else { too_large = middle }
+    }
+    Err(TrainError::TooLarge { needed: all, limit, largest_batch: fits })
+}
+
+/// Values that an optimizer keeps for each parameter.
+fn optimizer_values(config: &OptimizerConfig) -> u64 {
+    match config {
+        OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } => 2,
+        OptimizerConfig::Sgd { momentum, .. } if *momentum == 0.0 => 0,
+        OptimizerConfig::Sgd { .. } => 1,
+        // One for most weights; the working space of its iteration comes to about as much.
+        OptimizerConfig::Muon { .. } => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convscope_graph::preset;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_largest_batch_that_does() {
+        let graph = Graph::new(preset("plain8-bn", [3, 32, 32], 10).unwrap()).unwrap();
+        let config = TrainConfig { batch_size: 500, ..TrainConfig::default() };
+        let needed = |batch_size| {
+            Footprint::new(&TrainConfig { batch_size, ..config.clone() }, &graph, 1_000_000).total()
+        };
+        check_within(needed(500), &config, &graph, 1_000_000).unwrap();
+        match check_within(needed(333), &config, &graph, 1_000_000) {
+            Err(TrainError::TooLarge { needed: found, limit, largest_batch }) => {
+                assert_eq!((found, limit), (needed(500), needed(333)));
+                assert!(needed(largest_batch) <= limit && needed(largest_batch + 1) > limit, "{largest_batch}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let error = check_within(1_000_000, &config, &graph, 0).unwrap_err().to_string();
+        assert!(error.contains("no batch size"), "{error}");
+    }
+
+    #[test]
+    fn everything_that_is_kept_counts() {
+        let graph = Graph::new(preset("plain8-bn", [3, 16, 16], 10).unwrap()).unwrap();
+        let plain = TrainConfig { optimizer: toml::from_str("name = 'sgd'").unwrap(), ..TrainConfig::default() };
+        let total = |config: &TrainConfig| Footprint::new(config, &graph, 0).total();
+        let adam = TrainConfig { optimizer: toml::from_str("name = 'adam'").unwrap(), ..plain.clone() };
+        for larger in [
+            adam,
+            TrainConfig { ema: Some(0.9), ..plain.clone() },
+            TrainConfig { sam: 0.5, ..plain.clone() },
+            TrainConfig { teachers: vec!["a".into()], ..plain.clone() },
+            TrainConfig { batch_size: plain.batch_size * 2, ..plain.clone() },
+        ] {
+            assert!(total(&larger) > total(&plain), "{larger:?}");
+        }
+        assert_eq!(Footprint::new(&plain, &graph, 77).total(), total(&plain) + 77);
+    }
+}
