@@ -1,8 +1,9 @@
-//! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | fixtures | bench`.
+//! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | faults | fixtures | bench`.
 #![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
 
 mod bench;
 mod check;
+mod faults;
 mod fixtures;
 mod fuzz;
 mod kernels;
@@ -21,6 +22,7 @@ tasks:
   fuzz TARGET [SECONDS]
                       cargo-fuzz on a reader of bytes from outside; fuzz/fuzz_targets has the names
   bench [OPTION...]   Convscope beside PyTorch, TensorFlow and others; `cargo xtask bench --help` names the options
+  faults [CALL...]    let every call on a file of a training run go wrong, and check that nothing is lost
   fixtures [NAME...]  ask PyTorch again: runs fixtures/*.py (or only those named) in an environment of their own
 ";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", ref options @ ..] => bench::run(&root, options),
+        ["faults", ref names @ ..] => faults::run(&root, names),
         ["fixtures", ref names @ ..] => fixtures::run(&root, names),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

@@ -244,7 +244,7 @@ pub enum TrainError {
         largest_batch: usize,
     },
     /// The system does not hand out the memory.
-    #[error("the system refuses {} MB of memory for training; choose a smaller batch size or network", bytes / 1_000_000)]
+    #[error("the system refuses {} MB of memory; choose a smaller batch size or network", bytes / 1_000_000)]
     OutOfMemory {
         /// The bytes that were asked for.
         bytes: u64,

@@ -11,8 +11,9 @@ use serde::Serialize;
 use crate::clip::clip_gradients;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::memory::Footprint;
 use crate::sam::{Sam, gradients_of};
-use crate::session::{check_classes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
+use crate::session::{check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
 use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
@@ -91,6 +92,7 @@ impl LrFind {
         self.validate()?;
         let graph = Arc::new(Graph::new(model_of(config, &*source)?)?);
         check_classes(&graph, &*source)?;
+        Footprint::check(config, &graph, held_bytes(&*source))?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(config, &source, &normalization)?;
         let mut parameters = Parameters::new(&graph, config.seed);

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use convscope_data::{ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image};
 use convscope_graph::{
-    DataDescription, Executor, Graph, ModelDescription, ModelFile, ModelOptions, WeightsFile, preset_file,
+    DataDescription, Executor, Graph, ModelDescription, ModelFile, ModelOptions, PlanMemory, WeightsFile,
+    preset_file,
 };
 use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
 
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::memory::ask_for;
 use crate::run_dir::RunDir;
 use crate::views::Views;
 
@@ -80,6 +82,7 @@ impl TrainedModel {
     pub fn open(run_or_weights_file: &Path, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
         let graph = Arc::new(Graph::new(weights.model.clone())?);
+        ask_for(PlanMemory::new(&graph, Mode::Inference, Precision::F32, batch_size).total() as u64)?;
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };

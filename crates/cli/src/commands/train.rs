@@ -54,7 +54,8 @@ pub(crate) struct Args {
 const RUN: &str = "Run";
 
 const AFTER_HELP: &str = "\
-Ctrl-C finishes the current batch, saves everything and ends with exit code 130; a second one ends at once. \
+Ctrl-C, SIGTERM and a closed terminal finish the current batch, save everything and end with exit code 130; a second \
+Ctrl-C ends at once. Only one process at a time trains a run. \
 A value that is out of range, in a flag or in the --config file, ends with exit code 2 \
 before anything is written.
 

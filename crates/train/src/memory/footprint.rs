@@ -78,10 +78,18 @@ impl Footprint {
             check_within(limit, config, graph, image_bytes)?;
         }
         // The images are there already.
-        let bytes = Footprint::new(config, graph, 0).total();
-        let reserved = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
-        if matches!(reserved, Some(Ok(()))) { Ok(()) } else { Err(TrainError::OutOfMemory { bytes }) }
+        ask_for(Footprint::new(config, graph, 0).total())
     }
+}
+
+/// Fails when the system does not hand out so many bytes, which are given back at once. Where it has them, the many pieces of an
+/// executor, which cannot fail one by one, are had as well.
+///
+/// # Errors
+/// [`TrainError::OutOfMemory`].
+pub(crate) fn ask_for(bytes: u64) -> Result<(), TrainError> {
+    let reserved = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
+    if matches!(reserved, Some(Ok(()))) { Ok(()) } else { Err(TrainError::OutOfMemory { bytes }) }
 }
 
 /// The program itself with what its libraries hold, in bytes.

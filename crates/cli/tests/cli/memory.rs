@@ -1,0 +1,76 @@
+//! What the program says about memory holds, and what cannot fit is refused.
+
+use serde_json::Value;
+
+use crate::place::Place;
+
+/// How far the prediction may lie from what the process took.
+#[cfg(target_os = "linux")]
+const TOLERANCE: f64 = 0.15;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_prediction_is_what_training_takes() {
+    let place = Place::new();
+    place.cifar("data");
+    let mut far = Vec::new();
+    for (model, batch, threads) in [
+        ("plain8", 96, 1),
+        ("plain8", 96, 2),
+        ("plain8", 96, 8),
+        ("plain8-bn", 96, 2),
+        ("resnet18", 16, 1),
+        ("resnet18", 16, 2),
+        ("resnet18", 16, 8),
+    ] {
+        let settings = format!("--batch-size {batch} --threads {threads}");
+        let said = place.run(&format!("summary {model} {settings} --classes 3 --images 150 --json")).done().out;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let run = format!("{model}-{threads}");
+        place.run(&format!("train --data data --model {model} {settings} --epochs 1 --quiet --out {run}")).done();
+        let summary: Value = serde_json::from_str(&place.text(&format!("{run}/summary.json"))).unwrap();
+        let [said_bytes, taken] = [&said["training_bytes"], &summary["peak_memory_bytes"]].map(|v| v.as_f64().unwrap());
+        eprintln!("{model} {settings}: predicted {said_bytes:e}, took {taken:e}: {}", said["training_memory"]);
+        if (said_bytes / taken - 1.0).abs() > TOLERANCE {
+            far.push(format!("{model} {settings}: predicted {said_bytes}, took {taken}"));
+        }
+    }
+    assert!(far.is_empty(), "{far:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_fit_is_refused_before_it_starts() {
+    let place = Place::new();
+    place.cifar("data");
+    // A gigabyte for each value of an image.
+    place.write(
+        "wide.toml",
+        "name = 'wide'\n\
+         [[node]]\nop = 'conv2d'\nout_channels = 262144\nkernel_size = 1\n\
+         [[node]]\nop = 'batch_norm'\nactivation = 'relu'\n\
+         [[node]]\nop = 'adaptive_avg_pool2d'\noutput_size = 1\n\
+         [[node]]\nop = 'flatten'\n\
+         [[node]]\nop = 'linear'\nout_features = 'classes'\nactivation = 'softmax'\n",
+    );
+    let ran = place.run("train --data data --model wide.toml --batch-size 96 --quiet");
+    ran.failed(1, &["training takes about", "there are", "batch size"]);
+    assert!(!place.exists("runs"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_the_system_refuses_is_an_error() {
+    let place = Place::new();
+    place.cifar("data");
+    let output = std::process::Command::new("prlimit")
+        .args(["--as=300000000", env!("CARGO_BIN_EXE_convscope")])
+        .args("train --data data --model resnet18 --batch-size 96 --threads 1 --quiet".split(' '))
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.starts_with("error: the system refuses ") && err.contains("smaller batch size"), "{err}");
+    assert!(!place.exists("runs"));
+}
