@@ -100,7 +100,8 @@ struct Injected {
     happened: bool,
 }
 
-const TRAIN: &str = "train --data data --model small.toml --batch-size 48 --epochs 2 --threads 1 --quiet --out";
+const TRAIN: &str =
+    "train --data data --model small.toml --batch-size 48 --epochs 2 --threads 1 --quiet --out";
 
 /// Files that depend on nothing but the settings.
 const RESULTS: [&str; 4] =
@@ -210,7 +211,11 @@ impl Place {
                 return Err(format!("{file} is missing"));
             }
         }
-        if self.epochs("run") == self.epochs("whole") { Ok(()) } else { Err("metrics.csv differs".to_owned()) }
+        if self.epochs("run") == self.epochs("whole") {
+            Ok(())
+        } else {
+            Err("metrics.csv differs".to_owned())
+        }
     }
 
     /// The figures of the epochs, without times.
@@ -220,8 +225,10 @@ impl Place {
     }
 
     fn largest_file(&self) -> usize {
-        let size = |file: &str| fs::metadata(self.folder.join("whole").join(file)).map_or(0, |found| found.len());
-        ["checkpoint/state.safetensors", "weights/last.safetensors"].map(size).into_iter().max().unwrap_or(0) as usize
+        let size =
+            |file: &str| fs::metadata(self.folder.join("whole").join(file)).map_or(0, |found| found.len());
+        ["checkpoint/state.safetensors", "weights/last.safetensors"].map(size).into_iter().max().unwrap_or(0)
+            as usize
     }
 }
 

@@ -34,7 +34,9 @@ impl SurveyBar {
     pub(crate) fn begin(name: &str, console: Console) -> SurveyBar {
         let bar = console.draws_bars().then(|| {
             let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed");
-            ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_message(escaped(name).into_owned())
+            ProgressBar::no_length()
+                .with_style(style.progress_chars("=> "))
+                .with_message(escaped(name).into_owned())
         });
         let shown = SurveyBar { console, bar };
         if shown.bar.is_none() {

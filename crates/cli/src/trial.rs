@@ -24,8 +24,8 @@ pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exi
     end_with_standard_input()?;
     let lock_file = file.with_extension("lock");
     // A tune that was killed may have left a process that is still saving.
-    let _lock = FileLock::wait(&lock_file)
-        .with_context(|| format!("{} cannot be locked", lock_file.display()))?;
+    let _lock =
+        FileLock::wait(&lock_file).with_context(|| format!("{} cannot be locked", lock_file.display()))?;
     let config = TrainConfig::read(file)?;
     threads.run(config.threads, || {
         let folder = file.with_extension("");

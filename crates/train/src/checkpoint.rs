@@ -174,8 +174,11 @@ impl Checkpoint {
         let header = Header { fingerprint: fingerprint.to_owned(), sha256, value };
         let written = || -> Result<Vec<u8>, io::Error> {
             let header = serde_json::to_string(&header)?;
-            safetensors::serialize(arrays().map(|(name, array)| (name, ArrayView::of(array))), Some([(HEADER_KEY.to_owned(), header)].into()))
-                .map_err(io::Error::other)
+            safetensors::serialize(
+                arrays().map(|(name, array)| (name, ArrayView::of(array))),
+                Some([(HEADER_KEY.to_owned(), header)].into()),
+            )
+            .map_err(io::Error::other)
         };
         let bytes = written().map_err(TrainError::io("encode the checkpoint", path))?;
         write_atomic(path, |file| file.write_all(&bytes))

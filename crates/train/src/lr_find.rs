@@ -13,7 +13,9 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::memory::Footprint;
 use crate::sam::{Sam, gradients_of};
-use crate::session::{check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader, trained_gradients};
+use crate::session::{
+    check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader, trained_gradients,
+};
 use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning

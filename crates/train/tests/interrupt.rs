@@ -47,7 +47,9 @@ fn a_run_that_is_interrupted_while_it_validates_or_tests_goes_on_from_there() {
     let run = &AtomicBool::new(false);
     start(&whole).run(run, &mut ()).unwrap();
     // The validation of the first and second epoch, that of the final weights, and the test.
-    for (split, countdown, epochs) in [(Split::Val, 1, 0), (Split::Val, 2, 1), (Split::Val, 3, 2), (Split::Test, 1, 2)] {
+    for (split, countdown, epochs) in
+        [(Split::Val, 1, 0), (Split::Val, 2, 1), (Split::Val, 3, 2), (Split::Test, 1, 2)]
+    {
         let path = folder.path().join(format!("{split}-{countdown}"));
         let flag = AtomicBool::new(false);
         let mut session = start(&path);

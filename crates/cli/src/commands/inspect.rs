@@ -190,7 +190,8 @@ fn save(
     closeups: &[Closeup],
     source: &Arc<dyn Source>,
 ) -> Result<()> {
-    convscope_files::create_folders(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    convscope_files::create_folders(folder)
+        .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
     layers::save_channels(&survey.layers, &folder.join("channels.csv"))?;
     layers::save_json(&survey.layers, &folder.join("layers.json"))?;

@@ -183,8 +183,10 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
     console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
     page.map(|()| Exit::Done).map_err(|error| {
         let command = format!("convscope report {}", shell_word(run.path()));
-        let message =
-            format!("the run is complete, but its report is not: {}; try again with: {command}", sentence(&error));
+        let message = format!(
+            "the run is complete, but its report is not: {}; try again with: {command}",
+            sentence(&error)
+        );
         error.context(message)
     })
 }

@@ -115,7 +115,8 @@ fn epochs(place: &Place, run: &str) -> Vec<String> {
 #[test]
 fn a_run_that_is_being_trained_is_refused_with_the_name_of_the_process() {
     let place = place();
-    let mut first = start(&place, "train --data data --model small.toml --batch-size 48 --epochs 100000 --out run");
+    let mut first =
+        start(&place, "train --data data --model small.toml --batch-size 48 --epochs 100000 --out run");
     let rest = wait_for_epoch(&mut first, 1);
     let holder = format!("process {} on ", first.id());
     for line in ["train --resume run --quiet", &format!("{TRAIN} --resume run --epochs 100000")] {
@@ -267,7 +268,9 @@ fn the_former_file_stays_until_the_new_one_is_whole() {
         assert!(number > 4, "{line}: the faults reach only {number} operations");
         assert_eq!(place.read(file), whole, "{line}");
     }
-    assert!(fs::read_dir(place.path("")).unwrap().all(|entry| {
-        !entry.unwrap().file_name().to_string_lossy().ends_with(".partial")
-    }));
+    assert!(
+        fs::read_dir(place.path(""))
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().ends_with(".partial") })
+    );
 }

@@ -24,13 +24,20 @@ fn the_prediction_is_what_training_takes() {
         ("resnet18", 16, 8),
     ] {
         let settings = format!("--batch-size {batch} --threads {threads}");
-        let said = place.run(&format!("summary {model} {settings} --classes 3 --images 150 --json")).done().out;
+        let said =
+            place.run(&format!("summary {model} {settings} --classes 3 --images 150 --json")).done().out;
         let said: Value = serde_json::from_str(&said).unwrap();
         let run = format!("{model}-{threads}");
-        place.run(&format!("train --data data --model {model} {settings} --epochs 1 --quiet --out {run}")).done();
+        place
+            .run(&format!("train --data data --model {model} {settings} --epochs 1 --quiet --out {run}"))
+            .done();
         let summary: Value = serde_json::from_str(&place.text(&format!("{run}/summary.json"))).unwrap();
-        let [said_bytes, taken] = [&said["training_bytes"], &summary["peak_memory_bytes"]].map(|v| v.as_f64().unwrap());
-        eprintln!("{model} {settings}: predicted {said_bytes:e}, took {taken:e}: {}", said["training_memory"]);
+        let [said_bytes, taken] =
+            [&said["training_bytes"], &summary["peak_memory_bytes"]].map(|v| v.as_f64().unwrap());
+        eprintln!(
+            "{model} {settings}: predicted {said_bytes:e}, took {taken:e}: {}",
+            said["training_memory"]
+        );
         if (said_bytes / taken - 1.0).abs() > TOLERANCE {
             far.push(format!("{model} {settings}: predicted {said_bytes}, took {taken}"));
         }

@@ -83,7 +83,8 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Case>, VerifyError> {
     if files.is_empty() {
         return Err(VerifyError::NoCases(folder.to_owned()));
     }
-    let read = |path: &PathBuf| Case::read(&stem(path), &convscope_files::read(path).map_err(unreadable(path))?);
+    let read =
+        |path: &PathBuf| Case::read(&stem(path), &convscope_files::read(path).map_err(unreadable(path))?);
     files.iter().map(read).collect()
 }
 

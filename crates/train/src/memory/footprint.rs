@@ -101,12 +101,7 @@ const THREAD: u64 = 1 << 18;
 /// Batches of which there is memory at the same time: two wait, one is made, and one is trained on.
 const BATCHES: u64 = 4;
 
-fn check_within(
-    limit: u64,
-    config: &TrainConfig,
-    graph: &Graph,
-    image_bytes: u64,
-) -> Result<(), TrainError> {
+fn check_within(limit: u64, config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Result<(), TrainError> {
     let needed = |batch_size| {
         Footprint::new(&TrainConfig { batch_size, ..config.clone() }, graph, image_bytes).total()
     };
@@ -149,7 +144,10 @@ mod tests {
         match check_within(needed(333), &config, &graph, 1_000_000) {
             Err(TrainError::TooLarge { needed: found, limit, largest_batch }) => {
                 assert_eq!((found, limit), (needed(500), needed(333)));
-                assert!(needed(largest_batch) <= limit && needed(largest_batch + 1) > limit, "{largest_batch}");
+                assert!(
+                    needed(largest_batch) <= limit && needed(largest_batch + 1) > limit,
+                    "{largest_batch}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -160,7 +158,8 @@ mod tests {
     #[test]
     fn everything_that_is_kept_counts() {
         let graph = Graph::new(preset("plain8-bn", [3, 16, 16], 10).unwrap()).unwrap();
-        let plain = TrainConfig { optimizer: toml::from_str("name = 'sgd'").unwrap(), ..TrainConfig::default() };
+        let plain =
+            TrainConfig { optimizer: toml::from_str("name = 'sgd'").unwrap(), ..TrainConfig::default() };
         let total = |config: &TrainConfig| Footprint::new(config, &graph, 0).total();
         let adam = TrainConfig { optimizer: toml::from_str("name = 'adam'").unwrap(), ..plain.clone() };
         for larger in [

@@ -144,8 +144,8 @@ fn check_free(run: &RunDir) -> Result<(), TrainError> {
     for entry in entries {
         let entry = entry.map_err(TrainError::io("look into the folder", path))?;
         let name = entry.file_name();
-        let is_beginning = BEGINNING.iter().any(|known| name == **known)
-            || convscope_files::is_partial_file(&name);
+        let is_beginning =
+            BEGINNING.iter().any(|known| name == **known) || convscope_files::is_partial_file(&name);
         if !is_beginning {
             return Err(taken());
         }
@@ -159,7 +159,9 @@ fn lock(run: RunDir) -> Result<LockedRun, TrainError> {
     match FileLock::try_acquire(&path) {
         Ok(lock) => Ok(LockedRun { run, _lock: lock }),
         Err(LockError::Held { holder }) => Err(TrainError::RunBusy { path: run.path, holder }),
-        Err(LockError::Io(cause)) => Err(TrainError::io("lock the run directory with the file", &path)(cause)),
+        Err(LockError::Io(cause)) => {
+            Err(TrainError::io("lock the run directory with the file", &path)(cause))
+        }
     }
 }
 

@@ -227,8 +227,8 @@ mod tests {
         assert!(error.contains("journal.log: line 2 is no entry of an Optuna journal"), "{error}");
         for other in ["notes", "notes\n", "{\"name\": 1}", "{}\n"] {
             fs::write(&path, other).unwrap();
-            let opened =
-                Journal::open(&path, |_| ()).and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
+            let opened = Journal::open(&path, |_| ())
+                .and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
             assert!(opened.unwrap_err().to_string().contains("line 1 is no entry"), "{other}");
             assert_eq!(fs::read_to_string(&path).unwrap(), other, "a file of something else stays as it is");
         }
