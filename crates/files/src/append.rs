@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fault;
 use crate::folder::sync_parent;
+use crate::special;
 
 /// A file that is only appended to. A crash can cut the last piece short, and nothing before it.
 #[derive(Debug)]
@@ -69,14 +70,18 @@ impl AppendFile {
 
 /// Opens a path that must not be a link.
 pub(crate) fn without_links(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    if is_link {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a link, which could lead anywhere"));
+    if let Ok(found) = path.symlink_metadata() {
+        if found.is_symlink() {
+            let reason = "it is a link, which could lead anywhere";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        special::check(&found)?;
     }
+    // What has been put there since is not followed either.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let file = options.open(path)?;
-    crate::special::check(&file.metadata()?)?;
+    special::check(&file.metadata()?)?;
     Ok(file)
 }
 
@@ -110,6 +115,6 @@ mod tests {
         assert_eq!(fs::read(&outside).unwrap(), b"mine");
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert!(AppendFile::open(&pipe).is_err());
+        assert_eq!(AppendFile::open(&pipe).unwrap_err().to_string(), "it is not a regular file");
     }
 }

@@ -115,8 +115,10 @@ fn epochs(place: &Place, run: &str) -> Vec<String> {
 #[test]
 fn a_run_that_is_being_trained_is_refused_with_the_name_of_the_process() {
     let place = place();
-    let mut first =
-        start(&place, "train --data data --model small.toml --batch-size 48 --epochs 100000 --out run");
+    let mut first = start(
+        &place,
+        "train --data data --model small.toml --batch-size 48 --schedule constant --epochs 100000 --out run",
+    );
     let rest = wait_for_epoch(&mut first, 1);
     let holder = format!("process {} on ", first.id());
     for line in ["train --resume run --quiet", &format!("{TRAIN} --resume run --epochs 100000")] {
@@ -208,6 +210,7 @@ fn copy_run(from: &Path, to: &Path) {
 fn links_in_a_strangers_run_are_not_followed() {
     use std::os::unix::fs::symlink;
     let place = place();
+    place.run(&format!("{TRAIN} --epochs 1 --schedule constant --out theirs")).done();
     place.write("outside", "mine");
     let files = [
         "summary.json",
@@ -218,22 +221,22 @@ fn links_in_a_strangers_run_are_not_followed() {
         "weights/.last.safetensors.partial",
     ];
     for file in files {
-        let path = place.path(format!("whole/{file}"));
+        let path = place.path(format!("theirs/{file}"));
         let _ = fs::remove_file(&path);
         symlink(place.path("outside"), path).unwrap();
     }
-    place.run("train --resume whole --quiet").done();
+    place.run("train --resume theirs --epochs 2 --quiet").done();
     assert_eq!(place.text("outside"), "mine");
-    assert!(place.text("whole/summary.json").contains("\"epochs\""));
+    assert!(place.text("theirs/summary.json").contains("\"epochs\""));
 
-    fs::remove_file(place.path("whole/.lock")).unwrap();
-    symlink(place.path("outside"), place.path("whole/.lock")).unwrap();
-    place.run("train --resume whole --quiet").failed(1, &["whole/.lock", "it is a link"]);
-    fs::remove_file(place.path("whole/.lock")).unwrap();
+    fs::remove_file(place.path("theirs/.lock")).unwrap();
+    symlink(place.path("outside"), place.path("theirs/.lock")).unwrap();
+    place.run("train --resume theirs --quiet").failed(1, &["theirs/.lock", "it is a link"]);
+    fs::remove_file(place.path("theirs/.lock")).unwrap();
     fs::create_dir(place.path("elsewhere")).unwrap();
-    fs::remove_dir_all(place.path("whole/checkpoint")).unwrap();
-    symlink(place.path("elsewhere"), place.path("whole/checkpoint")).unwrap();
-    place.run("train --resume whole --quiet").failed(1, &["whole/checkpoint", "not a folder"]);
+    fs::remove_dir_all(place.path("theirs/checkpoint")).unwrap();
+    symlink(place.path("elsewhere"), place.path("theirs/checkpoint")).unwrap();
+    place.run("train --resume theirs --quiet").failed(1, &["theirs/checkpoint", "not a folder"]);
     assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
     assert_eq!(place.text("outside"), "mine");
 }

@@ -252,6 +252,11 @@ fn a_trial_whose_process_is_killed_goes_on_as_if_it_had_not_been() {
     place.run(&format!("train {flags} --lr 0.01 --out alone")).done();
     let (mut child, mut said) = start(&place, &format!("tune {flags} --grid lr=0.01 --out study"));
     wait_for(&mut said, "trial 0 begins");
+    let metrics = place.path("study/trials/0000/metrics.csv");
+    // The header and two epochs: the checkpoint of the first one is there.
+    while std::fs::read_to_string(&metrics).unwrap_or_default().lines().count() < 3 {
+        std::thread::yield_now();
+    }
     assert!(kill(&process_with_checkpoint(&place, &child, "study/trials/0000")));
     let first_epoch =
         || place.text("study/trials/0000/metrics.csv").lines().nth(1).map(str::to_owned).unwrap();
