@@ -94,7 +94,7 @@ pub fn model(bytes: &[u8]) {
     // What is within the limits may still be a large network; planning it is work, and no fault.
     let elements: usize = graph.nodes().iter().map(|node| node.shape.len()).sum();
     if elements < 1 << 16 && graph.trained_parameters() < 1 << 16 {
-        let _ = ModelSummary::new(&graph, 2, 2);
+        let _ = ModelSummary::new(&graph);
     }
 }
 
@@ -123,7 +123,7 @@ pub fn journal(bytes: &[u8]) {
             pruning: Pruning::Off,
             base: TrainConfig::default(),
         };
-        if let Ok(mut study) = Study::open(&path, "study", plan, &folder.join("workers")) {
+        if let Ok(mut study) = Study::open(&path, "study", plan, &folder.join("workers"), |_| ()) {
             study.trials();
             let _ = study.claim();
         }

@@ -30,8 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let opening = started.elapsed();
     let images: usize = Split::ALL.iter().map(|&split| source.len(split)).sum();
 
-    let contents: Vec<(&Path, Vec<u8>)> =
-        paths.iter().map(|path| Ok((path.as_path(), std::fs::read(path)?))).collect::<std::io::Result<_>>()?;
+    let contents: Vec<(&Path, Vec<u8>)> = paths
+        .iter()
+        .map(|path| Ok((path.as_path(), std::fs::read(path)?)))
+        .collect::<std::io::Result<_>>()?;
     let started = Instant::now();
     let records: Vec<FileRecord> = contents.iter().map(|(path, bytes)| FileRecord::of(path, bytes)).collect();
     let hashing = started.elapsed();
@@ -46,7 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("opening (decoding, hashing, manifest)   {:8.3} s", seconds(opening));
     println!("hashing {} files on one thread     {:8.3} s", records.len(), seconds(hashing));
     println!("writing, reading and digest             {:8.3} s", seconds(storing));
-    println!("both beside opening                     {:8.2} %", 100.0 * seconds(hashing + storing) / seconds(opening));
+    println!(
+        "both beside opening                     {:8.2} %",
+        100.0 * seconds(hashing + storing) / seconds(opening)
+    );
     assert_eq!(Some(&manifest), source.manifest());
     Ok(())
 }

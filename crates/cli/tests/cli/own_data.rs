@@ -96,7 +96,9 @@ fn the_training_seed_draws_no_split_and_a_split_seed_does() {
     assert_eq!(json(&ran.out)["runs"][1]["images"], fair);
 
     let teach = format!("{TRAIN} --data photos --out taught --teachers");
-    place.run(&format!("{teach} third")).failed(1, &["third: this teacher was trained on", "validation images"]);
+    place
+        .run(&format!("{teach} third"))
+        .failed(1, &["third: this teacher was trained on", "validation images"]);
     place.run(&format!("{teach} second")).done();
     place.run(&format!("{TRAIN} --data photos --train-on-val --out all")).done();
     place.run(&format!("{teach} all --split-seed 1")).failed(1, &["all: this teacher", "validation images"]);

@@ -163,7 +163,9 @@ fn resuming_takes_no_other_settings() {
     place.run(&format!("{SMALL} --epochs 2 --out run")).done();
     let before = place.read("run/config.toml");
     place.run("train --resume run --lr 0.5 --epochs 4").failed(2, &["lr cannot change", "new run"]);
-    place.run("train --resume run --split-seed 3 --seed 8").failed(2, &["data.split_seed, seed cannot change"]);
+    place
+        .run("train --resume run --split-seed 3 --seed 8")
+        .failed(2, &["data.split_seed, seed cannot change"]);
     place.run("train --resume run --epochs 4").failed(2, &["cosine"]);
     assert_eq!(place.read("run/config.toml"), before);
     // The same settings again are none.
