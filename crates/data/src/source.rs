@@ -53,7 +53,7 @@ impl fmt::Display for Split {
     }
 }
 
-/// The size of an image in pixels. Images always have three channels.
+/// The size of an image in pixels, written as width x height: `640x480`. Images always have three channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ImageSize {
     /// Rows of pixels.
@@ -81,7 +81,7 @@ impl ImageSize {
 
 impl fmt::Display for ImageSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.height, self.width)
+        write!(f, "{}x{}", self.width, self.height)
     }
 }
 

@@ -33,8 +33,8 @@ use convscope_ops::{Loss, Parameter, Role};
 #[derive(Clone, Debug)]
 pub struct Sam {
     rho: f64,
-    /// All arrays as they were, the untrained ones too.
-    kept: Vec<Vec<f32>>,
+    /// All arrays as they were, the untrained ones too, and the batches that they have counted.
+    kept: Vec<(Vec<f32>, u64)>,
 }
 
 /// What is added to the size of a weight, so that those near zero move too.
@@ -48,7 +48,7 @@ impl Sam {
 
     /// Takes memory for a copy of these parameters. `rho` is finite and above 0.
     pub fn new(rho: f64, parameters: &Parameters) -> Sam {
-        Sam { rho, kept: parameters.tensors().iter().map(|tensor| tensor.slice().to_vec()).collect() }
+        Sam { rho, kept: parameters.tensors().iter().map(|tensor| (tensor.slice().to_vec(), 0)).collect() }
     }
 
     /// Moves all trained parameters to where the loss is high; one gradient for each array, in their order. Where the
@@ -58,8 +58,9 @@ impl Sam {
     /// When the arrays are not those that [`new`](Self::new) was told.
     pub fn climb(&mut self, parameters: &mut Parameters, gradients: &[Vec<f32>]) {
         let tensors = parameters.tensors_mut();
-        for (kept, tensor) in self.kept.iter_mut().zip(&*tensors) {
+        for ((kept, batches), tensor) in self.kept.iter_mut().zip(&*tensors) {
             kept.copy_from_slice(tensor.slice());
+            *batches = tensor.batches;
         }
         let trained = || tensors.iter().zip(gradients).filter(|(tensor, _)| tensor.role.is_trained());
         let norm = trained().map(|(tensor, gradient)| scaled_squares(tensor, gradient)).sum::<f64>().sqrt();
@@ -79,8 +80,9 @@ impl Sam {
 
     /// Puts everything back to where it was before [`climb`](Self::climb).
     pub fn descend(&self, parameters: &mut Parameters) {
-        for (kept, tensor) in self.kept.iter().zip(parameters.tensors_mut()) {
+        for ((kept, batches), tensor) in self.kept.iter().zip(parameters.tensors_mut()) {
             tensor.slice_mut().copy_from_slice(kept);
+            tensor.batches = *batches;
         }
     }
 }
@@ -170,6 +172,8 @@ mod tests {
                 assert!((f64::from(up) - expected).abs() < 1e-6, "{}: {up} is not {expected}", kept.key);
             }
         }
+        // The second gradient counts the batch again.
+        after.tensors_mut().iter_mut().for_each(|tensor| tensor.batches += 1);
         sam.descend(&mut after);
         assert_eq!(after, before);
     }

@@ -155,7 +155,7 @@ impl Schedule {
             ScheduleConfig::Constant => self.lr,
             ScheduleConfig::Step { step_size, gamma } => {
                 let epoch = step / self.length.steps_per_epoch.max(1);
-                self.lr * gamma.powf((epoch / step_size.max(1)) as f64)
+                self.lr * libm::pow(gamma, (epoch / step_size.max(1)) as f64)
             }
             ScheduleConfig::Cosine { warmup_epochs, final_lr } => {
                 let warmup = (warmup_epochs * self.length.steps_per_epoch as f64).round();
@@ -184,7 +184,7 @@ impl Schedule {
 
 /// From `start` at share 0 to `end` at share 1 along half a cosine wave.
 fn anneal(start: f64, end: f64, share: f64) -> f64 {
-    end + (start - end) * (1.0 + (PI * share).cos()) / 2.0
+    end + (start - end) * (1.0 + libm::cos(PI * share)) / 2.0
 }
 
 fn step_size() -> u64 {

@@ -101,7 +101,7 @@ impl Placement {
     fn interpolate(self, fill: Fill, size: ImageSize, from: &[u8], to: &mut [u8]) {
         let centre = |len: usize| (len as f32 - 1.0) / 2.0;
         let (middle_x, middle_y) = (centre(size.width), centre(size.height));
-        let (sin, cos) = self.angle.sin_cos();
+        let (sin, cos) = libm::sincosf(self.angle);
         let (sin, cos) = (sin / self.zoom, cos / self.zoom);
         let mirror = |is_mirrored: bool| if is_mirrored { -1.0 } else { 1.0 };
         let (mirror_x, mirror_y) = (mirror(self.mirrored), mirror(self.upside_down));

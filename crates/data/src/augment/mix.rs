@@ -67,7 +67,7 @@ impl Blend {
 /// A number from Beta(alpha, alpha), by Jöhnk's method (1964): of two uniform numbers to the power `1 / alpha`, if
 /// their sum is at most 1, the share of the first.
 fn beta(random: &mut ChaCha8Rng, alpha: f64) -> f64 {
-    let mut power = || ((random.next_u64() >> 11) as f64 / (1u64 << 53) as f64).powf(1.0 / alpha);
+    let mut power = || libm::pow((random.next_u64() >> 11) as f64 / (1u64 << 53) as f64, 1.0 / alpha);
     loop {
         let (first, second) = (power(), power());
         let sum = first + second;

@@ -97,8 +97,9 @@ static HEART: LazyLock<Vec<Point>> = LazyLock::new(|| {
     (0..CORNERS)
         .map(|corner| {
             let t = TAU * corner as f32 / CORNERS as f32;
-            let height = 13.0 * t.cos() - 5.0 * (2.0 * t).cos() - 2.0 * (3.0 * t).cos() - (4.0 * t).cos();
-            (t.sin().powi(3), -(height + 2.5) / 15.5)
+            let (sin, cos) = (libm::sinf(t), |times: f32| libm::cosf(times * t));
+            let height = 13.0 * cos(1.0) - 5.0 * cos(2.0) - 2.0 * cos(3.0) - cos(4.0);
+            (sin * sin * sin, -(height + 2.5) / 15.5)
         })
         .collect()
 });
@@ -109,7 +110,7 @@ fn regular(corners: usize, even_radius: f32, odd_radius: f32) -> Vec<Point> {
         .map(|corner| {
             let angle = TAU * corner as f32 / corners as f32 - PI / 2.0;
             let radius = if corner % 2 == 0 { even_radius } else { odd_radius };
-            (radius * angle.cos(), radius * angle.sin())
+            (radius * libm::cosf(angle), radius * libm::sinf(angle))
         })
         .collect()
 }

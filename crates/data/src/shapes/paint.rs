@@ -125,7 +125,7 @@ fn shape(
     let radius = uniform(random, difficulty.min_radius, difficulty.max_radius);
     let inset = (radius - difficulty.max_cut).clamp(0.0, SIDE / 2.0);
     let (left, top) = (uniform(random, inset, SIDE - inset), uniform(random, inset, SIDE - inset));
-    let (sin, cos) = uniform(random, 0.0, TAU).sin_cos();
+    let (sin, cos) = libm::sincosf(uniform(random, 0.0, TAU));
     let stretch = 1.0 + uniform(random, -difficulty.max_stretch, difficulty.max_stretch);
     let texture = Texture::random(random);
     let reach = 1.3 * radius * stretch.max(1.0 / stretch);
@@ -145,7 +145,7 @@ fn shape(
 fn piece(canvas: &mut [Colour], difficulty: &Difficulty, random: &mut ChaCha8Rng) {
     let colour = colour(random);
     let (left, top) = (uniform(random, 0.0, SIDE), uniform(random, 0.0, SIDE));
-    let (sin, cos) = uniform(random, 0.0, TAU).sin_cos();
+    let (sin, cos) = libm::sincosf(uniform(random, 0.0, TAU));
     let is_stroke = below(random, 2) == 0;
     let (half_length, radius) = if is_stroke {
         (uniform(random, 1.0, 1.0 + 2.0 * difficulty.max_piece), uniform(random, 0.4, 0.9))

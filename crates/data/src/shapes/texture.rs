@@ -24,7 +24,7 @@ const HILLS: usize = 8;
 impl Texture {
     pub(super) fn random(random: &mut ChaCha8Rng) -> Texture {
         let angle = uniform(random, 0.0, TAU);
-        let (sin, cos) = angle.sin_cos();
+        let (sin, cos) = libm::sincosf(angle);
         match below(random, 6) {
             0 => Texture::Slope { x: cos, y: sin },
             1 => {
@@ -49,9 +49,11 @@ impl Texture {
             Texture::Slope { x: along_x, y: along_y } => {
                 ((x - 0.5) * along_x + (y - 0.5) * along_y) * std::f32::consts::SQRT_2
             }
-            Texture::Stripes { x: along_x, y: along_y, phase } => (x * along_x + y * along_y + phase).sin(),
+            Texture::Stripes { x: along_x, y: along_y, phase } => {
+                libm::sinf(x * along_x + y * along_y + phase)
+            }
             Texture::Checks { x: along_x, y: along_y, phase } => {
-                (x * along_x + y * along_y + phase).sin() * (x * along_y - y * along_x + phase).sin()
+                libm::sinf(x * along_x + y * along_y + phase) * libm::sinf(x * along_y - y * along_x + phase)
             }
             Texture::Hills { cells, heights } => {
                 let (column, right) = cell(x, *cells);
