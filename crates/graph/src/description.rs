@@ -69,6 +69,9 @@ impl ModelDescription {
     }
 }
 
+/// The keys of a model file.
+const KEYS: [&str; 5] = ["name", "input", "initializer", "width", "node"];
+
 /// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
 /// scale the network (see [`ModelOptions`]).
 ///
@@ -115,7 +118,7 @@ impl ModelFile {
     pub fn parse(file: &str, text: &str) -> Result<ModelFile, GraphError> {
         let problem = |error: toml::de::Error| GraphError::File {
             file: file.to_string(),
-            problem: format!("is no TOML: {}", error.to_string().trim_end()),
+            problem: format!("is not TOML: {}", error.to_string().trim_end()),
         };
         let table = text.parse().map_err(problem)?;
         Ok(ModelFile { file: file.to_string(), table, options: ModelOptions::default() })
@@ -140,6 +143,10 @@ impl ModelFile {
         let mut table = self.table.clone();
         let error = |problem: String| GraphError::File { file: self.file.clone(), problem };
         table.entry("input").or_insert_with(|| toml::Value::from(input.map(integer).to_vec()));
+        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let known = KEYS.map(|key| format!("`{key}`")).join(", ");
+            return Err(error(format!("unknown field `{unknown}`, expected one of {known}")));
+        }
         self.options.apply_to_file(&mut table)?;
         let mut nodes = match table.remove("node") {
             Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,
@@ -167,11 +174,8 @@ impl ModelFile {
             model = described(&nodes)?;
         }
         if model.input != input {
-            let problem = format!(
-                "input is {:?}, the images have {input:?}; change it, leave it out, or pass --image-size",
-                model.input
-            );
-            return Err(error(problem));
+            let (file, expected) = (self.file.clone(), model.input);
+            return Err(GraphError::OtherInput { file, expected, found: input });
         }
         Ok(model)
     }
@@ -182,9 +186,16 @@ fn integer(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
+/// The keys of a node whose values are names, not numbers.
+const NAMES: [&str; 4] = ["activation", "inputs", "name", "op"];
+
 fn replace_classes(value: &mut toml::Value, classes: usize) {
     match value {
-        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| replace_classes(value, classes)),
+        toml::Value::Table(table) => {
+            let arguments = table.iter_mut().filter(|(key, _)| !NAMES.contains(&key.as_str()));
+            arguments.for_each(|(_, value)| replace_classes(value, classes));
+        }
+        toml::Value::Array(values) => values.iter_mut().for_each(|value| replace_classes(value, classes)),
         toml::Value::String(text) if text == "classes" => *value = toml::Value::Integer(integer(classes)),
         _ => {}
     }

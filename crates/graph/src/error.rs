@@ -37,6 +37,18 @@ pub enum GraphError {
         key: String,
         /// What is wrong and what there is.
         problem: String,
+        /// What might stand in its place: keys or nodes.
+        known: Vec<String>,
+    },
+    /// A model file for images of another shape.
+    #[error("{file}: its input is {expected:?}, the images are {found:?} (channels, rows, columns)")]
+    OtherInput {
+        /// The file.
+        file: String,
+        /// Channels, rows and columns that it asks for.
+        expected: [usize; 3],
+        /// Channels, rows and columns of the images.
+        found: [usize; 3],
     },
     /// No preset has this name.
     #[error("there is no model '{name}'; presets are {}, or give the path of a .toml file", crate::PRESETS.join(", "))]
@@ -51,6 +63,22 @@ pub enum GraphError {
         file: String,
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// A file that PyTorch's own function wrote in the place of a weights file.
+    #[error("{file}: is not a safetensors file but {kind}, as torch.save writes it")]
+    OfTorchSave {
+        /// The file.
+        file: String,
+        /// What it begins like: a zip archive or a pickle.
+        kind: &'static str,
+    },
+    /// A batch that is too small to be trained on.
+    #[error("{node}: {}", problem.detail())]
+    Batch {
+        /// Name of the node.
+        node: String,
+        /// What the operator says.
+        problem: OpError,
     },
     /// Input of another shape than the graph was built for.
     #[error("the network takes images of shape {expected}, these have {found:?}")]

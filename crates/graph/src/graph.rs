@@ -2,7 +2,7 @@
 
 use crate::limits::{Extent, check_nodes};
 use crate::{GraphError, Initializer, ModelDescription, NodeDescription};
-use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Shape};
+use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Role, Shape};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
@@ -47,6 +47,23 @@ pub struct Node {
     pub parameters: Vec<ParameterSpec>,
     /// Multiply-adds of one image.
     pub multiply_adds: u64,
+}
+
+impl Node {
+    /// Number of values that gradients train.
+    pub fn trained_parameters(&self) -> usize {
+        self.count(Role::is_trained)
+    }
+
+    /// Number of running means and variances, which follow the batches without gradients.
+    pub fn running_statistics(&self) -> usize {
+        self.count(|role| matches!(role, Role::RunningMean | Role::RunningVar))
+    }
+
+    fn count(&self, counts: impl Fn(Role) -> bool) -> usize {
+        let specs = self.parameters.iter().filter(|spec| counts(spec.role));
+        specs.map(|spec| spec.shape.iter().product::<usize>()).sum()
+    }
 }
 
 impl Graph {
@@ -163,10 +180,33 @@ impl Graph {
         self.consumers[place(value)].iter().map(|&index| (index, &self.nodes[index]))
     }
 
+    /// The nodes, in order, through which every path from the image to the last node goes: in graph theory, those that
+    /// dominate the output. The last node is one of them.
+    pub fn dominators(&self) -> impl Iterator<Item = usize> {
+        // Paths climb in the order of the nodes, so one that avoids a node steps over it.
+        let last_reader = |value| self.consumers(value).map(|(reader, _)| reader).max().unwrap_or(0);
+        let mut furthest = last_reader(ValueId::Input);
+        (0..self.nodes.len()).filter(move |&node| {
+            let is_stepped_over = furthest > node;
+            furthest = furthest.max(last_reader(ValueId::Node(node)));
+            !is_stepped_over
+        })
+    }
+
+    /// Checks that the network can be trained on batches of so many images.
+    ///
+    /// # Errors
+    /// A batch normalisation would have one value per channel.
+    pub fn check_batch(&self, images: usize) -> Result<(), GraphError> {
+        self.nodes.iter().try_for_each(|node| {
+            let checked = node.operator.layer().check_batch(&node.input_shapes, images);
+            checked.map_err(|problem| GraphError::Batch { node: node.name.clone(), problem })
+        })
+    }
+
     /// Number of trained values.
     pub fn trained_parameters(&self) -> usize {
-        let specs = self.nodes.iter().flat_map(|node| &node.parameters);
-        specs.filter(|spec| spec.role.is_trained()).map(|spec| spec.shape.iter().product::<usize>()).sum()
+        self.nodes.iter().map(Node::trained_parameters).sum()
     }
 
     fn check_outputs(&self) -> Result<(), GraphError> {

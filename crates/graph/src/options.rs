@@ -87,7 +87,7 @@ impl ModelOptions {
         };
         if !(factor.is_finite() && factor > 0.0) {
             let problem = format!("is {width}; it must be a number above 0");
-            return Err(GraphError::Option { key: "width".to_owned(), problem });
+            return Err(GraphError::Option { key: "width".to_owned(), problem, known: Vec::new() });
         }
         if let Some(Value::Array(nodes)) = table.get_mut("node") {
             scale(nodes, factor);
@@ -102,7 +102,7 @@ impl ModelOptions {
             let place = names.iter().position(|name| name == key);
             let Some(Value::Table(node)) = place.and_then(|place| nodes.get_mut(place)) else {
                 let problem = format!("is no node of the model; its nodes are {}", names.join(", "));
-                return Err(GraphError::Option { key: key.clone(), problem });
+                return Err(GraphError::Option { key: key.clone(), problem, known: names.to_vec() });
             };
             for (argument, value) in arguments {
                 let key = format!("{key}.{argument}");
@@ -112,11 +112,12 @@ impl ModelOptions {
                 let parsed = parsed.map_err(|cause| GraphError::Option {
                     key: key.clone(),
                     problem: format!("cannot be {value}: {}", cause.to_string().trim_end()),
+                    known: Vec::new(),
                 })?;
                 // An argument that the operator does not have is not read, and would change nothing.
                 if !Table::try_from(parsed).is_ok_and(|known| known.contains_key(argument)) {
                     let problem = format!("is no argument of {}", node.get("op").unwrap_or(value));
-                    return Err(GraphError::Option { key, problem });
+                    return Err(GraphError::Option { key, problem, known: Vec::new() });
                 }
                 *node = changed;
             }
@@ -129,7 +130,8 @@ fn unknown(key: &str) -> GraphError {
     let keys = ModelOptions::KEYS.join(", ");
     let problem =
         format!("is no option of a model; there are {keys} and <node>.<argument>, such as dropout.p");
-    GraphError::Option { key: key.to_owned(), problem }
+    let known = ModelOptions::KEYS.map(str::to_owned).to_vec();
+    GraphError::Option { key: key.to_owned(), problem, known }
 }
 
 const SIZES: [&str; 2] = ["out_channels", "out_features"];

@@ -2,7 +2,6 @@
 
 use crate::Graph;
 use convscope_ops::{Parameter, ParameterSpec};
-use ndarray::ArrayD;
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -18,28 +17,26 @@ impl Parameters {
     /// First values, from the graph's initialiser and a seed.
     pub fn new(graph: &Graph, seed: u64) -> Parameters {
         let mut index = 0;
-        let filled: Result<Parameters, Infallible> = Parameters::from_values(graph, |_, spec| {
-            let mut values = ArrayD::zeros(spec.shape.clone());
-            let slice = values.as_slice_mut().expect("a new array is contiguous");
-            graph.initializer().fill(spec.role, seed, index, slice);
+        let filled: Result<Parameters, Infallible> = Parameters::from_arrays(graph, |key, spec| {
+            let mut array = Parameter::zeros(key, spec);
+            graph.initializer().fill(spec.role, seed, index, array.slice_mut());
             index += 1;
-            Ok(values)
+            Ok(array)
         });
         filled.unwrap_or_else(|never| match never {})
     }
 
-    /// What `values` gives for each key and array; nothing is allocated before it is called.
-    pub(crate) fn from_values<E>(
+    /// What `array` gives for each key; nothing is allocated before it is called.
+    pub(crate) fn from_arrays<E>(
         graph: &Graph,
-        mut values: impl FnMut(&str, &ParameterSpec) -> Result<ArrayD<f32>, E>,
+        mut array: impl FnMut(&str, &ParameterSpec) -> Result<Parameter, E>,
     ) -> Result<Parameters, E> {
         let mut parameters = Parameters { tensors: Vec::new(), ranges: Vec::new() };
         for node in graph.nodes() {
             let start = parameters.tensors.len();
             for spec in &node.parameters {
                 let key = format!("{}.{}", node.name, spec.name);
-                let values = values(&key, spec)?;
-                parameters.tensors.push(Parameter { key, role: spec.role, values });
+                parameters.tensors.push(array(&key, spec)?);
             }
             parameters.ranges.push(start..parameters.tensors.len());
         }

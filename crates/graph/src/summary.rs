@@ -12,8 +12,8 @@ pub struct ModelSummary {
     pub layers: Vec<LayerSummary>,
     /// Trained values.
     pub trained_parameters: usize,
-    /// Values that are not trained: running statistics.
-    pub other_parameters: usize,
+    /// Running means and variances, which follow the batches without gradients.
+    pub running_statistics: usize,
     /// Multiply-adds of one image.
     pub multiply_adds: u64,
 }
@@ -27,7 +27,7 @@ pub struct LayerSummary {
     pub kind: String,
     /// Shape of one image's output, as PyTorch lists it.
     pub output_shape: Vec<usize>,
-    /// Values of its arrays, trained or not.
+    /// Trained values.
     pub parameters: usize,
     /// Multiply-adds of one image.
     pub multiply_adds: u64,
@@ -51,19 +51,18 @@ impl ModelSummary {
                 name: node.name.clone(),
                 kind: kind(node),
                 output_shape: node.shape.axes(),
-                parameters: node.parameters.iter().map(|spec| spec.shape.iter().product::<usize>()).sum(),
+                parameters: node.trained_parameters(),
                 multiply_adds: node.multiply_adds,
                 activation_bytes: node.shape.len() * size_of::<f32>(),
                 inputs: node.inputs.iter().map(name_of).collect(),
             })
             .collect();
         let trained_parameters = graph.trained_parameters();
-        let all: usize = layers.iter().map(|layer| layer.parameters).sum();
         ModelSummary {
             name: graph.name().to_string(),
             multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
             trained_parameters,
-            other_parameters: all - trained_parameters,
+            running_statistics: graph.nodes().iter().map(crate::Node::running_statistics).sum(),
             layers,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
-use convscope_ops::Role;
+use convscope_ops::{Parameter, Role};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -78,15 +78,13 @@ impl WeightsFile {
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
             .map(|tensor| match tensor.role {
-                Role::BatchesTracked => {
-                    tensor.slice().iter().flat_map(|&v| (v as i64).to_le_bytes()).collect()
-                }
+                Role::BatchesTracked => (tensor.batches as i64).to_le_bytes().to_vec(),
                 _ => tensor.slice().iter().flat_map(|v| v.to_le_bytes()).collect(),
             })
             .collect();
         let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
             let dtype = if tensor.role == Role::BatchesTracked { Dtype::I64 } else { Dtype::F32 };
-            let view = TensorView::new(dtype, tensor.values.shape().to_vec(), bytes);
+            let view = TensorView::new(dtype, shape_in_file(tensor).to_vec(), bytes);
             (tensor.key.as_str(), view.expect("the bytes fill the shape"))
         });
         sorted_metadata(
@@ -111,7 +109,10 @@ impl WeightsFile {
     /// The bytes are cut off or none of Convscope's, or the arrays do not fit the model.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<WeightsFile, GraphError> {
         let error = |problem: String| GraphError::Weights { file: file.to_string(), problem };
-        let damaged = |cause| error(format!("is no whole safetensors file ({cause}); it may be cut off"));
+        if let Some(kind) = of_torch_save(bytes) {
+            return Err(GraphError::OfTorchSave { file: file.to_string(), kind });
+        }
+        let damaged = |cause| error(format!("is not a whole safetensors file ({cause}); it may be cut off"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let metadata = header.metadata().as_ref();
@@ -140,7 +141,7 @@ impl WeightsFile {
             let cause = format!("pictures become {:?}, its model takes {:?}", input.size, [height, width]);
             return Err(bad_entry(INPUT, cause));
         }
-        let parameters = Parameters::from_values(&graph, |key, spec| {
+        let parameters = Parameters::from_arrays(&graph, |key, spec| {
             let tensor = tensors
                 .tensor(key)
                 .map_err(|_| error(format!("has no array '{key}', which its model needs")))?;
@@ -149,13 +150,39 @@ impl WeightsFile {
                     format!("'{key}' has shape {:?}, its model needs {:?}", tensor.shape(), spec.shape);
                 return Err(error(problem));
             }
-            let values = read_values(&tensor).ok_or_else(|| {
-                error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()))
-            })?;
-            Ok(ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape"))
+            let unknown = || error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()));
+            if spec.role == Role::BatchesTracked {
+                let batches = read_count(&tensor).ok_or_else(unknown)?;
+                return Ok(Parameter { batches, ..Parameter::zeros(key, spec) });
+            }
+            let values = read_values(&tensor).ok_or_else(unknown)?;
+            let values = ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape");
+            Ok(Parameter { key: key.to_string(), role: spec.role, values, batches: 0 })
         })?;
         Ok(WeightsFile { model, classes, input, data, parameters })
     }
+}
+
+/// What torch.save writes: a zip archive, or a pickle where PyTorch is older than 1.6.
+fn of_torch_save(bytes: &[u8]) -> Option<&'static str> {
+    const ARCHIVE: &[u8] = b"PK\x03\x04";
+    const PICKLE: &[u8] = b"\x80\x02\x8a\x0a";
+    let kinds = [(ARCHIVE, "a zip archive"), (PICKLE, "a pickle")];
+    kinds.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
+}
+
+/// The shape that PyTorch's array has; a count is a single number.
+fn shape_in_file(parameter: &Parameter) -> &[usize] {
+    if parameter.role == Role::BatchesTracked { &[] } else { parameter.values.shape() }
+}
+
+fn read_count(tensor: &TensorView<'_>) -> Option<u64> {
+    let count = match tensor.dtype() {
+        Dtype::I64 => i64::from_le_bytes(tensor.data().try_into().ok()?),
+        Dtype::F32 => f32::from_le_bytes(tensor.data().try_into().ok()?) as i64,
+        _ => return None,
+    };
+    Some(u64::try_from(count).unwrap_or(0))
 }
 
 fn read_values(tensor: &TensorView<'_>) -> Option<Vec<f32>> {

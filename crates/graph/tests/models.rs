@@ -23,7 +23,10 @@ fn the_reference_networks_have_their_sizes() {
     // What torchvision says of its resnet18.
     let resnet18 = Graph::new(preset("resnet18", [3, 224, 224], 1000).unwrap()).unwrap();
     assert_eq!(resnet18.trained_parameters(), 11_689_512);
-    assert_eq!(ModelSummary::new(&resnet18).multiply_adds, 1_814_073_344);
+    let summary = ModelSummary::new(&resnet18);
+    assert_eq!(summary.multiply_adds, 1_814_073_344);
+    assert_eq!(summary.layers.iter().map(|layer| layer.parameters).sum::<usize>(), 11_689_512);
+    assert_eq!(summary.running_statistics, 9_600);
     let plain8 = Graph::new(preset("plain8", [3, 32, 32], 10).unwrap()).unwrap();
     let names: Vec<&str> = plain8.nodes().iter().map(|node| node.name.as_str()).collect();
     let expected = "conv2d conv2d_1 max_pooling2d conv2d_2 conv2d_3 max_pooling2d_1 conv2d_4 conv2d_5 \
@@ -84,8 +87,11 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
             "net.toml: node 1: missing field `out_channels`",
         ),
         (String::new(), "net.toml: has no [[node]]"),
-        ("input = [3, 9, 9]\n".to_string() + END, "net.toml: input is [3, 9, 9], the images have [3, 8, 6]"),
-        ("[[node]\n".to_string(), "net.toml: is no TOML"),
+        (
+            "input = [3, 9, 9]\n".to_string() + END,
+            "net.toml: its input is [3, 9, 9], the images are [3, 8, 6]",
+        ),
+        ("[[node]\n".to_string(), "net.toml: is not TOML"),
         (
             format!("[[node]]\nop = \"sigmoid\"\nactivation = \"relu\"\n{END}"),
             "activation: is a function itself and takes no activation",
@@ -148,4 +154,20 @@ fn an_option_that_does_not_fit_the_model_is_named() {
         assert!(error.starts_with(expected), "{error}");
     }
     assert!(ModelOptions::default().set("depth", 3).is_err());
+}
+
+#[test]
+fn dominators_are_the_nodes_that_no_path_goes_around() {
+    let names = |graph: &Graph| -> Vec<String> {
+        graph.dominators().map(|node| graph.nodes()[node].name.clone()).collect()
+    };
+    // Two branches from the image, one of them longer, and a skip over their sum.
+    let nodes = "[[node]]\nname = 'a'\nop = 'relu'\n[[node]]\nname = 'b'\nop = 'sigmoid'\n\
+                 [[node]]\nname = 'c'\nop = 'relu'\ninputs = ['input']\n\
+                 [[node]]\nname = 'sum'\nop = 'add'\ninputs = ['b', 'c']\n\
+                 [[node]]\nname = 'again'\nop = 'relu'\n\
+                 [[node]]\nname = 'skip'\nop = 'add'\ninputs = ['again', 'sum']\n";
+    assert_eq!(names(&graph(&format!("{nodes}{END}")).unwrap()), ["sum", "skip", "flatten", "dense"]);
+    let plain = graph(&format!("{CONV}{CONV}{END}")).unwrap();
+    assert_eq!(names(&plain), ["conv2d", "conv2d_1", "flatten", "dense"]);
 }

@@ -121,6 +121,10 @@ fn check(name: &str) {
     }
     assert!(gradients.iter().filter(|gradient| !gradient.is_empty()).count() + 1 >= nodes.len());
     for (tensor, gradient) in parameters.tensors().iter().zip(executor.gradients()) {
+        if tensor.role == Role::BatchesTracked {
+            assert_eq!(tensor.batches, 1);
+            continue;
+        }
         let (what, ours) = if tensor.role.is_trained() {
             ("gradient_by", gradient.as_slice())
         } else {
@@ -128,7 +132,6 @@ fn check(name: &str) {
         };
         let expected = recording.numbers(&format!("{what}.{}", tensor.key));
         assert_close(&format!("{name}: {what} {}", tensor.key), ours, &expected, tolerance);
-        assert!(tensor.role != Role::BatchesTracked || tensor.slice() == [1.0]);
     }
 
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 2);

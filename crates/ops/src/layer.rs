@@ -19,6 +19,14 @@ pub trait Layer: Debug {
         Vec::new()
     }
 
+    /// Whether it can be trained on batches of so many images, for inputs that [`Layer::output_shape`] accepted.
+    ///
+    /// # Errors
+    /// Too few images for what it computes over the batch.
+    fn check_batch(&self, _inputs: &[Shape], _images: usize) -> Result<(), OpError> {
+        Ok(())
+    }
+
     /// Multiply-adds of one image, for inputs that [`Layer::output_shape`] accepted.
     fn multiply_adds(&self, _inputs: &[Shape]) -> u64 {
         0

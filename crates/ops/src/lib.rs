@@ -14,6 +14,7 @@ mod arrays;
 mod avg_pool2d;
 mod batch_norm;
 mod bound;
+mod channel_dim;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
@@ -52,6 +53,7 @@ pub use batch_norm::{
     BatchNorm, BatchNormArguments, BatchNormGradients, Momentum, batch_norm, batch_norm_backward,
 };
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
+pub use channel_dim::ChannelDim;
 pub use concat::{Concat, concat};
 pub use conv_transpose2d::{
     ConvTranspose2d, ConvTranspose2dArguments, ConvTranspose2dGradients, conv_transpose2d,

@@ -54,11 +54,19 @@ pub struct Parameter {
     pub key: String,
     /// What it is for.
     pub role: Role,
-    /// Its values, contiguous.
+    /// Its values, contiguous; none of a [count of batches](Role::BatchesTracked).
     pub values: ArrayD<f32>,
+    /// The batches that were counted, of a [count of batches](Role::BatchesTracked); 0 of others.
+    pub batches: u64,
 }
 
 impl Parameter {
+    /// An array of zeros, or a count of 0.
+    pub fn zeros(key: impl Into<String>, spec: &ParameterSpec) -> Parameter {
+        let shape = if spec.role == Role::BatchesTracked { &[0] } else { spec.shape.as_slice() };
+        Parameter { key: key.into(), role: spec.role, values: ArrayD::zeros(shape), batches: 0 }
+    }
+
     /// The values in memory order.
     pub fn slice(&self) -> &[f32] {
         self.values.as_slice().expect("parameters are contiguous")

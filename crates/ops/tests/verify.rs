@@ -3,7 +3,7 @@
 use convscope_ops::verify::*;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 #[test]
@@ -276,4 +276,26 @@ fn fresh_random_cases_pass() {
     assert_ne!(cases, from_pytorch(Path::new("python3"), 8, 340, &[]).unwrap());
     let report = verify(&cases);
     assert!(report.failures.is_empty(), "{:#?}", report.failures);
+}
+
+/// What is listed of an operator's arguments is what it reads, no more and no less.
+#[test]
+fn the_listed_arguments_are_those_that_are_read() {
+    for operator in operators() {
+        let arguments = serde_json::json!({"?": 1}).as_object().cloned().unwrap();
+        let call = Call { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
+        let problem = call.run(None).unwrap_err().to_string();
+        assert!(problem.contains("unknown field `?`"), "{operator}: {problem}");
+        let (_, read) = problem.split_once(", ").unwrap();
+        let mut read: Vec<&str> = read.split('`').skip(1).step_by(2).collect();
+        let mut listed: Vec<&str> = convscope_ops::verify::arguments(operator)
+            .unwrap()
+            .iter()
+            .map(|argument| argument.name)
+            .collect();
+        read.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, read, "{operator}");
+    }
+    assert_eq!(arguments("conv3d"), None);
 }

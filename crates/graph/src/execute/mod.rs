@@ -120,7 +120,8 @@ impl Executor {
     /// Computes the loss of a batch and the gradients by all trained parameters; updates running statistics.
     ///
     /// # Errors
-    /// Images of another shape than the graph's, or more of them than the executor was made for.
+    /// Images of another shape than the graph's, or more of them than the executor was made for; a single value per
+    /// channel for a batch normalisation.
     pub fn train_step(
         &mut self,
         parameters: &mut Parameters,
@@ -129,6 +130,7 @@ impl Executor {
         observer: Option<&dyn Observer>,
     ) -> Result<StepOutcome, GraphError> {
         let images = self.check(&batch.images, self.batch)?;
+        self.graph.check_batch(images)?;
         self.load(parameters);
         let input = batch.images.as_standard_layout();
         let shared = Batch {
@@ -161,6 +163,7 @@ impl Executor {
         sample: Sample,
     ) -> Result<(), GraphError> {
         let total = self.check(&images, self.batch)?;
+        self.graph.check_batch(total)?;
         self.load(parameters);
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);

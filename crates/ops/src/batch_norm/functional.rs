@@ -183,16 +183,19 @@ impl Call {
         let specs = layer.parameters(&[Shape::image(channels, [pixels, 1])]);
         let mut parameters = Vec::new();
         for (spec, given) in specs.into_iter().zip([weight, bias, mean, var, None]) {
-            let default = if matches!(spec.role, Role::Scale | Role::RunningVar) { 1.0 } else { 0.0 };
-            let values = match given {
-                None => ArrayD::from_elem(spec.shape, default),
-                Some(given) if given.len() == channels => array(&spec.shape, given.to_vec()),
+            let mut parameter = Parameter::zeros(spec.name, &spec);
+            match given {
+                None if matches!(spec.role, Role::Scale | Role::RunningVar) => parameter.values.fill(1.0),
+                None => {}
+                Some(given) if given.len() == channels => {
+                    parameter.values = array(&spec.shape, given.to_vec());
+                }
                 Some(given) => {
                     let problem = format!("input has {channels} channels, {} has {}", spec.name, given.len());
                     return Err(OpError::shape(NAME, problem));
                 }
-            };
-            parameters.push(Parameter { key: spec.name.into(), role: spec.role, values });
+            }
+            parameters.push(parameter);
         }
         let bound = layer.bound(Shape::image(channels, [pixels, 1]), mode);
         let mut call = Call { bound, images, channels, input: Vec::new(), parameters, shape };

@@ -87,6 +87,17 @@ impl Layer for BatchNorm {
         specs
     }
 
+    fn check_batch(&self, inputs: &[Shape], images: usize) -> Result<(), OpError> {
+        let shape = inputs[0];
+        if images * shape.size().iter().product::<usize>() > 1 {
+            return Ok(());
+        }
+        let problem = format!(
+            "a batch of one image of shape {shape} has one value per channel; training needs two or more"
+        );
+        Err(OpError::shape(NAME, problem))
+    }
+
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         Box::new(self.bound(inputs[0], mode))
     }
@@ -273,11 +284,9 @@ impl Coupled for BoundBatchNorm {
 
     fn finish_forward(&self, images: usize, sums: &[f64], parameters: &mut [Parameter], state: &mut [f32]) {
         let count = (images * self.pixels) as f64;
-        let batches = {
-            let tracked = &mut self.running(parameters)[2].slice_mut()[0];
-            *tracked += 1.0;
-            *tracked as u64
-        };
+        let tracked = &mut self.running(parameters)[2].batches;
+        *tracked += 1;
+        let batches = *tracked;
         let share = self.layer.momentum.share(batches);
         for channel in 0..self.channels {
             let mean = sums[channel] / count;

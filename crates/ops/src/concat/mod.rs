@@ -39,7 +39,11 @@ pub fn concat(tensors: &[ArrayView4<'_, f32>]) -> Result<Array4<f32>, OpError> {
 /// Two or more inputs side by side along their channels (vectors: features).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Concat {}
+pub struct Concat {
+    /// The axis, which can only be that of the channels; default 1.
+    #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
+    pub dim: ChannelDim,
+}
 
 impl Layer for Concat {
     fn keras_name(&self) -> &'static str {
@@ -59,6 +63,7 @@ impl Layer for Concat {
             );
             return Err(OpError::shape(NAME, problem));
         }
+        self.dim.check(NAME, inputs[0])?;
         let channels = inputs.iter().map(Shape::channels).sum();
         Ok(match inputs[0] {
             Shape::Image { .. } => Shape::image(channels, inputs[0].size()),

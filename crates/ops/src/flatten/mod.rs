@@ -66,9 +66,29 @@ fn flat(shape: &[usize], start_dim: isize, end_dim: isize) -> Result<Vec<usize>,
 }
 
 /// [`flatten()`] of everything but the batch axis, in PyTorch's order: channel, row, column.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Flatten {}
+pub struct Flatten {
+    /// The first axis that is joined, which can only be that of the channels; default 1.
+    #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
+    pub start_dim: ChannelDim,
+    /// The last axis that is joined, which can only be the last one; default -1.
+    #[serde(default = "last", skip_serializing_if = "is_last")]
+    pub end_dim: isize,
+}
+
+impl Default for Flatten {
+    fn default() -> Self {
+        Flatten { start_dim: ChannelDim::default(), end_dim: last() }
+    }
+}
+
+fn last() -> isize {
+    -1
+}
+fn is_last(end_dim: &isize) -> bool {
+    *end_dim == last()
+}
 
 impl Layer for Flatten {
     fn keras_name(&self) -> &'static str {
@@ -76,7 +96,14 @@ impl Layer for Flatten {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        Ok(Shape::Vector { features: one_input(NAME, inputs)?.len() })
+        let shape = one_input(NAME, inputs)?;
+        self.start_dim.check(NAME, shape)?;
+        let axes = shape.axes().len() as isize;
+        if self.end_dim != last() && self.end_dim != axes {
+            let problem = format!("is {}, must be -1 or {axes}, the last axis of {shape}", self.end_dim);
+            return Err(OpError::argument(NAME, "end_dim", problem));
+        }
+        Ok(Shape::Vector { features: shape.len() })
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {

@@ -61,7 +61,11 @@ pub fn log_softmax_backward(
 /// [`log_softmax()`] along the channels of each pixel, as a node of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogSoftmax {}
+pub struct LogSoftmax {
+    /// The axis, which can only be that of the channels; default 1.
+    #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
+    pub dim: ChannelDim,
+}
 
 impl Layer for LogSoftmax {
     fn keras_name(&self) -> &'static str {
@@ -69,7 +73,9 @@ impl Layer for LogSoftmax {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        one_input(NAME, inputs)
+        let shape = one_input(NAME, inputs)?;
+        self.dim.check(NAME, shape)?;
+        Ok(shape)
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {

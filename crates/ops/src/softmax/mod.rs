@@ -64,7 +64,11 @@ pub fn softmax_backward(
 /// [`softmax()`] along the channels of each pixel, as a node of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Softmax {}
+pub struct Softmax {
+    /// The axis, which can only be that of the channels; default 1.
+    #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
+    pub dim: ChannelDim,
+}
 
 impl Layer for Softmax {
     fn keras_name(&self) -> &'static str {
@@ -72,7 +76,9 @@ impl Layer for Softmax {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        one_input(NAME, inputs)
+        let shape = one_input(NAME, inputs)?;
+        self.dim.check(NAME, shape)?;
+        Ok(shape)
     }
 
     fn activation(&self) -> Option<Activation> {

@@ -20,6 +20,7 @@
 //! # Ok::<(), convscope_ops::verify::VerifyError>(())
 //! ```
 
+mod arguments;
 mod call;
 mod case;
 mod compare;
@@ -31,6 +32,7 @@ mod table;
 mod tensor;
 mod tensor_file;
 
+pub use arguments::{Argument, arguments};
 pub use call::{Call, operators, tensors};
 pub use case::Case;
 pub use compare::{Comparison, Worst};

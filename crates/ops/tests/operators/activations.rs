@@ -56,7 +56,7 @@ fn softmax_equals_its_formula_along_every_axis() {
         let expected = numeric_gradient(slice(&x), slice(&dy), forward);
         assert_close("d_input", slice(&dx), &expected, TOLERANCE);
         if axis == 1 {
-            check_bound(&Softmax {}, &x, &y, &dy, &dx);
+            check_bound(&Softmax::default(), &x, &y, &dy, &dx);
         }
     }
 }
@@ -75,7 +75,7 @@ fn log_softmax_equals_its_formula_along_every_axis() {
         let expected = numeric_gradient(slice(&x), slice(&dy), forward);
         assert_close("d_input", slice(&dx), &expected, TOLERANCE);
         if axis == 1 {
-            check_bound(&LogSoftmax {}, &x, &y, &dy, &dx);
+            check_bound(&LogSoftmax::default(), &x, &y, &dy, &dx);
         }
     }
 }

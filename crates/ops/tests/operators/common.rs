@@ -41,11 +41,14 @@ pub(crate) fn slice<D: ndarray::Dimension>(array: &ndarray::Array<f32, D>) -> &[
 
 pub(crate) fn parameters(layer: &dyn Layer, shapes: &[Shape]) -> Vec<Parameter> {
     let make = |(index, spec): (usize, ParameterSpec)| {
-        let mut values = array(100 + index as u64, &spec.shape);
-        if spec.role == Role::RunningVar {
-            values.mapv_inplace(|value| value + 1.5);
+        let mut parameter = Parameter::zeros(spec.name, &spec);
+        if spec.role != Role::BatchesTracked {
+            parameter.values = array(100 + index as u64, &spec.shape);
         }
-        Parameter { key: spec.name.into(), role: spec.role, values }
+        if spec.role == Role::RunningVar {
+            parameter.values.mapv_inplace(|value| value + 1.5);
+        }
+        parameter
     };
     layer.parameters(shapes).into_iter().enumerate().map(make).collect()
 }

@@ -90,7 +90,7 @@ fn flatten_keeps_pytorchs_order() {
     for shape in [Shape::image(3, [2, 5]), Shape::image(7, [1, 1]), Shape::Vector { features: 4 }] {
         let (x, dy) = (array(1, &[3, shape.len()]), array(2, &[3, shape.len()]));
         for isa in Isa::available() {
-            let layer = Flatten {};
+            let layer = Flatten::default();
             let run = Run {
                 layer: &layer,
                 shapes: &[shape],

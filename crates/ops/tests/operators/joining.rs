@@ -33,10 +33,10 @@ fn concat_puts_channels_side_by_side() {
         assert_eq!(value, if c < 2 { a[[n, c, i, j]] } else { b[[n, c - 2, i, j]] });
     }
     let shapes = [Shape::image(2, [4, 3]), Shape::image(5, [4, 3])];
-    assert_eq!(Concat {}.output_shape(&shapes).unwrap(), Shape::image(7, [4, 3]));
+    assert_eq!(Concat::default().output_shape(&shapes).unwrap(), Shape::image(7, [4, 3]));
     for isa in Isa::available() {
         let run = Run {
-            layer: &Concat {},
+            layer: &Concat::default(),
             shapes: &shapes,
             images: 3,
             chunk: 2,
@@ -51,12 +51,12 @@ fn concat_puts_channels_side_by_side() {
     }
     let other = [shapes[0], Shape::image(5, [3, 4])];
     assert_eq!(
-        Concat {}.output_shape(&other).unwrap_err().to_string(),
+        Concat::default().output_shape(&other).unwrap_err().to_string(),
         "concat: input 0 has shape [2, 4, 3], input 1 [5, 3, 4]; only channels may differ"
     );
     let vectors = [Shape::Vector { features: 2 }, Shape::Vector { features: 3 }];
-    assert_eq!(Concat {}.output_shape(&vectors).unwrap(), Shape::Vector { features: 5 });
-    assert!(Concat {}.output_shape(&[shapes[0], vectors[0]]).is_err());
+    assert_eq!(Concat::default().output_shape(&vectors).unwrap(), Shape::Vector { features: 5 });
+    assert!(Concat::default().output_shape(&[shapes[0], vectors[0]]).is_err());
     assert!(concat(&[a.view(), images(3, [2, 5, 4, 3]).view()]).is_err());
 }
 
@@ -81,19 +81,45 @@ fn operators_are_read_as_pytorch_names_them() {
             let output_padding = [1, 0].into();
             Operator::ConvTranspose2d(ConvTranspose2d { output_padding, ..ConvTranspose2d::new(3, 2) })
         }),
-        ("op = \"log_softmax\"", Operator::LogSoftmax(LogSoftmax {})),
+        ("op = \"log_softmax\"", Operator::LogSoftmax(LogSoftmax::default())),
         ("op = \"dropout\"", Operator::Dropout(Dropout { p: 0.5 })),
-        ("op = \"flatten\"", Operator::Flatten(Flatten {})),
+        ("op = \"flatten\"", Operator::Flatten(Flatten::default())),
         ("op = \"linear\"\nout_features = 7", Operator::Linear(Linear::new(7))),
         ("op = \"relu\"", Operator::Relu(Relu {})),
         ("op = \"sigmoid\"", Operator::Sigmoid(Sigmoid {})),
-        ("op = \"softmax\"", Operator::Softmax(Softmax {})),
+        ("op = \"softmax\"", Operator::Softmax(Softmax::default())),
         ("op = \"add\"", Operator::Add(Add {})),
-        ("op = \"concat\"", Operator::Concat(Concat {})),
+        ("op = \"concat\"", Operator::Concat(Concat::default())),
     ] {
         assert_eq!(read(text).unwrap(), expected, "{text}");
         assert_eq!(read(&toml::to_string(&expected).unwrap()).unwrap(), expected, "{text}");
         let message = read(&format!("{text}\nwindow = 3")).unwrap_err().to_string();
         assert!(message.contains("window"), "{message}");
     }
+}
+
+/// A module that is written down by hand names PyTorch's axes.
+#[test]
+fn pytorchs_axes_are_taken_where_they_are_the_networks() {
+    let image = Shape::image(4, [5, 3]);
+    let vector = Shape::Vector { features: 6 };
+    let shape = |text: &str, inputs: &[Shape]| {
+        let operator: Operator = toml::from_str(text).unwrap();
+        operator.layer().output_shape(inputs).map_err(|error| error.to_string())
+    };
+    for op in ["softmax", "log_softmax"] {
+        assert_eq!(shape(&format!("op = '{op}'\ndim = 1"), &[image]), Ok(image));
+        assert_eq!(shape(&format!("op = '{op}'\ndim = -3"), &[image]), Ok(image));
+        assert_eq!(shape(&format!("op = '{op}'\ndim = -1"), &[vector]), Ok(vector));
+        let expected = format!("{op}: dim is 2, must be 1 or -3, the axis of the channels of [4, 5, 3]");
+        assert_eq!(shape(&format!("op = '{op}'\ndim = 2"), &[image]), Err(expected));
+        assert!(shape(&format!("op = '{op}'\ndim = 0"), &[vector]).is_err());
+    }
+    assert_eq!(shape("op = 'concat'\ndim = 1", &[image, image]), Ok(Shape::image(8, [5, 3])));
+    assert!(shape("op = 'concat'\ndim = 3", &[image, image]).unwrap_err().contains("dim is 3"));
+    let flat = Shape::Vector { features: 60 };
+    assert_eq!(shape("op = 'flatten'\nstart_dim = 1\nend_dim = -1", &[image]), Ok(flat));
+    assert_eq!(shape("op = 'flatten'\nend_dim = 3", &[image]), Ok(flat));
+    assert!(shape("op = 'flatten'\nstart_dim = 2", &[image]).unwrap_err().contains("start_dim is 2"));
+    assert!(shape("op = 'flatten'\nend_dim = 2", &[image]).unwrap_err().contains("end_dim is 2"));
 }

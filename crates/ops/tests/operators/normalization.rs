@@ -173,3 +173,34 @@ fn what_does_not_fit_is_named() {
     assert!(batch_norm(ArrayD::zeros(vec![4]).view(), None, None, None, None, &training).is_err());
     assert!(batch_norm(ArrayD::zeros(vec![4, 0]).view(), None, None, None, None, &training).is_err());
 }
+
+/// Single precision ends to count at 2^24.
+#[test]
+fn batches_are_counted_beyond_single_precision() {
+    let (layer, shapes) = (BatchNorm::default(), [Shape::image(3, [2, 2])]);
+    let mut given = parameters(&layer, &shapes);
+    given[4].batches = 1 << 24;
+    let isa = Isa::best();
+    let run = Run { layer: &layer, shapes: &shapes, images: 2, chunk: 1, mode: Mode::Training, isa, seed: 0 };
+    let x = array(3, &[2, 3, 2, 2]);
+    let passed = run.passes(&[slice(&x)], slice(&x), given);
+    assert_eq!(passed.parameters[4].batches, (1 << 24) + 1);
+}
+
+/// What a network of it refuses before anything is trained is what the function refuses.
+#[test]
+fn one_value_per_channel_cannot_be_trained_on() {
+    let layer = BatchNorm::default();
+    let small = [Shape::image(3, [1, 1])];
+    assert_eq!(
+        layer.check_batch(&small, 1).unwrap_err().to_string(),
+        "batch_norm: a batch of one image of shape [3, 1, 1] has one value per channel; training needs two or more"
+    );
+    assert!(layer.check_batch(&[Shape::Vector { features: 5 }], 1).is_err());
+    assert_eq!(layer.check_batch(&small, 2), Ok(()));
+    assert_eq!(layer.check_batch(&[Shape::image(3, [1, 2])], 1), Ok(()));
+    let training = BatchNormArguments { mode: Mode::Training, ..BatchNormArguments::default() };
+    let one = array(1, &[1, 3, 1, 1]);
+    let refused = batch_norm(one.view(), None, None, None, None, &training).unwrap_err().to_string();
+    assert!(refused.contains("training needs two values per channel or more"), "{refused}");
+}
