@@ -1,9 +1,10 @@
 //! Where a network looks: Grad-CAM, saliency and occlusion.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use convscope_graph::{Node, Observation, Observer};
-use convscope_ops::{Role, Shape};
+use convscope_ops::Shape;
 use ndarray::{Array4, ArrayView3, Axis, s};
 use serde::Serialize;
 
@@ -58,7 +59,9 @@ pub struct HeatMap {
 pub struct Question {
     /// The class. Default none: the one that the network takes the image for.
     pub class: Option<usize>,
-    /// The layer that Grad-CAM looks at. Default none: the last one that sums and has rows and columns.
+    /// The layer that Grad-CAM looks at. Default none: the last one of more than one pixel through which everything
+    /// passes on its way from the image to the classes (the sum of a residual block, not one of its branches). Where
+    /// there is no such layer, the last one of more than one pixel, and where every map is of 1x1, the last map.
     pub node: Option<String>,
 }
 
@@ -78,43 +81,73 @@ impl Inspector {
         method: HeatMapMethod,
         question: &Question,
     ) -> Result<HeatMap, InspectError> {
-        let (class, classes) = (question.class.unwrap_or(image.prediction), self.classes().len());
-        if class >= classes {
-            return Err(InspectError::UnknownClass { class, classes });
-        }
+        let class = question.class.unwrap_or(image.prediction);
+        self.check_class(class)?;
         let planes = self.planes(image)?;
         let (node, size, values) = match method {
             HeatMapMethod::GradCam => {
                 let node = self.node_to_look_at(question.node.as_deref())?;
-                let (size, values) = self.grad_cam(&planes, class, node)?;
-                (Some(self.graph().nodes()[node].name.clone()), size, values)
+                let values = self.maps_at(&planes, class, &[node])?.remove(0);
+                let Node { name, shape, .. } = &self.graph().nodes()[node];
+                (Some(name.clone()), shape.size(), values)
             }
             HeatMapMethod::Saliency => (None, [image.height, image.width], self.saliency(&planes, class)?),
             HeatMapMethod::Occlusion => (None, [image.height, image.width], self.occlusion(&planes, class)?),
         };
+        Ok(self.heat_map(method, node, class, size, values))
+    }
+
+    /// [Grad-CAM](HeatMapMethod::GradCam) at every layer of more than one pixel, in the network's order, from one pass.
+    ///
+    /// # Errors
+    /// An image of another size, a class that does not exist.
+    pub fn grad_cams(&mut self, image: &ExampleImage, class: usize) -> Result<Vec<HeatMap>, InspectError> {
+        self.check_class(class)?;
+        let planes = self.planes(image)?;
+        let nodes = self.graph().nodes();
+        let chosen: Vec<usize> = (0..nodes.len()).filter(|&node| has_pixels(&nodes[node])).collect();
+        let found = self.maps_at(&planes, class, &chosen)?;
+        let maps = chosen.into_iter().zip(found).map(|(node, values)| {
+            let Node { name, shape, .. } = &self.graph().nodes()[node];
+            self.heat_map(HeatMapMethod::GradCam, Some(name.clone()), class, shape.size(), values)
+        });
+        Ok(maps.collect())
+    }
+
+    fn check_class(&self, class: usize) -> Result<(), InspectError> {
+        let classes = self.classes().len();
+        if class < classes { Ok(()) } else { Err(InspectError::UnknownClass { class, classes }) }
+    }
+
+    fn heat_map(
+        &self,
+        method: HeatMapMethod,
+        node: Option<String>,
+        class: usize,
+        [height, width]: [usize; 2],
+        values: Vec<f32>,
+    ) -> HeatMap {
         let (min, max) = range(&values);
-        Ok(HeatMap {
+        HeatMap {
             method,
             node,
             class,
             class_name: self.classes()[class].clone(),
-            height: size[0],
-            width: size[1],
+            height,
+            width,
             is_constant: values.iter().all(|value| *value == values[0]),
             values,
             min,
             max,
-        })
+        }
     }
 
     fn node_to_look_at(&self, name: Option<&str>) -> Result<usize, InspectError> {
         let nodes = self.graph().nodes();
-        let has_places = |node: &Node| matches!(node.shape, Shape::Image { .. });
         let Some(name) = name else {
-            let sums =
-                |node: &Node| node.parameters.iter().any(|spec| matches!(spec.role, Role::Weight { .. }));
-            let last = nodes.iter().rposition(|node| has_places(node) && sums(node));
-            return last.or(nodes.iter().rposition(has_places)).ok_or(InspectError::NoPictures);
+            let of_all = self.graph().dominators().filter(|&node| has_pixels(&nodes[node])).last();
+            let best = of_all.or_else(|| nodes.iter().rposition(has_pixels));
+            return best.or_else(|| nodes.iter().rposition(has_places)).ok_or(InspectError::NoPictures);
         };
         let Some(index) = nodes.iter().position(|node| node.name == name) else {
             let known: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -126,29 +159,21 @@ impl Inspector {
         Err(InspectError::NotAPicture { node: name.to_string(), shape: nodes[index].shape.to_string() })
     }
 
-    fn grad_cam(
+    /// Grad-CAM's values at each of these nodes, which are in the network's order.
+    fn maps_at(
         &mut self,
         planes: &Array4<f32>,
         class: usize,
-        node: usize,
-    ) -> Result<([usize; 2], Vec<f32>), InspectError> {
-        let watch = Watch { node, value: Mutex::default(), gradient: Mutex::default() };
+        nodes: &[usize],
+    ) -> Result<Vec<Vec<f32>>, InspectError> {
+        let watch = Watch { seen: nodes.iter().map(|&node| (node, Mutex::default())).collect() };
         self.attribution().class_gradients(planes.view(), &[class], Some(&watch))?;
-        let [value, gradient] = [watch.value, watch.gradient]
-            .map(|kept| kept.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let shape = self.graph().nodes()[node].shape;
-        let (channels, size) = (shape.channels(), shape.size());
-        let positions = (size[0] * size[1]) as f64;
-        let mut weights = vec![0.0; channels];
-        for pixel in gradient.chunks_exact(channels) {
-            weights.iter_mut().zip(pixel).for_each(|(weight, &d)| *weight += f64::from(d) / positions);
-        }
-        let map = value.chunks_exact(channels).map(|pixel| {
-            let sum: f64 = pixel.iter().zip(&weights).map(|(&a, weight)| f64::from(a) * weight).sum();
-            // Not `max`, which would hide NaN.
-            if sum < 0.0 { 0.0 } else { sum as f32 }
+        let graph = self.graph();
+        let maps = watch.seen.into_iter().map(|(node, seen)| {
+            let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+            grad_cam(graph.nodes()[node].shape, &seen)
         });
-        Ok((size, map.collect()))
+        Ok(maps.collect())
     }
 
     fn saliency(&mut self, planes: &Array4<f32>, class: usize) -> Result<Vec<f32>, InspectError> {
@@ -210,28 +235,57 @@ fn spans(side: usize) -> Vec<(usize, usize)> {
     starts.map(|start| (start, start + width)).collect()
 }
 
-/// Keeps one node's value and the gradient by it, channels-last, of one image.
+fn has_places(node: &Node) -> bool {
+    matches!(node.shape, Shape::Image { .. })
+}
+
+fn has_pixels(node: &Node) -> bool {
+    node.shape.size().iter().product::<usize>() > 1
+}
+
+/// `relu(sum over c of w[c] * a[c, y, x])` with `w[c]` the mean of the gradient over all positions.
+fn grad_cam(shape: Shape, seen: &Seen) -> Vec<f32> {
+    let (channels, [height, width]) = (shape.channels(), shape.size());
+    let positions = (height * width) as f64;
+    let mut weights = vec![0.0; channels];
+    for pixel in seen.gradient.chunks_exact(channels) {
+        weights.iter_mut().zip(pixel).for_each(|(weight, &d)| *weight += f64::from(d) / positions);
+    }
+    let map = seen.value.chunks_exact(channels).map(|pixel| {
+        let sum: f64 = pixel.iter().zip(&weights).map(|(&a, weight)| f64::from(a) * weight).sum();
+        // Not `max`, which would hide NaN.
+        if sum < 0.0 { 0.0 } else { sum as f32 }
+    });
+    map.collect()
+}
+
+/// A node's value and the gradient by it, channels-last.
+#[derive(Default)]
+struct Seen {
+    value: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+/// Keeps what is seen of some nodes for one image.
 struct Watch {
-    node: usize,
-    value: Mutex<Vec<f32>>,
-    gradient: Mutex<Vec<f32>>,
+    seen: BTreeMap<usize, Mutex<Seen>>,
 }
 
 impl Watch {
-    fn keep(&self, seen: &Observation<'_>, into: &Mutex<Vec<f32>>) {
-        if seen.node == self.node {
-            *into.lock().unwrap_or_else(PoisonError::into_inner) = seen.values.to_vec();
+    fn keep(&self, node: usize, keep: impl FnOnce(&mut Seen)) {
+        if let Some(seen) = self.seen.get(&node) {
+            keep(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
 
 impl Observer for Watch {
     fn observe(&self, seen: &Observation<'_>) {
-        self.keep(seen, &self.value);
+        self.keep(seen.node, |kept| kept.value = seen.values.to_vec());
     }
 
     fn observe_gradient(&self, seen: &Observation<'_>) {
-        self.keep(seen, &self.gradient);
+        self.keep(seen.node, |kept| kept.gradient = seen.values.to_vec());
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Difference {
 /// the network is made by the first one.
 ///
 /// # Errors
-/// Fewer than two networks; what [`Inspector::survey`] and [`Inspector::example`] have.
+/// Fewer than two networks, or networks for images of different sizes; what [`Inspector::survey`] and [`Inspector::example`] have.
 pub fn compare(
     inspectors: &mut [Inspector],
     source: &Arc<dyn Source>,
@@ -65,15 +65,22 @@ pub fn compare(
     progress: &mut dyn FnMut(usize, SurveyProgress),
 ) -> Result<Comparison, InspectError> {
     let given = inspectors.len();
-    let Some(first) = inspectors.first_mut().filter(|_| given > 1) else {
+    let Some(first) = inspectors.first().filter(|_| given > 1) else {
         return Err(InspectError::TooFewRuns { given });
     };
-    let chosen = first.example(Some(source), example)?;
+    let expected = first.image_size();
+    let sizes: Vec<_> = inspectors.iter().map(Inspector::image_size).collect();
+    let names = names(inspectors);
+    if let Some(at) = sizes.iter().position(|size| *size != expected) {
+        let (first, other) = (names[0].clone(), names[at].clone());
+        let (expected, found) = (expected.to_string(), sizes[at].to_string());
+        return Err(InspectError::SizesDiffer { first, expected, other, found });
+    }
+    let chosen = inspectors[0].example(Some(source), example)?;
     let choice = match (chosen.split, chosen.index) {
         (Some(split), Some(index)) => Choice::Index(split, index),
         _ => example.clone(),
     };
-    let names = names(inspectors);
     let differences = differences(inspectors)?;
     let mut runs = Vec::new();
     for (index, (inspector, name)) in inspectors.iter_mut().zip(names).enumerate() {
@@ -219,21 +226,34 @@ fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
     let is_normalized =
         |run: &&ComparedRun| run.survey.layers.rows.iter().any(|row| row.small_scales.is_some());
     let (with, without) = (runs.iter().find(is_normalized)?, runs.iter().find(|run| !is_normalized(run))?);
-    let (trend_with, trend_without) =
-        (with.survey.layers.trend.as_ref()?, without.survey.layers.trend.as_ref()?);
+    let trend = |run: &'_ ComparedRun| run.survey.layers.trend.clone();
+    Some(effect_of_batch_norm((&with.name, &trend(with)?), (&without.name, &trend(without)?)))
+}
+
+fn effect_of_batch_norm(
+    (with, trend_with): (&str, &DepthTrend),
+    (without, trend_without): (&str, &DepthTrend),
+) -> Finding {
     let ratio = trend_without.spread / trend_with.spread;
     let (spread_with, spread_without) = (figure(trend_with.spread), figure(trend_without.spread));
-    let (with, without) = (&with.name, &without.name);
     let text = if ratio >= SPREAD_FACTOR {
-        let effect = match trend_with.verdict() {
-            DepthVerdict::HeldTogether => "holds the activations together",
-            _ => "brings the activations closer together",
-        };
-        format!(
-            "Batch normalisation {effect}: in {with} the largest layer mean is {spread_with} times \
-             the smallest, where in {without}, without it, the activations {} ({spread_without} times).",
-            verb(trend_without)
-        )
+        match (trend_with.verdict(), trend_without.verdict()) {
+            (DepthVerdict::HeldTogether, DepthVerdict::HeldTogether) => format!(
+                "The activations are held together with and without batch normalisation, closer with it: in {with} the \
+                 largest layer mean is {spread_with} times the smallest, in {without}, without it, {spread_without} times."
+            ),
+            (verdict, _) => {
+                let effect = match verdict {
+                    DepthVerdict::HeldTogether => "holds the activations together",
+                    _ => "brings the activations closer together",
+                };
+                format!(
+                    "Batch normalisation {effect}: in {with} the largest layer mean is {spread_with} times \
+                     the smallest, where in {without}, without it, the activations {} ({spread_without} times).",
+                    verb(trend_without)
+                )
+            }
+        }
     } else if ratio <= 1.0 / SPREAD_FACTOR {
         format!(
             "Batch normalisation does not hold the activations together here: in {with} the largest layer mean is \
@@ -245,7 +265,7 @@ fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
              mean is {spread_with} times the smallest, in {without}, without it, {spread_without} times."
         )
     };
-    Some(statement(ratio, SPREAD_FACTOR, text))
+    statement(ratio, SPREAD_FACTOR, text)
 }
 
 /// Which network's activations lie closest together.
@@ -278,4 +298,28 @@ fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
 
 fn statement(value: f64, threshold: f64, text: String) -> Finding {
     Finding { kind: FindingKind::Comparison, severity: Severity::Note, node: None, value, threshold, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_norm_is_credited_with_what_it_does_and_no_more() {
+        let trend = |largest: f64| DepthTrend::of(&[("a", 1.0), ("b", largest), ("c", 1.0)]).unwrap();
+        let said = |with: f64, without: f64| {
+            effect_of_batch_norm(("bn", &trend(with)), ("plain", &trend(without))).text
+        };
+        // Both are held together, one more than the other.
+        let both = said(1.1, 3.76);
+        assert!(
+            both.starts_with("The activations are held together with and without batch normalisation"),
+            "{both}"
+        );
+        assert!(both.contains("1.10 times") && both.contains("3.76 times"), "{both}");
+        assert!(said(1.1, 9.0).starts_with("Batch normalisation holds the activations together: in bn"));
+        assert!(said(5.0, 50.0).starts_with("Batch normalisation brings the activations closer together"));
+        assert!(said(3.0, 1.5).starts_with("Batch normalisation does not hold"));
+        assert!(said(2.0, 2.1).starts_with("Batch normalisation makes no difference"));
+    }
 }

@@ -47,13 +47,23 @@ pub enum InspectError {
         images: usize,
     },
     /// Images of another size than the network's.
-    #[error(
-        "the network takes images of {expected} pixels, the data has {found}; open the data with that size"
-    )]
+    #[error("the network takes images of {expected} pixels, the data has {found} (width x height)")]
     OtherSize {
-        /// Rows and columns of the network.
+        /// Width and height of the network's images.
         expected: String,
-        /// Rows and columns of the data.
+        /// Width and height of the data's.
+        found: String,
+    },
+    /// Networks for images of different sizes, which cannot see the same images.
+    #[error("{first} takes images of {expected} pixels, {other} images of {found} (width x height)")]
+    SizesDiffer {
+        /// The first network.
+        first: String,
+        /// Width and height of its images.
+        expected: String,
+        /// The other one.
+        other: String,
+        /// Width and height of its images.
         found: String,
     },
     /// No data to take an image from.

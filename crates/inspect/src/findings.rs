@@ -51,6 +51,14 @@ pub enum FindingKind {
     SmallScales,
     /// Outputs of a sigmoid or softmax near 0 or 1.
     Saturated,
+    /// A loss far above that of guessing.
+    ExplodedLoss,
+    /// A training accuracy that is hardly above that of guessing.
+    NothingLearned,
+    /// Training images that are known by heart.
+    Overfitting,
+    /// An accuracy that rests on few images.
+    FewImages,
     /// What a comparison shows.
     Comparison,
 }
@@ -58,7 +66,10 @@ pub enum FindingKind {
 impl FindingKind {
     /// Whether it tells of something that a sound network does not have.
     pub fn is_unusual(self) -> bool {
-        !matches!(self, FindingKind::ActivationsHeldTogether | FindingKind::Comparison)
+        !matches!(
+            self,
+            FindingKind::ActivationsHeldTogether | FindingKind::FewImages | FindingKind::Comparison
+        )
     }
 }
 

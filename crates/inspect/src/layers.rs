@@ -31,8 +31,10 @@ pub struct LayerRow {
     pub kind: String,
     /// The shape of one image's output, `[C, H, W]` or `[F]`.
     pub output_shape: Vec<usize>,
-    /// Values of the node's arrays, trained or not.
+    /// Trained values.
     pub parameters: usize,
+    /// Running means and variances, which follow the batches without gradients.
+    pub running_statistics: usize,
     /// Mean of |weight| over the array that PyTorch calls `weight` (of a batch norm its scale), without bias; none
     /// where there is no such array.
     pub mean_abs_weight: Option<f64>,
@@ -136,6 +138,16 @@ impl LayerTable {
         LayerTable { images, rows, trend }
     }
 
+    /// Trained values of all layers.
+    pub fn parameters(&self) -> u64 {
+        self.rows.iter().map(|row| row.parameters as u64).sum()
+    }
+
+    /// Running means and variances of all layers.
+    pub fn running_statistics(&self) -> u64 {
+        self.rows.iter().map(|row| row.running_statistics as u64).sum()
+    }
+
     /// The row of the node with this name.
     pub fn row(&self, name: &str) -> Option<&LayerRow> {
         self.rows.iter().find(|row| row.name == name)
@@ -162,7 +174,8 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
         name: node.name.clone(),
         kind: node.operator.layer().keras_name().to_string(),
         output_shape: node.shape.axes(),
-        parameters: parameters.iter().map(|parameter| parameter.values.len()).sum(),
+        parameters: node.trained_parameters(),
+        running_statistics: node.running_statistics(),
         mean_abs_weight: weights.mean_abs,
         sum_abs_weight: weights.sum_abs,
         weight_gain: weights.gain,

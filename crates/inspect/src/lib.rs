@@ -11,11 +11,13 @@
 //! | [`Inspector::feature_maps`] | [`FeatureMaps`] of one image |
 //! | [`Inspector::attention`] | [`HeatMap`]s of one image: where the network looks |
 //! | [`Inspector::export_activations`] | every node's values of some images, as `.npz` |
+//! | [`Course::findings`] | [`Finding`]s about the course of a training |
 //! | [`compare()`] | a [`Comparison`] of several networks over the same images |
 
 pub mod attention;
 mod channel_histograms;
 pub mod compare;
+pub mod course;
 pub mod depth;
 mod error;
 pub mod example;
@@ -32,6 +34,7 @@ pub mod survey;
 
 pub use attention::{HeatMap, HeatMapMethod, Question};
 pub use compare::{Comparison, compare};
+pub use course::Course;
 pub use depth::{DepthTrend, DepthVerdict};
 pub use error::InspectError;
 pub use example::{Choice, ExampleImage};

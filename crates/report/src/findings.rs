@@ -11,7 +11,10 @@ use crate::{ReportError, json};
 /// A paragraph for each finding, its severity before it; one that says so where nothing is unusual.
 pub fn render(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();
-    if findings.iter().all(|finding| finding.kind == FindingKind::ActivationsHeldTogether) {
+    let is_usual = |finding: &Finding| {
+        matches!(finding.kind, FindingKind::ActivationsHeldTogether | FindingKind::FewImages)
+    };
+    if findings.iter().all(is_usual) {
         text.push_str("nothing unusual was found\n");
     }
     for finding in findings {

@@ -18,8 +18,7 @@ use crate::{ReportError, png};
 /// runs from 0 to the largest value; negative values count as 0, values that are not finite leave the picture as it
 /// is. The stronger the value, the more of the colour covers the picture: 35 % at 0, 75 % at the largest.
 pub fn blend(picture: &RgbImage, heat: &HeatMap) -> RgbImage {
-    let factor = (SIDE / picture.width().max(picture.height()).max(1)).max(1);
-    let (width, height) = (picture.width() * factor, picture.height() * factor);
+    let (width, height) = enlarged(picture.width(), picture.height());
     let mut blended = resize(picture, width, height, FilterType::Nearest);
     if heat.values.is_empty() {
         return blended;
@@ -28,7 +27,7 @@ pub fn blend(picture: &RgbImage, heat: &HeatMap) -> RgbImage {
         let value = value_at(heat, (x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / height as f32);
         let strength = if heat.max > 0.0 { (value / heat.max).clamp(0.0, 1.0) } else { value * 0.0 };
         if strength.is_finite() {
-            *pixel = Rgb(mix(pixel.0, viridis(strength), 0.35 + 0.4 * strength));
+            *pixel = Rgb(mix(pixel.0, viridis(strength), cover(strength)));
         }
     }
     blended
@@ -40,8 +39,8 @@ pub fn blend(picture: &RgbImage, heat: &HeatMap) -> RgbImage {
 /// [`ReportError::NoPixels`] if the picture has none.
 pub fn heat_map_sheet(image: &ExampleImage, maps: &[HeatMap]) -> Result<RgbImage, ReportError> {
     let plain = picture(&image.rgb, image.height, image.width, image.name.as_ref())?;
-    let factor = (SIDE / plain.width().max(plain.height())).max(1);
-    let shown = resize(&plain, plain.width() * factor, plain.height() * factor, FilterType::Nearest);
+    let (width, height) = enlarged(plain.width(), plain.height());
+    let shown = resize(&plain, width, height, FilterType::Nearest);
     let cell = (shown.width().max(MINIMUM_CELL) + MARGIN, shown.height() + 3 * CAPTION);
     let mut canvas = Canvas::new(MARGIN + (maps.len() as u32 + 1) * cell.0, MARGIN + cell.1 + MARGIN / 2);
     let mut place = |column: usize, picture: &RgbImage, title: &str, note: &str| {
@@ -82,6 +81,17 @@ pub(crate) fn caption(heat: &HeatMap) -> String {
     let at = heat.node.as_ref().map_or_else(String::new, |node| format!(", at {node}"));
     let nothing = if heat.is_constant { ", the same everywhere" } else { "" };
     format!("for {}{at}{nothing}", heat.class_name)
+}
+
+/// How large a picture is shown: enlarged by a whole factor where it is small.
+pub(crate) fn enlarged(width: u32, height: u32) -> (u32, u32) {
+    let factor = (SIDE / width.max(height).max(1)).max(1);
+    (width * factor, height * factor)
+}
+
+/// How much of the picture the colour of a value of this strength, 0 to 1, covers.
+pub(crate) fn cover(strength: f32) -> f32 {
+    0.35 + 0.4 * strength
 }
 
 const MARGIN: u32 = 16;

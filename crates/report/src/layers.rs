@@ -49,7 +49,8 @@ pub const CHANNEL_COLUMNS: [&str; 9] = [
     "saturated_share",
 ];
 
-/// A text table with a line for every layer and a bar for its normalised activation.
+/// A text table with a line for every layer and a bar for its normalised activation, and a line about running statistics
+/// where there are any.
 pub fn render(table: &LayerTable, style: Style) -> String {
     const BAR: usize = 12;
     let mut text = Table::new([
@@ -84,7 +85,16 @@ pub fn render(table: &LayerTable, style: Style) -> String {
             dead,
         ]);
     }
-    text.render(style)
+    let mut text = text.render(style);
+    let statistics = table.running_statistics();
+    if statistics > 0 {
+        text += &format!(
+            "{} parameters, and {} running statistics of batch normalisation\n",
+            thousands(table.parameters()),
+            thousands(statistics)
+        );
+    }
+    text
 }
 
 /// Writes `layers.csv`, whose columns are [`COLUMNS`]. What a layer does not have is empty; shapes are
@@ -192,6 +202,13 @@ mod tests {
         assert!(lines[2].contains("16x8x9") && lines[2].contains("0.250 ███ "), "{text}");
         assert!(lines[3].contains("1.000 ████████████"), "{text}");
         assert!(lines[2].ends_with("3 of 16") && lines[3].ends_with('%'), "{text}");
+        let mut normalized = table();
+        normalized.rows[1].running_statistics = 1024;
+        let text = render(&normalized, Style::Plain);
+        assert!(
+            text.ends_with("\n896 parameters, and 1,024 running statistics of batch normalisation\n"),
+            "{text}"
+        );
     }
 
     #[test]

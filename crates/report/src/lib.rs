@@ -14,6 +14,7 @@
 //! | [`study`] | what a search found: ranking, `study.csv`, plots, page |
 //! | [`lr_curve`] | the loss while the learning rate grows |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
+//! | [`torch`] | a network as the source of a PyTorch module |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
 //! | [`escape`] | names from outside as a terminal may show them |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
@@ -44,6 +45,7 @@ pub mod png;
 mod samples;
 pub mod study;
 pub mod table;
+pub mod torch;
 
 pub use confusion::ConfusionMatrix;
 pub use error::ReportError;

@@ -43,6 +43,18 @@ pub fn percent(fraction: f64) -> String {
     if text == "-0.00 %" { "0.00 %".to_owned() } else { text }
 }
 
+/// Two shares as an interval in percent: `47 to 83 %`, with a digit behind the point where they are close.
+///
+/// ```
+/// use convscope_report::number::interval;
+/// assert_eq!(interval(0.4719, 0.8271), "47 to 83 %");
+/// assert_eq!(interval(0.83469, 0.84908), "83.5 to 84.9 %");
+/// ```
+pub fn interval(low: f64, high: f64) -> String {
+    let digits = if high - low < 0.1 { 1 } else { 0 };
+    format!("{:.digits$} to {:.digits$} %", 100.0 * low, 100.0 * high)
+}
+
 /// A number with four significant digits: `0.1234`, `12.34`, `1,234`, `1.234e-6`; `n/a` for what is not finite.
 ///
 /// ```

@@ -70,6 +70,7 @@ pub(crate) fn table() -> LayerTable {
         kind: "conv2d".to_owned(),
         output_shape: vec![16, 8, 9],
         parameters: 448,
+        running_statistics: 0,
         mean_abs_weight: Some(0.1),
         sum_abs_weight: Some(43.2),
         weight_gain: Some(1.2),
@@ -118,6 +119,7 @@ pub(crate) fn table() -> LayerTable {
         kind: "dense".to_owned(),
         output_shape: vec![10],
         parameters: 0,
+        running_statistics: 0,
         mean_abs_weight: None,
         sum_abs_weight: None,
         mean_abs_activation: f64::NAN,
@@ -200,6 +202,16 @@ pub(crate) fn page() -> ReportPage {
         max: 3.0,
         is_constant: false,
     };
+    let grad_cams: Vec<HeatMap> = ["conv2d", "conv2d_1"]
+        .into_iter()
+        .flat_map(|node| [0, 1].map(|class| (node, class)))
+        .map(|(node, class)| HeatMap {
+            node: Some(node.to_owned()),
+            class,
+            class_name: classes[class].clone(),
+            ..heat.clone()
+        })
+        .collect();
     let filters = Filters {
         name: "conv2d".to_owned(),
         height: 3,
@@ -239,6 +251,7 @@ pub(crate) fn page() -> ReportPage {
         findings: Some(vec![finding(Severity::Warning, "3 of 16 channels of conv2d are <dead> & gone.")]),
         maps: Some(maps.clone()),
         heat_maps: vec![heat.clone(); 3],
+        grad_cams: grad_cams.clone(),
         charts: Vec::new(),
     };
     let differences =

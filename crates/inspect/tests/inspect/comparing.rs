@@ -109,8 +109,11 @@ fn one_network_is_no_comparison_and_other_data_is_refused() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        "the network takes images of 9x7 pixels, the data has 8x12; open the data with that size"
+        "narrow8_bn takes images of 12x8 pixels, every_operator images of 7x9 (width x height)"
     );
+    let other = Formula::for_network(two[1].graph(), 4);
+    let error = two[0].survey(other, SurveyOptions::default(), &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(error, "the network takes images of 12x8 pixels, the data has 7x9 (width x height)");
 }
 
 /// Every file with its bytes.

@@ -2,5 +2,6 @@
 
 mod common;
 mod comparing;
+mod grad_cam;
 mod pictures;
 mod survey;

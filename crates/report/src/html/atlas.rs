@@ -38,7 +38,7 @@ impl Atlas {
                 }
             }
         }
-        let uri = indexed_uri((width, height), &places, &palette(), &layer.name)?;
+        let uri = indexed_uri((width, height), &places, &palette(), &[], &layer.name)?;
         Ok(Self { uri, grid: (columns, rows) })
     }
 

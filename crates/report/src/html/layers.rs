@@ -11,7 +11,6 @@ use crate::number::{percent, significant, thousands};
 
 /// Everything that `layers.html` names, but for the depth plot.
 pub(super) fn table_view(table: &LayerTable) -> Value {
-    let parameters: u64 = table.rows.iter().map(|row| row.parameters as u64).sum();
     let trend = table.trend.as_ref().map(|trend| {
         let change = if trend.factor_per_layer >= 1.0 { "grows" } else { "fades" };
         format!(
@@ -28,7 +27,8 @@ pub(super) fn table_view(table: &LayerTable) -> Value {
     });
     context! {
         images => thousands(table.images),
-        parameters => thousands(parameters),
+        parameters => thousands(table.parameters()),
+        statistics => (table.running_statistics() > 0).then(|| thousands(table.running_statistics())),
         rows => table.rows.iter().map(row_view).collect::<Vec<_>>(),
         trend,
     }

@@ -2,13 +2,14 @@
 
 use convscope_inspect::feature_maps::{Filters, LayerMaps};
 use convscope_inspect::layers::ChannelRow;
-use convscope_inspect::{ExampleImage, FeatureMaps, HeatMap, LayerTable};
+use convscope_inspect::{ExampleImage, FeatureMaps, HeatMapMethod, LayerTable};
 use minijinja::{Value, context};
 
 use super::atlas::Atlas;
-use super::bars;
+use super::page::RunSection;
 use super::uri::picture_uri;
 use super::view::Sprites;
+use super::{bars, chooser};
 use crate::ReportError;
 use crate::feature_maps::{fitted_size, is_single};
 use crate::heat_map::{blend, caption, method_name};
@@ -18,12 +19,11 @@ use crate::picture::picture;
 /// Everything that `maps.html` names. The pictures of all layers together have about `budget` pixels at most.
 pub(super) fn maps_view(
     maps: &FeatureMaps,
-    table: Option<&LayerTable>,
-    heat_maps: &[HeatMap],
+    run: &RunSection,
     sprites: &mut Sprites,
     budget: usize,
 ) -> Result<Value, ReportError> {
-    let image = &maps.image;
+    let (table, image) = (run.layers.as_ref(), &maps.image);
     let shown = picture(&image.rgb, image.height, image.width, image.name.as_ref())?;
     let each = budget / maps.layers.len().max(1);
     let layers: Vec<Value> = maps
@@ -39,13 +39,16 @@ pub(super) fn maps_view(
         Some(filters) if !filters.rgb.is_empty() => Some(filters_view(filters)?),
         _ => None,
     };
-    let heat_maps: Vec<Value> = heat_maps
+    let grad_cams = run.heat_maps.iter().filter(|heat| heat.method == HeatMapMethod::GradCam).count();
+    let heat_maps: Vec<Value> = run
+        .heat_maps
         .iter()
         .map(|heat| {
             let blended = blend(&shown, heat);
             let (width, height) = blended.dimensions();
             let uri = picture_uri(&blended, method_name(heat.method))?;
-            Ok(context! { method => method_name(heat.method), caption => caption(heat), uri, width, height })
+            let still = grad_cams == 1 && heat.method == HeatMapMethod::GradCam && !run.grad_cams.is_empty();
+            Ok(context! { method => method_name(heat.method), caption => caption(heat), uri, width, height, still })
         })
         .collect::<Result<_, ReportError>>()?;
     let (width, height) = fitted_size(image.height, image.width, 192);
@@ -65,6 +68,7 @@ pub(super) fn maps_view(
         layers,
         filters,
         heat_maps,
+        chooser => chooser::view(image, &run.grad_cams, &run.heat_maps, sprites)?,
     })
 }
 

@@ -4,6 +4,7 @@ mod atlas;
 mod bars;
 #[cfg(test)]
 mod browser;
+mod chooser;
 mod evaluation;
 mod layers;
 mod maps;
@@ -64,11 +65,12 @@ const TEMPLATES: [(&str, &str); 7] = [
 const STYLES: [&str; 3] =
     [include_str!("style/base.css"), include_str!("style/parts.css"), include_str!("style/maps.css")];
 
-const SCRIPTS: [&str; 4] = [
+const SCRIPTS: [&str; 5] = [
     include_str!("script/theme.js"),
     include_str!("script/tables.js"),
     include_str!("script/charts.js"),
     include_str!("script/maps.js"),
+    include_str!("script/chooser.js"),
 ];
 
 #[cfg(test)]

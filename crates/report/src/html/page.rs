@@ -80,6 +80,8 @@ pub struct RunSection {
     pub maps: Option<FeatureMaps>,
     /// Where the network looks in the image of `maps`.
     pub heat_maps: Vec<HeatMap>,
+    /// Grad-CAM at the layers and for the classes among which a reader chooses, over the same image.
+    pub grad_cams: Vec<HeatMap>,
     /// Further charts of training.
     pub charts: Vec<Chart>,
 }

@@ -13,10 +13,11 @@ use crate::ReportError;
 /// [`ReportError::NoPixels`] where it has none; `name` says which picture that is.
 pub(super) fn picture_uri(picture: &RgbImage, name: &str) -> Result<String, ReportError> {
     let (width, height) = picture.dimensions();
-    encode(width, height, name, ColorType::Rgb, &[], picture.as_raw())
+    encode(width, height, name, Colours::Rgb, picture.as_raw())
 }
 
-/// A picture of places in a palette as PNG in a URI.
+/// A picture of places in a palette as PNG in a URI. `alpha` is how much each colour covers, 0 to 255; those beyond it
+/// cover all.
 ///
 /// # Errors
 /// [`ReportError::NoPixels`] where it has none.
@@ -24,17 +25,23 @@ pub(super) fn indexed_uri(
     (width, height): (u32, u32),
     places: &[u8],
     palette: &[[u8; 3]],
+    alpha: &[u8],
     name: &str,
 ) -> Result<String, ReportError> {
-    encode(width, height, name, ColorType::Indexed, palette.as_flattened(), places)
+    encode(width, height, name, Colours::Palette { palette: palette.as_flattened(), alpha }, places)
+}
+
+/// What the bytes of a picture stand for.
+enum Colours<'a> {
+    Rgb,
+    Palette { palette: &'a [u8], alpha: &'a [u8] },
 }
 
 fn encode(
     width: u32,
     height: u32,
     name: &str,
-    colours: ColorType,
-    palette: &[u8],
+    colours: Colours<'_>,
     bytes: &[u8],
 ) -> Result<String, ReportError> {
     if width == 0 || height == 0 {
@@ -42,11 +49,17 @@ fn encode(
     }
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, width, height);
-    encoder.set_color(colours);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(Compression::Balanced);
-    if !palette.is_empty() {
-        encoder.set_palette(palette);
+    match colours {
+        Colours::Rgb => encoder.set_color(ColorType::Rgb),
+        Colours::Palette { palette, alpha } => {
+            encoder.set_color(ColorType::Indexed);
+            encoder.set_palette(palette);
+            if !alpha.is_empty() {
+                encoder.set_trns(alpha);
+            }
+        }
     }
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(bytes));
     written.map_err(|error| ReportError::Page { reason: format!("picture {name}: {error}") })?;
@@ -66,7 +79,7 @@ mod tests {
     fn both_kinds_are_read_back() {
         let picture = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
         assert_eq!(decoded(&picture_uri(&picture, "a").unwrap()), picture);
-        let uri = indexed_uri((3, 1), &[1, 0, 1], &[[1, 2, 3], [7, 8, 9]], "b").unwrap();
+        let uri = indexed_uri((3, 1), &[1, 0, 1], &[[1, 2, 3], [7, 8, 9]], &[], "b").unwrap();
         assert_eq!(decoded(&uri).into_raw(), [7, 8, 9, 1, 2, 3, 7, 8, 9]);
         assert!(matches!(picture_uri(&RgbImage::new(0, 2), "c"), Err(ReportError::NoPixels { .. })));
     }

@@ -103,7 +103,7 @@ fn run_view(
         context! { depth, ..layers::table_view(table) }
     });
     let maps = match &run.maps {
-        Some(maps) => Some(maps_view(maps, run.layers.as_ref(), &run.heat_maps, sprites, budget)?),
+        Some(maps) => Some(maps_view(maps, run, sprites, budget)?),
         None => None,
     };
     Ok(context! {
@@ -145,7 +145,7 @@ fn comparison_view(page: &ReportPage, runs: &[Value]) -> Value {
             loss => evaluation.map(|e| crate::number::significant(e.loss)),
             accuracy => evaluation.map(|e| crate::number::percent(e.accuracy)),
             parameters => run.layers.as_ref().map(|table| {
-                crate::number::thousands(table.rows.iter().map(|row| row.parameters as u64).sum())
+                crate::number::thousands(table.parameters())
             }),
         }
     });

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn every_trial_is_drawn_and_the_best_are_named() {
         let (space, trials) = study();
-        let report = StudyReport { space: &space, trials: &trials };
+        let report = StudyReport { space: &space, trials: &trials, images: 2000 };
         let chart = accuracy_over_epochs(&report);
         assert_eq!(chart.series.len(), 6);
         assert!(chart.series[0].name.starts_with("3: 0.03"), "{}", chart.series[0].name);

@@ -10,17 +10,21 @@ pub use parallel::parallel_coordinates;
 
 use std::path::Path;
 
+use convscope_train::metrics::are_told_apart;
 use convscope_tune::{Space, Trial, TrialState, importance as importances, ranked};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::html::{ExtraSection, ExtraTable, Preview};
-use crate::number::{percent, significant};
+use crate::number::{percent, significant, thousands};
 use crate::table::shorten;
 use crate::{Cell, Column, ReportError, Table, Tone, chart, csv, png};
 
 /// How much of a reason the table of a terminal has room for; `study.csv` has all of it.
 const REASON: usize = 80;
+
+/// How trials are judged, for a page.
+const JUDGED: &str = "Trials are judged by their accuracy on the validation images alone.";
 
 /// A search and its trials.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub struct StudyReport<'a> {
     pub space: &'a Space,
     /// The trials in the order of their numbers.
     pub trials: &'a [Trial],
+    /// How many validation images each of them is judged by.
+    pub images: u64,
 }
 
 /// A trial as programs read it.
@@ -60,6 +66,30 @@ impl<'a> StudyReport<'a> {
         ranked(self.trials).into_iter().map(|trial| self.line(trial)).collect()
     }
 
+    /// The completed trials whose accuracy is so close to the best one's that it may be chance, the best first; empty where the
+    /// best stands alone.
+    fn like_the_best(&self) -> Vec<usize> {
+        let completed = |trial: &&Trial| trial.state == TrialState::Complete;
+        let mut completed = ranked(self.trials).into_iter().filter(completed);
+        let Some(best) = completed.next().and_then(|trial| trial.value) else { return Vec::new() };
+        let is_like =
+            |trial: &&Trial| trial.value.is_some_and(|value| !are_told_apart(best, value, self.images));
+        completed.filter(is_like).map(|trial| trial.number).collect()
+    }
+
+    /// Which trials the images do not tell from the best one, as a sentence; none where it stands alone.
+    pub fn chance(&self) -> Option<String> {
+        let like: Vec<String> = self.like_the_best().iter().map(usize::to_string).collect();
+        let (noun, verb) = if like.len() == 1 { ("Trial", "is") } else { ("Trials", "are") };
+        (!like.is_empty()).then(|| {
+            format!(
+                "{noun} {} {verb} within chance of the best: {} validation images do not tell them apart (95 %).",
+                like.join(", "),
+                thousands(self.images)
+            )
+        })
+    }
+
     /// The ranking as a table for a terminal.
     pub fn table(&self) -> Table {
         let parameters =
@@ -72,6 +102,7 @@ impl<'a> StudyReport<'a> {
             Column::left("state"),
         ];
         let mut table = Table::new(first.chain(last));
+        let like = self.like_the_best();
         for (rank, trial) in ranked(self.trials).into_iter().enumerate() {
             let mut cells: Vec<Cell> = self.cells(rank, trial).into_iter().map(Cell::from).collect();
             let state = cells.len() - 1;
@@ -81,6 +112,7 @@ impl<'a> StudyReport<'a> {
                 }
                 (TrialState::Pruned, _) => Cell::new("pruned", Tone::Dim),
                 (_, _) if rank == 0 => Cell::new("best", Tone::Good),
+                (_, _) if like.contains(&trial.number) => Cell::new("within chance of the best", Tone::Dim),
                 _ => Cell::from(""),
             };
             table.row(cells);
@@ -148,7 +180,10 @@ impl<'a> StudyReport<'a> {
         vec![
             ExtraSection {
                 tables: vec![table("Finished trials, the best first", self.columns(), self.rows())],
-                ..section("Ranking", "Trials are judged by their accuracy on the validation images alone.")
+                ..section(
+                    "Ranking",
+                    &format!("{JUDGED}{}", self.chance().map_or_else(String::new, |text| format!(" {text}"))),
+                )
             },
             ExtraSection {
                 charts: vec![accuracy_over_epochs(self)],
@@ -265,7 +300,7 @@ mod tests {
     #[test]
     fn the_table_and_the_file_hold_every_finished_trial() {
         let (space, trials) = study();
-        let report = StudyReport { space: &space, trials: &trials };
+        let report = StudyReport { space: &space, trials: &trials, images: 2000 };
         let table = report.table().render(Style::Plain);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 2 + trials.len(), "{table}");
@@ -281,11 +316,27 @@ mod tests {
     }
 
     #[test]
+    fn trials_that_few_images_do_not_tell_apart_are_named() {
+        let (space, trials) = study();
+        // 81 % against 70, 61, 55, ...
+        for (images, expected) in
+            [(150, None), (60, Some("Trial 4 is within")), (30, Some("Trials 4, 0 are"))]
+        {
+            let report = StudyReport { space: &space, trials: &trials, images };
+            let said = report.chance();
+            assert_eq!(said.is_some(), expected.is_some(), "{images}: {said:?}");
+            assert!(said.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{images}");
+            let table = report.table().render(Style::Plain);
+            assert_eq!(table.contains("within chance"), expected.is_some(), "{table}");
+        }
+    }
+
+    #[test]
     fn plots_and_page_show_what_there_is() {
         let (space, trials) = study();
         let folder = tempfile::tempdir().unwrap();
         for trials in [&trials[..], &trials[..1], &[]] {
-            let report = StudyReport { space: &space, trials };
+            let report = StudyReport { space: &space, trials, images: 2000 };
             report.save_plots(folder.path()).unwrap();
             let page = ReportPage { extra: report.sections(), ..ReportPage::default() }.render().unwrap();
             assert!(page.contains("Parallel coordinates") && !page.contains("<b>no</b>"));

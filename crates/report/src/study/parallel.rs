@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn lines_lead_from_the_parameters_to_the_accuracy() {
         let (space, trials) = study();
-        let image = parallel_coordinates(&StudyReport { space: &space, trials: &trials });
+        let image = parallel_coordinates(&StudyReport { space: &space, trials: &trials, images: 2000 });
         assert_eq!(image.dimensions(), (WIDTH, HEIGHT));
         // The best trial, drawn last, arrives at the top of the last axis in the lightest colour.
         let best = viridis(0.92);
