@@ -45,6 +45,11 @@ pub(crate) struct Asked {
 }
 
 impl DataFlags {
+    /// Whether the images are those that the run was trained on.
+    pub(crate) fn are_own(&self) -> bool {
+        self.on.is_none()
+    }
+
     /// Opens the images: those of the run in their own splits, or with `--on` all of others, as test images.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use convscope_report::ReportError;
 use convscope_train::TrainError;
 use convscope_tune::TuneError;
 
+use crate::advice::advice;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -57,7 +59,8 @@ pub(crate) fn exit_for(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_usage) { Exit::Usage } else { Exit::Failed }
 }
 
-/// The error and its causes in one sentence; a cause that the text before it quotes already is not said twice.
+/// The error and its causes in one sentence, with what can be done about it; a cause that the text before it quotes
+/// already is not said twice.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -67,23 +70,10 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    if let Some(advice) = error.chain().find_map(advice) {
-        text = format!("{text}; {advice}");
-    }
-    one_line(&text)
-}
-
-/// What to do about an error of the libraries, which know no flags.
-fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(TrainError::Data(error)) = error.downcast_ref() {
-        return advice(error);
-    }
-    if let Some(InspectError::Data(error)) = error.downcast_ref() {
-        return advice(error);
-    }
-    match error.downcast_ref::<DataError>()? {
-        DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file"),
-        _ => None,
+    let text = one_line(&text);
+    match advice(error) {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
     }
 }
 
@@ -142,7 +132,13 @@ fn is_usage_of_inspection(error: &InspectError) -> bool {
         InspectError::Train(error) => is_usage(error),
         InspectError::Data(error) => is_usage(error),
         InspectError::Graph(error) => is_usage(error),
-        other => matches!(other, InspectError::UnknownImage { .. } | InspectError::TooFewRuns { .. }),
+        other => matches!(
+            other,
+            InspectError::UnknownImage { .. }
+                | InspectError::UnknownNode { .. }
+                | InspectError::NotAPicture { .. }
+                | InspectError::TooFewRuns { .. }
+        ),
     }
 }
 

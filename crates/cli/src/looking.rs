@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use convscope_data::Source;
 use convscope_inspect::{
-    Choice, FeatureMaps, HeatMap, HeatMapMethod, InspectError, Inspector, Question, Survey, SurveyOptions,
-    SurveyProgress,
+    Choice, ExampleImage, FeatureMaps, HeatMap, HeatMapMethod, InspectError, Inspector, Question, Survey,
+    SurveyOptions, SurveyProgress,
 };
 use convscope_report::escape::escaped;
 use convscope_report::number::percent;
@@ -79,33 +79,52 @@ pub(crate) fn survey(
     Ok(inspector.survey(Arc::clone(source), options, &mut |progress| bar.show(progress))?)
 }
 
+/// Which heat maps are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeatMapChoice {
+    /// The layers that Grad-CAM looks at; where none is named, the one that suits the network.
+    pub(crate) layers: Vec<String>,
+    /// The classes; where none is named, the one that the network takes the image for.
+    pub(crate) classes: Vec<usize>,
+}
+
 /// One image with what each layer makes of it and where the network looks in it.
 pub(crate) struct Closeup {
     pub(crate) maps: FeatureMaps,
+    /// Those that are asked for.
     pub(crate) heat_maps: Vec<HeatMap>,
+    /// Grad-CAM at every layer, for each class that a reader is likely to ask about.
+    pub(crate) grad_cams: Vec<HeatMap>,
 }
 
 impl Closeup {
     /// Looks at the image of this choice.
     ///
     /// # Errors
-    /// Those of [`Inspector::example`].
+    /// Those of [`Inspector::example`] and [`Inspector::attention`].
     pub(crate) fn of(
         inspector: &mut Inspector,
         source: &Arc<dyn Source>,
         choice: &Choice,
+        wanted: &HeatMapChoice,
     ) -> Result<Closeup> {
         let image = inspector.example(Some(source), choice)?;
+        let mut classes = wanted.classes.clone();
+        if classes.is_empty() {
+            classes.push(image.prediction);
+        }
         let mut heat_maps = Vec::new();
-        for method in [HeatMapMethod::GradCam, HeatMapMethod::Saliency, HeatMapMethod::Occlusion] {
-            match inspector.attention(&image, method, &Question::default()) {
-                Ok(heat_map) => heat_maps.push(heat_map),
-                // A network of vectors has no layer for Grad-CAM.
-                Err(InspectError::NoPictures) => {}
-                Err(error) => return Err(error.into()),
+        for &class in &classes {
+            heat_maps.extend(heat_maps_of(inspector, &image, class, &wanted.layers)?);
+        }
+        classes.extend([Some(image.prediction), image.label].into_iter().flatten());
+        let mut grad_cams = Vec::new();
+        for (index, class) in classes.iter().enumerate() {
+            if !classes[..index].contains(class) {
+                grad_cams.extend(inspector.grad_cams(&image, *class)?);
             }
         }
-        Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps })
+        Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps, grad_cams })
     }
 
     /// Writes `feature_maps/*.png` and `heat_maps.png`, both with `suffix` behind their names, into a folder.
@@ -141,4 +160,30 @@ impl Closeup {
         let probability = f64::from(image.probabilities[image.prediction]);
         format!("{}{label}: {} {}", image.name, image.classes[image.prediction], percent(probability))
     }
+}
+
+/// Grad-CAM at each of the layers, saliency and occlusion for a class.
+fn heat_maps_of(
+    inspector: &mut Inspector,
+    image: &ExampleImage,
+    class: usize,
+    layers: &[String],
+) -> Result<Vec<HeatMap>> {
+    let ask = |node: Option<&String>| Question { class: Some(class), node: node.cloned() };
+    let mut questions: Vec<_> =
+        layers.iter().map(|layer| (HeatMapMethod::GradCam, ask(Some(layer)))).collect();
+    if questions.is_empty() {
+        questions.push((HeatMapMethod::GradCam, ask(None)));
+    }
+    questions.extend([HeatMapMethod::Saliency, HeatMapMethod::Occlusion].map(|method| (method, ask(None))));
+    let mut found = Vec::new();
+    for (method, question) in questions {
+        match inspector.attention(image, method, &question) {
+            Ok(heat_map) => found.push(heat_map),
+            // A network of vectors has no layer for Grad-CAM.
+            Err(InspectError::NoPictures) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
 }

@@ -1,8 +1,10 @@
 //! The `convscope` command: arguments in, one call per command, an exit code out.
 
+mod advice;
 mod asked;
 mod commands;
 mod console;
+mod course;
 mod exit;
 mod flags;
 mod interrupt;
@@ -12,13 +14,16 @@ mod progress;
 mod resume;
 mod run_page;
 mod source;
+mod suggest;
 mod tensor_file;
 mod train_flags;
 mod trial;
 mod tune_view;
+mod usage;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use convscope_kernels::Isa;
@@ -54,6 +59,7 @@ enum Command {
     Data(commands::data::Args),
     Verify(commands::verify::Args),
     Op(commands::op::Args),
+    Completions(commands::completions::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -94,15 +100,41 @@ fn say(said: &clap::Error) -> ExitCode {
     }
 }
 
-fn main() -> ExitCode {
+/// What `--version` prints behind the program's name.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let available: Vec<String> = Isa::available().iter().map(Isa::to_string).collect();
+    format!(
+        "{}\ninstructions in use  {}\nof this processor    {}",
+        env!("CARGO_PKG_VERSION"),
+        Isa::best(),
+        available.join(", ")
+    )
+});
+
+/// The whole command line, with the defaults of training in its help.
+fn command() -> clap::Command {
     let with_defaults = ["train", "tune", "lr-find"];
-    let command = with_defaults
+    with_defaults
         .into_iter()
-        .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults));
-    let matches = command.try_get_matches();
+        .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults))
+        .long_version(VERSION.as_str())
+}
+
+/// The long flags of a command, without their dashes.
+fn flags_of(command: &str) -> Vec<String> {
+    let cli = Cli::command();
+    let arguments = cli.find_subcommand(command).into_iter().flat_map(clap::Command::get_arguments);
+    arguments.filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+}
+
+fn main() -> ExitCode {
+    let matches = command().try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return say(&error),
+        Err(error) => {
+            let first = std::env::args().nth(1);
+            return say(&usage::with_tip(error, first.as_deref()));
+        }
     };
     let console = Console::new(cli.quiet);
     if let Err(error) = interrupt::install() {
@@ -137,5 +169,6 @@ fn run(command: Command, console: &Console) -> anyhow::Result<Exit> {
         Command::Data(args) => commands::data::run(&args, console),
         Command::Verify(args) => commands::verify::run(&args, console),
         Command::Op(args) => commands::op::run(&args, console),
+        Command::Completions(args) => commands::completions::run(&args, console),
     }
 }

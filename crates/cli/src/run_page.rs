@@ -17,7 +17,7 @@ use convscope_train::model::TrainedModel;
 use convscope_train::run_dir::{Summary, read_layer_metrics, read_metrics};
 
 use crate::flags::config_of_run;
-use crate::source;
+use crate::{course, source};
 
 /// The name of the page in a run directory.
 pub(crate) const PAGE_FILE: &str = "report.html";
@@ -95,6 +95,8 @@ pub(crate) fn save_after_training(run: &RunDir, source: &Arc<dyn Source>) -> Res
         let evaluation = TrainedModel::open(run.path(), BATCH_SIZE)?.evaluate(Arc::clone(source), split)?;
         section.evaluation = Some(EvaluationSection::from_evaluation(&evaluation, source.classes()));
     }
+    let found = course::findings(run, &**source)?;
+    section.findings = (!found.is_empty()).then_some(found);
     let title = format!("{} on {}", section.name, data_name(&**source));
     page(title, source, run.path(), vec![section])?.save(&run.path().join(PAGE_FILE))?;
     Ok(())

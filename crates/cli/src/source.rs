@@ -168,15 +168,18 @@ pub(crate) fn describe(source: &dyn Source) -> String {
     format!("{}{synthetic}", source.name())
 }
 
-/// `8,000 training, 2,000 validation and 2,000 test images of 32x32 in 10 classes`.
+/// `8,000 training, 2,000 validation and 2,000 test images of 32x32 pixels in 10 classes`; the size is width x height.
 pub(crate) fn contents(source: &dyn Source) -> String {
     let count = |split| thousands(source.len(split) as u64);
+    let size = source.image_size();
+    // Of a square it does not matter which comes first.
+    let size = if size.width == size.height { size.to_string() } else { format!("{size} (width x height)") };
     format!(
-        "{} training, {} validation and {} test images of {} in {} classes",
+        "{} training, {} validation and {} test images of {} pixels in {} classes",
         count(Split::Train),
         count(Split::Val),
         count(Split::Test),
-        source.image_size(),
+        size,
         source.classes().len()
     )
 }

@@ -1,6 +1,6 @@
 //! The exercise that the project comes from: one random 3x32x32 image through each operator, beside PyTorch's answers.
 //!
-//! `cargo run --release -p convscope --example assignment`
+//! `cargo run --release --example assignment`
 
 use convscope::ops::verify::{Comparison, read_archive};
 use std::error::Error;

@@ -1,6 +1,6 @@
 //! Trains a small network on the built-in synthetic shapes and asks it about a test image.
 //!
-//! `cargo run --release -p convscope --example train_shapes`
+//! `cargo run --release --example train_shapes`
 
 use convscope::data::{self, SourceOptions, Split, SplitCounts};
 use convscope::train::metrics::EpochMetrics;

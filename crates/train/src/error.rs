@@ -204,14 +204,14 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// A network puts out another number of classes than the data has.
-    #[error(
-        "the model puts out {model} values, the data has {data} classes; give the last node out_features = \"classes\""
-    )]
+    #[error("the model puts out {model} values, the data has {data} classes{origin}")]
     ClassesDiffer {
         /// Values of the last node.
         model: usize,
         /// Classes of the data.
         data: usize,
+        /// Where the number of values comes from.
+        origin: ValuesFrom,
     },
     /// A trained network is asked about other classes than it knows.
     #[error("the model knows the classes {model}; the data has {data}; give data with the model's classes")]
@@ -255,6 +255,39 @@ pub enum TrainError {
     /// What is wrong with the model or its weights.
     #[error(transparent)]
     Graph(#[from] convscope_graph::GraphError),
+}
+
+/// Where the number of values that a network puts out comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValuesFrom {
+    /// From a number in an argument of a node.
+    Argument {
+        /// The node and its argument: `dense.out_features`.
+        key: String,
+        /// The number.
+        value: usize,
+    },
+    /// From a value for each class at each of several places.
+    Places {
+        /// The node that puts them out.
+        node: String,
+        /// How many rows and columns there are.
+        size: [usize; 2],
+    },
+    /// From something else.
+    Elsewhere,
+}
+
+impl std::fmt::Display for ValuesFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ValuesFrom::Argument { key, value } => write!(f, ": {key} is {value}"),
+            ValuesFrom::Places { node, size: [rows, columns] } => {
+                write!(f, ": {node} puts out each class at {rows} rows and {columns} columns")
+            }
+            ValuesFrom::Elsewhere => Ok(()),
+        }
+    }
 }
 
 impl TrainError {

@@ -89,8 +89,8 @@ pub fn cross_entropy(logits: &[f32], label: usize) -> f64 {
 /// `log(sum of exp(logits))`, in double precision and without overflow.
 pub(crate) fn log_sum(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    sum.ln() + f64::from(largest)
+    let sum: f64 = logits.iter().map(|&logit| libm::exp(f64::from(logit - largest))).sum();
+    libm::log(sum) + f64::from(largest)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ mod views;
 pub use benchmark::Benchmark;
 pub use checkpoint::Checkpoint;
 pub use config::{PartialConfig, TrainConfig};
-pub use error::TrainError;
+pub use error::{TrainError, ValuesFrom};
 pub use evaluate::Evaluation;
 pub use layer_meter::LayerMetrics;
 pub use model::{Prediction, TrainedModel, resolve_model};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use convscope_data::Source;
+use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
 use convscope_graph::{Executor, Graph, Parameters, TrainingBatch};
-use convscope_ops::{Loss, Mode, Sample};
+use convscope_ops::{Labels, Loss, Mode, Sample};
 use serde::Serialize;
 
 use crate::clip::clip_gradients;
@@ -14,13 +14,15 @@ use crate::error::TrainError;
 use crate::memory::Footprint;
 use crate::sam::{Sam, gradients_of};
 use crate::session::{
-    check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader, trained_gradients,
+    check_batches, check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader,
+    trained_gradients,
 };
 use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
 /// Rates for Training Neural Networks", 2015, with fastai's even factors), one batch a step, the data as often as it
-/// takes. It ends early where the smoothed loss is four times its lowest value, or not finite.
+/// takes. Where images come again within a sweep, their loss falls also because they are known by then, so the loss is that
+/// of validation images, with the statistics of their own batch. It ends early where the smoothed loss is four times its lowest value, or not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LrFind {
     /// The first rate. Default 1e-6.
@@ -43,7 +45,7 @@ impl Default for LrFind {
 pub struct LrStep {
     /// The rate.
     pub learning_rate: f64,
-    /// The loss of the batch, before it was learned from.
+    /// The loss before the step: of the batch that is learned from, or of validation images.
     pub loss: f64,
     /// The losses so far, of which the last ones weigh most: `s = 0.9 s + 0.1 loss`, divided by `1 - 0.9^steps`.
     pub smoothed: f64,
@@ -54,6 +56,10 @@ pub struct LrStep {
 pub struct LrFinding {
     /// The steps in order; the last one may be where the loss explodes.
     pub steps: Vec<LrStep>,
+    /// How often a sweep over all steps uses each training image; above 1, images come again.
+    pub passes: f64,
+    /// Of which images the losses are.
+    pub judged_on: Split,
 }
 
 /// The weight of the past in the smoothed loss.
@@ -97,6 +103,7 @@ impl LrFind {
         Footprint::check(config, &graph, held_bytes(&*source))?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(config, &source, &normalization)?;
+        check_batches(&graph, &loader)?;
         let mut parameters = Parameters::new(&graph, config.seed);
         let mut optimizer = optimizer_for(config, &parameters);
         let mut executor =
@@ -104,6 +111,10 @@ impl LrFind {
         let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
         let mut sam = Sam::wanted(config.sam, &parameters);
         let mut teachers = Teachers::open(config, &*source, &normalization)?;
+        let passes = self.steps as f64 / loader.batches() as f64;
+        let held_out = if passes > 1.0 { held_out(config, &source, &normalization)? } else { None };
+        let held_out = held_out.filter(|batch| executor.graph().check_batch(batch.labels.len()).is_ok());
+        let mut probed = parameters.clone();
         let mut found = Smoother::default();
         let mut epoch = 0;
         let mut batches = loader.epoch(epoch, 0);
@@ -116,12 +127,21 @@ impl LrFind {
                 batches = loader.epoch(epoch, 0);
             }
             let Some(batch) = batches.next().transpose()? else { break };
-            let rate = self.from * (self.to / self.from).powf(step as f64 / (self.steps - 1) as f64);
+            let rate = self.from * libm::pow(self.to / self.from, step as f64 / (self.steps - 1) as f64);
             let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
             let labels = labels_of(&batch, teachers.as_mut())?;
             let training = TrainingBatch { images: batch.images.view(), labels, sample };
+            let seen = match &held_out {
+                Some(batch) => {
+                    probed.clone_from(&parameters);
+                    let labels = Labels::new(&batch.labels);
+                    let batch = TrainingBatch { images: batch.images.view(), labels, sample };
+                    Some(executor.train_step(&mut probed, batch, &loss, None)?.loss)
+                }
+                None => None,
+            };
             let outcome = gradients_of(training, &mut executor, &mut parameters, &loss, sam.as_mut())?;
-            if !found.goes_on(rate, outcome.loss) {
+            if !found.goes_on(rate, seen.unwrap_or(outcome.loss)) {
                 break;
             }
             if let Some(most) = config.clip_norm {
@@ -135,8 +155,23 @@ impl LrFind {
             }
             batches.recycle(batch);
         }
-        Ok(Some(LrFinding { steps: found.steps }))
+        let judged_on = if held_out.is_some() { Split::Val } else { Split::Train };
+        Ok(Some(LrFinding { steps: found.steps, passes, judged_on }))
     }
+}
+
+/// The first validation images, a batch at most; none where there are none.
+fn held_out(
+    config: &TrainConfig,
+    source: &Arc<dyn Source>,
+    normalization: &Normalization,
+) -> Result<Option<Batch>, TrainError> {
+    let images = source.len(Split::Val).min(config.batch_size);
+    if images == 0 {
+        return Ok(None);
+    }
+    let loader = Loader::new(Arc::clone(source), Split::Val, images, Order::Sequential, normalization)?;
+    Ok(loader.epoch(0, 0).next().transpose()?)
 }
 
 impl LrFinding {
@@ -166,9 +201,10 @@ impl LrFinding {
 fn slope(steps: &[LrStep]) -> f64 {
     let count = steps.len() as f64;
     let mean = |value: fn(&LrStep) -> f64| steps.iter().map(value).sum::<f64>() / count;
-    let (x, y) = (mean(|step| step.learning_rate.ln()), mean(|step| step.loss));
-    let products = steps.iter().map(|step| (step.learning_rate.ln() - x) * (step.loss - y)).sum::<f64>();
-    products / steps.iter().map(|step| (step.learning_rate.ln() - x).powi(2)).sum::<f64>()
+    let (x, y) = (mean(|step| libm::log(step.learning_rate)), mean(|step| step.loss));
+    let products =
+        steps.iter().map(|step| (libm::log(step.learning_rate) - x) * (step.loss - y)).sum::<f64>();
+    products / steps.iter().map(|step| (libm::log(step.learning_rate) - x).powi(2)).sum::<f64>()
 }
 
 #[derive(Default)]
@@ -205,7 +241,7 @@ mod tests {
                 break;
             }
         }
-        LrFinding { steps: found.steps }
+        LrFinding { steps: found.steps, passes: 0.5, judged_on: Split::Train }
     }
 
     #[test]
@@ -244,5 +280,49 @@ mod tests {
         assert!(found.steps.windows(2).all(|pair| pair[0].learning_rate < pair[1].learning_rate));
         assert!(search.run(&config, source, &AtomicBool::new(true)).unwrap().is_none());
         assert!(LrFind { to: 1e-5, ..search }.validate().is_err());
+    }
+
+    /// Labels by chance: only images that were seen before can be known, and no rate makes others known.
+    #[test]
+    fn what_is_learned_by_heart_is_not_taken_for_learning() {
+        let shapes = SplitCounts { train: 32, val: 32, test: 8 };
+        let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
+        let source: Arc<dyn Source> = Arc::new(Guessing(source));
+        let options: PartialConfig =
+            toml::from_str("model = 'plain8-bn'\nbatch_size = 32\nmodel_options.width = 0.25").unwrap();
+        let config = TrainConfig::default().merged(&options).unwrap();
+        let search = LrFind { from: 1e-5, to: 0.1, steps: 60 };
+        let found = search.run(&config, source, &AtomicBool::new(false)).unwrap().unwrap();
+        assert_eq!((found.passes, found.judged_on), (60.0, Split::Val));
+        let lowest = found.steps.iter().map(|step| step.loss).fold(f64::INFINITY, f64::min);
+        assert!(lowest > 0.8 * found.steps[0].loss, "{lowest} of {}", found.steps[0].loss);
+    }
+
+    struct Guessing(Arc<dyn Source>);
+
+    impl Source for Guessing {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn classes(&self) -> &[String] {
+            self.0.classes()
+        }
+        fn image_size(&self) -> convscope_data::ImageSize {
+            self.0.image_size()
+        }
+        fn len(&self, split: Split) -> usize {
+            self.0.len(split)
+        }
+        fn label(&self, _split: Split, index: usize) -> usize {
+            (index * index * 7 + 3 * index) % 11 % 10
+        }
+        fn read(
+            &self,
+            split: Split,
+            index: usize,
+            pixels: &mut [u8],
+        ) -> Result<(), convscope_data::DataError> {
+            self.0.read(split, index, pixels)
+        }
     }
 }

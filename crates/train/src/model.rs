@@ -10,6 +10,7 @@ use convscope_graph::{
 };
 use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
+use rayon::prelude::*;
 
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
@@ -75,7 +76,7 @@ pub struct Prediction {
 
 impl TrainedModel {
     /// Opens a weights file, or a run directory: its best weights where the run could stop early, else its last.
-    /// `batch_size` images are worked on together.
+    /// [`evaluate`](Self::evaluate) and [`predict`](Self::predict) work on `batch_size` images together.
     ///
     /// # Errors
     /// There are no weights, or the file is damaged.
@@ -140,29 +141,103 @@ impl TrainedModel {
                 data: source.classes().join(", "),
             });
         }
-        let batch = 256;
-        let loader = Loader::new(source, split, batch, Order::Sequential, &self.normalization)?;
+        let loader = Loader::new(source, split, self.batch_size(), Order::Sequential, &self.normalization)?;
         evaluate_loader(&mut self.executor, &loader, split, self.views)
     }
 
     /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read, or for which an
     /// output is not finite, has its own error.
     pub fn predict(&mut self, images: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
-        images.iter().map(|path| self.predict_one(path)).collect()
+        images.chunks(self.batch_size()).flat_map(|paths| self.predict_batch(paths)).collect()
     }
 
-    fn predict_one(&mut self, path: &Path) -> Result<Prediction, TrainError> {
-        let size = self.image_size();
-        let pixels = decode_image(path, size, self.pixel_limit)?;
-        let mut planes = Array4::zeros((1, convscope_data::CHANNELS, size.height, size.width));
-        self.normalization.apply(&pixels, planes.as_slice_mut().expect("a new array is contiguous"))?;
-        let logits = self.views.logits(&mut self.executor, planes.view())?;
-        let mut probabilities = logits.into_raw_vec_and_offset().0;
-        if !probabilities.iter().all(|logit| logit.is_finite()) {
-            return Err(TrainError::NotFinite { path: path.to_owned() });
+    /// Images that are worked on together.
+    fn batch_size(&self) -> usize {
+        self.executor.plan().batch
+    }
+
+    fn predict_batch(&mut self, paths: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
+        let decoded: Vec<Result<Vec<f32>, TrainError>> =
+            paths.par_iter().map(|path| self.planes(path)).collect();
+        let readable: Vec<&[f32]> = decoded.iter().flatten().map(Vec::as_slice).collect();
+        let mut rows = self.probabilities(&readable).into_iter();
+        let prediction = |(planes, path): (Result<Vec<f32>, TrainError>, &PathBuf)| {
+            planes?;
+            let probabilities = rows.next().flatten();
+            let probabilities = probabilities.ok_or_else(|| TrainError::NotFinite { path: path.clone() })?;
+            Ok(Prediction { path: path.clone(), probabilities })
+        };
+        decoded.into_iter().zip(paths).map(prediction).collect()
+    }
+
+    /// The normalised picture, `[3, height, width]`.
+    fn planes(&self, path: &Path) -> Result<Vec<f32>, TrainError> {
+        let pixels = decode_image(path, self.image_size(), self.pixel_limit)?;
+        let mut planes = vec![0.0; pixels.len()];
+        self.normalization.apply(&pixels, &mut planes)?;
+        Ok(planes)
+    }
+
+    /// The class probabilities of each of these pictures; none where an output is not finite.
+    fn probabilities(&mut self, pictures: &[&[f32]]) -> Vec<Option<Vec<f32>>> {
+        if pictures.is_empty() {
+            return Vec::new();
         }
-        let classes = probabilities.len();
-        convscope_kernels::elementwise::softmax(&mut probabilities, classes);
-        Ok(Prediction { path: path.to_owned(), probabilities })
+        let size = self.image_size();
+        let shape = (pictures.len(), convscope_data::CHANNELS, size.height, size.width);
+        let planes = Array4::from_shape_vec(shape, pictures.concat()).expect("each picture has this size");
+        let logits = self.views.logits(&mut self.executor, planes.view());
+        let logits = logits.expect("the pictures have the network's shape");
+        let classes = self.classes().len();
+        let probabilities = |logits: &[f32]| {
+            let mut probabilities = logits.to_vec();
+            convscope_kernels::elementwise::softmax(&mut probabilities, classes);
+            logits.iter().all(|logit| logit.is_finite()).then_some(probabilities)
+        };
+        logits.into_raw_vec_and_offset().0.chunks_exact(classes).map(probabilities).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use convscope_graph::{InputDescription, Parameters, preset};
+
+    use super::*;
+
+    #[test]
+    fn pictures_are_asked_together_and_answered_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = preset("plain8", [3, 16, 16], 3).unwrap();
+        let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 4);
+        let input = InputDescription { size: [16, 16], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
+        let classes = ["a", "b", "c"].map(String::from).to_vec();
+        let weights = folder.path().join("w.safetensors");
+        std::fs::write(&weights, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())
+            .unwrap();
+        let paths: Vec<PathBuf> = (0..7)
+            .map(|index| {
+                let path = folder.path().join(format!("{index}.png"));
+                if index == 2 {
+                    std::fs::write(&path, "text").unwrap();
+                } else {
+                    let colour = |x: u32, y: u32| [(x * 9) as u8, (y * 20) as u8, 40 * index as u8];
+                    image::RgbImage::from_fn(16, 16, |x, y| image::Rgb(colour(x, y))).save(&path).unwrap();
+                }
+                path
+            })
+            .collect();
+        let answers = |batch_size: usize| -> Vec<Option<Vec<f32>>> {
+            let mut model = TrainedModel::open(&weights, batch_size).unwrap().with_precision(Precision::F32);
+            assert_eq!(model.batch_size(), batch_size);
+            let predictions = model.predict(&paths);
+            assert_eq!(predictions.len(), 7);
+            predictions.into_iter().map(|found| found.ok().map(|found| found.probabilities)).collect()
+        };
+        let one_by_one = answers(1);
+        assert!(one_by_one[2].is_none() && one_by_one[0] != one_by_one[1]);
+        assert_eq!(one_by_one.iter().flatten().count(), 6);
+        for batch_size in [3, 64] {
+            assert_eq!(answers(batch_size), one_by_one, "{batch_size}");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl RunningStatistics {
         let mut tracked = Vec::new();
         for tensor in parameters.tensors_mut() {
             if tensor.role == Role::BatchesTracked {
-                tracked.push(std::mem::take(&mut tensor.slice_mut()[0]));
+                tracked.push(std::mem::take(&mut tensor.batches));
             }
         }
         let batches = IMAGES.div_ceil(self.loader.batch_size()).min(self.loader.batches());
@@ -77,7 +77,7 @@ impl RunningStatistics {
             epoch.recycle(batch);
         }
         let counts = parameters.tensors_mut().iter_mut().filter(|tensor| tensor.role == Role::BatchesTracked);
-        counts.zip(tracked).for_each(|(tensor, count)| tensor.slice_mut()[0] = count);
+        counts.zip(tracked).for_each(|(tensor, count)| tensor.batches = count);
         Ok(())
     }
 }

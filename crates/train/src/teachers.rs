@@ -95,7 +95,7 @@ impl Teachers {
                 logits.iter_mut().for_each(|logit| *logit = (f64::from(*logit) / self.temperature) as f32);
                 let log_sum = log_sum(logits);
                 for (probability, &mut logit) in probabilities.iter_mut().zip(logits) {
-                    *probability += (part * (f64::from(logit) - log_sum).exp()) as f32;
+                    *probability += (part * libm::exp(f64::from(logit) - log_sum)) as f32;
                 }
             }
         }
@@ -124,10 +124,7 @@ impl Teacher {
         }
         let (size, [height, width]) = (source.image_size(), input.size);
         if [size.height, size.width] != input.size {
-            return unfit(
-                format!("images of {height}x{width}"),
-                format!("images of {}x{}", size.height, size.width),
-            );
+            return unfit(format!("images of {width}x{height}"), format!("images of {size}"));
         }
         let trained_on = TrainedOn::of(run_or_weights_file, data.as_ref())?;
         let mut images_are_known = true;
@@ -255,7 +252,7 @@ mod tests {
             Teachers::open(&config, &*source(), &OURS).err().unwrap().to_string()
         };
         weights.input.size = [32, 48];
-        assert!(error(&weights).contains("this teacher knows images of 32x48, the data has images of 32x32"));
+        assert!(error(&weights).contains("this teacher knows images of 48x32, the data has images of 32x32"));
         weights.classes.swap(0, 1);
         let classes = format!("the classes {}, the data has", weights.classes.join(", "));
         assert!(error(&weights).contains(&classes), "{}", error(&weights));

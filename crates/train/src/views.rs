@@ -49,7 +49,7 @@ fn mean_of_probabilities(mut a: Array2<f32>, b: &Array2<f32>) -> Array2<f32> {
         let first = f64::from(*a) - log_sums_a[image];
         let second = f64::from(b[[image, class]]) - log_sums_b[image];
         let (low, high) = (first.min(second), first.max(second));
-        *a = (high + (low - high).exp().ln_1p() - std::f64::consts::LN_2) as f32;
+        *a = (high + libm::log1p(libm::exp(low - high)) - std::f64::consts::LN_2) as f32;
     }
     a
 }

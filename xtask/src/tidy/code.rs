@@ -5,14 +5,16 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::Fault;
 use super::tree::Tree;
 
-/// Finds unsafe code outside the kernels, code that is not written yet, and tests that are left out without a reason.
+/// Finds unsafe code outside the kernels, code that is not written yet, functions that are not the same on every platform
+/// where bits are, and tests that are left out without a reason.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in tree.with_extension("rs") {
         match file.text.parse::<TokenStream>() {
             Ok(tokens) => {
-                let mut finder =
-                    Finder { may_be_unsafe: file.path.starts_with("crates/kernels/"), found: Vec::new() };
+                let decides_bits = BITS.iter().any(|folder| file.path.starts_with(folder));
+                let may_be_unsafe = file.path.starts_with("crates/kernels/");
+                let mut finder = Finder { may_be_unsafe, decides_bits, found: Vec::new() };
                 finder.walk(tokens);
                 faults
                     .extend(finder.found.into_iter().map(|(line, text)| Fault::new(&file.path, line, text)));
@@ -26,8 +28,19 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     faults
 }
 
+/// The code on whose bits a trained network depends.
+const BITS: [&str; 5] =
+    ["crates/kernels/src/", "crates/ops/src/", "crates/graph/src/", "crates/data/src/", "crates/train/src/"];
+
+/// Methods of numbers whose last bit is the platform's.
+const OF_THE_PLATFORM: [&str; 16] = [
+    "ln", "ln_1p", "log", "log2", "log10", "exp", "exp2", "exp_m1", "powf", "sin", "cos", "sin_cos", "tan",
+    "tanh", "atan2", "cbrt",
+];
+
 struct Finder {
     may_be_unsafe: bool,
+    decides_bits: bool,
     found: Vec<(usize, String)>,
 }
 
@@ -39,6 +52,10 @@ impl Finder {
                 TokenTree::Ident(word) => {
                     let line = word.span().start().line;
                     let is_macro = is_punctuation(tokens.get(index + 1), '!');
+                    let is_method = index > 0 && is_punctuation(tokens.get(index - 1), '.');
+                    if self.decides_bits && is_method && OF_THE_PLATFORM.iter().any(|name| word == name) {
+                        self.add(line, format!(".{word}() has other bits on other platforms; take libm's"));
+                    }
                     if word == "unsafe" && !self.may_be_unsafe {
                         self.add(line, "unsafe code; only crates/kernels may hold it");
                     } else if is_macro && (word == "todo" || word == "unimplemented") {
@@ -53,7 +70,13 @@ impl Finder {
                     if is_attribute && group.delimiter() == Delimiter::Bracket {
                         self.attribute(group.stream());
                     }
+                    let is_tests = index > 1
+                        && matches!(&tokens[index - 2..index], [TokenTree::Ident(word), TokenTree::Ident(name)]
+                            if word == "mod" && name == "tests");
+                    let decides_bits = self.decides_bits;
+                    self.decides_bits &= !is_tests;
                     self.walk(group.stream());
+                    self.decides_bits = decides_bits;
                 }
                 _ => {}
             }
@@ -106,6 +129,17 @@ mod tests {
             assert_eq!(found_in(code), [format!("crates/ops/src/a.rs:2: {message}")], "{code}");
         }
         assert_eq!(found(&[("crates/kernels/src/a.rs", "//! A.\nunsafe fn f() {}\n")]), [""; 0]);
+    }
+
+    #[test]
+    fn functions_of_the_platform_are_found_where_bits_count() {
+        let code = "fn f(x: f64) -> f64 {\n    x.ln() + g(x.abs().sin_cos().0)\n}\nmod tests { fn f() { 1f64.exp(); } }";
+        let lines = ["ln", "sin_cos"].map(|name| {
+            format!("crates/ops/src/a.rs:3: .{name}() has other bits on other platforms; take libm's")
+        });
+        assert_eq!(found_in(code), lines);
+        assert_eq!(found_in("fn f(x: f64) -> f64 { libm::exp(x) + x.sqrt() + log(x) }"), [""; 0]);
+        assert_eq!(found(&[("crates/report/src/a.rs", "//! A.\nfn f(x: f64) -> f64 { x.ln() }\n")]), [""; 0]);
     }
 
     #[test]

@@ -273,11 +273,10 @@ fn results(runs: &[ComparedRun]) -> Table {
         Column::right("accuracy"),
     ]);
     for run in runs {
-        let parameters = run.survey.layers.rows.iter().map(|row| row.parameters as u64).sum();
         let tone = if run.survey.accuracy == best { Tone::Bold } else { Tone::Normal };
         table.row([
             Cell::from(run.name.as_str()),
-            thousands(parameters).into(),
+            thousands(run.survey.layers.parameters()).into(),
             loss(run.survey.loss).into(),
             Cell::new(percent(run.survey.accuracy), tone),
         ]);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use convscope_data::augment::{Augmentation, PreviewOptions, preview};
 use convscope_data::{
-    BadImages, MovedImage, SheetLayout, Source, SourceOptions, Split, Splits, Statistics, UnreadableFile,
-    contact_sheet,
+    BadImages, ImageSize, MovedImage, SheetLayout, Source, SourceOptions, Split, Splits, Statistics,
+    UnreadableFile, contact_sheet,
 };
 use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::escape::escaped;
@@ -78,7 +78,7 @@ Examples:
 struct Contents {
     name: String,
     synthetic: bool,
-    image_size: [usize; 2],
+    image_size: ImageSize,
     classes: Vec<ClassCounts>,
     images: Counts,
     mean: [f64; 3],
@@ -152,11 +152,10 @@ fn contents(source: &dyn Source) -> Result<Contents> {
         }
     }
     let statistics = Statistics::of(source, Split::Train)?;
-    let size = source.image_size();
     Ok(Contents {
         name: source.name().to_owned(),
         synthetic: source.is_synthetic(),
-        image_size: [size.height, size.width],
+        image_size: source.image_size(),
         classes,
         images: Counts {
             train: source.len(Split::Train),

@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, named};
 use crate::progress::loss;
-use crate::source;
+use crate::{course, source};
 
 /// Measure a trained network: loss, accuracy, precision and recall, confusion matrix
 #[derive(clap::Args)]
@@ -56,6 +56,9 @@ pub(crate) struct Args {
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
+Of a run directory the best weights are used where it was trained with --patience, else the last ones; name a file to \
+use others.
+
 Precision is the share of the images predicted as a class that are of it, recall the share of the images of a class \
 that are predicted as it, F1 their harmonic mean.
 
@@ -181,7 +184,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
     Ok(format!(
         "{run} on the {images} {split} images of {data}{views}\n\n\
          loss       {loss}\n\
-         accuracy   {accuracy}\n\
+         accuracy   {accuracy} ({interval} with 95 % confidence)\n\
          time       {time}\n\n{table}\n{matrix}",
         run = report.run,
         images = thousands(report.images),
@@ -190,6 +193,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
         views = if report.tta == Views::Flip { ", each with its mirror image" } else { "" },
         loss = loss(report.loss),
         accuracy = percent(report.accuracy),
+        interval = course::confidence(report.accuracy, report.images),
         time = duration(std::time::Duration::from_secs_f64(report.seconds.max(0.0))),
         table = table.render(style),
         matrix = matrix.render(style),

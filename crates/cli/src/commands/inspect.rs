@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use convscope_data::{Source, Split};
-use convscope_inspect::{Choice, Finding, Inspector, LayerTable, Survey, SurveyOptions};
+use convscope_inspect::{
+    Choice, Finding, HeatMap, HeatMapMethod, Inspector, LayerTable, Survey, SurveyOptions,
+};
 use convscope_report::html::{ExtraSection, Preview, ReportPage, RunSection};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{curves, findings, heat_map, layers};
@@ -16,10 +18,10 @@ use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
-use crate::looking::{Closeup, network, survey};
+use crate::looking::{Closeup, HeatMapChoice, network, survey};
 use crate::progress::loss;
 use crate::run_page::{self, PAGE_FILE};
-use crate::source;
+use crate::{course, source};
 
 /// Look inside a trained network: a table of its layers, what it means, and what each layer sees
 #[derive(clap::Args)]
@@ -49,6 +51,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     index: Option<u64>,
 
+    /// Draw Grad-CAM at this layer; may be given several times [default: the last layer of more than one pixel through
+    /// which everything passes]
+    #[arg(long, value_name = "NAME")]
+    layer: Vec<String>,
+
+    /// Draw heat maps for this class; may be given several times [default: the one that the network takes the image for]
+    #[arg(long, value_name = "NAME|INDEX")]
+    class: Vec<String>,
+
     /// Write the activations of the first images, 100 or --limit, to DIR/activations.npz
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
@@ -74,6 +85,9 @@ const AFTER_HELP: &str = "\
 Writes layers.csv, channels.csv, layers.json, findings.json, depth.png, feature_maps/*.png, heat_maps.png, curves.png \
 and report.html, which opens by double-click. A run that is still training is looked at as of its last epoch.
 
+Grad-CAM, saliency and occlusion show where the network looks in the image; in the page, Grad-CAM at every layer can be \
+chosen.
+
 In the table, mean |w| and sum |w| are of a layer's weights, mean |a| is of its outputs over all images, positions and \
 channels; normalised, the smallest of all layers is 0 and the largest 1. A dead channel is never active on any image.
 
@@ -81,6 +95,7 @@ Examples:
   convscope inspect runs/plain8
   convscope inspect runs/plain8 --split test --limit 1000
   convscope inspect runs/plain8 --image cat.jpg --image dog.jpg
+  convscope inspect runs/plain8 --layer conv2d_3 --layer conv2d_7 --class arrow
   convscope inspect runs/plain8 --on holiday-photos --out look
   convscope inspect plain8.safetensors --data photos --out look
   convscope inspect runs/plain8 --index 12 --export activations";
@@ -114,6 +129,15 @@ struct Example<'a> {
     label: Option<&'a str>,
     prediction: &'a str,
     probability: f32,
+    heat_maps: Vec<Shown<'a>>,
+}
+
+/// What a heat map is of.
+#[derive(Serialize)]
+struct Shown<'a> {
+    method: HeatMapMethod,
+    layer: Option<&'a str>,
+    class: &'a str,
 }
 
 /// Runs the command.
@@ -132,7 +156,11 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let closeups = closeups(args, &mut inspector, &asked)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let options = SurveyOptions { split: *split, limit, ..SurveyOptions::default() };
-    let survey = survey(&mut inspector, source, options, console)?;
+    let mut survey = survey(&mut inspector, source, options, console)?;
+    if let Some(run) = inspector.run_dir().filter(|_| args.images.are_own()) {
+        survey.findings.extend(course::findings(&run, &**source)?);
+        survey.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
     save(args, folder, &survey, &closeups, source)?;
     let exported = match &args.export {
         Some(folder) => {
@@ -180,7 +208,21 @@ fn closeups(args: &Args, inspector: &mut Inspector, asked: &Asked) -> Result<Vec
     if choices.is_empty() {
         choices.push(Choice::default());
     }
-    choices.iter().map(|choice| Closeup::of(inspector, &asked.source, choice)).collect()
+    let classes = args.class.iter().map(|class| class_index(class, inspector.classes()));
+    let wanted = HeatMapChoice { layers: args.layer.clone(), classes: classes.collect::<Result<_>>()? };
+    choices.iter().map(|choice| Closeup::of(inspector, &asked.source, choice, &wanted)).collect()
+}
+
+/// The class of this name, or of this index where none has it as its name.
+fn class_index(text: &str, classes: &[String]) -> Result<usize> {
+    let index = || text.parse().ok().filter(|&index| index < classes.len());
+    classes.iter().position(|name| name == text).or_else(index).ok_or_else(|| {
+        UsageError(format!(
+            "--class {text}: the network has no such class; it knows {}, counted from 0",
+            classes.join(", ")
+        ))
+        .into()
+    })
 }
 
 fn save(
@@ -229,6 +271,7 @@ fn page(
         if index == 0 {
             section.maps = Some(closeup.maps.clone());
             section.heat_maps.clone_from(&closeup.heat_maps);
+            section.grad_cams.clone_from(&closeup.grad_cams);
         } else {
             let picture = heat_map::heat_map_sheet(&closeup.maps.image, &closeup.heat_maps)?;
             further.push(Preview { caption: closeup.describe(), picture });
@@ -249,6 +292,8 @@ fn document<'a>(
     closeups: &'a [Closeup],
     source: &dyn Source,
 ) -> Document<'a> {
+    let shown =
+        |map: &'a HeatMap| Shown { method: map.method, layer: map.node.as_deref(), class: &map.class_name };
     let example = |closeup: &'a Closeup| {
         let image = &closeup.maps.image;
         Example {
@@ -256,6 +301,7 @@ fn document<'a>(
             label: image.label.map(|label| image.classes[label].as_str()),
             prediction: &image.classes[image.prediction],
             probability: image.probabilities[image.prediction],
+            heat_maps: closeup.heat_maps.iter().map(shown).collect(),
         }
     };
     Document {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use convscope_data::Split;
 use convscope_report::lr_curve;
 use convscope_report::number::significant;
 use convscope_train::lr_find::{LrFind, LrFinding};
@@ -66,6 +67,8 @@ struct Document<'a> {
     steepest: Option<f64>,
     lowest: Option<f64>,
     lowest_tenth: Option<f64>,
+    passes: f64,
+    judged_on: Split,
     png: PathBuf,
     csv: PathBuf,
     steps: &'a [convscope_train::lr_find::LrStep],
@@ -96,7 +99,16 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         let lowest_tenth = lowest.map(|rate| rate / 10.0);
         format!(
             "{}\n",
-            serde_json::to_string_pretty(&Document { steepest, lowest, lowest_tenth, png, csv, steps })?
+            serde_json::to_string_pretty(&Document {
+                steepest,
+                lowest,
+                lowest_tenth,
+                passes: finding.passes,
+                judged_on: finding.judged_on,
+                png,
+                csv,
+                steps,
+            })?
         )
     } else {
         format!("{}curve         {}\nfigures       {}\n", render(&finding), png.display(), csv.display())
@@ -114,12 +126,28 @@ fn render(finding: &LrFinding) -> String {
     format!(
         "try --lr {steepest}, where the loss falls most steeply\n\n\
          lowest loss   at {lowest}; a tenth of it is {tenth}\n\
-         steps         {steps}\n",
+         steps         {steps}\n{judged}",
         steepest = short(steepest),
         lowest = short(lowest),
         tenth = short(lowest / 10.0),
         steps = finding.steps.len(),
+        judged = judged(finding),
     )
+}
+
+/// Of which images the losses are, where training images come again within a sweep.
+fn judged(finding: &LrFinding) -> String {
+    let passes = finding.passes;
+    match finding.judged_on {
+        _ if passes <= 1.0 => String::new(),
+        Split::Train => format!(
+            "careful       a sweep uses each training image up to {passes:.1} times, so a part of the fall is memory; \
+             validation images would show which\n"
+        ),
+        _ => format!(
+            "judged on     validation images, as a sweep uses each training image up to {passes:.1} times\n"
+        ),
+    }
 }
 
 /// A rate as one would type it.

@@ -4,24 +4,30 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use convscope_ops::verify::{Call, Tensor, operators, tensors};
+use convscope_ops::verify::{Argument, Call, Tensor, arguments, operators, tensors};
+use convscope_report::table::{Cell, Column, Style, Table};
 use serde_json::{Map, Value};
 
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
+use crate::suggest::did_you_mean;
 use crate::tensor_file;
 
 /// Run one operator on tensors from files, with PyTorch's argument names as flags
 #[derive(clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, disable_help_flag = true)]
 pub(crate) struct Args {
     /// PyTorch's name of the operator: conv2d, max_pool2d, roi_align, ...
-    #[arg(value_name = "NAME")]
-    name: String,
+    #[arg(value_name = "NAME", required_unless_present = "help")]
+    name: Option<String>,
 
     /// --TENSOR FILE for each tensor, --ARGUMENT VALUE for other arguments, --output FILE for the result
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
+
+    /// Print help; behind NAME, the tensors and arguments of that operator
+    #[arg(long, short)]
+    help: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -32,19 +38,35 @@ Values are written as in Python: 3, [3, 2], same, true, None. With --grad-output
 running statistics, gradients as grad.input, ...). Without --output the results are printed.
 
 Examples:
+  convscope op conv2d --help                      its tensors and arguments with their defaults
   convscope op conv2d --input x.npy --weight w.npy --stride '[2, 1]' --padding 1 --output y.npy
   convscope op max_pool2d --input x.npz:image --kernel_size 2 --ceil_mode true
   convscope op batch_norm --input x.npy --running_mean m.npy --running_var v.npy --training true --output y.npz";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let Some(names) = tensors(&args.name) else {
-        let problem = format!("no operator is called {}; there are {}", args.name, operators().join(", "));
+    let Some(name) = &args.name else {
+        let command = crate::command();
+        let help = command.find_subcommand("op").map(|op| op.clone().bin_name("convscope op").render_help());
+        console.result(&help.unwrap_or_default().to_string())?;
+        return Ok(Exit::Done);
+    };
+    let (Some(names), Some(known)) = (tensors(name), arguments(name)) else {
+        let mut problem = format!("no operator is called {name}; there are {}", operators().join(", "));
+        if let Some(meant) = did_you_mean(name, operators()) {
+            problem = format!("{problem}; {meant}");
+        }
         return Err(UsageError(problem).into());
     };
-    let mut call = Call { operator: args.name.clone(), arguments: Map::new(), tensors: BTreeMap::new() };
+    let given = Given::read(&args.arguments)?;
+    if args.help || given.help {
+        console.result(&described(name, names, known))?;
+        return Ok(Exit::Done);
+    }
+    let console = if given.quiet { Console::new(true) } else { *console };
+    let mut call = Call { operator: name.clone(), arguments: Map::new(), tensors: BTreeMap::new() };
     let (mut output, mut grad_output) = (None, None);
-    for (name, value) in flags(&args.arguments)? {
+    for (name, value) in given.values {
         match name.as_str() {
             "output" => output = Some(PathBuf::from(value)),
             "grad_output" => grad_output = Some(tensor_file::read(&value, "grad_output")?),
@@ -76,31 +98,70 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `--name value` and `--name=value`; hyphens in names stand for PyTorch's underscores.
-fn flags(arguments: &[String]) -> Result<Vec<(String, String)>, UsageError> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(flag) = rest.next() {
-        let Some(flag) = flag.strip_prefix("--") else {
-            return Err(UsageError(format!("'{flag}' is no flag; write --NAME VALUE")));
-        };
-        if flag == "help" {
-            return Err(UsageError("help stands before the operator: convscope op --help".to_owned()));
-        }
-        let (name, value) = match flag.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            None => {
-                let value = rest.next().ok_or_else(|| UsageError(format!("--{flag} has no value")))?;
-                (flag, value.clone())
-            }
-        };
-        let name = name.replace('-', "_");
-        if found.iter().any(|(known, _)| *known == name) {
-            return Err(UsageError(format!("--{name} is given twice")));
-        }
-        found.push((name, value));
+/// The help of one operator.
+fn described(name: &str, tensors: &[&str], arguments: &[Argument]) -> String {
+    let mut table = Table::new([Column::left("flag"), Column::left("default"), Column::left("")]);
+    for tensor in tensors {
+        table.row([format!("--{tensor}").into(), Cell::from(""), Cell::from("a tensor")]);
     }
-    Ok(found)
+    for Argument { name, default, about } in arguments {
+        let default = default.unwrap_or("must be given");
+        table.row([format!("--{name}").into(), Cell::from(default), Cell::from(*about)]);
+    }
+    for (flag, about) in [
+        ("--grad_output", "a tensor: the gradient by the output, for which the gradients are computed too"),
+        ("--output", "the file for the results; without it they are printed"),
+    ] {
+        table.row([Cell::from(flag), Cell::from(""), Cell::from(about)]);
+    }
+    format!(
+        "{name} as in PyTorch. Tensors are .npy, .npz or .safetensors files; one that PyTorch takes as None may be left \
+         out.\n\nUsage: convscope op {name} --{} FILE ...\n\n{}",
+        tensors.first().unwrap_or(&"input"),
+        table.render(Style::Plain)
+    )
+}
+
+/// What stands behind the operator's name.
+#[derive(Debug, Default)]
+struct Given {
+    values: Vec<(String, String)>,
+    help: bool,
+    quiet: bool,
+}
+
+impl Given {
+    /// Reads `--name value` and `--name=value`, and the flags that every command has; hyphens in names stand for
+    /// PyTorch's underscores.
+    fn read(arguments: &[String]) -> Result<Given, UsageError> {
+        let mut given = Given::default();
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            match word.as_str() {
+                "-h" | "--help" => given.help = true,
+                "-q" | "--quiet" => given.quiet = true,
+                _ => {
+                    let Some(flag) = word.strip_prefix("--") else {
+                        return Err(UsageError(format!("'{word}' is not a flag; write --NAME VALUE")));
+                    };
+                    let (name, value) = match flag.split_once('=') {
+                        Some((name, value)) => (name, value.to_owned()),
+                        None => {
+                            let value = rest.next();
+                            let value = value.ok_or_else(|| UsageError(format!("--{flag} has no value")))?;
+                            (flag, value.clone())
+                        }
+                    };
+                    let name = name.replace('-', "_");
+                    if given.values.iter().any(|(known, _)| *known == name) {
+                        return Err(UsageError(format!("--{name} is given twice")));
+                    }
+                    given.values.push((name, value));
+                }
+            }
+        }
+        Ok(given)
+    }
 }
 
 /// A number, list, truth value or None as Python or JSON writes it; anything else is a word.
@@ -137,23 +198,25 @@ mod tests {
     #[test]
     fn flags_and_values_read_as_python_writes_them() {
         let words = |text: &str| text.split('|').map(str::to_owned).collect::<Vec<_>>();
-        let read = flags(&words("--kernel-size|(3, 2)|--padding=same|--ceil_mode|True|--x|-1.5")).unwrap();
-        let read: Vec<(&str, Value)> =
-            read.iter().map(|(name, value)| (name.as_str(), python_value(value))).collect();
+        let read = |text: &str| Given::read(&words(text));
+        let given = read("--kernel-size|(3, 2)|--padding=same|-q|--ceil_mode|True|--x|-1.5").unwrap();
+        assert!(given.quiet && !given.help && read("--x|1|-h").unwrap().help);
+        let values: Vec<(&str, Value)> =
+            given.values.iter().map(|(name, value)| (name.as_str(), python_value(value))).collect();
         let expected = [
             ("kernel_size", json!([3, 2])),
             ("padding", json!("same")),
             ("ceil_mode", json!(true)),
             ("x", json!(-1.5)),
         ];
-        assert_eq!(read, expected);
+        assert_eq!(values, expected);
         assert_eq!(python_value("(None, 3)"), json!([null, 3]));
         for (text, problem) in [
             ("--a", "--a has no value"),
-            ("x.npy", "'x.npy' is no flag; write --NAME VALUE"),
+            ("x.npy", "'x.npy' is not a flag; write --NAME VALUE"),
             ("--a|1|--a=2", "--a is given twice"),
         ] {
-            assert_eq!(flags(&words(text)).unwrap_err().to_string(), problem);
+            assert_eq!(read(text).unwrap_err().to_string(), problem);
         }
     }
 }

@@ -50,6 +50,9 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
+Of a run directory the best weights are used where it was trained with --patience, else the last ones; name a file, \
+such as runs/plain8/weights/best.safetensors, to use others.
+
 Images come out in the order they were given. One that cannot be read has an error on standard error; the others \
 still come, and the exit code is 1.
 

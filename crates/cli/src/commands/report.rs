@@ -12,7 +12,7 @@ use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, named};
-use crate::looking::{Closeup, network, survey};
+use crate::looking::{Closeup, HeatMapChoice, network, survey};
 use crate::run_page::{self, PAGE_FILE};
 
 /// Write the page of one or more runs: configuration, curves, confusion matrix, layers, feature maps
@@ -96,10 +96,11 @@ fn section(args: &Args, run: &Path, console: Console) -> Result<(RunSection, Arc
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
     let survey = survey(&mut inspector, &source, options, console)?;
-    let closeup = Closeup::of(&mut inspector, &source, &Choice::default())?;
+    let closeup = Closeup::of(&mut inspector, &source, &Choice::default(), &HeatMapChoice::default())?;
     let section = RunSection {
         maps: Some(closeup.maps),
         heat_maps: closeup.heat_maps,
+        grad_cams: closeup.grad_cams,
         ..run_page::section(run)?.with_survey(&survey)
     };
     Ok((section, source))

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use convscope_graph::{Graph, LayerSummary, ModelSummary, PRESETS, preset_file};
 use convscope_report::number::{bytes, count, thousands};
-use convscope_report::{Cell, Column, Style, Table, Tone};
+use convscope_report::{Cell, Column, Style, Table, Tone, torch};
 use convscope_train::TrainConfig;
 use convscope_train::memory::Footprint;
 use serde::Serialize;
@@ -39,6 +39,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json")]
     toml: bool,
 
+    /// Print the network as a PyTorch module that takes the weights with `load_state_dict`
+    #[arg(long, conflicts_with_all = ["json", "toml"])]
+    torch: bool,
+
     /// Print the numbers as a JSON document
     #[arg(long)]
     json: bool,
@@ -53,7 +57,8 @@ Examples:
   convscope summary plain8
   convscope summary resnet8 --image-size 64 --classes 37 --batch-size 64
   convscope summary plain8 --images 60000 --threads 8
-  convscope summary plain8 --toml > mine.toml      then: convscope train --model mine.toml";
+  convscope summary plain8 --toml > mine.toml      then: convscope train --model mine.toml
+  convscope summary runs/plain8 --torch > network.py";
 
 /// The keys of `--json`.
 #[derive(Serialize)]
@@ -75,6 +80,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let graph = Graph::new(args.sizes.describe(&args.model)?)?;
+    if args.torch {
+        console.result(&torch::module(&graph)?)?;
+        return Ok(Exit::Done);
+    }
     let input = graph.description().input;
     let batch = size(args.batch_size);
     let config = TrainConfig { batch_size: batch, ..TrainConfig::default() };
@@ -125,28 +134,27 @@ fn render(document: &Document, input: [usize; 3], style: Style) -> String {
         before = &layer.name;
     }
     table.rule();
-    let all = summary.trained_parameters + summary.other_parameters;
     let activations: usize = summary.layers.iter().map(|layer| layer.activation_bytes).sum();
     table.row([
         Cell::new("total", Tone::Bold),
         "".into(),
         "".into(),
-        number(all as u64),
+        number(summary.trained_parameters as u64),
         number(summary.multiply_adds),
         bytes(activations as u64).into(),
         "".into(),
     ]);
     format!(
         "{name} for images of {input}\n\n{table}\n\
-         trained parameters   {trained}\n\
-         other parameters     {other}\n\
+         parameters           {trained}\n\
+         running statistics   {statistics}\n\
          multiply-adds        {adds} an image\n\
          training memory      {memory} at batch size {batch} with Adam\n",
         name = summary.name,
         input = shape(&input),
         table = table.render(style),
         trained = thousands(summary.trained_parameters as u64),
-        other = thousands(summary.other_parameters as u64),
+        statistics = thousands(summary.running_statistics as u64),
         adds = count(summary.multiply_adds),
         memory = bytes(document.training_bytes),
         batch = document.batch,

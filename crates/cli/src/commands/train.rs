@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use convscope_data::Source;
+use convscope_data::{Source, Split};
+use convscope_inspect::FindingKind;
 use convscope_report::number::{duration, percent, thousands};
-use convscope_report::{Cell, Column, Style, Table, Tone};
+use convscope_report::{Cell, Column, Style, Table, Tone, findings};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
 use convscope_train::session::{Ending, Outcome, Session};
 use convscope_train::{RunDir, TrainConfig, TrainError};
@@ -17,7 +18,7 @@ use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::{MaxPixels, Threads};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
-use crate::{interrupt, resume, run_page, source, trial};
+use crate::{course, interrupt, resume, run_page, source, trial};
 
 /// Train a network on images
 ///
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open_own(&run, args.flags.data(), MaxPixels::default(), console)?;
-                train(Session::resume(run, source.clone())?, &source, console)
+                train_and_judge(Session::resume(run, source.clone())?, &source, console)
             })
         }
         None if args.compare_batch_norm => train_both(args, console),
@@ -95,10 +96,25 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open_new(&config, console)?;
-                train(Session::start(config, source.clone(), &location)?, &source, console)
+                train_and_judge(Session::start(config, source.clone(), &location)?, &source, console)
             })
         }
     }
+}
+
+/// Trains, and says what came of it and what to try next. A network that is of no use is a failure.
+fn train_and_judge(session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
+    let run = session.run_dir().clone();
+    let exit = train(session, source, console)?;
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
+    let found = course::findings(&run, &**source)?;
+    if !found.is_empty() {
+        console.result(&format!("\n{}", findings::render(&found, console.style())))?;
+    }
+    let is_useless = found.iter().any(|finding| finding.kind == FindingKind::ExplodedLoss);
+    Ok(if is_useless { Exit::Failed } else { Exit::Done })
 }
 
 fn new_config(args: &Args) -> Result<TrainConfig> {
@@ -219,12 +235,23 @@ pub(crate) fn shell_word(path: &Path) -> String {
 
 fn render(outcome: &Outcome, source: &dyn Source, run: &RunDir, weights: &Path, style: Style) -> String {
     let summary = &outcome.summary;
-    let mut table = Table::new([Column::left("images"), Column::right("loss"), Column::right("accuracy")]);
-    for (name, split_loss, accuracy) in rows(summary) {
+    let mut table = Table::new([
+        Column::left("images"),
+        Column::right("loss"),
+        Column::right("accuracy"),
+        Column::left("with 95 % confidence"),
+    ]);
+    for (split, split_loss, accuracy) in rows(summary) {
+        // Training accuracy is taken while the weights move, of no one network.
+        let interval = match split {
+            Split::Train => String::new(),
+            split => course::confidence(accuracy, source.len(split) as u64),
+        };
         table.row([
-            Cell::from(name),
+            Cell::from(split.adjective()),
             loss(split_loss).into(),
-            Cell::new(percent(accuracy), if name == "test" { Tone::Bold } else { Tone::Normal }),
+            Cell::new(percent(accuracy), if split == Split::Test { Tone::Bold } else { Tone::Normal }),
+            interval.into(),
         ]);
     }
     let ending = match (outcome.ending, summary.best_epoch) {
@@ -260,11 +287,11 @@ fn epochs(count: u64) -> String {
     if count == 1 { "1 epoch".into() } else { format!("{} epochs", thousands(count)) }
 }
 
-fn rows(summary: &Summary) -> Vec<(&'static str, f64, f64)> {
+fn rows(summary: &Summary) -> Vec<(Split, f64, f64)> {
     [
-        ("training", summary.train_loss, summary.train_accuracy),
-        ("validation", summary.val_loss, summary.val_accuracy),
-        ("test", summary.test_loss, summary.test_accuracy),
+        (Split::Train, summary.train_loss, summary.train_accuracy),
+        (Split::Val, summary.val_loss, summary.val_accuracy),
+        (Split::Test, summary.test_loss, summary.test_accuracy),
     ]
     .into_iter()
     .filter_map(|(name, loss, accuracy)| Some((name, loss?, accuracy?)))

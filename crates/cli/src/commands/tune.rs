@@ -143,7 +143,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let console = *console;
     let plan = plan(args)?;
     let place = place(args, &plan)?;
-    let data = check_source(&plan, console)?;
+    let (data, images) = check_source(&plan, console)?;
     let workers = place.folder.join("workers");
     let mut study = Study::open(&place.journal, &place.name, plan, &workers, tell_of_waiting)?;
     console.note(&data);
@@ -179,15 +179,15 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     let trials = study.trials();
     let Some(winner) = best(&trials) else {
-        save(&place, &study, None, console)?;
-        let report = StudyReport { space: &study.plan().space, trials: &trials };
+        save(&place, &study, images, None, console)?;
+        let report = StudyReport { space: &study.plan().space, trials: &trials, images };
         console.result(&format!("no trial was completed\n\n{}", report.table().render(console.style())))?;
         return Ok(Exit::Failed);
     };
     let Some(test) = test(args, &mut study, &runner, winner, console)? else { return interrupted() };
     interrupt::at_once();
-    save(&place, &study, test.as_ref(), console)?;
-    let report = StudyReport { space: &study.plan().space, trials: &trials };
+    save(&place, &study, images, test.as_ref(), console)?;
+    let report = StudyReport { space: &study.plan().space, trials: &trials, images };
     let text = if args.json {
         document(&place, &report, test.as_ref())?
     } else {
@@ -245,8 +245,8 @@ fn place(args: &Args, plan: &Plan) -> Result<Place> {
     Ok(Place { folder, journal, name })
 }
 
-/// What the images are. Data that no trial could be judged on, and models that are none, are said before the first one.
-fn check_source(plan: &Plan, console: Console) -> Result<String> {
+/// What the images are, and how many of them validate. Data that no trial could be judged on, and models that are none, are said before the first one.
+fn check_source(plan: &Plan, console: Console) -> Result<(String, u64)> {
     if plan.base.data.train_on_val {
         let message = "trials are judged by the validation images; leave out --train-on-val, --final does it at the end";
         return Err(UsageError(message.to_owned()).into());
@@ -274,7 +274,8 @@ fn check_source(plan: &Plan, console: Console) -> Result<String> {
     if !is_searched {
         resolve(&plan.base)?;
     }
-    Ok(format!("{}: {}", source::describe(&*source), source::contents(&*source)))
+    let text = format!("{}: {}", source::describe(&*source), source::contents(&*source));
+    Ok((text, source.len(Split::Val) as u64))
 }
 
 /// What the best network does on the test images: looked up, or found out by the one process that gets the lock. The
@@ -349,10 +350,10 @@ fn final_config(config: TrainConfig, winner: &Trial) -> TrainConfig {
 }
 
 /// Writes `study.csv`, the plots and the page.
-fn save(place: &Place, study: &Study, test: Option<&Test>, console: Console) -> Result<()> {
+fn save(place: &Place, study: &Study, images: u64, test: Option<&Test>, console: Console) -> Result<()> {
     let trials = study.trials();
     let plan = study.plan();
-    let report = StudyReport { space: &plan.space, trials: &trials };
+    let report = StudyReport { space: &plan.space, trials: &trials, images };
     report.save_csv(&place.folder.join("study.csv"))?;
     report.save_plots(&place.folder)?;
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
@@ -421,7 +422,7 @@ fn render(
         None => String::new(),
     };
     format!(
-        "{table}\n\
+        "{table}\n{chance}\
          best          trial {number}: {settings}\n\
          validation    {value}\n\
          {tested}\
@@ -431,6 +432,7 @@ fn render(
          journal       {journal}\n\
          look closer   convscope inspect {word}\n",
         table = report.table().render(console.style()),
+        chance = report.chance().map_or_else(String::new, |text| format!("{text}\n\n")),
         number = winner.number,
         run = run.display(),
         page = folder.join(PAGE_FILE).display(),

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(value_name = "OPERATOR")]
     operators: Vec<String>,
 
-    /// Check the case files of a folder in place of the recorded ones
+    /// Check the case files of a folder in place of the recorded ones; docs/cases.md describes the format
     #[arg(long, value_name = "DIR", conflicts_with_all = ["against_pytorch", "operators"])]
     cases: Option<PathBuf>,
 
@@ -48,6 +48,11 @@ const AFTER_HELP: &str = "\
 The recorded cases are PyTorch's float64 answers to float32 inputs. A case passes when no value is further from \
 PyTorch's than the tolerance times the largest expected value, or than the tolerance where that is below 1; it is 1e-6 \
 but for ill-conditioned cases, which say so. The exit code is 1 if a case fails.
+
+A case file is a .safetensors file. Its metadata are format = convscope-case-1, op (PyTorch's name), args (a JSON object with \
+PyTorch's argument names) and, where it is not 1e-6, tolerance. Its tensors are input, weight, ... (float32 or int64), \
+grad_output where gradients are checked, and what is expected, as float64: expect.output, expect.grad.input, ... \
+docs/cases.md has the details and a script.
 
 Examples:
   convscope verify

@@ -9,7 +9,9 @@ fn counts_sizes_and_statistics_of_an_image_folder() {
     place.write("photos/light/broken.png", "text");
     let json = place.run("data photos --json").done().out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["image_size"], serde_json::json!([10, 12]));
+    assert_eq!(json["image_size"], serde_json::json!({"width": 12, "height": 10}));
+    let text = place.run("data photos").done().out;
+    assert!(text.contains("images of 12x10 (width x height) pixels in 2 classes"), "{text}");
     assert_eq!(json["synthetic"], false);
     let total = |class: &serde_json::Value| {
         ["train", "val", "test"].iter().map(|split| class[split].as_u64().unwrap()).sum::<u64>()

@@ -320,3 +320,50 @@ fn what_cannot_be_inspected_is_said() {
     fs::copy(place.path("run/weights/last.safetensors"), place.path("alone.safetensors")).unwrap();
     place.run("inspect alone.safetensors --out look").failed(2, &["alone.safetensors", "--data"]);
 }
+
+#[test]
+fn heat_maps_are_drawn_at_the_layers_and_for_the_classes_that_are_named() {
+    let place = place();
+    place.run(&format!("{TRAIN} --out run")).done();
+    let maps = |line: &str| {
+        let ran = place.run(&format!("inspect run --quiet --limit 5 --json {line}")).done();
+        let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let maps = json["examples"][0]["heat_maps"].as_array().unwrap().clone();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        maps.iter()
+            .map(|map| [text(&map["method"]), text(&map["layer"]), text(&map["class"])])
+            .collect::<Vec<_>>()
+    };
+    let own = maps("");
+    assert_eq!(own.len(), 3);
+    assert_eq!(own[0][..2], ["grad_cam", "max_pooling2d"]);
+    let asked = maps("--layer conv2d --layer batch_normalization --class blue --class 0");
+    let expected: Vec<[String; 3]> = ["blue", "red"]
+        .into_iter()
+        .flat_map(|class| {
+            [
+                ("grad_cam", "conv2d"),
+                ("grad_cam", "batch_normalization"),
+                ("saliency", "-"),
+                ("occlusion", "-"),
+            ]
+            .map(|(method, layer)| [method, layer, class].map(str::to_owned))
+        })
+        .collect();
+    assert_eq!(asked, expected);
+    let page = place.text("run/report.html");
+    assert_self_contained(&page);
+    assert!(
+        page.contains("class=\"chooser\"") && page.contains("<option>max_pooling2d</option>"),
+        "a choice"
+    );
+    for (flags, parts) in [
+        ("--layer conv2d_9", ["there is no node conv2d_9", "conv2d, batch_normalization"]),
+        ("--layer conv2", ["there is no node conv2", "did you mean conv2d?"]),
+        ("--layer flatten", ["flatten puts out", "no rows and columns"]),
+        ("--class 3", ["--class 3", "red, green, blue"]),
+        ("--class purple", ["--class purple", "red, green, blue"]),
+    ] {
+        place.run(&format!("inspect run {flags}")).failed(2, &parts);
+    }
+}

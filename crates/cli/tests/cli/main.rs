@@ -1,5 +1,6 @@
 //! Runs the real program, as a user does.
 
+mod advice;
 mod bad_input;
 mod bench;
 mod data;

@@ -101,5 +101,43 @@ fn an_operator_runs_on_files() {
     place.run("op max_pool2d --input absent.npy").failed(1, &["absent.npy: cannot be read"]);
     place.run("op relu --input x.npy --colour 1").failed(1, &["relu: arguments: ", "colour"]);
     place.run("op max_pool3d").failed(2, &["no operator is called max_pool3d"]);
-    place.run("op relu x.npy").failed(2, &["'x.npy' is no flag"]);
+    place.run("op relu x.npy").failed(2, &["'x.npy' is not a flag"]);
+}
+
+#[test]
+fn an_operator_has_help_of_its_own() {
+    let place = Place::new();
+    for line in ["op conv2d --help", "op conv2d -h", "op conv2d --stride 2 --help"] {
+        let help = place.run(line).done().out;
+        for part in
+            ["--weight", "--padding_mode", "zeros, reflect, replicate or circular", "--dilation", "--output"]
+        {
+            assert!(help.contains(part), "{line}: {part}: {help}");
+        }
+        assert!(!help.contains("Examples:"), "{help}");
+    }
+    let help = place.run("op max_pool2d --help").done().out;
+    assert!(help.contains("must be given") && !help.contains("--weight"), "{help}");
+    assert!(place.run("op --help").done().out.contains("convscope op conv2d --help"));
+    assert_eq!(place.run("op").code, Some(2));
+}
+
+#[test]
+fn an_operator_can_be_quiet() {
+    let place = Place::new();
+    write_npy(place.path("x.npy"), &array![-1.0f32, 2.0]).unwrap();
+    assert_eq!(place.run("op relu --input x.npy --output y.npy").done().err, "wrote y.npy\n");
+    for line in ["op relu -q --input x.npy --output y.npy", "op relu --input x.npy --output y.npy --quiet"] {
+        assert_eq!(place.run(line).done().err, "", "{line}");
+    }
+}
+
+/// The example of docs/cases.md, as the documentation of the format has it.
+#[test]
+fn the_documented_case_format_is_the_one_that_is_read() {
+    let help = Place::new().run("verify --help").done().out;
+    let docs = include_str!("../../../../docs/cases.md");
+    for part in ["convscope-case-1", "expect.output", "grad_output", "tolerance"] {
+        assert!(help.contains(part) && docs.contains(part), "{part}");
+    }
 }

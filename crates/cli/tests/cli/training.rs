@@ -322,3 +322,40 @@ impl Drop for Tmpfs {
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }
+
+/// The module that is printed takes the weights, and says the same of a picture.
+#[test]
+#[ignore = "needs python3 with PyTorch, safetensors and NumPy"]
+fn pytorch_takes_the_printed_module_and_its_weights() {
+    let place = place();
+    let nodes = "[[node]]\nname = 'train'\nop = 'conv2d'\nout_channels = 4\nkernel_size = [3, 2]\nstride = [2, 1]\nactivation = 'relu'\n\
+                 [[node]]\nop = 'batch_norm'\n\
+                 [[node]]\nname = '2nd'\nop = 'conv2d'\nout_channels = 4\nkernel_size = 3\npadding = 'same'\nbias = false\n\
+                 [[node]]\nop = 'add'\ninputs = ['2nd', 'batch_normalization']\nactivation = 'sigmoid'\n\
+                 [[node]]\nop = 'max_pool2d'\nkernel_size = 3\nceil_mode = true\n\
+                 [[node]]\nop = 'concat'\ninputs = ['max_pooling2d', 'max_pooling2d']\n\
+                 [[node]]\nop = 'adaptive_avg_pool2d'\noutput_size = [2, 1]\n\
+                 [[node]]\nop = 'flatten'\n[[node]]\nop = 'dropout'\n\
+                 [[node]]\nop = 'linear'\nout_features = 'classes'\nactivation = 'softmax'\n";
+    place.write("net.toml", format!("name = 'net'\n{nodes}"));
+    place.run("train --data data --model net.toml --batch-size 20 --epochs 2 --out run").done();
+    let module = place.run("summary run --torch").done().out;
+    place.write("network.py", module);
+    let script = place.write("torch_reads.py", include_str!("torch_reads.py"));
+    let picture = image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 7, y as u8 * 5, 90]));
+    picture.save(place.path("a.png")).unwrap();
+    let pixels = ndarray::Array::from_shape_vec((32, 32, 3), picture.into_raw()).unwrap();
+    ndarray_npy::write_npy(place.path("a.npy"), &pixels).unwrap();
+    let mut python = Command::new("python3");
+    python.current_dir(place.path("")).arg(script).args(["run/weights/last.safetensors", "a.npy"]);
+    let output = python.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: Vec<f64> = serde_json::from_slice(&output.stdout).unwrap();
+    let ours = place.run("predict run a.png --json").done().out;
+    let ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
+    for class in ours["classes"].as_array().unwrap() {
+        let index = ["red", "green", "blue"].iter().position(|name| class["class"] == **name).unwrap();
+        let probability = class["probability"].as_f64().unwrap();
+        assert!((probability - theirs[index]).abs() < 1e-5, "{ours} {theirs:?}");
+    }
+}

@@ -10,8 +10,21 @@ fn every_command_has_help_with_an_example_of_itself() {
     let place = Place::new();
     let help = place.run("--help").done().out;
     for command in [
-        "train", "evaluate", "predict", "inspect", "compare", "report", "summary", "plan", "bench", "data",
-        "verify", "op",
+        "train",
+        "evaluate",
+        "predict",
+        "inspect",
+        "compare",
+        "report",
+        "summary",
+        "plan",
+        "bench",
+        "data",
+        "verify",
+        "op",
+        "completions",
+        "tune",
+        "lr-find",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let help = place.run(&format!("{command} --help")).done().out;
@@ -20,7 +33,15 @@ fn every_command_has_help_with_an_example_of_itself() {
         assert!(help.contains("--quiet"), "{help}");
     }
     assert!(help.contains("Examples:\n") && help.contains("Exit codes:\n"), "{help}");
-    assert_eq!(place.run("--version").done().out, format!("convscope {}\n", env!("CARGO_PKG_VERSION")));
+    let first = format!("convscope {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(place.run("-V").done().out, first);
+    let version = place.run("--version").done().out;
+    assert!(version.starts_with(&first), "{version}");
+    // The instructions in use are some of the processor's, of which every one has the portable ones.
+    let value = |name: &str| version.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let available: Vec<&str> = value("of this processor").unwrap().split(", ").collect();
+    assert!(available.contains(&value("instructions in use").unwrap()), "{version}");
+    assert!(available.contains(&"portable"), "{version}");
 }
 
 #[test]
@@ -135,6 +156,35 @@ fn summary_lists_layers_and_totals() {
     assert!(residual.lines().any(|line| line.contains("add") && line.contains(", ")), "{residual}");
 }
 
+/// As torchvision counts its resnet18, whose running statistics are no parameters.
+#[test]
+fn running_statistics_are_no_parameters() {
+    let place = Place::new();
+    let text = place.run("summary resnet18 --image-size 224 --classes 1000").done().out;
+    let total = text.lines().find(|line| line.starts_with("total")).unwrap();
+    assert!(total.contains("11,689,512"), "{total}");
+    assert!(text.contains("running statistics   9,600\n"), "{text}");
+    let text = place.run("summary plain8-bn --json").done().out;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["layers"][1]["name"], "batch_normalization");
+    assert_eq!(json["layers"][1]["parameters"], 32);
+    assert_eq!((&json["trained_parameters"], &json["running_statistics"]), (&295_770.into(), &960.into()));
+}
+
+#[test]
+fn completions_know_the_commands_and_their_flags() {
+    let place = Place::new();
+    for (shell, part) in
+        [("bash", "_convscope"), ("zsh", "#compdef convscope"), ("fish", "complete -c convscope")]
+    {
+        let script = place.run(&format!("completions {shell}")).done().out;
+        for part in [part, "lr-find", "label-smoothing"] {
+            assert!(script.contains(part), "{shell}: {part}");
+        }
+    }
+    place.run("completions tcsh").misused(&["tcsh", "bash"]);
+}
+
 #[test]
 fn a_printed_model_file_is_the_preset_again() {
     let place = Place::new();
@@ -148,5 +198,38 @@ fn a_printed_model_file_is_the_preset_again() {
         let fixed = place.run(&format!("summary {preset} --toml --image-size 48 --classes 5")).done().out;
         place.write("fixed.toml", fixed);
         assert_eq!(place.run("summary fixed.toml --json").done().out, theirs);
+    }
+}
+
+#[test]
+fn a_printed_module_names_every_array_of_the_weights() {
+    let place = Place::new();
+    let module = place.run("summary resnet8 --torch").done().out;
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run("summary resnet8 --json").done().out).unwrap();
+    for layer in json["layers"].as_array().unwrap() {
+        let name = layer["name"].as_str().unwrap();
+        let has_arrays = layer["parameters"] != 0;
+        assert_eq!(module.contains(&format!("        self.{name} = nn.")), has_arrays, "{name}: {module}");
+    }
+    assert_eq!(place.run("summary plain8 --torch --json").code, Some(2));
+}
+
+/// One set of packages, and so of features, for all that is run: nothing is compiled twice for an example.
+#[test]
+fn commands_and_examples_are_built_alike() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
+    let members = manifest["workspace"]["default-members"].as_array().unwrap();
+    assert!(
+        ["crates/cli", "crates/convscope"]
+            .iter()
+            .all(|name| members.iter().any(|m| m.as_str() == Some(name)))
+    );
+    for file in ["README.md", "CONTRIBUTING.md", "docs/performance.md", "crates/convscope/src/lib.rs"] {
+        for line in text(file).lines().filter(|line| line.contains("cargo run")) {
+            assert!(!line.contains(" -p ") && line.contains("--release"), "{file}: {line}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! What a run is judged by: loss, accuracy, the confusion matrix, and the line an epoch leaves.
 
 mod confusion;
+mod interval;
 
 pub use confusion::{ClassScores, ConfusedPair, Confusion};
+pub use interval::{Interval, are_told_apart};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +57,9 @@ pub struct EpochMetrics {
     pub val_loss: f64,
     /// The accuracy over the validation images after the epoch, as a fraction.
     pub val_accuracy: f64,
-    /// How long the epoch took, validation included, in seconds.
+    /// How long the training images took, without validation, in seconds.
     pub seconds: f64,
-    /// Training images per second, validation excluded.
+    /// Training images per second of that time.
     pub images_per_second: f64,
     /// For how much of that time training waited for batches, in seconds.
     pub data_wait_seconds: f64,

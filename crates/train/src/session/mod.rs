@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod checks;
 mod clock;
 mod diverged;
 mod events;
@@ -44,6 +45,8 @@ use crate::statistics::RunningStatistics;
 use crate::stop::{EarlyStopping, Verdict};
 use crate::teachers::Teachers;
 use crate::views::Views;
+pub(crate) use checks::{check_batches, check_classes};
+
 use clock::Clock;
 use glance::Glance;
 use state::Progress;
@@ -93,6 +96,7 @@ impl Session {
         Footprint::check(&config, &graph, held_bytes(&*source))?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(&config, &source, &normalization)?;
+        check_batches(&graph, &loader)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
         let run = LockedRun::create(location, &config)?;
         let data = DataRecord::new(&config, &*source, &normalization, run.path());
@@ -533,11 +537,6 @@ pub(crate) fn held_bytes(source: &dyn Source) -> u64 {
     }
     let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
     images as u64 * source.image_size().bytes() as u64
-}
-
-pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
-    let (model, data) = (graph.classes(), source.classes().len());
-    if model == data { Ok(()) } else { Err(TrainError::ClassesDiffer { model, data }) }
 }
 
 pub(crate) fn train_loader(

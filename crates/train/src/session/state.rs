@@ -1,5 +1,6 @@
 //! What a checkpoint holds of a session.
 
+use convscope_ops::Role;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
@@ -73,7 +74,12 @@ impl Session {
     pub(super) fn save(&self) -> Result<(), TrainError> {
         let mut checkpoint = Checkpoint::new();
         for tensor in self.parameters.tensors() {
-            checkpoint.insert(parameter_name(&tensor.key), tensor.slice());
+            let name = parameter_name(&tensor.key);
+            if tensor.role == Role::BatchesTracked {
+                checkpoint.insert(name, vec![tensor.batches]);
+            } else {
+                checkpoint.insert(name, tensor.slice());
+            }
         }
         for (name, values) in self.optimizer.state() {
             checkpoint.insert(name, values);
@@ -94,6 +100,10 @@ impl Session {
         let find = |name: &str| checkpoint.f32s(name).ok();
         for tensor in self.parameters.tensors_mut() {
             let name = parameter_name(&tensor.key);
+            if tensor.role == Role::BatchesTracked {
+                tensor.batches = batches(&checkpoint, &name)?;
+                continue;
+            }
             crate::optimizer::copy_state(&name, tensor.slice_mut(), find)?;
         }
         let steps = checkpoint.u64s(STEPS)?;
@@ -126,6 +136,14 @@ impl Session {
 }
 
 const STEPS: &str = "steps";
+
+/// A count of batches, which older checkpoints have as a number of single precision.
+fn batches(checkpoint: &Checkpoint, name: &str) -> Result<u64, TrainError> {
+    if let Ok(counts) = checkpoint.u64s(name) {
+        return Ok(counts.first().copied().unwrap_or(0));
+    }
+    Ok(checkpoint.f32s(name)?.first().map_or(0, |&count| count as u64))
+}
 
 fn parameter_name(key: &str) -> String {
     format!("parameter.{key}")

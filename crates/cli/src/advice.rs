@@ -1,0 +1,119 @@
+//! What to do about an error: the advice that follows the facts of the libraries.
+
+use convscope_data::DataError;
+use convscope_graph::{GraphError, PRESETS};
+use convscope_inspect::InspectError;
+use convscope_train::recipes::RECIPES;
+use convscope_train::{TrainError, ValuesFrom};
+use convscope_tune::TuneError;
+
+use crate::suggest::{did_you_mean, with_point};
+
+/// What can be done about this error, as a part of a sentence.
+pub(crate) fn advice(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| of_cause(cause).or_else(|| of_text(&cause.to_string())))
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<GraphError>() {
+        of_graph(error)
+    } else if let Some(error) = cause.downcast_ref::<TrainError>() {
+        of_training(error)
+    } else if let Some(error) = cause.downcast_ref::<InspectError>() {
+        of_inspection(error)
+    } else if let Some(error) = cause.downcast_ref::<DataError>() {
+        of_data(error)
+    } else if let Some(TuneError::Train(error)) = cause.downcast_ref::<TuneError>() {
+        of_training(error)
+    } else {
+        None
+    }
+}
+
+fn of_data(error: &DataError) -> Option<String> {
+    match error {
+        DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_graph(error: &GraphError) -> Option<String> {
+    match error {
+        GraphError::UnknownPreset { name } => did_you_mean(name, PRESETS),
+        GraphError::Option { key, known, problem } => {
+            let name = key.split('.').next().unwrap_or(key);
+            about_comma(problem).or_else(|| did_you_mean(name, known.iter().map(String::as_str)))
+        }
+        GraphError::OtherInput { expected, found, .. } => Some(about_input(*expected, *found)),
+        GraphError::OfTorchSave { .. } => {
+            let advice =
+                "convscope reads the files that its runs write, such as runs/plain8/weights/last.safetensors";
+            Some(advice.to_owned())
+        }
+        GraphError::Batch { .. } => {
+            Some("choose a --batch-size that leaves no batch of a single image".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What to do where a model file asks for other images than there are.
+fn about_input([channels, height, width]: [usize; 3], found: [usize; 3]) -> String {
+    if channels != found[0] {
+        format!("images have {} channels; write input = {found:?} or leave it out", found[0])
+    } else if height == width {
+        format!("pass --image-size {height}, or leave input out and the network takes the images as they are")
+    } else {
+        "--image-size makes squares; leave input out and the network takes the images as they are".to_owned()
+    }
+}
+
+fn of_training(error: &TrainError) -> Option<String> {
+    match error {
+        TrainError::Graph(error) => of_graph(error),
+        TrainError::Data(error) => of_data(error),
+        TrainError::UnknownRecipe { name } => did_you_mean(name, RECIPES),
+        TrainError::UnknownSetting { name } => {
+            let flags = crate::flags_of("train");
+            did_you_mean(&name.replace('_', "-"), flags.iter().map(String::as_str))
+        }
+        TrainError::ClassesDiffer { origin, .. } => Some(match origin {
+            ValuesFrom::Argument { key, .. } => {
+                let (node, argument) = key.split_once('.').unwrap_or(("the last node", key));
+                format!("give {node} {argument} = \"classes\", or choose the data that the model is for")
+            }
+            ValuesFrom::Places { node, .. } => {
+                format!("put an adaptive_avg_pool2d with output_size = 1 behind {node}")
+            }
+            ValuesFrom::Elsewhere => "the last node has to put out one value for each class".to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+fn of_inspection(error: &InspectError) -> Option<String> {
+    match error {
+        InspectError::Train(error) => of_training(error),
+        InspectError::Graph(error) => of_graph(error),
+        InspectError::Data(error) => of_data(error),
+        InspectError::UnknownNode { name, known } => did_you_mean(name, known.split(", ")),
+        InspectError::SizesDiffer { .. } => {
+            Some("compare networks that were trained on images of one size".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// About keys and names that a file's parser does not know, and numbers with a comma.
+fn of_text(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("unknown field `").or_else(|| text.split_once("unknown variant `"))?;
+    let (unknown, rest) = rest.split_once('`')?;
+    let (_, expected) = rest.split_once("expected ")?;
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    did_you_mean(unknown, known)
+}
+
+/// A number with a decimal comma, as it has to be written.
+pub(crate) fn about_comma(text: &str) -> Option<String> {
+    with_point(text).map(|number| format!("decimals take a point: {number}"))
+}

@@ -1,0 +1,46 @@
+//! What has to fit together before a network is trained on a source.
+
+use convscope_data::{Loader, Source};
+use convscope_graph::{Graph, ValueId};
+
+use crate::error::{TrainError, ValuesFrom};
+
+/// Fails where the network does not put out a value for each class.
+pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
+    let (model, data) = (graph.classes(), source.classes().len());
+    if model == data {
+        return Ok(());
+    }
+    Err(TrainError::ClassesDiffer { model, data, origin: values_from(graph, data) })
+}
+
+/// Where the number of values of the last node comes from, where the data has `classes` classes.
+fn values_from(graph: &Graph, classes: usize) -> ValuesFrom {
+    let mut at = graph.nodes().len() - 1;
+    loop {
+        let node = &graph.nodes()[at];
+        let arguments = toml::Table::try_from(&node.operator).unwrap_or_default();
+        let size_of = |key: &&str| Some(usize::try_from(arguments.get(*key)?.as_integer()?).ok()?);
+        let found = ["out_features", "out_channels"].into_iter().find_map(|key| Some((key, size_of(&key)?)));
+        if let Some((key, value)) = found {
+            return match node.shape.size() {
+                size if value == classes && size != [1, 1] => {
+                    ValuesFrom::Places { node: node.name.clone(), size }
+                }
+                _ if value != classes => ValuesFrom::Argument { key: format!("{}.{key}", node.name), value },
+                _ => ValuesFrom::Elsewhere,
+            };
+        }
+        match node.inputs.as_slice() {
+            &[ValueId::Node(before)] => at = before,
+            _ => return ValuesFrom::Elsewhere,
+        }
+    }
+}
+
+/// Fails where the batches of an epoch, or its last one, have too few images for the network.
+pub(crate) fn check_batches(graph: &Graph, loader: &Loader) -> Result<(), TrainError> {
+    let (images, size) = (loader.images(), loader.batch_size());
+    let last = images - (loader.batches() - 1) * size;
+    [size.min(images), last].into_iter().try_for_each(|images| Ok(graph.check_batch(images)?))
+}
