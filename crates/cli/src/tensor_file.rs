@@ -1,7 +1,7 @@
 //! Tensors in `.npy`, `.npz` and `.safetensors` files.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
