@@ -277,7 +277,7 @@ impl TrainConfig {
 
 /// The arithmetic of this version. It is raised by every change after which the same configuration, data and seed give
 /// other bits.
-pub const ARITHMETIC: u32 = 1;
+pub const ARITHMETIC: u32 = 2;
 
 fn first_arithmetic() -> u32 {
     1

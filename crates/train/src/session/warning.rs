@@ -55,10 +55,10 @@ impl Warning {
         data: Option<&DataRecord>,
     ) -> impl Iterator<Item = Warning> {
         let path = run.path().to_owned();
-        // A run without a record is older than the arithmetic's numbers.
         let record = data.is_none().then(|| Warning::NoRecord { path: path.clone() });
         let begun = config.arithmetic;
-        let is_other = begun != ARITHMETIC;
+        // A run without a record is older than the numbers of arithmetics, so one warning says it all.
+        let is_other = data.is_some() && begun != ARITHMETIC;
         let arithmetic = is_other.then_some(Warning::OtherArithmetic { path, begun, present: ARITHMETIC });
         record.into_iter().chain(arithmetic)
     }
