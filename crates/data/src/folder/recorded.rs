@@ -50,6 +50,8 @@ pub(super) fn open(
     for (wanted, size) in present.iter().zip(checked) {
         match size {
             Ok(size) => sizes.push(size),
+            // Such a file may well be the one that was recorded.
+            Err(problem @ Problem::TooLarge(_)) => return Err(problem.at(&wanted.path)),
             Err(_) => changed.push(wanted.path.clone()),
         }
     }
