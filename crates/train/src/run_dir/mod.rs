@@ -5,6 +5,7 @@ mod data_record;
 mod layer_metrics_csv;
 mod locked;
 mod metrics_csv;
+mod strip;
 mod summary;
 mod table;
 mod tensorboard;
