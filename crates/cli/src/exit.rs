@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Failed,
     /// The arguments are at fault.
     Usage,
+    /// The machine is at fault: the same call may succeed another time.
+    TryAgain,
     /// The user or the system stopped it.
     Interrupted,
 }
@@ -31,6 +33,8 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            // EX_TEMPFAIL of sysexits.h.
+            Exit::TryAgain => 75,
             Exit::Interrupted => 130,
         }
     }
@@ -57,6 +61,45 @@ impl std::error::Error for UsageError {}
 /// The exit code for an error: values that a user typed and that no data could make right are wrong usage.
 pub(crate) fn exit_for(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_usage) { Exit::Usage } else { Exit::Failed }
+}
+
+/// The exit code for an error of a trial: [`Exit::TryAgain`] unless the same training would fail again.
+pub(crate) fn exit_for_trial(error: &anyhow::Error) -> Exit {
+    if error.chain().any(|cause| is_usage(cause) || is_lasting(cause)) {
+        exit_for(error)
+    } else {
+        Exit::TryAgain
+    }
+}
+
+/// Whether the settings or the images themselves are at fault, apart from wrong usage. Files that are missing or cannot be
+/// read may be there another time.
+fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<TrainError>() {
+        return match error {
+            TrainError::Data(error) => is_lasting(error),
+            TrainError::Graph(error) => is_lasting(error),
+            other => matches!(
+                other,
+                TrainError::Diverged { .. }
+                    | TrainError::ClassesDiffer { .. }
+                    | TrainError::ClassOutOfRange { .. }
+                    | TrainError::OtherClasses { .. }
+                    | TrainError::TeacherUnfit { .. }
+                    | TrainError::TeacherKnowsImages { .. }
+            ),
+        };
+    }
+    if let Some(error) = error.downcast_ref::<DataError>() {
+        return matches!(
+            error,
+            DataError::EmptySplit { .. } | DataError::Normalization { .. } | DataError::TooLarge { .. }
+        );
+    }
+    let refused = |error: &GraphError| {
+        matches!(error, GraphError::Node { .. } | GraphError::Structure { .. } | GraphError::Input { .. })
+    };
+    error.downcast_ref::<GraphError>().is_some_and(refused)
 }
 
 /// The error and its causes in one sentence, with what can be done about it; a cause that the text before it quotes
@@ -117,7 +160,11 @@ fn is_usage_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
             TuneError::Train(error) => is_usage(error),
             other => matches!(
                 other,
-                TuneError::Parameter { .. } | TuneError::Plan(_) | TuneError::OtherStudy { .. }
+                TuneError::Parameter { .. }
+                    | TuneError::Plan(_)
+                    | TuneError::OtherStudy { .. }
+                    | TuneError::OtherFolder { .. }
+                    | TuneError::ForeignStudy { .. }
             ),
         }
     } else if let Some(error) = error.downcast_ref::<InspectError>() {
@@ -177,5 +224,28 @@ mod tests {
         assert_eq!(exit_for(&TrainError::from(size).into()), Exit::Usage);
         let data = DataError::NotFound { path: "absent".into() };
         assert_eq!(exit_for(&data.into()), Exit::Failed);
+    }
+    #[test]
+    fn a_trial_is_repeated_unless_it_would_fail_again() {
+        let code = |error: anyhow::Error| exit_for_trial(&error).code();
+        let io = |kind: std::io::ErrorKind| TrainError::Io {
+            action: "write the file",
+            path: "weights".into(),
+            cause: kind.into(),
+        };
+        assert_eq!(code(io(std::io::ErrorKind::StorageFull).into()), 75);
+        assert_eq!(code(anyhow::Error::new(io(std::io::ErrorKind::NotFound)).context("said above")), 75);
+        let away = || DataError::NotFound { path: "photos".into() };
+        assert_eq!(code(away().into()), 75);
+        assert_eq!(code(TrainError::from(away()).into()), 75);
+        let unreadable = DataError::Image { path: "a.png".into(), reason: "it is cut short".into() };
+        assert_eq!(code(TrainError::from(unreadable).into()), 75);
+        let diverged = TrainError::Diverged { place: "the loss".into(), epoch: 1, step: 2 };
+        assert_eq!(code(diverged.into()), 1);
+        let node = GraphError::Structure { node: "pool".into(), problem: "is too small".into() };
+        assert_eq!(code(TrainError::from(node).into()), 1);
+        assert_eq!(code(TrainError::ClassesDiffer { model: 3, data: 2 }.into()), 1);
+        let size = DataError::BatchSize { batch_size: 9, split: convscope_data::Split::Train, images: 8 };
+        assert_eq!(code(TrainError::from(size).into()), 2);
     }
 }

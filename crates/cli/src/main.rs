@@ -18,6 +18,8 @@ mod suggest;
 mod tensor_file;
 mod train_flags;
 mod trial;
+mod tune_result;
+mod tune_test;
 mod tune_view;
 mod usage;
 

@@ -11,16 +11,21 @@ use convscope_train::session::Session;
 use convscope_train::{RunDir, TrainConfig};
 
 use crate::console::Console;
-use crate::exit::Exit;
+use crate::exit::{Exit, exit_for_trial, sentence};
 use crate::flags::{MaxPixels, Threads};
 use crate::{commands, interrupt, source};
 
 /// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are left
-/// alone, unless the validation images are trained on and nothing can be chosen any more.
-///
-/// # Errors
-/// Those of a training run.
+/// alone, unless the validation images are trained on and nothing can be chosen any more. The exit code tells a failure
+/// that would come again from one of the machine.
 pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
+    train(file, threads, console).or_else(|error| {
+        console.error(&sentence(&error));
+        Ok(exit_for_trial(&error))
+    })
+}
+
+fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
     end_with_standard_input()?;
     let lock_file = file.with_extension("lock");
     // A tune that was killed may have left a process that is still saving.
@@ -31,17 +36,29 @@ pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exi
         let folder = file.with_extension("");
         let own = has_checkpoint(&folder).then(|| LockedRun::open(&folder)).transpose()?;
         let source = match &own {
-            Some(run) => source::open_own(run, None, MaxPixels::default(), console)?,
+            // The images may have moved since the run began.
+            Some(run) => source::open_own(run, Some(&config.data.source), MaxPixels::default(), console)?,
             None => source::open_new(&config, console)?,
         };
         let source = if config.data.train_on_val { source } else { without_test(source) };
         let session = if let Some(run) = own {
             Session::resume(run, source.clone())?
         } else {
+            clear(&folder)?;
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
         commands::train::train(session, &source, console)
     })
+}
+
+/// Removes what is left of a trial that failed and did not keep its checkpoint.
+fn clear(folder: &Path) -> Result<()> {
+    if RunDir::open(folder).is_ok_and(|run| run.metrics_path().exists()) {
+        // Nobody else may train in it.
+        drop(LockedRun::open(folder)?);
+        std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    }
+    Ok(())
 }
 
 fn has_checkpoint(folder: &Path) -> bool {

@@ -22,6 +22,8 @@ pub(crate) struct TuneView {
 const REDRAW: Duration = Duration::from_millis(250);
 /// The places of the other columns with their gaps, at most.
 const OTHERS: usize = 48;
+/// How much of a reason the table shows.
+const REASON: usize = 40;
 /// How many finished trials the table shows, the best ones.
 const FINISHED: usize = 8;
 
@@ -46,7 +48,8 @@ impl TuneView {
 impl TuneEvents for TuneView {
     fn started(&mut self, study: &Study, trial: &Trial) {
         if self.bar.is_none() {
-            let again = if trial.curve.is_empty() { "begins" } else { "goes on" };
+            let is_new = trial.curve.is_empty() && trial.setbacks() == 0;
+            let again = if is_new { "begins" } else { "goes on" };
             self.console.note(&format!("trial {} {again}: {}", trial.number, parameters(study, trial)));
         }
     }
@@ -62,6 +65,14 @@ impl TuneEvents for TuneView {
             let planned = study.planned();
             self.console
                 .note(&format!("trial {} {outcome}; {finished}/{planned} trials{best}", trial.number));
+        }
+        self.drawn = None;
+    }
+
+    fn set_back(&mut self, _study: &Study, trial: &Trial) {
+        if self.bar.is_none() {
+            let reason = trial.reason().unwrap_or("for an unknown reason");
+            self.console.note(&format!("trial {} waits to be repeated: {reason}", trial.number));
         }
         self.drawn = None;
     }
@@ -117,6 +128,11 @@ fn render(study: &Study, progress: &Progress, room: usize, style: Style) -> Stri
     for trial in others {
         let tone = Cell::new("another process", Tone::Dim);
         table.row(cells(study, trial, room, trial.curve.values().next_back().copied(), tone));
+    }
+    for trial in trials.iter().filter(|trial| trial.state == TrialState::Waiting) {
+        let waits = trial.reason().map_or("waits".to_owned(), |reason| format!("waits: {reason}"));
+        let waits = Cell::new(shorten(&waits, REASON), Tone::Dim);
+        table.row(cells(study, trial, room, trial.curve.values().next_back().copied(), waits));
     }
     table.rule();
     for (rank, trial) in ranked(&trials).into_iter().take(FINISHED).enumerate() {

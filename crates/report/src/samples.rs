@@ -317,11 +317,15 @@ pub(crate) fn study() -> (Space, Vec<Trial>) {
             id: number,
             number,
             state,
-            parameters: [("lr".to_owned(), rate), ("optimizer".to_owned(), optimizer)].into(),
+            parameters: space
+                .values(&[rate, optimizer])
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             value,
             curve: (1..=epochs).map(|epoch| (epoch, end * epoch as f64 / epochs as f64)).collect(),
             attributes,
         }
     };
-    (space, found.into_iter().enumerate().map(trial).collect())
+    let trials = found.into_iter().enumerate().map(trial).collect();
+    (space, trials)
 }

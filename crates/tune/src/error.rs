@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::identity::Differences;
+
 /// An error of this crate; its text is one sentence that names the file or the parameter and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,21 +40,41 @@ pub enum TuneError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The journal has a study of this name that searches for something else.
-    #[error(
-        "{}: the study '{study}' was begun with other settings ({differs}); give the same ones to go on with it, or choose another folder for a new one",
-        path.display()
-    )]
+    /// The journal has a study of this name that trains something else.
+    #[error("{}: the study '{study}' was begun with {differences}", path.display())]
     OtherStudy {
         /// The journal.
         path: PathBuf,
         /// The name of the study.
         study: String,
-        /// Which settings differ.
-        differs: String,
+        /// In what it differs from the present search.
+        differences: Differences,
+    },
+    /// The journal has a study of this name whose trials lie in another folder.
+    #[error(
+        "{}: the study '{study}' was begun in {}; {} lacks the files of its trials",
+        path.display(), recorded.as_deref().map_or("another folder".to_owned(), |folder| folder.display().to_string()), asked.display()
+    )]
+    OtherFolder {
+        /// The journal.
+        path: PathBuf,
+        /// The name of the study.
+        study: String,
+        /// The folder that it was begun in, where that is recorded.
+        recorded: Option<PathBuf>,
+        /// The present folder, which lacks the files of its trials.
+        asked: PathBuf,
+    },
+    /// The journal has a study of this name that another program began.
+    #[error("{}: the study '{study}' was not begun by convscope", path.display())]
+    ForeignStudy {
+        /// The journal.
+        path: PathBuf,
+        /// The name of the study.
+        study: String,
     },
     /// The folder has a trial of this number with other settings.
-    #[error("{}: this trial belongs to another search; choose another folder with --out", path.display())]
+    #[error("{}: this trial belongs to another search", path.display())]
     Taken {
         /// What that trial was asked.
         path: PathBuf,

@@ -92,9 +92,8 @@ mod tests {
         let trials: Vec<Trial> = (0..12)
             .map(|number| {
                 let place = [(number % 3) as f64, (number / 3 % 2) as f64, number as f64 / 12.0];
-                let names = space.parameters().iter().map(|parameter| parameter.name.clone());
                 Trial {
-                    parameters: names.zip(place).collect(),
+                    parameters: space.values(&place).map(|(name, value)| (name.to_owned(), value)).collect(),
                     value: Some([0.8, 0.6, 0.1][number % 3]),
                     ..Trial::new(number, number, TrialState::Complete)
                 }

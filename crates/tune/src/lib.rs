@@ -11,14 +11,16 @@
 //! use convscope_tune::{Parameter, Sampler, Space};
 //! let space = Space::new(vec![Parameter::grid("lr=0.1,0.01")?, Parameter::range("epochs=2..4")?])?;
 //! assert_eq!(Sampler::Grid.planned(&space), 6);
-//! let point = Sampler::Grid.suggest(&space, 0, 4, &[]).unwrap();
-//! assert_eq!(space.describe(&point), "lr=0.01 epochs=3");
+//! let point = Sampler::Grid.suggest(&space, 0, 0, &[]).unwrap();
+//! assert_eq!(space.describe(&point), "lr=0.1 epochs=2");
 //! # Ok::<(), convscope_tune::TuneError>(())
 //! ```
 
 mod error;
+mod identity;
 pub mod importance;
 mod journal;
+mod opening;
 mod owner;
 pub mod prune;
 pub mod runner;
@@ -28,6 +30,7 @@ pub mod study;
 pub mod trial;
 
 pub use error::TuneError;
+pub use identity::{Differences, Format};
 pub use importance::{Importance, importance};
 pub use sampler::{Sampler, TpeSettings};
 pub use space::{Distribution, Parameter, Scale, Space, Value};

@@ -131,15 +131,33 @@ impl Parameter {
 
     /// The value at this place.
     pub fn value(&self, place: f64) -> Value {
-        match &self.distribution {
-            Distribution::Choices(values) => values[(place as usize).min(values.len() - 1)].clone(),
-            Distribution::Float { .. } => Value::Float(place),
-            Distribution::Int { .. } => Value::Int(place.round() as i64),
-        }
+        self.distribution.value(place)
     }
 }
 
 impl Distribution {
+    /// The value at this place.
+    pub fn value(&self, place: f64) -> Value {
+        match self {
+            Self::Choices(values) => values[(place as usize).min(values.len() - 1)].clone(),
+            Self::Float { .. } => Value::Float(place),
+            Self::Int { .. } => Value::Int(place.round() as i64),
+        }
+    }
+
+    /// The place of this value; none for one that is not a choice, lies outside of the range, or is not whole where
+    /// only whole numbers are.
+    pub fn place(&self, value: &Value) -> Option<f64> {
+        if let Self::Choices(values) = self {
+            let exact = values.iter().position(|choice| choice == value);
+            let index = exact.or_else(|| values.iter().position(|choice| choice.is_same(value)));
+            return index.map(|index| index as f64);
+        }
+        let (low, high) = self.bounds();
+        let number = value.number().filter(|number| (low..=high).contains(number))?;
+        (matches!(self, Self::Float { .. }) || number.fract() == 0.0).then_some(number)
+    }
+
     /// The least and the largest place.
     pub fn bounds(&self) -> (f64, f64) {
         match self {
@@ -162,6 +180,24 @@ impl Distribution {
                 {"log": *scale == Scale::Logarithm, "step": 1, "low": low, "high": high}}),
         };
         described.to_string()
+    }
+
+    /// Reads such a text; none where it is something else.
+    pub(crate) fn from_json(text: &str) -> Option<Distribution> {
+        let described: Json = serde_json::from_str(text).ok()?;
+        let attributes = &described["attributes"];
+        let scale = if attributes["log"].as_bool() == Some(true) { Scale::Logarithm } else { Scale::Linear };
+        let (low, high) = (&attributes["low"], &attributes["high"]);
+        match described["name"].as_str()? {
+            "CategoricalDistribution" => {
+                let choices: Vec<Value> =
+                    attributes["choices"].as_array()?.iter().map(Value::from_json).collect();
+                (!choices.is_empty()).then_some(Self::Choices(choices))
+            }
+            "IntDistribution" => Some(Self::Int { low: low.as_i64()?, high: high.as_i64()?, scale }),
+            "FloatDistribution" => Some(Self::Float { low: low.as_f64()?, high: high.as_f64()?, scale }),
+            _ => None,
+        }
     }
 }
 
@@ -334,6 +370,27 @@ impl Value {
         }
     }
 
+    /// Whether both stand for the same value; 1 and 1.0 do.
+    fn is_same(&self, other: &Value) -> bool {
+        match (self.number(), other.number()) {
+            (Some(one), Some(two)) => one == two,
+            _ => self == other,
+        }
+    }
+
+    fn from_json(value: &Json) -> Value {
+        match value {
+            Json::Bool(value) => Self::Switch(*value),
+            Json::String(text) => Self::Text(text.clone()),
+            Json::Number(number) => match number.as_i64() {
+                Some(whole) => Self::Int(whole),
+                None => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            // What only other programs choose from.
+            other => Self::Text(other.to_string()),
+        }
+    }
+
     /// The value in a JSON document.
     pub fn to_json(&self) -> Json {
         match self {
@@ -395,6 +452,27 @@ mod tests {
         }
         let one = || Parameter::grid("lr=1").unwrap();
         assert!(Space::new(vec![one(), one()]).unwrap_err().to_string().contains("lr: is named twice"));
+    }
+
+    #[test]
+    fn a_value_has_its_place_in_another_space() {
+        let grid = Parameter::grid("lr=1,0.1,0.01").unwrap().distribution;
+        let place = |distribution: &Distribution, value: Value| distribution.place(&value);
+        assert_eq!(place(&grid, Value::Float(0.01)), Some(2.0));
+        assert_eq!(place(&grid, Value::Float(1.0)), Some(0.0));
+        assert_eq!(place(&grid, Value::Float(0.02)), None);
+        let twice = Parameter::grid("lr=1,1.0").unwrap().distribution;
+        assert_eq!(place(&twice, Value::Float(1.0)), Some(1.0));
+        let range = Parameter::range("batch-size=16..64").unwrap().distribution;
+        assert_eq!(place(&range, Value::Int(64)), Some(64.0));
+        assert_eq!(place(&range, Value::Int(65)), None);
+        assert_eq!(place(&range, Value::Float(16.5)), None);
+        assert_eq!(place(&range, Value::Text("16".into())), None);
+        let names = Parameter::grid("augment=none,flip+shift=0.1").unwrap().distribution;
+        let log = Parameter::range("lr=1e-4..1e-1:log").unwrap().distribution;
+        for distribution in [grid, range, names, log] {
+            assert_eq!(Distribution::from_json(&distribution.to_json()), Some(distribution));
+        }
     }
 
     #[test]

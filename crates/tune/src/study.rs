@@ -1,5 +1,6 @@
 //! A study: the trials of a search, shared by all processes that work on it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use convscope_train::TrainConfig;
@@ -7,14 +8,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::TuneError;
-use crate::journal::{Journal, Record, Replay};
+use crate::identity::{Format, Identity};
+use crate::journal::{Journal, REPEATS, Record, Replay};
+use crate::opening::{self, Opened};
 use crate::owner::{Owner, Watch, Worker};
 use crate::prune;
 use crate::sampler::Sampler;
 use crate::space::{Point, Space};
-use crate::trial::{Trial, TrialState};
+use crate::trial::{CAUSE, Cause, REASON, RUN, SETBACKS, Trial, TrialState};
 
-/// What a study searches for. Processes that share a study have the same plan, but for the number of trials.
+/// What a study searches for.
+///
+/// Processes that share a study have the same data, model and fixed settings: those of the base that no parameter of the
+/// space sets. The space, the sampler and the pruning may differ. Each process works on, and ranks, the trials whose
+/// point lies in its space, and whose search has the same parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The parameters.
@@ -27,6 +34,10 @@ pub struct Plan {
     pub pruning: Pruning,
     /// The settings that are not searched.
     pub base: TrainConfig,
+    /// The digest of the data's manifest; none where there is no manifest, or the data is searched.
+    pub data: Option<String>,
+    /// The digest of the model's file; none where it is not known, or the model is searched.
+    pub model: Option<String>,
 }
 
 /// Whether bad trials end early.
@@ -45,7 +56,7 @@ pub enum Pruning {
 pub struct Study {
     plan: Plan,
     journal: Journal,
-    id: usize,
+    opened: Opened,
     worker: Worker,
     watch: Watch,
 }
@@ -72,25 +83,29 @@ pub enum Verdict {
     Lost,
 }
 
-/// The attribute that holds a study's plan.
-const PLAN: &str = "convscope";
 /// The attribute of a trial that says who works on it.
 const OWNER: &str = "owner";
-/// What Optuna's dashboard calls the value of a trial.
-const METRIC: &str = "validation accuracy";
+/// The attribute of a trial that says which of the study's searches it belongs to; without it to the first.
+const SEARCH: &str = "search";
+/// How often a trial is repeated that the machine failed, before it counts as failed.
+const MOST_REPEATS: u64 = 3;
+/// A trial that the machine failed so often lets those go first that it has not.
+const STANDS_BACK: u64 = 2;
 
 impl Study {
-    /// Opens the study of this name, or begins it. `workers` is the folder in which the processes that work on it
-    /// show that they live. `waiting` is called with the path of the journal's lock when another process keeps it for more than a
+    /// Opens the study of this name, or begins it. Its trials lie in `folder`, where the processes that work on it show
+    /// that they live. `waiting` is called with the path of the journal's lock when another process keeps it for more than a
     /// second; after 30 seconds without a change its owner counts as dead.
     ///
     /// # Errors
-    /// A journal that cannot be used, or has a study of this name with another plan; a plan without trials.
+    /// A plan without trials; a journal that cannot be used, or whose study of this name trains something else
+    /// ([`TuneError::OtherStudy`]), in another folder ([`TuneError::OtherFolder`]) or for another program
+    /// ([`TuneError::ForeignStudy`]). Nothing is added to the journal then.
     pub fn open(
         journal: &Path,
         name: &str,
         plan: Plan,
-        workers: &Path,
+        folder: &Path,
         waiting: fn(&Path),
     ) -> Result<Study, TuneError> {
         if plan.sampler.planned(&plan.space) == 0 {
@@ -98,40 +113,27 @@ impl Study {
         }
         plan.space.check(&plan.base)?;
         let mut journal = Journal::open(journal, waiting)?;
-        let described = plan.describe();
-        let id = journal.update(|replay| {
-            let known = replay.study(name);
-            let study = known.unwrap_or_else(|| replay.next_study());
-            let mut records = Vec::new();
-            if known.is_none() {
-                records.push(Record::CreateStudy { name: name.to_owned() });
-            }
-            // Its first process may have been killed before it had written all of this.
-            if replay.study_attribute(study, PLAN).is_none() && replay.trials(study).is_empty() {
-                records.push(Record::MetricName { study, name: METRIC.to_owned() });
-                records.push(Record::StudyAttribute {
-                    study,
-                    key: PLAN.to_owned(),
-                    value: described.clone(),
-                });
-            }
-            (records, study)
-        })?;
-        let known = journal.replay().study_attribute(id, PLAN).cloned().unwrap_or(Value::Null);
-        if known != described {
-            return Err(TuneError::OtherStudy {
-                path: journal.path().to_owned(),
-                study: name.to_owned(),
-                differs: differences(&known, &described).join(", "),
-            });
-        }
-        let worker = Worker::start(workers)?;
-        let mut watch = Watch::new(workers, worker.owner());
+        let path = journal.path().to_owned();
+        let opened = journal.update(|replay| opening::open(replay, &path, name, &plan, folder))??;
+        let workers = folder.join("workers");
+        let worker = Worker::start(&workers)?;
+        let mut watch = Watch::new(&workers, worker.owner());
         // One that was killed between two trials is asked for by nobody else; asking clears its file away.
-        for owner in journal.replay().trials(id).into_iter().filter_map(owner) {
+        for owner in journal.replay().trials(opened.id).into_iter().filter_map(owner) {
             watch.is_alive(&owner);
         }
-        Ok(Study { plan, journal, id, worker, watch })
+        Ok(Study { plan, journal, opened, worker, watch })
+    }
+
+    /// The format of the study of this name; none where the journal does not exist or has no such study.
+    ///
+    /// # Errors
+    /// A journal that cannot be read.
+    pub fn format(journal: &Path, name: &str) -> Result<Option<Format>, TuneError> {
+        if !journal.is_file() {
+            return Ok(None);
+        }
+        Ok(opening::format(Journal::open(journal, |_| ())?.replay(), name))
     }
 
     /// What it searches for.
@@ -139,15 +141,30 @@ impl Study {
         &self.plan
     }
 
+    /// The digest of the images of all trials, where it is known.
+    pub(crate) fn data(&self) -> Option<&str> {
+        self.plan.data.as_deref()
+    }
+
+    /// Whether a setting of the data is searched.
+    pub(crate) fn searches_data(&self) -> bool {
+        Identity::of(&self.plan).searches("data.")
+    }
+
     /// How many trials it is to have.
     pub fn planned(&self) -> usize {
         self.plan.sampler.planned(&self.plan.space)
     }
 
-    /// The trials in the order of their numbers, as of the last look at the journal. Trials that other programs put
-    /// into the study without its parameters are left out.
+    /// The trials of the present search in the order of their numbers, as of the last look at the journal. Those of the
+    /// study's other searches are left out, and so are those with other parameters or with values outside of its space.
     pub fn trials(&self) -> Vec<Trial> {
-        own_trials(self.journal.replay(), self.id, &self.plan.space).into_iter().cloned().collect()
+        own_trials(self.journal.replay(), self.opened, &self.plan.space).into_iter().cloned().collect()
+    }
+
+    /// How many trials of the study are left out of [`trials`](Self::trials).
+    pub fn others(&self) -> usize {
+        self.journal.replay().trials(self.opened.id).len() - self.trials().len()
     }
 
     /// Looks at what other processes have done.
@@ -159,36 +176,37 @@ impl Study {
         self.journal.read()
     }
 
-    /// Takes the next trial: one that nobody works on any more, else a new one. Of several processes one gets it.
+    /// Takes the next trial: one that nobody works on any more, else a new one. Of several processes one gets it. Those
+    /// that the machine failed twice come last.
     ///
     /// # Errors
     /// The journal cannot be read or written.
     pub fn claim(&mut self) -> Result<Claim, TuneError> {
         self.worker.beat();
-        let Self { plan, journal, id, worker, watch } = self;
-        let study = *id;
+        let Self { plan, journal, opened, worker, watch } = self;
+        let opened = *opened;
         let claimed = journal.update(|replay| {
-            let trials = own_trials(replay, study, &plan.space);
-            let mut is_busy = false;
-            for trial in trials.iter().filter(|trial| !trial.state.is_finished()) {
-                let is_free = trial.state == TrialState::Waiting
-                    || owner(trial).is_none_or(|owner| owner != *worker.owner() && !watch.is_alive(&owner));
-                if is_free {
-                    return (take(trial, worker.owner()), Ok(trial.id));
-                }
-                is_busy = true;
+            let trials = own_trials(replay, opened, &plan.space);
+            let (mut free, busy): (Vec<&Trial>, Vec<&Trial>) =
+                trials.iter().filter(|trial| !trial.state.is_finished()).partition(|trial| {
+                    trial.state == TrialState::Waiting
+                        || owner(trial)
+                            .is_none_or(|owner| owner != *worker.owner() && !watch.is_alive(&owner))
+                });
+            let is_last = |trial: &Trial| trial.setbacks() >= STANDS_BACK;
+            free.sort_by_key(|trial| if is_last(trial) { trial.setbacks() } else { 0 });
+            if let Some(first) = free.first().filter(|trial| !is_last(trial)) {
+                return (take(first, worker.owner()), Ok(first.id));
             }
-            let numbered = replay.trials(study).len();
-            let point = if trials.len() < plan.sampler.planned(&plan.space) {
-                plan.sampler.suggest(&plan.space, plan.seed, trials.len() as u64, &trials)
-            } else {
-                None
-            };
-            match point {
-                Some(point) => {
-                    (vec![create(plan, study, numbered, &point, worker.owner())], Ok(replay.next_trial()))
-                }
-                None => (Vec::new(), Err(if is_busy { Claim::Wait } else { Claim::Done })),
+            let is_wanted = plan.sampler == Sampler::Grid || trials.len() < plan.sampler.planned(&plan.space);
+            let suggest = || plan.sampler.suggest(&plan.space, plan.seed, trials.len() as u64, &trials);
+            if let Some(point) = is_wanted.then(suggest).flatten() {
+                let created = create(plan, opened, replay.next_number(opened.id), &point, worker.owner());
+                return (vec![created], Ok(replay.next_trial()));
+            }
+            match free.first() {
+                Some(first) => (take(first, worker.owner()), Ok(first.id)),
+                None => (Vec::new(), Err(if busy.is_empty() { Claim::Done } else { Claim::Wait })),
             }
         })?;
         Ok(match claimed {
@@ -202,15 +220,15 @@ impl Study {
     /// # Errors
     /// The journal cannot be read or written.
     pub fn report(&mut self, trial: usize, epoch: u64, accuracy: f64) -> Result<Verdict, TuneError> {
-        let Self { plan, journal, id, worker, .. } = self;
-        let study = *id;
+        let Self { plan, journal, opened, worker, .. } = self;
+        let opened = *opened;
         journal.update(|replay| {
             let Some(own) = owned(replay, trial, worker.owner()) else { return (Vec::new(), Verdict::Lost) };
             let mut records = Vec::new();
             if own.curve.get(&epoch) != Some(&accuracy) && accuracy.is_finite() {
                 records.push(Record::Intermediate { trial, step: epoch, value: accuracy });
             }
-            let others = own_trials(replay, study, &plan.space);
+            let others = own_trials(replay, opened, &plan.space);
             let others = others.into_iter().filter(|other| other.id != trial);
             let goes_on = plan.pruning == Pruning::Off
                 || own.epochs().is_none_or(|epochs| prune::goes_on(epochs, epoch, accuracy, others));
@@ -229,12 +247,54 @@ impl Study {
         self.end(trial, TrialState::Complete, Some(value), known)
     }
 
-    /// Ends a trial without a value.
+    /// Ends a trial that would fail again.
     ///
     /// # Errors
     /// The journal cannot be read or written.
     pub fn fail(&mut self, trial: usize, reason: &str) -> Result<(), TuneError> {
-        self.end(trial, TrialState::Failed, None, Map::from_iter([("reason".to_owned(), json!(reason))]))
+        self.end(trial, TrialState::Failed, None, because(Cause::Training, reason))
+    }
+
+    /// Gives back a trial that the machine failed, to be repeated; after three repetitions it ends as failed.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub fn set_back(&mut self, trial: usize, reason: &str) -> Result<(), TuneError> {
+        let setbacks = self.trial(trial).map_or(0, Trial::setbacks) + 1;
+        let state = if setbacks > MOST_REPEATS { TrialState::Failed } else { TrialState::Waiting };
+        let mut known = because(Cause::Machine, reason);
+        known.insert(SETBACKS.to_owned(), json!(setbacks));
+        self.end(trial, state, None, known)
+    }
+
+    /// Lets the failed trials of the present search be repeated, and forgets how often the machine failed any; tells how
+    /// many were failed. A finished trial of a journal stays as it is, so another one takes its number and its run.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub fn retry_failed(&mut self) -> Result<usize, TuneError> {
+        let Self { plan, journal, opened, .. } = self;
+        let opened = *opened;
+        journal.update(|replay| {
+            let mut records = Vec::new();
+            let mut failed = 0;
+            for trial in own_trials(replay, opened, &plan.space) {
+                if trial.state == TrialState::Failed
+                    && let Some(point) = trial.point(&plan.space)
+                {
+                    let mut attributes = attributes(plan, opened, trial.number, &point);
+                    attributes.insert(REPEATS.to_owned(), json!(trial.number));
+                    let (study, state) = (opened.id, TrialState::Waiting);
+                    let parameters = parameters(&plan.space, &point);
+                    records.push(Record::CreateTrial { study, state, parameters, attributes });
+                    failed += 1;
+                } else if trial.state == TrialState::Waiting && trial.setbacks() > 0 {
+                    let (key, value) = (SETBACKS.to_owned(), json!(0));
+                    records.push(Record::TrialAttribute { trial: trial.id, key, value });
+                }
+            }
+            (records, failed)
+        })
     }
 
     /// Gives a trial back, for this or another process to go on with it.
@@ -245,18 +305,9 @@ impl Study {
         self.end(trial, TrialState::Waiting, None, Map::new())
     }
 
-    /// Notes something about a trial that this process works on.
-    ///
-    /// # Errors
-    /// The journal cannot be read or written.
-    pub fn note(&mut self, trial: usize, key: &str, value: Value) -> Result<(), TuneError> {
-        let record = Record::TrialAttribute { trial, key: key.to_owned(), value };
-        self.journal.update(|_| (vec![record], ()))
-    }
-
     /// An attribute of the study.
     pub fn attribute(&self, key: &str) -> Option<&Value> {
-        self.journal.replay().study_attribute(self.id, key)
+        self.journal.replay().study_attribute(self.opened.id, key)
     }
 
     /// Sets an attribute of the study.
@@ -264,7 +315,7 @@ impl Study {
     /// # Errors
     /// The journal cannot be read or written.
     pub fn set_attribute(&mut self, key: &str, value: Value) -> Result<(), TuneError> {
-        let record = Record::StudyAttribute { study: self.id, key: key.to_owned(), value };
+        let record = Record::StudyAttribute { study: self.opened.id, key: key.to_owned(), value };
         self.journal.update(|_| (vec![record], ()))
     }
 
@@ -294,34 +345,11 @@ impl Study {
     }
 }
 
-impl Plan {
-    /// What has to be the same for all processes. The threads of the base have no influence on the result.
-    fn describe(&self) -> Value {
-        let distributions: Map<String, Value> = self
-            .space
-            .parameters()
-            .iter()
-            .map(|parameter| (parameter.name.clone(), json!(parameter.distribution.to_json())))
-            .collect();
-        let mut base = serde_json::to_value(&self.base).expect("a configuration has a JSON form");
-        if let Some(base) = base.as_object_mut() {
-            base.remove("threads");
-            base.remove("version");
-        }
-        json!({
-            "search": distributions,
-            "order": self.space.parameters().iter().map(|parameter| &parameter.name).collect::<Vec<_>>(),
-            "sampler": self.sampler.name(),
-            "seed": self.seed,
-            "pruning": self.pruning,
-            "settings": base,
-        })
-    }
-}
-
-/// The trials that have all parameters of the space.
-fn own_trials<'a>(replay: &'a Replay, study: usize, space: &Space) -> Vec<&'a Trial> {
-    replay.trials(study).into_iter().filter(|trial| trial.point(space).is_some()).collect()
+/// The trials of a search that lie in its space.
+fn own_trials<'a>(replay: &'a Replay, opened: Opened, space: &Space) -> Vec<&'a Trial> {
+    let search = |trial: &Trial| trial.attributes.get(SEARCH).and_then(Value::as_u64).unwrap_or(0);
+    let is_own = |trial: &&Trial| search(trial) == opened.search as u64 && trial.point(space).is_some();
+    replay.trials(opened.id).into_iter().filter(is_own).collect()
 }
 
 fn owner(trial: &Trial) -> Option<Owner> {
@@ -347,88 +375,35 @@ fn take(trial: &Trial, by: &Owner) -> Vec<Record> {
     records
 }
 
-fn create(plan: &Plan, study: usize, number: usize, point: &Point, by: &Owner) -> Record {
-    let parameters = plan.space.parameters().iter().zip(point);
-    let parameters = parameters
-        .map(|(parameter, &place)| (parameter.name.clone(), (parameter.distribution.to_json(), place)))
-        .collect();
-    let mut attributes = Map::new();
+fn create(plan: &Plan, opened: Opened, number: usize, point: &Point, by: &Owner) -> Record {
+    let mut attributes = attributes(plan, opened, number, point);
     attributes.insert(OWNER.to_owned(), json!(by));
-    attributes.insert("run".to_owned(), json!(run_name(number)));
+    let parameters = parameters(&plan.space, point);
+    Record::CreateTrial { study: opened.id, state: TrialState::Running, parameters, attributes }
+}
+
+fn parameters(space: &Space, point: &Point) -> BTreeMap<String, (String, f64)> {
+    let parameters = space.parameters().iter().zip(point);
+    parameters
+        .map(|(parameter, &place)| (parameter.name.clone(), (parameter.distribution.to_json(), place)))
+        .collect()
+}
+
+fn attributes(plan: &Plan, opened: Opened, number: usize, point: &Point) -> Map<String, Value> {
+    let mut attributes = Map::new();
+    attributes.insert(RUN.to_owned(), json!(run_name(number)));
+    attributes.insert(SEARCH.to_owned(), json!(opened.search));
     if let Ok(config) = plan.space.configure(&plan.base, point) {
         attributes.insert("epochs".to_owned(), json!(config.epochs));
     }
-    Record::CreateTrial { study, parameters, attributes }
+    attributes
+}
+
+fn because(cause: Cause, reason: &str) -> Map<String, Value> {
+    Map::from_iter([(CAUSE.to_owned(), json!(cause.name())), (REASON.to_owned(), json!(reason))])
 }
 
 /// The run directory of a trial, within the folder of the study.
 pub(crate) fn run_name(number: usize) -> String {
     format!("trials/{number:04}")
-}
-
-/// The keys under which two plans differ.
-fn differences(known: &Value, asked: &Value) -> Vec<String> {
-    let (Some(known), Some(asked)) = (known.as_object(), asked.as_object()) else {
-        return vec!["it is none of convscope's".to_owned()];
-    };
-    let mut differing = Vec::new();
-    for (key, asked) in asked {
-        match (known.get(key), asked) {
-            (Some(Value::Object(known)), Value::Object(asked)) => {
-                let keys = known.keys().chain(asked.keys().filter(|key| !known.contains_key(*key)));
-                differing.extend(keys.filter(|key| known.get(*key) != asked.get(*key)).cloned());
-            }
-            (known, asked) if known != Some(asked) => differing.push(key.clone()),
-            _ => {}
-        }
-    }
-    differing
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::space::Parameter;
-
-    fn plan() -> Plan {
-        Plan {
-            space: Space::new(vec![Parameter::grid("lr=0.1,0.01").unwrap()]).unwrap(),
-            sampler: Sampler::Grid,
-            seed: 1,
-            pruning: Pruning::Off,
-            base: TrainConfig::default(),
-        }
-    }
-
-    #[test]
-    fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, workers) = (folder.path().join("journal.log"), folder.path().join("workers"));
-        drop(Study::open(&path, "search", plan(), &workers, |_| ()).unwrap());
-        let whole = fs::read(&path).unwrap();
-        for length in 0..=whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
-            let mut study = Study::open(&path, "search", plan(), &workers, |_| ())
-                .unwrap_or_else(|error| panic!("{length} of {} bytes: {error}", whole.len()));
-            assert!(matches!(study.claim().unwrap(), Claim::Trial(_)), "{length}");
-            let lines = fs::read_to_string(&path).unwrap();
-            assert_eq!(lines.matches("\"study_name\"").count(), 1, "{length}: {lines}");
-            assert_eq!(lines.matches("\"convscope\"").count(), 1, "{length}: {lines}");
-        }
-    }
-
-    #[test]
-    fn a_study_of_another_program_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.log");
-        let mut journal = Journal::open(&path, |_| ()).unwrap();
-        let create = Record::CreateStudy { name: "search".to_owned() };
-        let owner = Owner { worker: String::new(), host: String::new(), pid: 0 };
-        let trial = self::create(&plan(), 0, 0, &vec![0.0], &owner);
-        journal.update(|_| (vec![create, trial], ())).unwrap();
-        let error = Study::open(&path, "search", plan(), folder.path(), |_| ()).unwrap_err();
-        assert!(matches!(error, TuneError::OtherStudy { .. }), "{error}");
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use crate::space::{Point, Space};
+use crate::space::{Point, Space, Value};
 
 /// How far a trial is, with Optuna's meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub enum TrialState {
     Complete,
     /// It was ended early, because others were better at the same epoch.
     Pruned,
-    /// It has no value: it diverged, crashed, or its settings do not go together.
+    /// It has no value: it diverged, its settings do not go together, or the machine failed it too often.
     Failed,
-    /// It was begun, and nobody works on it.
+    /// It was begun, and nobody works on it; it may be one that the machine failed.
     Waiting,
 }
 
@@ -26,18 +26,18 @@ pub enum TrialState {
 pub struct Trial {
     /// Its place in the journal, over all studies.
     pub id: usize,
-    /// Its number in the study, from 0.
+    /// Its number in the study, from 0. One that repeats a failed trial has that one's number.
     pub number: usize,
     /// How far it is.
     pub state: TrialState,
-    /// Its places in the space, by the names of the parameters.
-    pub parameters: BTreeMap<String, f64>,
+    /// Its values, by the names of the parameters.
+    pub parameters: BTreeMap<String, Value>,
     /// The validation accuracy that it ended with; of a pruned trial that of its last epoch.
     pub value: Option<f64>,
     /// The validation accuracy after each epoch, from 1.
     pub curve: BTreeMap<u64, f64>,
     /// What else is known, under the names of [`Trial`]'s methods and those that other programs gave.
-    pub attributes: Map<String, Value>,
+    pub attributes: Map<String, serde_json::Value>,
 }
 
 impl TrialState {
@@ -88,14 +88,34 @@ impl Trial {
         }
     }
 
-    /// Its point in the space; none for a trial that some other program put into the study without these parameters.
+    /// Its point in the space; none for a trial that lacks a parameter of it or has a value outside of it.
     pub fn point(&self, space: &Space) -> Option<Point> {
-        space.parameters().iter().map(|parameter| self.parameters.get(&parameter.name).copied()).collect()
+        let place = |parameter: &crate::Parameter| {
+            parameter.distribution.place(self.parameters.get(&parameter.name)?)
+        };
+        space.parameters().iter().map(place).collect()
     }
 
-    /// Why it failed.
+    /// Why it failed, or of one that waits why its last attempt did.
     pub fn reason(&self) -> Option<&str> {
-        self.attributes.get("reason")?.as_str()
+        let has_failed = matches!(self.state, TrialState::Failed | TrialState::Waiting);
+        self.attributes.get(REASON)?.as_str().filter(|_| has_failed)
+    }
+
+    /// How often the machine has failed it: a file could not be read, memory was short, its process was killed.
+    pub fn setbacks(&self) -> u64 {
+        self.attributes.get(SETBACKS).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// Whether it failed because the machine did, so that it may well succeed another time.
+    pub fn failed_by_machine(&self) -> bool {
+        let cause = self.attributes.get(CAUSE).and_then(serde_json::Value::as_str);
+        self.state == TrialState::Failed && cause == Some(Cause::Machine.name())
+    }
+
+    /// Its run directory within the study's folder.
+    pub fn run(&self) -> Option<&str> {
+        self.attributes.get(RUN)?.as_str()
     }
 
     /// The last epoch whose accuracy is known, 0 before the first.
@@ -114,8 +134,35 @@ impl Trial {
     }
 }
 
-/// The finished trials, the best first: those that completed by their value, then pruned ones by how long they
-/// lasted and by their value, then failed ones; of equals the earlier.
+/// The attribute that names a trial's run directory within the study's folder.
+pub(crate) const RUN: &str = "run";
+/// The attribute that counts how often the machine failed a trial.
+pub(crate) const SETBACKS: &str = "setbacks";
+/// The attribute that names the [`Cause`] of a failure.
+pub(crate) const CAUSE: &str = "cause";
+/// The attribute that tells a failure in words.
+pub(crate) const REASON: &str = "reason";
+
+/// Why a trial failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its settings or the data; it would fail again.
+    Training,
+    /// Files, memory, a signal; it may succeed another time.
+    Machine,
+}
+
+impl Cause {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+/// The finished trials, the best first: those that completed by their value and of equals by the lower validation loss,
+/// then pruned ones by how long they lasted and by their value, then failed ones; of equals in all that the earlier.
 pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial> {
     let mut ranked: Vec<&Trial> = trials.into_iter().filter(|trial| trial.state.is_finished()).collect();
     let key = |trial: &Trial| {
@@ -129,12 +176,18 @@ pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial>
     ranked.sort_by(|a, b| {
         let (a_key, b_key) = (key(a), key(b));
         let by_state = a_key.0.cmp(&b_key.0).then(b_key.1.cmp(&a_key.1));
-        by_state.then(b_key.2.total_cmp(&a_key.2)).then(a.number.cmp(&b.number))
+        let by_value = by_state.then(b_key.2.total_cmp(&a_key.2));
+        by_value.then(loss(a).total_cmp(&loss(b))).then(a.number.cmp(&b.number))
     });
     ranked
 }
 
-/// The completed trial with the largest value, the earliest of equals.
+/// The validation loss of a trial; one that is not known ranks last.
+fn loss(trial: &Trial) -> f64 {
+    trial.attribute("val_loss").unwrap_or(f64::INFINITY)
+}
+
+/// The completed trial that ranks first.
 pub fn best<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Option<&'a Trial> {
     ranked(trials).into_iter().next().filter(|trial| trial.state == TrialState::Complete)
 }
@@ -163,5 +216,23 @@ mod tests {
         assert_eq!(numbers, [3, 6, 1, 5, 2, 0]);
         assert_eq!(best(&trials).unwrap().number, 3);
         assert_eq!(best(&trials[..1]), None);
+    }
+    #[test]
+    fn equal_accuracies_rank_by_the_loss_and_then_by_the_number() {
+        let trial = |number, loss: Option<f64>| {
+            let mut trial = Trial { value: Some(0.5), ..Trial::new(number, number, TrialState::Complete) };
+            trial.attributes.extend(loss.map(|loss| ("val_loss".to_owned(), loss.into())));
+            trial
+        };
+        let trials = [
+            trial(0, None),
+            trial(1, Some(0.9)),
+            trial(2, Some(0.25)),
+            trial(3, Some(1.5)),
+            trial(4, Some(0.25)),
+        ];
+        let numbers: Vec<usize> = ranked(&trials).iter().map(|trial| trial.number).collect();
+        assert_eq!(numbers, [2, 4, 1, 3, 0]);
+        assert_eq!(best(&trials).unwrap().number, 2);
     }
 }

@@ -2,34 +2,34 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use convscope_data::{CHANNELS, Split};
-use convscope_files::FileLock;
-use convscope_report::html::{DataOrigin, ReportPage};
-use convscope_report::number::percent;
-use convscope_report::study::{StudyReport, TrialLine};
-use convscope_train::model::{TrainedModel, resolve_model};
-use convscope_train::run_dir::{RunLocation, Summary};
-use convscope_train::{RunDir, TrainConfig};
-use convscope_tune::runner::{Ending, Runner, Trained};
-use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study, TpeSettings, Trial, best, importance};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use clap::ValueEnum;
+use convscope_data::{CHANNELS, Source, Split};
+use convscope_graph::preset_file;
+use convscope_train::TrainConfig;
+use convscope_train::model::resolve_model;
+use convscope_train::run_dir::RunLocation;
+use convscope_tune::runner::{Ending, Keep, Runner};
+use convscope_tune::{Format, Parameter, Plan, Pruning, Sampler, Space, Study, TpeSettings, TuneError, best};
+use sha2::{Digest, Sha256};
 
 use crate::commands::train::shell_word;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{Threads, at_least_1};
-use crate::run_page::{self, PAGE_FILE};
 use crate::train_flags::TrainFlags;
+use crate::tune_result::{Found, Place, Unfinished, document, render, save};
+use crate::tune_test::{Tested, sets_the_data, test};
 use crate::tune_view::TuneView;
 use crate::{interrupt, source};
 
 /// Search for good settings: many trainings, each in a process of its own
 ///
 /// Every trial is an ordinary run directory, judged by its validation accuracy. Killed at any moment, the same command
-/// goes on where it was; several at once, also on several machines with a shared folder, share the work.
+/// goes on where it was; several at once, also on several machines with a shared folder, share the work. Another grid,
+/// range or number of trials adds to the same study.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -75,6 +75,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = STUDY)]
     study: Option<String>,
 
+    /// What finished trials leave on the disk: `all`; `best` removes weights, checkpoint, event files and report of
+    /// all but the best trial; `none` removes those of the best as well, once it has been tested
+    #[arg(long, value_name = "WHICH", help_heading = STUDY, value_enum, default_value_t = Kept::All, hide_possible_values = true)]
+    keep: Kept,
+
+    /// Repeat trials that failed, whatever the reason
+    #[arg(long, help_heading = STUDY)]
+    retry_failed: bool,
+
+    /// Wait so long before the next trial after the machine has failed one (a file that cannot be read, a killed
+    /// process), then three and nine times as long; the fourth failure in a row ends the search
+    #[arg(long, value_name = "SECONDS", help_heading = STUDY, default_value = "1", value_parser = pause)]
+    retry_pause: Duration,
+
     /// Print the result as a JSON document
     #[arg(long, help_heading = STUDY)]
     json: bool,
@@ -84,6 +98,14 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     threads: Threads,
+}
+
+/// The values of `--keep`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kept {
+    All,
+    Best,
+    None,
 }
 
 const SEARCH: &str = "Search";
@@ -108,45 +130,32 @@ fn journal(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// How the best network does on the test images, as the study keeps it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Test {
-    /// The best trial.
-    trial: usize,
-    /// The run directory of the network that was tested, within the study's folder.
-    run: String,
-    loss: f64,
-    accuracy: f64,
-}
-
-/// The keys of `--json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    study: &'a str,
-    folder: &'a Path,
-    journal: &'a Path,
-    best: Option<&'a TrialLine>,
-    test: Option<&'a Test>,
-    importance: serde_json::Value,
-    ranking: &'a [TrialLine],
-}
-
-/// Where everything lies.
-struct Place {
-    folder: PathBuf,
-    journal: PathBuf,
-    name: String,
+/// Reads a number of seconds.
+fn pause(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "it must be a number from 0 to 86400".to_owned())
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let console = *console;
-    let plan = plan(args)?;
+    let mut plan = plan(args)?;
     let place = place(args, &plan)?;
-    let (data, images) = check_source(&plan, console)?;
-    let workers = place.folder.join("workers");
-    let mut study = Study::open(&place.journal, &place.name, plan, &workers, tell_of_waiting)?;
-    console.note(&data);
+    if Study::format(&place.journal, &place.name)? == Some(Format::Legacy) {
+        console.warning(&format!(
+            "warning: study {}: an earlier version began it without a record of its images, so nobody can tell whether they are still the same",
+            place.name
+        ));
+        // Its trials draw their splits as that version did.
+        plan.base.data.split_seed = None;
+    }
+    let source = check_source(&plan, console)?;
+    let plan = Plan { data: data_digest(&plan, &*source), model: model_digest(&plan)?, ..plan };
+    let opened = Study::open(&place.journal, &place.name, plan, &place.folder, tell_of_waiting);
+    let mut study = opened.map_err(|error| advise(error, &place))?;
+    console.note(&format!("{}: {}", source::describe(&*source), source::contents(&*source)));
+    let images = source.len(Split::Val) as u64;
+    drop(source);
     let jobs = usize::try_from(args.jobs)?;
     let threads = args.threads.threads.map(usize::try_from).transpose()?;
     let threads = match threads.or(study.plan().base.threads) {
@@ -158,6 +167,12 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         folder: place.folder.clone(),
         jobs,
         threads: (threads / jobs).max(1),
+        retry_pause: args.retry_pause,
+        keep: match args.keep {
+            Kept::All => Keep::All,
+            Kept::Best => Keep::Best,
+            Kept::None => Keep::None,
+        },
     };
     console.note(&format!(
         "study {}: {} over {}, in {}",
@@ -166,6 +181,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         study.plan().space.parameters().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "),
         place.folder.display()
     ));
+    if study.others() > 0 {
+        let others = study.others();
+        console.note(&format!("outside of this search and not ranked: {others} of the study's trials"));
+    }
+    if args.retry_failed {
+        let failed = study.retry_failed()?;
+        console.note(&format!("failed trials to be repeated: {failed}"));
+    }
     interrupt::finish_first();
     let mut view = TuneView::new(console);
     let ending = runner.run(&mut study, &interrupt::INTERRUPTED, &mut view);
@@ -174,27 +197,61 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.warning("interrupted; everything is saved, the same command goes on");
         Ok(Exit::Interrupted)
     };
-    if ending? == Ending::Interrupted {
+    let ending = ending.map_err(|error| advise(error, &place))?;
+    if ending == Ending::Interrupted {
         return interrupted();
     }
     let trials = study.trials();
-    let Some(winner) = best(&trials) else {
-        save(&place, &study, images, None, console)?;
-        let report = StudyReport { space: &study.plan().space, trials: &trials, images };
-        console.result(&format!("no trial was completed\n\n{}", report.table().render(console.style())))?;
-        return Ok(Exit::Failed);
-    };
-    let Some(test) = test(args, &mut study, &runner, winner, console)? else { return interrupted() };
+    let unfinished = Unfinished::of(&study, &ending);
+    let winner = best(&trials).filter(|_| unfinished.is_none());
+    let mut tested = None;
+    if let Some(winner) = winner {
+        let which = if args.retrain { Tested::Retrained } else { Tested::Winner };
+        match test(which, &mut study, &runner, winner, args.threads, console)? {
+            Some(test) => tested = test,
+            None => return interrupted(),
+        }
+        if runner.keep == Keep::None {
+            runner.strip(winner)?;
+        }
+    }
     interrupt::at_once();
-    save(&place, &study, images, test.as_ref(), console)?;
-    let report = StudyReport { space: &study.plan().space, trials: &trials, images };
-    let text = if args.json {
-        document(&place, &report, test.as_ref())?
-    } else {
-        render(&place, &study, &report, winner, test.as_ref(), console)
+    tell(
+        args,
+        &place,
+        &Found { study: &study, images, unfinished: unfinished.as_ref(), test: tested.as_ref() },
+        console,
+    )?;
+    if let Some(unfinished) = &unfinished {
+        console.error(&unfinished.sentence());
+    }
+    Ok(if winner.is_some() { Exit::Done } else { Exit::Failed })
+}
+
+/// Writes the files and prints the result.
+fn tell(args: &Args, place: &Place, found: &Found<'_>, console: Console) -> Result<()> {
+    save(place, found, console)?;
+    let text = if args.json { document(place, found)? } else { render(place, found, console) };
+    console.result(&text)
+}
+
+/// Says of a study that cannot be used what to do.
+fn advise(error: TuneError, place: &Place) -> anyhow::Error {
+    // Where there are trials, those of another study would get in their way.
+    let folder = if place.folder.join("trials").exists() { " and --out DIR" } else { "" };
+    let another = format!("begin another one with --study NAME{folder}");
+    let advice = match &error {
+        TuneError::OtherStudy { .. } => format!("give the same to continue it, or {another}"),
+        TuneError::ForeignStudy { .. } => another,
+        TuneError::OtherFolder { recorded: Some(recorded), asked, .. } if recorded != asked => {
+            format!("continue it with --out {}, or {another}", shell_word(recorded))
+        }
+        TuneError::OtherFolder { .. } => format!("continue it in its folder with --out, or {another}"),
+        TuneError::Taken { .. } => "choose another folder with --out".to_owned(),
+        _ => return error.into(),
     };
-    console.result(&text)?;
-    Ok(Exit::Done)
+    let text = format!("{error}; {advice}");
+    anyhow::Error::new(error).context(text)
 }
 
 /// A search that seems to stand still is told of even when quiet.
@@ -221,7 +278,7 @@ fn plan(args: &Args) -> Result<Plan> {
         }
     };
     let pruning = if args.prune { Pruning::SuccessiveHalving } else { Pruning::Off };
-    Ok(Plan { space, sampler, seed: base.seed, pruning, base })
+    Ok(Plan { space, sampler, seed: base.seed, pruning, base, data: None, model: None })
 }
 
 fn place(args: &Args, plan: &Plan) -> Result<Place> {
@@ -245,8 +302,8 @@ fn place(args: &Args, plan: &Plan) -> Result<Place> {
     Ok(Place { folder, journal, name })
 }
 
-/// What the images are, and how many of them validate. Data that no trial could be judged on, and models that are none, are said before the first one.
-fn check_source(plan: &Plan, console: Console) -> Result<(String, u64)> {
+/// The images. Data that no trial could be judged on, and models that are none, are said before the first one.
+fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     if plan.base.data.train_on_val {
         let message = "trials are judged by the validation images; leave out --train-on-val, --final does it at the end";
         return Err(UsageError(message.to_owned()).into());
@@ -274,170 +331,28 @@ fn check_source(plan: &Plan, console: Console) -> Result<(String, u64)> {
     if !is_searched {
         resolve(&plan.base)?;
     }
-    let text = format!("{}: {}", source::describe(&*source), source::contents(&*source));
-    Ok((text, source.len(Split::Val) as u64))
+    Ok(source)
 }
 
-/// What the best network does on the test images: looked up, or found out by the one process that gets the lock. The
-/// outer none stands for an interruption, the inner one for data without test images.
-fn test(
-    args: &Args,
-    study: &mut Study,
-    runner: &Runner,
-    winner: &Trial,
-    console: Console,
-) -> Result<Option<Option<Test>>> {
-    let path = runner.folder.join("workers").join("test.lock");
-    // Where there are no locks, several processes may find out the same.
-    let _lock = FileLock::wait(&path).with_context(|| format!("{} cannot be locked", path.display()))?;
-    study.refresh()?;
-    let wanted = if args.retrain { FINAL.to_owned() } else { run_of(winner) };
-    let known = study.attribute(&format!("test {wanted}")).cloned();
-    let known: Option<Test> = known.and_then(|known| serde_json::from_value(known).ok());
-    if let Some(known) = known.filter(|known| known.trial == winner.number) {
-        return Ok(Some(Some(known)));
+/// The digest of the images and their splits, unless the data is searched.
+fn data_digest(plan: &Plan, source: &dyn Source) -> Option<String> {
+    let is_searched = plan.space.parameters().iter().any(|parameter| sets_the_data(&parameter.name));
+    source.manifest().filter(|_| !is_searched).map(|manifest| manifest.digest().to_owned())
+}
+
+/// The digest of the model's file or preset, unless it is searched. Comments and the order of its keys do not matter.
+fn model_digest(plan: &Plan) -> Result<Option<String>> {
+    if plan.space.parameters().iter().any(|parameter| parameter.name == "model") {
+        return Ok(None);
     }
-    let config = RunDir::open(&runner.run_dir(winner.number))?.config()?;
-    let judged = if args.retrain {
-        let config = final_config(config, winner);
-        console.note(&format!(
-            "retraining the settings of trial {} on all images but the test's",
-            winner.number
-        ));
-        match runner.train_alone(FINAL, &config, &interrupt::INTERRUPTED)? {
-            Trained::Interrupted => return Ok(None),
-            Trained::Completed(summary) => {
-                let Summary { test_loss, test_accuracy, .. } = *summary;
-                test_loss.zip(test_accuracy)
-            }
-        }
+    let model = &plan.base.model;
+    let text = if model.ends_with(".toml") {
+        convscope_files::read_to_string(Path::new(model))
+            .with_context(|| format!("{model} cannot be read"))?
     } else {
-        let source = source::open(&config.data.source, source::options(&config)?, console)?;
-        if source.is_empty(Split::Test) {
-            None
-        } else {
-            let evaluation = args.threads.run(None, || {
-                let mut model = TrainedModel::open(&runner.run_dir(winner.number), config.batch_size)?;
-                Ok(model.evaluate(Arc::clone(&source), Split::Test)?)
-            })?;
-            Some((evaluation.loss, evaluation.accuracy))
-        }
+        preset_file(model)?.to_owned()
     };
-    let test =
-        judged.map(|(loss, accuracy)| Test { trial: winner.number, run: wanted.clone(), loss, accuracy });
-    if let Some(test) = &test {
-        study.set_attribute(&format!("test {wanted}"), json!(test))?;
-    }
-    Ok(Some(test))
-}
-
-/// The folder of the retrained network within the study's.
-const FINAL: &str = "final";
-
-fn run_of(trial: &Trial) -> String {
-    trial.attributes.get("run").and_then(|run| run.as_str()).unwrap_or_default().to_owned()
-}
-
-/// The winner's settings, to be trained on all images but the test's. Where it stopped early there is nothing to stop
-/// by now, so it gets as many epochs as were best.
-fn final_config(config: TrainConfig, winner: &Trial) -> TrainConfig {
-    let epochs = match (config.patience, winner.attribute("best_epoch")) {
-        (Some(_), Some(best)) => best as u64,
-        _ => config.epochs,
-    };
-    let data = convscope_train::config::DataConfig { train_on_val: true, ..config.data };
-    TrainConfig { epochs, patience: None, data, ..config }
-}
-
-/// Writes `study.csv`, the plots and the page.
-fn save(place: &Place, study: &Study, images: u64, test: Option<&Test>, console: Console) -> Result<()> {
-    let trials = study.trials();
-    let plan = study.plan();
-    let report = StudyReport { space: &plan.space, trials: &trials, images };
-    report.save_csv(&place.folder.join("study.csv"))?;
-    report.save_plots(&place.folder)?;
-    let count = |state| trials.iter().filter(|trial| trial.state == state).count();
-    use convscope_tune::TrialState::{Complete, Failed, Pruned};
-    let mut subtitle = format!(
-        "{} completed, {} pruned and {} failed trials",
-        count(Complete),
-        count(Pruned),
-        count(Failed)
-    );
-    if let Some(best) = best(&trials) {
-        let value = percent(best.value.unwrap_or(f64::NAN));
-        subtitle += &format!("; best: trial {} with {value} validation accuracy", best.number);
-    }
-    if let Some(test) = test {
-        subtitle += &format!(", {} on the test images", percent(test.accuracy));
-    }
-    let synthetic = plan.base.data.source == "shapes";
-    let page = ReportPage {
-        title: format!("Search: {} on {}", plan.base.model, plan.base.data.source),
-        subtitle,
-        origin: if synthetic { DataOrigin::Synthetic } else { DataOrigin::Pictures },
-        generator: run_page::GENERATOR.to_owned(),
-        extra: report.sections(),
-        ..ReportPage::default()
-    };
-    page.save(&place.folder.join(PAGE_FILE))?;
-    console.note(&format!("report: {}", place.folder.join(PAGE_FILE).display()));
-    Ok(())
-}
-
-fn document(place: &Place, report: &StudyReport<'_>, test: Option<&Test>) -> Result<String> {
-    let ranking = report.lines();
-    let importance = importance(report.space, report.trials);
-    let shares = importance.into_iter().map(|found| (found.name, json!(found.explained)));
-    let document = Document {
-        study: &place.name,
-        folder: &place.folder,
-        journal: &place.journal,
-        best: ranking.first(),
-        test,
-        importance: serde_json::Value::Object(shares.collect()),
-        ranking: &ranking,
-    };
-    Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
-}
-
-fn render(
-    place: &Place,
-    study: &Study,
-    report: &StudyReport<'_>,
-    winner: &Trial,
-    test: Option<&Test>,
-    console: Console,
-) -> String {
-    let space = &study.plan().space;
-    let settings = space.describe(&winner.point(space).unwrap_or_default());
-    let value = percent(winner.value.unwrap_or(f64::NAN));
-    let folder = &place.folder;
-    let run = folder.join(test.map_or_else(|| run_of(winner), |test| test.run.clone()));
-    let tested = match test {
-        Some(test) if test.run == FINAL => {
-            format!("retrained     {} on the test images\n", percent(test.accuracy))
-        }
-        Some(test) => format!("test          {}\n", percent(test.accuracy)),
-        None => String::new(),
-    };
-    format!(
-        "{table}\n{chance}\
-         best          trial {number}: {settings}\n\
-         validation    {value}\n\
-         {tested}\
-         run           {run}\n\
-         report        {page}\n\
-         table         {csv}\n\
-         journal       {journal}\n\
-         look closer   convscope inspect {word}\n",
-        table = report.table().render(console.style()),
-        chance = report.chance().map_or_else(String::new, |text| format!("{text}\n\n")),
-        number = winner.number,
-        run = run.display(),
-        page = folder.join(PAGE_FILE).display(),
-        csv = folder.join("study.csv").display(),
-        journal = place.journal.display(),
-        word = shell_word(&run),
-    )
+    let table: toml::Table = text.parse().with_context(|| model.clone())?;
+    let digest = Sha256::digest(table.to_string());
+    Ok(Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()))
 }

@@ -12,6 +12,7 @@ mod memory;
 mod operators;
 mod own_data;
 mod place;
+mod studies;
 mod teaching;
 mod training;
 mod tuning;

@@ -13,7 +13,7 @@ use crate::place::Place;
 const TWELVE: &str = "tune --data data --model small.toml --optimizer adamw --ema 0.9 --grid lr=0.05,0.01,0.002 \
                       --grid batch-size=16,24 --grid epochs=3,9 --prune --threads 1";
 
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::new();
     place.cifar("data");
     place.small_model("small.toml");
@@ -21,7 +21,7 @@ fn place() -> Place {
 }
 
 /// Starts the program, to be watched and killed.
-fn start(place: &Place, line: &str) -> (Child, BufReader<ChildStderr>) {
+pub(crate) fn start(place: &Place, line: &str) -> (Child, BufReader<ChildStderr>) {
     let mut command = place.command(line.split_whitespace());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(child.stderr.take().unwrap());
@@ -29,7 +29,7 @@ fn start(place: &Place, line: &str) -> (Child, BufReader<ChildStderr>) {
 }
 
 /// Reads until a line holds this text.
-fn wait_for(said: &mut impl BufRead, text: &str) {
+pub(crate) fn wait_for(said: &mut impl BufRead, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
@@ -38,7 +38,7 @@ fn wait_for(said: &mut impl BufRead, text: &str) {
 }
 
 /// The table without the times.
-fn table(place: &Place, study: &str) -> Vec<Vec<String>> {
+pub(crate) fn table(place: &Place, study: &str) -> Vec<Vec<String>> {
     let text = place.text(&format!("{study}/study.csv"));
     let lines: Vec<Vec<String>> =
         text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect();
@@ -50,7 +50,7 @@ fn table(place: &Place, study: &str) -> Vec<Vec<String>> {
     lines.into_iter().map(without).collect()
 }
 
-fn journal(place: &Place, file: &str) -> Vec<Value> {
+pub(crate) fn journal(place: &Place, file: &str) -> Vec<Value> {
     place.text(file).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -136,7 +136,7 @@ fn two_processes_share_the_trials_of_a_study() {
         .collect();
     assert_eq!(writers.len(), 2);
     let points: BTreeSet<String> =
-        table(&place, "shared")[1..].iter().map(|line| line[2..5].join(",")).collect();
+        table(&place, "shared")[1..].iter().map(|line| line[3..6].join(",")).collect();
     assert_eq!(points.len(), 12);
 }
 
@@ -151,6 +151,8 @@ fn what_diverges_or_does_not_go_together_fails_with_its_reason() {
     let table = table(&place, "study");
     let states: Vec<&str> = table[1..].iter().map(|line| line[1].as_str()).collect();
     assert_eq!(states, ["FAIL", "FAIL", "COMPLETE", "FAIL"]);
+    let ranks: Vec<&str> = table[1..].iter().map(|line| line[2].as_str()).collect();
+    assert_eq!((table[0][2].as_str(), ranks), ("rank", vec!["", "", "1", ""]));
     let reason = |line: usize| table[line][table[0].len() - 1].clone();
     assert!(place.text("study/study.csv").contains("momentum does not apply to adam"), "{}", reason(1));
     assert!(place.text("study/study.csv").contains("no longer finite in epoch 1"), "{}", reason(4));
@@ -220,8 +222,10 @@ fn mistakes_are_said_before_the_first_trial() {
     let wrong = place.run(&format!("{base} --grid lr=0.1 --storage sqlite:x.db"));
     assert!(wrong.err.contains("journal:PATH"), "{}", wrong.err);
     place.run(&format!("{base} --grid lr=0.01 --out study")).done();
+    let before = place.read("study/journal.log");
     let other = place.run(&format!("{base} --grid lr=0.01,0.02 --out study --label-smoothing 0.1"));
-    other.failed(2, &["begun with other settings", "lr", "label_smoothing"]);
+    other.failed(2, &["begun with other settings (label_smoothing)", "--study NAME", "--out DIR"]);
+    assert_eq!(place.read("study/journal.log"), before);
     let second = place.run(&format!("{base} --grid lr=0.03 --out study --study second"));
     assert_eq!(second.code, Some(1), "{second:?}");
     assert!(second.err.contains("0000.toml: this trial belongs to another search"), "{second:?}");
@@ -240,7 +244,7 @@ fn process_with_checkpoint(place: &Place, tune: &Child, run: &str) -> String {
     }
 }
 
-fn kill(process: &str) -> bool {
+pub(crate) fn kill(process: &str) -> bool {
     Command::new("kill").args(["-9", process]).status().unwrap().success()
 }
 
@@ -250,7 +254,8 @@ fn a_trial_whose_process_is_killed_goes_on_as_if_it_had_not_been() {
     let place = place();
     let flags = "--data data --model small.toml --epochs 100 --batch-size 24 --ema 0.9 --threads 1";
     place.run(&format!("train {flags} --lr 0.01 --out alone")).done();
-    let (mut child, mut said) = start(&place, &format!("tune {flags} --grid lr=0.01 --out study"));
+    let (mut child, mut said) =
+        start(&place, &format!("tune {flags} --grid lr=0.01 --retry-pause 0 --out study"));
     wait_for(&mut said, "trial 0 begins");
     let metrics = place.path("study/trials/0000/metrics.csv");
     // The header and two epochs: the checkpoint of the first one is there.
@@ -265,7 +270,7 @@ fn a_trial_whose_process_is_killed_goes_on_as_if_it_had_not_been() {
     assert!(child.wait().unwrap().success());
     rest.join().unwrap();
     let entries = journal(&place, "study/journal.log");
-    assert!(entries.iter().any(|entry| entry["user_attr"]["kills"] == 1), "it was killed in time");
+    assert!(entries.iter().any(|entry| entry["user_attr"]["setbacks"] == 1), "it was killed in time");
     assert_eq!(first_epoch(), before, "its time tells that this epoch was not trained again");
     for file in ["weights/last.safetensors", "weights/best.safetensors"] {
         assert_eq!(
@@ -312,8 +317,8 @@ fn optuna_and_its_dashboard_read_the_journal() {
     let ours: Vec<Value> = table(&place, "study")[1..]
         .iter()
         .map(|line| {
-            let value = line[5].parse::<f64>().map_or(Value::Null, Value::from);
-            serde_json::json!([line[0].parse::<u64>().unwrap(), line[1], line[2], value])
+            let value = line[6].parse::<f64>().map_or(Value::Null, Value::from);
+            serde_json::json!([line[0].parse::<u64>().unwrap(), line[1], line[3], value])
         })
         .collect();
     assert_eq!(seen["optuna"], Value::Array(ours), "numbers, states, optimizers and values");

@@ -8,6 +8,7 @@ pub use charts::{accuracy_against, accuracy_over_epochs};
 pub use importance::importance_picture;
 pub use parallel::parallel_coordinates;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use convscope_train::metrics::are_told_apart;
@@ -40,6 +41,8 @@ pub struct StudyReport<'a> {
 /// A trial as programs read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrialLine {
+    /// Its place among the finished trials, from 1; none for one that failed or is not finished.
+    pub rank: Option<usize>,
     /// Its number, from 0.
     pub trial: usize,
     /// `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING` or `WAITING`.
@@ -63,7 +66,7 @@ pub struct TrialLine {
 impl<'a> StudyReport<'a> {
     /// The finished trials, the best first.
     pub fn lines(&self) -> Vec<TrialLine> {
-        ranked(self.trials).into_iter().map(|trial| self.line(trial)).collect()
+        self.places().map(|(rank, trial)| self.line(rank, trial)).collect()
     }
 
     /// The completed trials whose accuracy is so close to the best one's that it may be chance, the best first; empty where the
@@ -103,7 +106,7 @@ impl<'a> StudyReport<'a> {
         ];
         let mut table = Table::new(first.chain(last));
         let like = self.like_the_best();
-        for (rank, trial) in ranked(self.trials).into_iter().enumerate() {
+        for (rank, trial) in self.places() {
             let mut cells: Vec<Cell> = self.cells(rank, trial).into_iter().map(Cell::from).collect();
             let state = cells.len() - 1;
             cells[state] = match (trial.state, trial.reason()) {
@@ -111,7 +114,7 @@ impl<'a> StudyReport<'a> {
                     Cell::new(shorten(&format!("failed: {reason}"), REASON), Tone::Bad)
                 }
                 (TrialState::Pruned, _) => Cell::new("pruned", Tone::Dim),
-                (_, _) if rank == 0 => Cell::new("best", Tone::Good),
+                (_, _) if rank == Some(1) => Cell::new("best", Tone::Good),
                 (_, _) if like.contains(&trial.number) => Cell::new("within chance of the best", Tone::Dim),
                 _ => Cell::from(""),
             };
@@ -127,7 +130,9 @@ impl<'a> StudyReport<'a> {
     /// Those of [`csv::save`].
     pub fn save_csv(&self, path: &Path) -> Result<(), ReportError> {
         let parameters = self.space.parameters();
-        let mut names = vec!["trial", "state"];
+        let ranks: HashMap<usize, usize> =
+            self.places().filter_map(|(rank, trial)| Some((trial.number, rank?))).collect();
+        let mut names = vec!["trial", "state", "rank"];
         names.extend(parameters.iter().map(|parameter| parameter.name.as_str()));
         names.extend([
             "validation_accuracy",
@@ -139,8 +144,9 @@ impl<'a> StudyReport<'a> {
         ]);
         let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         let rows = self.trials.iter().map(|trial| {
-            let line = self.line(trial);
-            let mut row = vec![line.trial.to_string(), line.state.to_owned()];
+            let line = self.line(ranks.get(&trial.number).copied(), trial);
+            let rank = line.rank.map(|rank| rank.to_string()).unwrap_or_default();
+            let mut row = vec![line.trial.to_string(), line.state.to_owned(), rank];
             row.extend(self.values(trial));
             row.extend([line.validation_accuracy, line.validation_loss, line.training_accuracy].map(number));
             row.extend([line.epochs.to_string(), number(line.seconds), line.reason.unwrap_or_default()]);
@@ -230,21 +236,30 @@ impl<'a> StudyReport<'a> {
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        let rows = ranked(self.trials).into_iter().enumerate();
-        rows.map(|(rank, trial)| {
-            let mut cells = self.cells(rank, trial);
-            if let (Some(state), Some(reason)) = (cells.last_mut(), trial.reason()) {
-                *state = format!("{state}: {reason}");
-            }
-            cells
-        })
-        .collect()
+        self.places()
+            .map(|(rank, trial)| {
+                let mut cells = self.cells(rank, trial);
+                if let (Some(state), Some(reason)) = (cells.last_mut(), trial.reason()) {
+                    *state = format!("{state}: {reason}");
+                }
+                cells
+            })
+            .collect()
+    }
+
+    /// The finished trials, the best first, with the rank of each; those that failed have none.
+    fn places(&self) -> impl Iterator<Item = (Option<usize>, &'a Trial)> {
+        let is_ranked = |trial: &Trial| trial.state != TrialState::Failed;
+        ranked(self.trials)
+            .into_iter()
+            .enumerate()
+            .map(move |(place, trial)| (is_ranked(trial).then_some(place + 1), trial))
     }
 
     /// Rank, number, parameters, epochs, accuracies and state.
-    fn cells(&self, rank: usize, trial: &Trial) -> Vec<String> {
+    fn cells(&self, rank: Option<usize>, trial: &Trial) -> Vec<String> {
         let accuracy = |value: Option<f64>| value.map_or_else(String::new, percent);
-        let mut cells = vec![(rank + 1).to_string(), trial.number.to_string()];
+        let mut cells = vec![rank.map(|rank| rank.to_string()).unwrap_or_default(), trial.number.to_string()];
         cells.extend(self.values(trial));
         cells.extend([
             trial.epoch().to_string(),
@@ -261,9 +276,10 @@ impl<'a> StudyReport<'a> {
         self.space.values(&point).map(|(_, value)| short(&value)).collect()
     }
 
-    fn line(&self, trial: &Trial) -> TrialLine {
+    fn line(&self, rank: Option<usize>, trial: &Trial) -> TrialLine {
         let point = trial.point(self.space).unwrap_or_default();
         TrialLine {
+            rank,
             trial: trial.number,
             state: trial.state.name(),
             parameters: self
@@ -309,10 +325,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         report.save_csv(&folder.path().join("study.csv")).unwrap();
         let csv = std::fs::read_to_string(folder.path().join("study.csv")).unwrap();
-        assert!(csv.starts_with("trial,state,lr,optimizer,validation_accuracy,"), "{csv}");
+        assert!(csv.starts_with("trial,state,rank,lr,optimizer,validation_accuracy,"), "{csv}");
         assert_eq!(csv.lines().count(), 1 + trials.len());
-        assert!(csv.lines().nth(1).unwrap().starts_with("0,COMPLETE,0.001,adam,0.61,"), "{csv}");
+        assert!(csv.lines().nth(1).unwrap().starts_with("0,COMPLETE,3,0.001,adam,0.61,"), "{csv}");
         assert_eq!(report.lines()[0].parameters["optimizer"], "sgd");
+        // The sixth trial failed: it stands last and has no rank, in no form.
+        let ranks: Vec<Option<usize>> = report.lines().iter().map(|line| line.rank).collect();
+        assert_eq!(ranks, [1, 2, 3, 4, 5, 6, 7].map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+        assert!(csv.lines().nth(6).unwrap().starts_with("5,FAIL,,0.09,"), "{csv}");
+        assert_eq!(report.rows().last().unwrap()[..2], ["", "5"]);
+        let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cells(lines.last().unwrap())[0], "5", "{table}");
     }
 
     #[test]

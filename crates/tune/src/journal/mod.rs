@@ -6,7 +6,7 @@ mod record;
 mod replay;
 
 pub(crate) use record::Record;
-pub(crate) use replay::Replay;
+pub(crate) use replay::{REPEATS, Replay};
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -180,6 +180,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::space::Value as Setting;
     use crate::trial::TrialState;
 
     fn study(name: &str) -> Record {
@@ -264,11 +265,12 @@ mod tests {
             (trials[0].number, trials[0].state, trials[0].value),
             (0, TrialState::Complete, Some(0.01))
         );
-        assert_eq!(trials[0].parameters["lr"], 0.01);
-        assert_eq!(trials[0].parameters["aug"], 2.0);
+        assert_eq!(trials[0].parameters["lr"], Setting::Float(0.01));
+        assert_eq!(trials[0].parameters["w"], Setting::Int(7));
+        assert_eq!(trials[0].parameters["aug"], Setting::Int(3));
         assert_eq!(trials[0].curve, [(1, 0.5)].into());
         assert_eq!(trials[0].attributes["k"]["a"], 1);
         assert_eq!((trials[1].number, trials[1].value), (1, Some(0.3)));
-        assert_eq!(trials[1].parameters["lr"], 0.02);
+        assert_eq!(trials[1].parameters["lr"], Setting::Float(0.02));
     }
 }

@@ -22,9 +22,10 @@ pub(crate) enum Record {
         study: usize,
         name: String,
     },
-    /// A trial that its creator runs.
+    /// A trial that its creator runs, or one that waits.
     CreateTrial {
         study: usize,
+        state: TrialState,
         /// For each parameter its distribution as text and its place.
         parameters: BTreeMap<String, (String, f64)>,
         attributes: Map<String, Value>,
@@ -79,15 +80,15 @@ impl Record {
             }
             Self::MetricName { study, name } => json!({"op_code": STUDY_SYSTEM_ATTRIBUTE, "study_id": study,
                 "system_attr": {"study:metric_names": [name]}}),
-            Self::CreateTrial { study, parameters, attributes } => {
+            Self::CreateTrial { study, state, parameters, attributes } => {
                 let of = |pick: &dyn Fn(&(String, f64)) -> Value| -> Map<String, Value> {
                     parameters.iter().map(|(name, parameter)| (name.clone(), pick(parameter))).collect()
                 };
                 json!({
                     "op_code": CREATE_TRIAL,
                     "study_id": study,
-                    "datetime_start": now(),
-                    "state": TrialState::Running.code(),
+                    "datetime_start": (*state == TrialState::Running).then(now),
+                    "state": state.code(),
                     "value": null,
                     "values": null,
                     "distributions": of(&|(distribution, _)| json!(distribution)),

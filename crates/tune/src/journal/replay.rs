@@ -6,15 +6,27 @@ use super::record::{
     CREATE_STUDY, CREATE_TRIAL, DELETE_STUDY, DISCARD_TRIALS, INTERMEDIATE, PARAMETER, STATE,
     STUDY_ATTRIBUTE, STUDY_SYSTEM_ATTRIBUTE, TRIAL_ATTRIBUTE, TRIAL_SYSTEM_ATTRIBUTE,
 };
+use crate::space::{Distribution, Value as Setting};
 use crate::trial::{Trial, TrialState};
+
+/// The attribute of a trial that says which failed trial of the study it repeats, by its number.
+pub(crate) const REPEATS: &str = "repeats";
 
 /// The studies and trials of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     /// By their ids.
     studies: Vec<Study>,
-    /// By their ids, with the study of each.
-    trials: Vec<(usize, Trial)>,
+    /// By their ids.
+    trials: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    study: usize,
+    trial: Trial,
+    /// Another trial repeats this one and stands for it.
+    is_repeated: bool,
 }
 
 #[derive(Debug)]
@@ -36,9 +48,17 @@ impl Replay {
         self.studies.get(study)?.attributes.get(key)
     }
 
-    /// The trials of a study in the order of their numbers.
+    /// The trials of a study in the order of their numbers, without those that others repeat.
     pub(crate) fn trials(&self, study: usize) -> Vec<&Trial> {
-        self.trials.iter().filter(|(of, _)| *of == study).map(|(_, trial)| trial).collect()
+        let is_meant = |entry: &&Entry| entry.study == study && !entry.is_repeated;
+        let mut trials: Vec<&Trial> = self.trials.iter().filter(is_meant).map(|entry| &entry.trial).collect();
+        trials.sort_by_key(|trial| trial.number);
+        trials
+    }
+
+    /// The number that the next trial of a study gets.
+    pub(crate) fn next_number(&self, study: usize) -> usize {
+        self.studies.get(study).map_or(0, |study| study.trials)
     }
 
     /// The id that the next study gets.
@@ -52,7 +72,7 @@ impl Replay {
     }
 
     pub(crate) fn trial(&self, id: usize) -> Option<&Trial> {
-        self.trials.get(id).map(|(_, trial)| trial)
+        self.trials.get(id).map(|entry| &entry.trial)
     }
 
     /// Takes in an entry. One that refers to a study that is gone or changes a finished trial has no effect, as in
@@ -78,7 +98,7 @@ impl Replay {
             }
             PARAMETER | STATE | INTERMEDIATE | TRIAL_ATTRIBUTE => {
                 let id = number(entry, "trial_id")? as usize;
-                if let Some((_, trial)) = self.trials.get_mut(id)
+                if let Some(Entry { trial, .. }) = self.trials.get_mut(id)
                     && !trial.state.is_finished()
                 {
                     change(trial, code, entry)?;
@@ -109,7 +129,8 @@ impl Replay {
         };
         let mut trial = Trial::new(self.trials.len(), self.studies[study].trials, state);
         for (name, place) in entry.get("params").and_then(Value::as_object).into_iter().flatten() {
-            trial.parameters.insert(name.clone(), place.as_f64().ok_or("a parameter is no number")?);
+            let distribution = entry.get("distributions").and_then(|all| all.get(name));
+            trial.parameters.insert(name.clone(), setting(distribution, place)?);
         }
         for (step, value) in entry.get("intermediate_values").and_then(Value::as_object).into_iter().flatten()
         {
@@ -123,7 +144,15 @@ impl Replay {
             entry.get("value").filter(|value| !value.is_null()).or_else(|| entry.get("values")?.get(0));
         trial.value = value.and_then(Value::as_f64);
         self.studies[study].trials += 1;
-        self.trials.push((study, trial));
+        if let Some(repeated) = trial.attributes.get(REPEATS).and_then(Value::as_u64)
+            && let Some(before) = self.trials.iter_mut().find(|before| {
+                before.study == study && !before.is_repeated && before.trial.number as u64 == repeated
+            })
+        {
+            before.is_repeated = true;
+            trial.number = before.trial.number;
+        }
+        self.trials.push(Entry { study, trial, is_repeated: false });
         Ok(())
     }
 }
@@ -131,8 +160,8 @@ impl Replay {
 fn change(trial: &mut Trial, code: u64, entry: &Value) -> Result<(), String> {
     match code {
         PARAMETER => {
-            let place = entry["param_value_internal"].as_f64().ok_or("a parameter is no number")?;
-            trial.parameters.insert(text(entry, "param_name")?.to_owned(), place);
+            let value = setting(entry.get("distribution"), &entry["param_value_internal"])?;
+            trial.parameters.insert(text(entry, "param_name")?.to_owned(), value);
         }
         STATE => {
             let state = state(entry)?;
@@ -149,6 +178,13 @@ fn change(trial: &mut Trial, code: u64, entry: &Value) -> Result<(), String> {
         _ => trial.attributes.extend(object(entry, "user_attr")?.clone()),
     }
     Ok(())
+}
+
+/// The value at a place. Its distribution is a text; of an unknown kind of distribution the place is the value.
+fn setting(distribution: Option<&Value>, place: &Value) -> Result<Setting, String> {
+    let place = place.as_f64().ok_or("a parameter is no number")?;
+    let distribution = distribution.and_then(Value::as_str).and_then(Distribution::from_json);
+    Ok(distribution.map_or(Setting::Float(place), |distribution| distribution.value(place)))
 }
 
 fn state(entry: &Value) -> Result<TrialState, String> {

@@ -17,8 +17,8 @@ pub(super) struct Job {
     pub(super) process: Process,
     /// What becomes of the trial does not depend on its process any more.
     pub(super) is_settled: bool,
-    /// How often the process was killed.
-    pub(super) kills: u64,
+    /// How many epochs were done before this attempt.
+    pub(super) done_before: u64,
     reported: u64,
 }
 
@@ -31,7 +31,7 @@ impl Job {
             run,
             process,
             is_settled: false,
-            kills: trial.attribute("kills").unwrap_or(0.0) as u64,
+            done_before: trial.epoch(),
             reported: 0,
         }
     }

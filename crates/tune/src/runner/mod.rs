@@ -1,31 +1,37 @@
 //! Works on a study: takes trials, trains each in a process of its own, follows its figures.
 
 mod job;
+mod keep;
 mod process;
 mod progress;
+mod setbacks;
 
+pub use keep::Keep;
 pub use progress::{Progress, RunningTrial};
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use convscope_train::TrainConfig;
 use convscope_train::run_dir::{Summary, write_atomic};
+use convscope_train::{RunDir, TrainConfig, TrainError};
 use serde_json::{Map, Value, json};
 
 use crate::TuneError;
 use crate::study::{Claim, Study, Verdict, run_name};
-use crate::trial::Trial;
+use crate::trial::{Trial, TrialState};
 use job::Job;
 use process::{Exited, Process};
 use progress::Pace;
+use setbacks::Setbacks;
 
 /// How a study is worked on.
 #[derive(Clone, Debug)]
 pub struct Runner {
     /// The program that trains. It is started as `<program> train --trial <file> --threads <n> --quiet`; see
-    /// [`trial_file`](Self::trial_file).
+    /// [`trial_file`](Self::trial_file). Its exit code says what came of it: 0 it is complete, 130 it has saved its state
+    /// because it was asked to end, 1 or 2 it would fail again; any other, such as 75, and a signal are failures of the
+    /// machine.
     pub program: PathBuf,
     /// The folder of the study.
     pub folder: PathBuf,
@@ -33,6 +39,11 @@ pub struct Runner {
     pub jobs: usize,
     /// How many threads each of them has, at least 1.
     pub threads: usize,
+    /// How long no trial begins after the machine has failed one; three and nine times as long after the second and
+    /// third failure in a row.
+    pub retry_pause: Duration,
+    /// What finished trials leave on the disk.
+    pub keep: Keep,
 }
 
 /// Is told how a study goes on.
@@ -41,6 +52,8 @@ pub trait TuneEvents {
     fn started(&mut self, _study: &Study, _trial: &Trial) {}
     /// A trial is over: it is complete, pruned or failed.
     fn finished(&mut self, _study: &Study, _trial: &Trial) {}
+    /// The machine failed a trial, which waits to be repeated.
+    fn set_back(&mut self, _study: &Study, _trial: &Trial) {}
     /// Some time has passed.
     fn tick(&mut self, _study: &Study, _progress: &Progress) {}
 }
@@ -49,12 +62,17 @@ pub trait TuneEvents {
 impl TuneEvents for () {}
 
 /// How [`Runner::run`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All trials of the study are finished, by this or other processes.
+    /// All trials of the search are finished, by this or other processes.
     Done,
     /// The caller asked for it; all work is kept.
     Interrupted,
+    /// The machine failed four trials in a row, and none trained an epoch in between. All work is kept, and trials are left.
+    GaveUp {
+        /// Why the last of them failed.
+        reason: String,
+    },
 }
 
 /// How a training of its own ended; see [`Runner::train_alone`].
@@ -66,19 +84,35 @@ pub enum Trained {
     Interrupted,
 }
 
+/// What became of a trial that was to begin.
+enum Begun {
+    Job(Job),
+    /// It has no process.
+    Over(End),
+}
+
+/// How a trial leaves the hands of this process.
+enum End {
+    /// It is complete or has failed, and that is noted.
+    Finished,
+    /// It is finished already, or another process goes on with it.
+    Free,
+    /// The machine failed it for this reason.
+    SetBack(String),
+}
+
 /// How often the trials are looked at.
 const LOOK: Duration = Duration::from_millis(40);
 /// How often a process without work looks for some.
 const ASK: Duration = Duration::from_secs(1);
-/// How often a trial is continued whose process was killed, before it counts as failed.
-const MOST_KILLS: u64 = 3;
 
 impl Runner {
-    /// Works on the study until it is done or `interrupt` is set. A trial that diverges or crashes fails with its
-    /// reason; one whose process is killed is continued from its checkpoint, up to three times.
+    /// Works on the study until it is done, gives up, or `interrupt` is set. A trial that would fail again, because it
+    /// diverges or its settings are refused, fails with its reason; one that the machine fails is repeated from its last
+    /// checkpoint, three times at most.
     ///
     /// # Errors
-    /// The journal or a file of a trial cannot be read or written, or the program does not start.
+    /// The journal cannot be read or written, a file that a trial wrote cannot be read, or files cannot be removed.
     pub fn run(
         &self,
         study: &mut Study,
@@ -87,6 +121,7 @@ impl Runner {
     ) -> Result<Ending, TuneError> {
         let mut jobs: Vec<Job> = Vec::new();
         let worked = self.work(study, &mut jobs, interrupt, events);
+        let worked = worked.and_then(|ending| self.strip_finished(study).map(|()| ending));
         if worked.is_err() {
             // What runs is saved and given back before the error is told.
             jobs.iter_mut().for_each(|job| job.process.stop());
@@ -142,10 +177,7 @@ impl Runner {
             match exited {
                 Exited::Completed => {}
                 Exited::Stopped if interrupt.load(Ordering::Relaxed) => return Ok(Trained::Interrupted),
-                Exited::Failed => return Err(TuneError::Training { run, reason: process.reason() }),
-                other => {
-                    return Err(TuneError::Training { run, reason: format!("its process ended: {other}") });
-                }
+                other => return Err(TuneError::Training { run, reason: process.reason(other) }),
             }
         }
         Ok(Trained::Completed(Box::new(Summary::read(&summary)?)))
@@ -159,14 +191,21 @@ impl Runner {
         events: &mut dyn TuneEvents,
     ) -> Result<Ending, TuneError> {
         let pace = Pace::start(study);
+        let mut setbacks = Setbacks::new(self.retry_pause);
         let mut asked: Option<Instant> = None;
         let mut is_done = false;
         loop {
             let is_interrupted = interrupt.load(Ordering::Relaxed);
-            let may_ask = asked.is_none_or(|asked| asked.elapsed() >= ASK);
+            let may_ask = asked.is_none_or(|asked| asked.elapsed() >= ASK) && setbacks.allows(Instant::now());
             if jobs.len() < self.jobs.max(1) && !is_interrupted && !is_done && may_ask {
                 match study.claim()? {
-                    Claim::Trial(trial) => jobs.extend(self.begin(study, &trial, events)?),
+                    Claim::Trial(trial) => match self.begin(study, &trial)? {
+                        Begun::Job(job) => {
+                            events.started(study, &trial);
+                            jobs.push(job);
+                        }
+                        Begun::Over(end) => self.close(study, trial.id, end, &mut setbacks, events)?,
+                    },
                     Claim::Wait => asked = Some(Instant::now()),
                     // A trial of this process may yet be given back by its process, so ask again until none is left.
                     Claim::Done if jobs.is_empty() => is_done = true,
@@ -179,11 +218,18 @@ impl Runner {
                 if is_interrupted {
                     jobs[index].process.stop();
                 }
-                if self.follow(study, &mut jobs[index], is_interrupted, events)? {
-                    jobs.swap_remove(index);
-                    asked = None;
-                } else {
-                    index += 1;
+                match self.follow(study, &mut jobs[index], &mut setbacks, events)? {
+                    Some(end) => {
+                        let job = jobs.swap_remove(index);
+                        let end = match end {
+                            // It was asked to end, and whatever became of that, another call goes on with it.
+                            End::SetBack(_) if is_interrupted => End::Free,
+                            end => end,
+                        };
+                        self.close(study, job.trial, end, &mut setbacks, events)?;
+                        asked = None;
+                    }
+                    None => index += 1,
                 }
             }
             study.refresh()?;
@@ -194,60 +240,83 @@ impl Runner {
             if jobs.is_empty() && is_done {
                 return Ok(Ending::Done);
             }
+            if let Some(reason) = setbacks.gave_up().filter(|_| jobs.is_empty()) {
+                return Ok(Ending::GaveUp { reason: reason.to_owned() });
+            }
             std::thread::sleep(LOOK);
         }
     }
 
-    /// Starts the process of a trial; of one that cannot be configured, or that had ended before it could be noted,
-    /// there is none.
-    fn begin(
-        &self,
-        study: &mut Study,
-        trial: &Trial,
-        events: &mut dyn TuneEvents,
-    ) -> Result<Option<Job>, TuneError> {
-        let point = trial.point(&study.plan().space).unwrap_or_default();
-        let config = match study.plan().space.configure(&study.plan().base, &point) {
+    /// Starts the process of a trial.
+    fn begin(&self, study: &mut Study, trial: &Trial) -> Result<Begun, TuneError> {
+        let plan = study.plan();
+        let point = trial.point(&plan.space).unwrap_or_default();
+        let config = match plan.space.configure(&plan.base, &point) {
             Ok(config) => TrainConfig { threads: None, ..config },
             Err(problem) => {
                 study.fail(trial.id, &problem.to_string())?;
-                self.tell_finished(study, trial.id, events);
-                return Ok(None);
+                return Ok(Begun::Over(End::Finished));
             }
         };
-        let file = self.trial_file(trial.number);
+        let started = self.write_trial(trial.number, &config).and_then(|()| self.process(trial.number));
+        match started {
+            Ok(process) => {
+                Ok(Begun::Job(Job::new(trial, config.epochs, self.run_dir(trial.number), process)))
+            }
+            Err(
+                problem @ (TuneError::Io { .. }
+                | TuneError::Start { .. }
+                | TuneError::Train(TrainError::Io { .. })),
+            ) => Ok(Begun::Over(End::SetBack(problem.to_string()))),
+            Err(problem) => {
+                study.release(trial.id)?;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Writes the file of a trial where it is not there. The path of the data may be another one than the last time.
+    fn write_trial(&self, number: usize, config: &TrainConfig) -> Result<(), TuneError> {
+        let file = self.trial_file(number);
+        let mut text = config.to_toml()?;
         if file.exists() {
-            let before = TrainConfig { version: config.version.clone(), ..TrainConfig::read(&file)? };
-            if before != config {
+            let mut before = TrainConfig::read(&file)?;
+            let is_moved = before.data.source != config.data.source;
+            before.data.source.clone_from(&config.data.source);
+            let (version, arithmetic) = (config.version.clone(), config.arithmetic);
+            if (TrainConfig { version, arithmetic, ..before.clone() }) != *config {
                 return Err(TuneError::Taken { path: file });
             }
+            if !is_moved {
+                return Ok(());
+            }
+            text = before.to_toml()?;
         } else {
             let folder = self.folder.join("trials");
             convscope_files::create_folders(&folder).map_err(TuneError::io("create the folder", &folder))?;
-            let text = config.to_toml()?;
-            write_atomic(&file, |file| file.write_all(text.as_bytes()))?;
         }
-        events.started(study, trial);
-        Ok(Some(Job::new(trial, config.epochs, self.run_dir(trial.number), self.process(trial.number)?)))
+        Ok(write_atomic(&file, |file| file.write_all(text.as_bytes()))?)
     }
 
     fn process(&self, number: usize) -> Result<Process, TuneError> {
         Process::start(&self.program, &self.trial_file(number), self.threads)
     }
 
-    /// Reports the new epochs of a trial and looks whether its process has ended; true when the trial is off the
-    /// hands of this process.
+    /// Reports the new epochs of a trial and looks whether its process has ended.
     fn follow(
         &self,
         study: &mut Study,
         job: &mut Job,
-        is_interrupted: bool,
+        setbacks: &mut Setbacks,
         events: &mut dyn TuneEvents,
-    ) -> Result<bool, TuneError> {
+    ) -> Result<Option<End>, TuneError> {
         let exited = job.process.exited()?;
         for (epoch, accuracy) in job.new_epochs()? {
             if job.is_settled {
                 break;
+            }
+            if epoch > job.done_before {
+                setbacks.forget();
             }
             match study.report(job.trial, epoch, accuracy)? {
                 Verdict::Continue => {}
@@ -262,42 +331,67 @@ impl Runner {
                 }
             }
         }
-        let Some(exited) = exited else { return Ok(false) };
+        let Some(exited) = exited else { return Ok(None) };
         if job.is_settled {
-            return Ok(true);
+            return Ok(Some(End::Free));
         }
         match exited {
-            Exited::Completed => self.settle(study, job)?,
-            Exited::Stopped if is_interrupted => {
-                study.release(job.trial)?;
-                return Ok(true);
+            Exited::Completed => {
+                setbacks.forget();
+                self.settle(study, job).map(Some)
             }
-            Exited::Stopped | Exited::Killed(_) => {
-                job.kills += 1;
-                study.note(job.trial, "kills", json!(job.kills))?;
-                if job.kills <= MOST_KILLS {
-                    job.process = self.process(job.number)?;
-                    return Ok(false);
-                }
-                let reason = format!("its process was ended from outside {} times ({exited})", job.kills);
-                study.fail(job.trial, &reason)?;
+            Exited::Failed => {
+                study.fail(job.trial, &job.process.reason(exited))?;
+                Ok(Some(End::Finished))
             }
-            Exited::Failed => study.fail(job.trial, &job.process.reason())?,
+            Exited::Stopped | Exited::SetBack(_) => Ok(Some(End::SetBack(job.process.reason(exited)))),
         }
-        self.tell_finished(study, job.trial, events);
-        Ok(true)
+    }
+
+    /// Gives back a trial that has no process any more, or tells that it is finished.
+    fn close(
+        &self,
+        study: &mut Study,
+        trial: usize,
+        end: End,
+        setbacks: &mut Setbacks,
+        events: &mut dyn TuneEvents,
+    ) -> Result<(), TuneError> {
+        match end {
+            End::Free => study.release(trial)?,
+            End::Finished => self.tell_finished(study, trial, events),
+            End::SetBack(reason) => {
+                study.set_back(trial, &reason)?;
+                setbacks.count(reason, Instant::now());
+                match study.trial(trial) {
+                    Some(trial) if trial.state == TrialState::Waiting => events.set_back(study, trial),
+                    _ => self.tell_finished(study, trial, events),
+                }
+            }
+        }
+        // What cannot be removed now is named at the end.
+        let _ = self.strip_finished(study);
+        Ok(())
     }
 
     /// Notes what a trial has come to.
-    fn settle(&self, study: &mut Study, job: &Job) -> Result<(), TuneError> {
-        let summary = Summary::read(&job.run.join("summary.json"))?;
+    fn settle(&self, study: &mut Study, job: &Job) -> Result<End, TuneError> {
+        let summary = match Summary::read(&job.run.join("summary.json")) {
+            Ok(summary) => summary,
+            Err(problem) => return Ok(End::SetBack(problem.to_string())),
+        };
+        if self.has_other_images(study, job)? {
+            study.fail(job.trial, "the images have changed since the study was begun")?;
+            return Ok(End::Finished);
+        }
         let (accuracy, loss) = (summary.val_accuracy, summary.val_loss);
         let (Some(accuracy), Some(loss)) = (accuracy, loss) else {
-            return study.fail(job.trial, "there are no validation images to judge it by");
+            study.fail(job.trial, "there are no validation images to judge it by")?;
+            return Ok(End::Finished);
         };
         if !loss.is_finite() {
-            return study
-                .fail(job.trial, "the validation loss is no longer finite; try a lower learning rate");
+            study.fail(job.trial, "the validation loss is not finite; try a lower learning rate")?;
+            return Ok(End::Finished);
         }
         let mut known = Map::new();
         let mut put = |key: &str, value: Value| known.insert(key.to_owned(), value);
@@ -307,7 +401,17 @@ impl Runner {
         put("best_epoch", json!(summary.best_epoch));
         put("parameters", json!(summary.parameters));
         put("seconds", json!(summary.seconds));
-        study.complete(job.trial, accuracy, known)
+        study.complete(job.trial, accuracy, known)?;
+        Ok(End::Finished)
+    }
+
+    /// Whether a trial was trained on other images than those of the study. A search over how images are divided or read
+    /// has others in each trial.
+    fn has_other_images(&self, study: &Study, job: &Job) -> Result<bool, TuneError> {
+        let Some(wanted) = study.data().filter(|_| !study.searches_data()) else { return Ok(false) };
+        let record = RunDir::open(&job.run)?.data()?;
+        let manifest = record.and_then(|record| record.manifest);
+        Ok(manifest.is_some_and(|manifest| manifest.digest() != wanted))
     }
 
     fn tell_finished(&self, study: &Study, id: usize, events: &mut dyn TuneEvents) {

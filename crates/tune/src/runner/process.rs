@@ -15,8 +15,9 @@ pub(super) struct Process {
     child: Child,
     /// As long as it is open, the process goes on. It closes also when this process is killed.
     lifeline: Option<ChildStdin>,
-    /// What it says.
+    /// What it says, after what earlier ones said.
     log: PathBuf,
+    said_before: u64,
 }
 
 /// How a process ended.
@@ -25,19 +26,25 @@ pub(super) enum Exited {
     Completed,
     /// It has saved its state, because it was asked to end.
     Stopped,
-    /// It could not do anything about it.
-    Killed(ExitStatus),
+    /// It would fail again.
     Failed,
+    /// The machine failed it: a file could not be read or written, memory was short, a signal ended it, it panicked.
+    SetBack(ExitStatus),
 }
 
+/// What the program ends with where the settings or the data are at fault.
+const FAILED: [i32; 2] = [1, 2];
 /// What the program ends with after an interruption.
 const INTERRUPTED: i32 = 130;
+/// What the program ends with where the machine is at fault and the program can tell (`EX_TEMPFAIL` of sysexits.h).
+const TRY_AGAIN: i32 = 75;
 
 impl Process {
     /// Starts to train what a file describes, or goes on with it.
     pub(super) fn start(program: &Path, file: &Path, threads: usize) -> Result<Process, TuneError> {
         let log = file.with_extension("log");
         let errors = AppendFile::open(&log).map_err(TuneError::io("write the file", &log))?.into_file();
+        let said_before = errors.metadata().map_or(0, |data| data.len());
         let mut command = Command::new(program);
         command
             .args(["train", "--quiet", "--threads"])
@@ -52,7 +59,7 @@ impl Process {
         let start = command.spawn();
         let mut child = start.map_err(|cause| TuneError::Start { program: program.to_owned(), cause })?;
         let lifeline = child.stdin.take();
-        Ok(Process { child, lifeline, log })
+        Ok(Process { child, lifeline, log, said_before })
     }
 
     /// Asks the process to save its state and end.
@@ -71,13 +78,22 @@ impl Process {
         self.child.wait()
     }
 
-    /// What the process said last.
-    pub(super) fn reason(&self) -> String {
+    /// Why the process ended: its last error, else how it ended and what it said last.
+    pub(super) fn reason(&self, exited: Exited) -> String {
         let said = fs::read(&self.log).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let last =
-            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("the process said nothing");
-        last.trim_start_matches("error: ").to_owned()
+        let said = said.get(self.said_before as usize..).unwrap_or_default();
+        let said = String::from_utf8_lossy(said);
+        let lines = || said.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+        let error = lines().find_map(|line| line.strip_prefix("error: "));
+        match (error, exited) {
+            (Some(error), Exited::Failed) => error.to_owned(),
+            (Some(error), Exited::SetBack(status)) if status.code() == Some(TRY_AGAIN) => error.to_owned(),
+            // What Rust appends to a panic is no reason.
+            (_, exited) => match lines().find(|line| !line.starts_with("note: ")) {
+                Some(last) => format!("{exited}; the last it said: {last}"),
+                None => exited.to_string(),
+            },
+        }
     }
 }
 
@@ -100,18 +116,21 @@ fn judge(status: ExitStatus) -> Exited {
     match status.code() {
         Some(0) => Exited::Completed,
         Some(INTERRUPTED) => Exited::Stopped,
-        Some(_) => Exited::Failed,
-        None => Exited::Killed(status),
+        Some(code) if FAILED.contains(&code) => Exited::Failed,
+        _ => Exited::SetBack(status),
     }
 }
 
 impl fmt::Display for Exited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Completed => f.write_str("it was done"),
-            Self::Stopped => f.write_str("it was interrupted"),
-            Self::Killed(status) => write!(f, "{status}; the machine may be short of memory"),
-            Self::Failed => f.write_str("it failed"),
+            Self::Completed => f.write_str("its process was done"),
+            Self::Stopped => f.write_str("its process was interrupted"),
+            Self::Failed => f.write_str("its process failed"),
+            Self::SetBack(status) if status.code().is_none() => {
+                write!(f, "its process was ended from outside ({status}); the machine may be short of memory")
+            }
+            Self::SetBack(status) => write!(f, "its process ended with {status}"),
         }
     }
 }

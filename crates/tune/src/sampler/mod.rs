@@ -6,6 +6,8 @@ mod tpe;
 
 pub use tpe::TpeSettings;
 
+use std::collections::HashSet;
+
 use crate::space::{Distribution, Point, Space};
 use crate::trial::Trial;
 use random::Random;
@@ -53,14 +55,21 @@ impl Sampler {
         }
     }
 
-    /// The point of the trial of this number; none past the end.
+    /// The point of the next trial, which has this number among `trials`; none where all points are taken. A grid has no
+    /// use for the number: it goes on with the first point that no trial has.
     pub fn suggest(&self, space: &Space, seed: u64, number: u64, trials: &[&Trial]) -> Option<Point> {
+        let taken: HashSet<Bits> =
+            trials.iter().filter_map(|trial| Some(bits(&trial.point(space)?))).collect();
+        let free = || {
+            let mut points =
+                (0..space.len().unwrap_or(0) as u64).map_while(|number| grid_point(space, number));
+            points.find(|point| !taken.contains(&bits(point)))
+        };
         let settings = match self {
-            Self::Grid => return grid_point(space, number),
+            Self::Grid => return free(),
             Self::Random { .. } => None,
             Self::Tpe { settings, .. } => Some(settings),
         };
-        let taken: Vec<Point> = trials.iter().filter_map(|trial| trial.point(space)).collect();
         let mut draws = (0..TRIES).map(|attempt| {
             let mut random = Random::new(seed, number, attempt);
             match settings {
@@ -68,12 +77,17 @@ impl Sampler {
                 Some(settings) => tpe::suggest(settings, space, trials, &mut random),
             }
         });
-        let fresh = draws.find(|point| !taken.contains(point));
         // A space that is nearly used up is searched for what is left.
-        fresh.or_else(|| {
-            (0..space.len()? as u64).map_while(|n| grid_point(space, n)).find(|p| !taken.contains(p))
-        })
+        draws.find(|point| !taken.contains(&bits(point))).or_else(free)
     }
+}
+
+/// A point as something that can be looked up.
+type Bits = Vec<u64>;
+
+fn bits(point: &Point) -> Bits {
+    // Zero has two signs and one place.
+    point.iter().map(|place| (place + 0.0).to_bits()).collect()
 }
 
 /// The point of this number, counted like an odometer.
@@ -107,9 +121,8 @@ mod tests {
     }
 
     pub(super) fn trial(space: &Space, number: usize, point: &[f64], value: f64) -> Trial {
-        let names = space.parameters().iter().map(|parameter| parameter.name.clone());
         Trial {
-            parameters: names.zip(point.iter().copied()).collect(),
+            parameters: space.values(point).map(|(name, value)| (name.to_owned(), value)).collect(),
             value: Some(value),
             ..Trial::new(number, number, TrialState::Complete)
         }
@@ -119,11 +132,38 @@ mod tests {
     fn a_grid_visits_every_point_once_in_the_order_of_the_command() {
         let space = space(&["lr=0.1,0.01,0.001", "batch-size=64,256", "epochs=2..3"]);
         assert_eq!(Sampler::Grid.planned(&space), 12);
-        let points: Vec<Point> =
-            (0..).map_while(|number| Sampler::Grid.suggest(&space, 0, number, &[])).collect();
+        let points = rest_of_grid(&space, &[]);
         assert_eq!(points.len(), 12);
         assert_eq!(points[..4], [[0.0, 0.0, 2.0], [0.0, 0.0, 3.0], [0.0, 1.0, 2.0], [0.0, 1.0, 3.0]]);
         assert_eq!(points[11], [2.0, 1.0, 3.0]);
+    }
+
+    /// The points that a grid still visits.
+    fn rest_of_grid(space: &Space, trials: &[Trial]) -> Vec<Point> {
+        let mut trials = trials.to_vec();
+        let mut points = Vec::new();
+        while let Some(point) =
+            Sampler::Grid.suggest(space, 0, trials.len() as u64, &trials.iter().collect::<Vec<_>>())
+        {
+            trials.push(trial(space, trials.len(), &point, 0.5));
+            points.push(point);
+        }
+        points
+    }
+
+    #[test]
+    fn a_larger_grid_goes_on_with_the_points_that_no_trial_has() {
+        let small = space(&["lr=0.1,0.01", "batch-size=64"]);
+        let done: Vec<Trial> = rest_of_grid(&small, &[])
+            .iter()
+            .enumerate()
+            .map(|(number, point)| trial(&small, number, point, 0.5))
+            .collect();
+        // The same values at other places, and one in the middle.
+        let large = space(&["lr=0.01,0.03,0.1", "batch-size=32,64"]);
+        assert_eq!(rest_of_grid(&large, &done), [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]);
+        let other = space(&["lr=0.01", "batch-size=64", "epochs=2,3"]);
+        assert_eq!(rest_of_grid(&other, &done).len(), 2, "trials without the parameter do not count");
     }
 
     #[test]
