@@ -122,6 +122,8 @@ pub fn journal(bytes: &[u8]) {
             seed: 1,
             pruning: Pruning::Off,
             base: TrainConfig::default(),
+            data: None,
+            model: None,
         };
         if let Ok(mut study) = Study::open(&path, "study", plan, &folder.join("workers"), |_| ()) {
             study.trials();

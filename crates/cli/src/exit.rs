@@ -193,6 +193,8 @@ fn is_usage_of_inspection(error: &InspectError) -> bool {
 mod tests {
     use anyhow::Context;
 
+    use convscope_train::ValuesFrom;
+
     use super::*;
 
     #[test]
@@ -244,7 +246,8 @@ mod tests {
         assert_eq!(code(diverged.into()), 1);
         let node = GraphError::Structure { node: "pool".into(), problem: "is too small".into() };
         assert_eq!(code(TrainError::from(node).into()), 1);
-        assert_eq!(code(TrainError::ClassesDiffer { model: 3, data: 2 }.into()), 1);
+        let origin = ValuesFrom::Argument { key: "dense.out_features".into(), value: 3 };
+        assert_eq!(code(TrainError::ClassesDiffer { model: 3, data: 2, origin }.into()), 1);
         let size = DataError::BatchSize { batch_size: 9, split: convscope_data::Split::Train, images: 8 };
         assert_eq!(code(TrainError::from(size).into()), 2);
     }

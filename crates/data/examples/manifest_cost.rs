@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use convscope_data::manifest::FileRecord;
-use convscope_data::{Manifest, Source, SourceOptions, Split, open};
+use convscope_data::{Manifest, SourceOptions, Split, open};
 use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
 

@@ -22,7 +22,7 @@ pub struct Course<'a> {
 }
 
 /// From how many times the loss of guessing on, `ln(classes)`, a loss comes from steps that were too large.
-pub const EXPLODED_FACTOR: f64 = 10.0;
+pub const EXPLODED_FACTOR: f64 = 100.0;
 /// Up to how many times the accuracy of guessing a network has learned nothing.
 pub const GUESSING_FACTOR: f64 = 1.1;
 /// From which gap between training and validation accuracy on a network knows its training images by heart.

@@ -46,8 +46,10 @@ Examples:
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(name) = &args.name else {
-        let command = crate::command();
-        let help = command.find_subcommand("op").map(|op| op.clone().bin_name("convscope op").render_help());
+        // Building it hands the flags of all commands down to this one.
+        let mut command = crate::command();
+        command.build();
+        let help = command.find_subcommand_mut("op").map(|op| op.render_help());
         console.result(&help.unwrap_or_default().to_string())?;
         return Ok(Exit::Done);
     };
