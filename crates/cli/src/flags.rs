@@ -13,6 +13,8 @@ use convscope_train::{TrainConfig, TrainError};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
+use crate::exit::sentence;
+
 /// On how many threads a command works.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Threads {
@@ -63,7 +65,9 @@ impl ModelOptionFlags {
 fn model_option(text: &str) -> Result<(String, ModelOptions), String> {
     let (key, value) = text.split_once('=').ok_or("it must have the form KEY=VALUE, such as width=0.5")?;
     let mut options = ModelOptions::default();
-    options.set(key.trim(), setting_value(value.trim())).map_err(|error| error.to_string())?;
+    options
+        .set(key.trim(), setting_value(value.trim()))
+        .map_err(|error| sentence(&anyhow::Error::new(error)))?;
     Ok((text.to_owned(), options))
 }
 

@@ -20,14 +20,19 @@ impl ChannelDim {
         *self == ChannelDim::default()
     }
 
-    /// Fails where it is not the axis of the channels of a value of this shape.
-    pub(crate) fn check(self, operator: &'static str, shape: Shape) -> Result<(), OpError> {
+    /// Fails, by the name of the argument, where it is not the axis of the channels of a value of this shape.
+    pub(crate) fn check(
+        self,
+        operator: &'static str,
+        argument: &'static str,
+        shape: Shape,
+    ) -> Result<(), OpError> {
         let from_the_end = -(shape.axes().len() as isize);
         if self.0 == 1 || self.0 == from_the_end {
             return Ok(());
         }
         let problem =
             format!("is {}, must be 1 or {from_the_end}, the axis of the channels of {shape}", self.0);
-        Err(OpError::argument(operator, "dim", problem))
+        Err(OpError::argument(operator, argument, problem))
     }
 }

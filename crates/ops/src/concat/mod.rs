@@ -63,7 +63,7 @@ impl Layer for Concat {
             );
             return Err(OpError::shape(NAME, problem));
         }
-        self.dim.check(NAME, inputs[0])?;
+        self.dim.check(NAME, "dim", inputs[0])?;
         let channels = inputs.iter().map(Shape::channels).sum();
         Ok(match inputs[0] {
             Shape::Image { .. } => Shape::image(channels, inputs[0].size()),

@@ -97,7 +97,7 @@ impl Layer for Flatten {
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
-        self.start_dim.check(NAME, shape)?;
+        self.start_dim.check(NAME, "start_dim", shape)?;
         let axes = shape.axes().len() as isize;
         if self.end_dim != last() && self.end_dim != axes {
             let problem = format!("is {}, must be -1 or {axes}, the last axis of {shape}", self.end_dim);

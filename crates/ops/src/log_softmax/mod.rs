@@ -74,7 +74,7 @@ impl Layer for LogSoftmax {
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
-        self.dim.check(NAME, shape)?;
+        self.dim.check(NAME, "dim", shape)?;
         Ok(shape)
     }
 

@@ -77,7 +77,7 @@ impl Layer for Softmax {
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
-        self.dim.check(NAME, shape)?;
+        self.dim.check(NAME, "dim", shape)?;
         Ok(shape)
     }
 
