@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Split, TooLarge, UnreadableFile};
+use crate::{ImageSize, Split, TooLarge, UnreadableFile};
 
 /// What can go wrong between a data set's name and a batch.
 ///
@@ -34,6 +34,14 @@ pub enum DataError {
     Thread {
         /// What the operating system says.
         source: std::io::Error,
+    },
+    /// The system does not hand out the memory for the images.
+    #[error("the system refuses memory for {images} images of {size}; choose smaller images")]
+    Memory {
+        /// How many images there are.
+        images: usize,
+        /// The size of each.
+        size: ImageSize,
     },
     /// An option has a value outside its range.
     #[error("{name} is {value}; {expected}")]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::resize::Resizer;
-use crate::source::check_read;
+use crate::source::{CHANNELS, check_read};
 use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
 
 /// The images of one split, one after the other.
@@ -28,6 +28,23 @@ impl ResidentSplit {
     }
 }
 
+/// Black pixels of so many images.
+///
+/// # Errors
+/// [`DataError::Memory`].
+pub(crate) fn zeroed(images: usize, size: ImageSize) -> Result<Vec<u8>, DataError> {
+    let bytes = size.height.checked_mul(size.width).and_then(|pixels| pixels.checked_mul(CHANNELS));
+    let bytes = bytes.and_then(|bytes| bytes.checked_mul(images));
+    let mut pixels = Vec::new();
+    match bytes.map(|bytes| (bytes, pixels.try_reserve_exact(bytes))) {
+        Some((bytes, Ok(()))) => {
+            pixels.resize(bytes, 0);
+            Ok(pixels)
+        }
+        _ => Err(DataError::Memory { images, size }),
+    }
+}
+
 /// A source that holds its images as bytes.
 pub(crate) struct Resident {
     pub(crate) name: String,
@@ -42,12 +59,12 @@ pub(crate) struct Resident {
 
 impl Resident {
     /// The same images at another size.
-    pub(crate) fn resized(mut self, size: ImageSize) -> Self {
+    pub(crate) fn resized(mut self, size: ImageSize) -> Result<Self, DataError> {
         if size == self.size {
-            return self;
+            return Ok(self);
         }
         for split in &mut self.splits {
-            let mut pixels = vec![0; split.labels.len() * size.bytes()];
+            let mut pixels = zeroed(split.labels.len(), size)?;
             pixels
                 .par_chunks_exact_mut(size.bytes())
                 .zip(split.pixels.par_chunks_exact(self.size.bytes()))
@@ -57,7 +74,7 @@ impl Resident {
             split.pixels = pixels;
         }
         self.size = size;
-        self
+        Ok(self)
     }
 
     fn split(&self, split: Split) -> &ResidentSplit {

@@ -112,3 +112,11 @@ fn a_linear_classifier_stays_far_below_half() {
     let of_colours = linear_accuracy(&source, contrast);
     assert!(of_colours < 0.25, "{of_colours} from mean and spread of colours");
 }
+
+#[test]
+fn more_than_fits_into_memory_is_an_error() {
+    let shapes = SplitCounts { train: usize::MAX / 4096, val: 1, test: 1 };
+    let error = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).err().unwrap();
+    assert!(matches!(error, DataError::Memory { .. }), "{error}");
+    assert!(error.to_string().contains("images of 32x32; choose smaller images"), "{error}");
+}

@@ -154,7 +154,7 @@ pub(crate) fn open(
         remarks: Remarks::default(),
         manifest: Some(manifest),
     };
-    Ok(Arc::new(source.resized(size.unwrap_or(SIZE))))
+    Ok(Arc::new(source.resized(size.unwrap_or(SIZE))?))
 }
 
 /// How many of the records outside the test file are training images by a manifest, whose files these must be.

@@ -17,7 +17,7 @@ use self::outline::Outline;
 pub use self::paint::Difficulty;
 use crate::manifest::{ContentHash, Contents, Manifest, PerSplit, Splitting};
 use crate::random::Stream;
-use crate::resident::{Resident, ResidentSplit};
+use crate::resident::{Resident, ResidentSplit, zeroed};
 use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Split, SplitCounts, Splits};
 
 /// The size that shapes are drawn at.
@@ -44,7 +44,7 @@ impl Shapes {
     /// Makes all images of the three splits, on all cores.
     ///
     /// # Errors
-    /// [`DataError::Option`] for a split without images.
+    /// [`DataError::Option`] for a split without images, [`DataError::Memory`] for more images than fit into memory.
     pub fn generate(&self, counts: SplitCounts) -> Result<Arc<dyn Source>, DataError> {
         Ok(Arc::new(self.resident(counts)?))
     }
@@ -58,7 +58,7 @@ impl Shapes {
                     expected: "every split needs at least one",
                 });
             }
-            Ok(self.split(split, images))
+            self.split(split, images)
         };
         let splits = [
             split(Split::Train, counts.train)?,
@@ -86,26 +86,27 @@ impl Shapes {
         })
     }
 
-    fn split(&self, split: Split, images: usize) -> ResidentSplit {
+    fn split(&self, split: Split, images: usize) -> Result<ResidentSplit, DataError> {
         let stream = match split {
             Split::Train => Stream::ShapesTrain,
             Split::Val => Stream::ShapesVal,
             Split::Test => Stream::ShapesTest,
         };
+        // First what takes most, which is the one to be refused.
+        let mut pixels = zeroed(images, SIZE)?;
         let labels: Vec<usize> = (0..images).map(|index| index % Outline::ALL.len()).collect();
-        let mut pixels = vec![0; images * SIZE.bytes()];
         pixels.par_chunks_exact_mut(SIZE.bytes()).enumerate().for_each(|(index, image)| {
             let mut random = crate::random::generator(self.seed, stream, index as u64);
             paint::paint(Outline::ALL[labels[index]], &self.difficulty, &mut random, image);
         });
-        ResidentSplit { pixels, labels, paths: Vec::new() }
+        Ok(ResidentSplit { pixels, labels, paths: Vec::new() })
     }
 }
 
 pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?.unwrap_or(SIZE);
     if let Splits::Recorded(manifest) = &options.splits {
-        return Ok(Arc::new(again(manifest)?.resized(size)));
+        return Ok(Arc::new(again(manifest)?.resized(size)?));
     }
     let mut counts = options.shapes;
     if let Some(share) = options.checked_val_fraction()? {
@@ -113,7 +114,7 @@ pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError
         counts.val = ((images as f64 * share).round() as usize).clamp(1, images.saturating_sub(1).max(1));
         counts.train = images - counts.val;
     }
-    Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size)))
+    Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size)?))
 }
 
 /// The pictures of a manifest.
