@@ -223,7 +223,7 @@ fn a_crop_must_be_smaller_than_the_images() {
     };
     assert!(new("crop=5").is_ok());
     let message = new("crop=6").unwrap_err().to_string();
-    assert_eq!(message, "augment: crop is 6; it must be smaller than the images, which are 6x9");
+    assert_eq!(message, "augment: crop is 6; it must be smaller than the images, which are 9x6 pixels");
 }
 
 #[test]

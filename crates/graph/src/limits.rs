@@ -180,7 +180,8 @@ mod tests {
         assert!(read_file(folder.path(), 9).is_err());
         // Its length is said to be 0, and it does not end.
         if Path::new("/dev/zero").exists() {
-            assert_eq!(read_file(Path::new("/dev/zero"), 9).unwrap_err(), "has 10 bytes, more than 9");
+            let error = read_file(Path::new("/dev/zero"), 9).unwrap_err();
+            assert!(error.contains("not a regular file"), "{error}");
         }
     }
 }

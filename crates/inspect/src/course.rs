@@ -167,9 +167,9 @@ mod tests {
             "{said:?}"
         );
         // Without validation images it is the training loss.
-        let metrics = [line(1, [15.0, 0.25], [f64::NAN, f64::NAN])];
+        let metrics = [line(1, [140.0, 0.25], [f64::NAN, f64::NAN])];
         assert_eq!(found(&metrics, 0, None)[0].0, FindingKind::ExplodedLoss);
-        assert_eq!(found(&[line(1, [13.0, 0.4], [13.0, 0.4])], 2000, None), []);
+        assert_eq!(found(&[line(1, [138.0, 0.4], [138.0, 0.4])], 2000, None), []);
     }
 
     #[test]

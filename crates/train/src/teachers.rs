@@ -251,11 +251,18 @@ mod tests {
             std::fs::write(&path, weights.to_bytes()).unwrap();
             Teachers::open(&config, &*source(), &OURS).err().unwrap().to_string()
         };
-        weights.input.size = [32, 48];
-        assert!(error(&weights).contains("this teacher knows images of 48x32, the data has images of 32x32"));
         weights.classes.swap(0, 1);
         let classes = format!("the classes {}, the data has", weights.classes.join(", "));
         assert!(error(&weights).contains(&classes), "{}", error(&weights));
+        weights.classes.swap(0, 1);
+        weights.model = preset("plain8", [3, 32, 48], weights.classes.len()).unwrap();
+        weights.parameters = Parameters::new(&Graph::new(weights.model.clone()).unwrap(), 1);
+        weights.input.size = [32, 48];
+        let text = error(&weights);
+        assert!(
+            text.contains("this teacher knows images of 48x32") && text.contains("has images of 32x32"),
+            "{text}"
+        );
         assert!(Teachers::open(&TrainConfig::default(), &*source(), &OURS).unwrap().is_none());
     }
 }

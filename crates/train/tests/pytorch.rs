@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use convscope_data::{DataError, ImageSize, Normalization, Normalize, Source, Split};
 use convscope_graph::{Graph, InputDescription, Parameters, WeightsFile, preset};
+use convscope_ops::Role;
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::recipes::recipe;
 use convscope_train::run_dir::RunLocation;
@@ -125,7 +126,8 @@ fn trains_as_pytorch_does_from_the_same_weights_on_the_same_batches() {
         check(&format!("{}: training loss", run.name), &losses.train, &run.train_loss);
         check(&format!("{}: validation loss", run.name), &losses.val, &run.val_loss);
         for tensor in weights.tensors() {
-            let values = || tensor.slice().iter().map(|&value| f64::from(value));
+            let count = (tensor.role == Role::BatchesTracked).then_some(tensor.batches as f64);
+            let values = || tensor.slice().iter().map(|&value| f64::from(value)).chain(count);
             let norm = values().map(|value| value * value).sum::<f64>().sqrt();
             let sum = values().enumerate().map(|(index, value)| value * (index as f64).cos()).sum::<f64>();
             let key = &tensor.key;

@@ -69,7 +69,7 @@ impl Augmentation {
     pub(crate) fn check(&self, size: ImageSize) -> Result<(), DataError> {
         match self.strength(Item::Crop) {
             Some(pixels) if pixels >= size.height.min(size.width) as f64 => Err(problem(format!(
-                "crop is {pixels}; it must be smaller than the images, which are {size}"
+                "crop is {pixels}; it must be smaller than the images, which are {size} pixels"
             ))),
             _ => Ok(()),
         }

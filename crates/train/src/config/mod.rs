@@ -330,7 +330,7 @@ mod tests {
             ("lr = 0.0", "lr is 0; it must be a finite number above 0"),
             ("lr = inf", "lr is inf; it must be a finite number above 0"),
             ("epochs = 0", "epochs is 0; it must be at least 1"),
-            ("batch_size = 0", "batch_size is 0; it must be at least 1"),
+            ("batch_size = 0", "batch_size is 0; it must be at least 1 and at most 1048576"),
             ("label_smoothing = 1.0", "label_smoothing is 1; it must be in [0, 1)"),
             ("label_smoothing = nan", "label_smoothing is NaN; it must be in [0, 1)"),
             ("clip_norm = 0.0", "clip_norm is 0; it must be a finite number above 0"),
