@@ -1,5 +1,7 @@
 //! What a manifest costs beside decoding: `cargo run --release -p convscope-data --example manifest_cost [FILES]`.
 
+#![expect(clippy::print_stdout, reason = "an example says on stdout what it found")]
+
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;

@@ -32,6 +32,10 @@ impl ResidentSplit {
 ///
 /// # Errors
 /// [`DataError::Memory`].
+#[expect(
+    clippy::slow_vector_initialization,
+    reason = "`vec![0; bytes]` aborts where the system refuses the memory"
+)]
 pub(crate) fn zeroed(images: usize, size: ImageSize) -> Result<Vec<u8>, DataError> {
     let bytes = size.height.checked_mul(size.width).and_then(|pixels| pixels.checked_mul(CHANNELS));
     let bytes = bytes.and_then(|bytes| bytes.checked_mul(images));

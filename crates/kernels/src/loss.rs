@@ -1,4 +1,5 @@
 //! Losses of one row of values at a time.
+use crate::elementwise::exp;
 
 /// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives a class' weight in the
 /// sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
@@ -9,7 +10,7 @@ pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_r
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0f64;
     for (&value, d) in row.iter().zip(d_row.iter_mut()) {
-        *d = libm::expf(value - largest);
+        *d = exp(value - largest);
         sum += f64::from(*d);
     }
     let (log_sum, mut loss, mut weights) = (libm::log(sum), 0.0, 0.0);

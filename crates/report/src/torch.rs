@@ -37,12 +37,15 @@ pub fn module(graph: &Graph) -> Result<String, ReportError> {
     ))
 }
 
+/// What a module makes of the names of its inputs.
+type Expression = Box<dyn Fn(&[String]) -> String>;
+
 /// How a node is made and called.
 struct Call {
     /// What is called when the module is made, of a node with arrays.
     module: Option<String>,
     /// The value from the names of the inputs.
-    function: Box<dyn Fn(&[String]) -> String>,
+    function: Expression,
 }
 
 impl Call {
@@ -78,13 +81,13 @@ impl Call {
             });
         }
         let keywords = keywords(&arguments);
-        let with = move |function: String| -> Box<dyn Fn(&[String]) -> String> {
+        let with = move |function: String| -> Expression {
             Box::new(move |inputs| {
                 let all: Vec<String> = [inputs[0].clone()].into_iter().chain(keywords.clone()).collect();
                 format!("{function}({})", all.join(", "))
             })
         };
-        let function: Box<dyn Fn(&[String]) -> String> = match op.as_str() {
+        let function: Expression = match op.as_str() {
             "add" => Box::new(|inputs| inputs.join(" + ")),
             "concat" => Box::new(|inputs| format!("torch.cat(({}), 1)", inputs.join(", "))),
             "flatten" => Box::new(|inputs| format!("torch.flatten({}, 1)", inputs[0])),

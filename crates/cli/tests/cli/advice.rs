@@ -145,7 +145,7 @@ fn batch_norm_over_one_value_is_refused_before_anything_is_trained() {
     place.run(&format!("{train} --batch-size 1")).failed(1, &parts);
     // 96 training images leave one over.
     place.run(&format!("{train} --batch-size 19")).failed(1, &parts);
-    place.run(&format!("lr-find --data data --model net.toml --batch-size 19")).failed(1, &parts);
+    place.run("lr-find --data data --model net.toml --batch-size 19").failed(1, &parts);
     assert!(!place.exists("runs"));
     place.run(&format!("{train} --batch-size 20 --out run")).done();
 }

@@ -20,7 +20,7 @@ fn values_from(graph: &Graph, classes: usize) -> ValuesFrom {
     loop {
         let node = &graph.nodes()[at];
         let arguments = toml::Table::try_from(&node.operator).unwrap_or_default();
-        let size_of = |key: &&str| Some(usize::try_from(arguments.get(*key)?.as_integer()?).ok()?);
+        let size_of = |key: &&str| usize::try_from(arguments.get(*key)?.as_integer()?).ok();
         let found = ["out_features", "out_channels"].into_iter().find_map(|key| Some((key, size_of(&key)?)));
         if let Some((key, value)) = found {
             return match node.shape.size() {
