@@ -22,7 +22,9 @@ pub struct Course<'a> {
 }
 
 /// From how many times the loss of guessing on, `ln(classes)`, a loss comes from steps that were too large.
-pub const EXPLODED_FACTOR: f64 = 100.0;
+pub const EXPLODED_FACTOR: f64 = 10.0;
+/// From how many times that on it does so also where the training images are known.
+pub const BEYOND_MEASURE: f64 = 1000.0;
 /// Up to how many times the accuracy of guessing a network has learned nothing.
 pub const GUESSING_FACTOR: f64 = 1.1;
 /// From which gap between training and validation accuracy on a network knows its training images by heart.
@@ -59,7 +61,9 @@ impl Course<'_> {
             figure(guessing)
         );
         let kind = FindingKind::ExplodedLoss;
-        (loss > threshold).then(|| finding(kind, Severity::Problem, loss, threshold, text))
+        // A network that knows its training images can be as sure of others and wrong, though not beyond all measure.
+        let is_lost = last.train_loss > guessing || loss > BEYOND_MEASURE * guessing;
+        (loss > threshold && is_lost).then(|| finding(kind, Severity::Problem, loss, threshold, text))
     }
 
     fn nothing_learned(&self, last: &EpochMetrics) -> Option<Finding> {
@@ -169,7 +173,17 @@ mod tests {
         // Without validation images it is the training loss.
         let metrics = [line(1, [140.0, 0.25], [f64::NAN, f64::NAN])];
         assert_eq!(found(&metrics, 0, None)[0].0, FindingKind::ExplodedLoss);
-        assert_eq!(found(&[line(1, [138.0, 0.4], [138.0, 0.4])], 2000, None), []);
+        assert_eq!(found(&[line(1, [13.0, 0.4], [13.0, 0.4])], 2000, None), []);
+    }
+
+    #[test]
+    fn sure_and_wrong_is_no_explosion() {
+        let kinds = |val_loss: f64| -> Vec<FindingKind> {
+            let metrics = [line(1, [0.2, 0.9], [val_loss, 0.0])];
+            found(&metrics, 2000, None).into_iter().map(|(kind, _)| kind).collect()
+        };
+        assert_eq!(kinds(17.5), [FindingKind::Overfitting]);
+        assert_eq!(kinds(5.7e21), [FindingKind::ExplodedLoss]);
     }
 
     #[test]
