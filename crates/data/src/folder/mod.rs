@@ -11,7 +11,7 @@
 //! in place of the fifth or the tenth. Each picture is placed by a hash of the split seed, its class and its path
 //! below the class folder, so that it stays where it is when others come or go; pictures with the same bytes stay
 //! together. A class that would lack a training, validation or test picture gets the one that is nearest to it.
-//! [`Splits::Recorded`] takes the images and splits of a [`Manifest`] and leaves all others out.
+//! [`Splits::Recorded`] takes the images and splits of a [`Manifest`](crate::Manifest) and leaves all others out.
 //!
 //! **Size.** Images are resized to [`SourceOptions::image_size`] square. Without it they keep their size if all
 //! have the same, of at most 512 pixels a side; else they become 64x64. See
