@@ -25,15 +25,10 @@ pub fn relu_backward(isa: Isa, output: &[f32], d: &mut [f32]) {
     dispatch(isa, Loop(run));
 }
 
-/// The exponential, rounded once: through `f64`, since `libm::expf` is off by up to a unit in the last place.
-pub(crate) fn exp(x: f32) -> f32 {
-    libm::exp(f64::from(x)) as f32
-}
-
 /// `x = 1 / (1 + exp(-x))`, without overflow for any input.
 pub fn sigmoid(x: &mut [f32]) {
     for x in x {
-        let small = exp(-x.abs());
+        let small = (-x.abs()).exp();
         *x = if *x >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
     }
 }
@@ -50,7 +45,7 @@ pub fn softmax(x: &mut [f32], len: usize) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0f64;
         for value in row.iter_mut() {
-            *value = exp(*value - largest);
+            *value = (*value - largest).exp();
             sum += f64::from(*value);
         }
         row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
@@ -69,9 +64,9 @@ pub fn softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
 pub fn log_softmax(x: &mut [f32], len: usize) {
     for row in x.chunks_exact_mut(len) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = row.iter().map(|&value| f64::from(exp(value - largest))).sum();
+        let sum: f64 = row.iter().map(|&value| f64::from((value - largest).exp())).sum();
         // In this order, so that the logarithm is not lost in a large maximum.
-        let (log, largest) = (libm::log(sum), f64::from(largest));
+        let (log, largest) = (sum.ln(), f64::from(largest));
         row.iter_mut().for_each(|value| *value = (f64::from(*value) - largest - log) as f32);
     }
 }
@@ -80,7 +75,7 @@ pub fn log_softmax(x: &mut [f32], len: usize) {
 pub fn log_softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
     for (row, d) in output.chunks_exact(len).zip(d.chunks_exact_mut(len)) {
         let sum: f64 = d.iter().map(|&d| f64::from(d)).sum();
-        d.iter_mut().zip(row).for_each(|(d, &y)| *d = (f64::from(*d) - libm::exp(f64::from(y)) * sum) as f32);
+        d.iter_mut().zip(row).for_each(|(d, &y)| *d = (f64::from(*d) - f64::from(y).exp() * sum) as f32);
     }
 }
 

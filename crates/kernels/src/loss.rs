@@ -1,5 +1,4 @@
 //! Losses of one row of values at a time.
-use crate::elementwise::exp;
 
 /// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives a class' weight in the
 /// sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
@@ -10,10 +9,10 @@ pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_r
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0f64;
     for (&value, d) in row.iter().zip(d_row.iter_mut()) {
-        *d = exp(value - largest);
+        *d = (value - largest).exp();
         sum += f64::from(*d);
     }
-    let (log_sum, mut loss, mut weights) = (libm::log(sum), 0.0, 0.0);
+    let (log_sum, mut loss, mut weights) = (sum.ln(), 0.0, 0.0);
     for (class, &value) in row.iter().enumerate() {
         let weight = target(class);
         if weight != 0.0 {
@@ -36,17 +35,17 @@ pub fn divergence(row: &[f32], target: &[f32], temperature: f64, scale: f64, d_r
     assert!(row.len() == target.len() && row.len() == d_row.len());
     let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let cooled = |value: f32| (f64::from(value) - largest) / temperature;
-    let sum: f64 = row.iter().map(|&value| libm::exp(cooled(value))).sum();
-    let (log_sum, mut divergence, mut weights) = (libm::log(sum), 0.0, 0.0);
+    let sum: f64 = row.iter().map(|&value| cooled(value).exp()).sum();
+    let (log_sum, mut divergence, mut weights) = (sum.ln(), 0.0, 0.0);
     for (&value, &target) in row.iter().zip(target) {
         let target = f64::from(target);
         if target != 0.0 {
-            divergence += target * (libm::log(target) - cooled(value) + log_sum);
+            divergence += target * (target.ln() - cooled(value) + log_sum);
             weights += target;
         }
     }
     for ((&value, &target), d) in row.iter().zip(target).zip(d_row) {
-        let p = libm::exp(cooled(value)) / sum;
+        let p = cooled(value).exp() / sum;
         *d += (scale * temperature * (p * weights - f64::from(target))) as f32;
     }
     temperature * temperature * divergence
