@@ -22,6 +22,8 @@ pub struct Labels<'a> {
     others: &'a [usize],
     shares: &'a [f32],
     soft: Option<SoftTargets<'a>>,
+    /// Of each class; empty where all count the same.
+    weights: &'a [f64],
 }
 
 /// Probabilities that other networks give the classes of each image, and how much they count.
@@ -51,7 +53,7 @@ impl<'a> Labels<'a> {
     /// When the three slices differ in length.
     pub fn mixed(classes: &'a [usize], others: &'a [usize], shares: &'a [f32]) -> Self {
         assert!(others.len() == classes.len() && shares.len() == classes.len(), "labels for each image");
-        Labels { classes, others, shares, soft: None }
+        Labels { classes, others, shares, ..Labels::default() }
     }
 
     /// The same images with soft targets.
@@ -62,6 +64,16 @@ impl<'a> Labels<'a> {
         let images = self.classes.len().max(1);
         assert!(soft.probabilities.len().is_multiple_of(images), "soft targets for each image");
         Labels { soft: Some(soft), ..self }
+    }
+
+    /// The same images, with a factor for each class by which its part of the cross entropy counts.
+    pub fn with_class_weights(self, weights: &'a [f64]) -> Self {
+        Labels { weights, ..self }
+    }
+
+    /// By how much a class counts in the cross entropy, by default 1.
+    pub fn weight(self, class: usize) -> f64 {
+        self.weights.get(class).copied().unwrap_or(1.0)
     }
 
     /// The soft targets, where there are any.
@@ -86,7 +98,7 @@ impl<'a> Labels<'a> {
             let probabilities = &soft.probabilities[images.start * columns..images.end * columns];
             SoftTargets { probabilities, ..soft }
         });
-        Labels { classes: &self.classes[images], others, shares, soft }
+        Labels { classes: &self.classes[images], others, shares, soft, ..self }
     }
 
     /// The class with the larger share in an image, its own one where both have half.

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Loss {
-    /// `-sum over c of target[c] * log softmax(logits)[c]`, as [`crate::cross_entropy()`]; the target is 1 for the label,
-    /// or shared between two of them.
+    /// `-sum over c of weight[c] * target[c] * log softmax(logits)[c]`, as [`crate::cross_entropy()`]; the target is 1 for the
+    /// label, or shared between two of them, and the weights are 1 unless the [`Labels`] have others.
     CrossEntropy {
         /// The share of the target that is spread over all classes, from 0 to 1; default 0.
         #[serde(default)]
@@ -78,7 +78,7 @@ impl Loss {
             Loss::CrossEntropy { label_smoothing } => {
                 let target = |class| {
                     let spread = label_smoothing / classes as f64;
-                    (1.0 - label_smoothing) * labels.target(image, class) + spread
+                    labels.weight(class) * ((1.0 - label_smoothing) * labels.target(image, class) + spread)
                 };
                 loss::cross_entropy(row, target, share, d_row)
             }
@@ -96,5 +96,44 @@ impl Loss {
             })
         };
         rows.map(loss_of).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
+    use ndarray::{arr0, arr1, arr2};
+
+    #[test]
+    fn class_weights_are_those_of_the_cross_entropy_of_arrays() {
+        let (classes, weights) = ([2, 0], [0.5, 1.0, 3.0]);
+        let logits = [0.3, -1.2, 0.8, 2.0, 0.1, -0.4];
+        let mut gradient = [0.0; 6];
+        let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
+        let sum =
+            loss.evaluate(&logits, Labels::new(&classes).with_class_weights(&weights), 3, 2, &mut gradient);
+        let input = arr2(&[[0.3, -1.2, 0.8], [2.0, 0.1, -0.4]]).into_dyn();
+        let target = arr1(&[2_i64, 0]).into_dyn();
+        let weight = arr1(&weights.map(|weight| weight as f32));
+        let arguments = CrossEntropyArguments {
+            reduction: Reduction::Sum,
+            label_smoothing: 0.1,
+            ..CrossEntropyArguments::default()
+        };
+        let of_classes = || Target::Classes(target.view());
+        let expected = cross_entropy(input.view(), of_classes(), Some(weight.view()), &arguments).unwrap();
+        assert!((sum - f64::from(expected.sum())).abs() < 1e-5, "{sum} {expected}");
+        let d_output = arr0(1.0).into_dyn();
+        let d = cross_entropy_backward(
+            d_output.view(),
+            input.view(),
+            of_classes(),
+            Some(weight.view()),
+            &arguments,
+        );
+        for (found, expected) in gradient.iter().zip(d.unwrap().iter()) {
+            assert!((2.0 * found - expected).abs() < 1e-6, "{found} {expected}");
+        }
     }
 }
