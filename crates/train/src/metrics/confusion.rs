@@ -98,6 +98,22 @@ impl Confusion {
         fraction(self.correct(), self.images())
     }
 
+    /// The mean recall of the classes that have images, `None` without images. It is the accuracy that a set with as many images
+    /// of each class would show.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        let recalls: Vec<f64> = (0..self.classes).filter_map(|class| self.scores(class).recall).collect();
+        (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
+    }
+
+    /// Whether one class has more than 1.5 times the images of another, so that accuracy depends on the larger ones.
+    pub fn is_uneven(&self) -> bool {
+        let supports =
+            (0..self.classes).map(|class| self.scores(class).support).filter(|&support| support > 0);
+        let (least, most) =
+            supports.fold((u64::MAX, 0), |(least, most), support| (least.min(support), most.max(support)));
+        2 * most > 3 * least.min(most)
+    }
+
     /// How well class `class` is told from the others.
     ///
     /// # Panics
@@ -136,6 +152,22 @@ fn fraction(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn balanced_accuracy_is_the_mean_recall() {
+        let confusion = lopsided();
+        // 3/5, 4/5 and 0/3; the last class has no images.
+        assert!((confusion.balanced_accuracy().unwrap() - 1.4 / 3.0).abs() < 1e-12);
+        assert!(confusion.is_uneven());
+        let mut even = Confusion::new(2);
+        for label in [0, 0, 0, 1, 1] {
+            even.record(label, 0).unwrap();
+        }
+        assert!(!even.is_uneven());
+        even.record(0, 1).unwrap();
+        assert!(even.is_uneven());
+        assert_eq!((Confusion::new(2).balanced_accuracy(), Confusion::new(2).is_uneven()), (None, false));
+    }
 
     /// Labels in rows: 0 -> [3, 2, 0, 0], 1 -> [0, 4, 1, 0], 2 -> [1, 2, 0, 0], 3 -> nothing.
     fn lopsided() -> Confusion {
