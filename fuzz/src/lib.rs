@@ -11,7 +11,7 @@ pub use seeds::{seeds, write_seeds};
 use std::io::Cursor;
 use std::path::Path;
 
-use convscope_data::{ImageSize, PixelLimit, SourceOptions, decode_image, open};
+use convscope_data::{Framing, ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
 use convscope_ops::verify::{Case, Tensor, Which};
 use convscope_train::run_dir::DataRecord;
@@ -37,12 +37,12 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("case", case),
 ];
 
-/// A picture file: PNG, JPEG, WebP or BMP.
+/// A picture file of any format that is read.
 pub fn picture(bytes: &[u8]) {
     let limit = PixelLimit::new(1 << 20).expect("the limit is in range");
     in_folder(|folder| {
         let path = written(folder, "picture", bytes);
-        let _ = decode_image(path, ImageSize { height: 5, width: 7 }, limit);
+        let _ = decode_image(path, ImageSize { height: 5, width: 7 }, Framing::default(), limit);
     });
 }
 

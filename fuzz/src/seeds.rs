@@ -89,7 +89,14 @@ fn weights() -> Vec<Vec<u8>> {
     let file = ModelFile::parse("net.toml", MODEL).expect("the model is well-formed");
     let model = file.resolve([3, 8, 6], 2).expect("the model fits");
     let parameters = Parameters::new(&Graph::new(model.clone()).expect("the model fits"), 1);
-    let input = InputDescription { size: [8, 6], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
+    let input = InputDescription {
+        size: [8, 6],
+        resize: "squash".into(),
+        background: "white".into(),
+        scale: 1.0 / 255.0,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    };
     let sound = WeightsFile { model, classes: vec!["a".into(), "b".into()], input, data: None, parameters };
     let sound = sound.to_bytes();
     let mut wide = sound.clone();

@@ -1,6 +1,6 @@
 //! What to do about an error: the advice that follows the facts of the libraries.
 
-use convscope_data::DataError;
+use convscope_data::{DataError, PictureError};
 use convscope_graph::{GraphError, PRESETS};
 use convscope_inspect::InspectError;
 use convscope_train::recipes::RECIPES;
@@ -30,8 +30,19 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
 }
 
+/// How to get pictures that can be read from a phone that writes HEIC.
+const PHONE: &str = "an iPhone saves JPEG with Settings > Camera > Formats > Most Compatible";
+
 fn of_data(error: &DataError) -> Option<String> {
     match error {
+        DataError::BadImages { files, .. } => {
+            let heic = files.iter().any(|file| file.reason.starts_with("HEIC"));
+            let phone = if heic { format!("{PHONE}; ") } else { String::new() };
+            Some(format!("{phone}mend or remove them, or go on without them with --skip-bad"))
+        }
+        DataError::Image { source: PictureError::Unsupported { format }, .. } if format == "HEIC" => {
+            Some(format!("convert it to JPEG; {PHONE}"))
+        }
         DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file".to_owned()),
         _ => None,
     }
@@ -64,7 +75,9 @@ fn about_input([channels, height, width]: [usize; 3], found: [usize; 3]) -> Stri
     } else if height == width {
         format!("pass --image-size {height}, or leave input out and the network takes the images as they are")
     } else {
-        "--image-size makes squares; leave input out and the network takes the images as they are".to_owned()
+        format!(
+            "pass --image-size {width}x{height}, or leave input out and the network takes the images as they are"
+        )
     }
 }
 

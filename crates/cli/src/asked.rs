@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use convscope_data::{ImageSize, Source, SourceOptions, Split, Splits};
+use convscope_data::{BadImages, Framing, ImageSize, Source, SourceOptions, Split, Splits};
 use convscope_graph::DataDescription;
 use convscope_report::number::thousands;
 use convscope_train::{RunDir, TrainedOn};
@@ -24,6 +24,10 @@ pub(crate) struct DataFlags {
     /// Look at other pictures, all of them; classes go by their names, and not all of them have to be there
     #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "split"])]
     on: Option<String>,
+
+    /// Leave out pictures that cannot be read, rather than refuse to start
+    #[arg(long, requires = "on")]
+    skip_bad: bool,
 }
 
 /// A trained network, as far as its images are concerned.
@@ -34,6 +38,8 @@ pub(crate) struct Network<'a> {
     pub(crate) classes: &'a [String],
     /// The size of its images.
     pub(crate) size: ImageSize,
+    /// How its images are resized, and what lies behind them.
+    pub(crate) framing: Framing,
     /// What its weights file says of the images that it was trained on.
     pub(crate) data: Option<&'a DataDescription>,
 }
@@ -62,7 +68,8 @@ impl DataFlags {
         console: Console,
     ) -> Result<Asked> {
         if let Some(on) = &self.on {
-            let source = open_others(network, on, max_pixels, console)?;
+            let bad_images = if self.skip_bad { BadImages::Skip } else { BadImages::Refuse };
+            let source = open_others(network, on, bad_images, max_pixels, console)?;
             return Ok(Asked { source, split: Split::Test });
         }
         let run = RunDir::of(network.path)?;
@@ -95,16 +102,20 @@ impl DataFlags {
 fn open_others(
     network: &Network<'_>,
     on: &str,
+    bad_images: BadImages,
     max_pixels: MaxPixels,
     console: Console,
 ) -> Result<Arc<dyn Source>> {
     let options = SourceOptions {
         splits: Splits::Whole { classes: network.classes.to_vec() },
-        image_size: side(network.size),
+        image_size: Some(network.size),
+        framing: network.framing,
+        bad_images,
         pixel_limit: max_pixels.limit()?.unwrap_or_default(),
         ..SourceOptions::default()
     };
     let source = source::open(on, options, console)?;
+    source::tell(&*source, console);
     let images = source.len(Split::Test);
     let mut is_there = vec![false; network.classes.len()];
     (0..images).for_each(|index| is_there[source.label(Split::Test, index)] = true);
@@ -140,7 +151,8 @@ fn open_beside(
     let options = SourceOptions {
         splits: Splits::Placed { seed },
         val_fraction: known.map(|known| known.val_share).filter(|&share| share > 0.0),
-        image_size: side(network.size),
+        image_size: Some(network.size),
+        framing: network.framing,
         pixel_limit: max_pixels.limit()?.unwrap_or_default(),
         train_on_val: known.is_some_and(|known| known.train_on_val),
         ..SourceOptions::default()
@@ -158,8 +170,4 @@ fn open_beside(
         ));
     }
     Ok(source)
-}
-
-fn side(size: ImageSize) -> Option<usize> {
-    (size.height == size.width).then_some(size.height)
 }

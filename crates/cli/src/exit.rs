@@ -240,7 +240,8 @@ mod tests {
         let away = || DataError::NotFound { path: "photos".into() };
         assert_eq!(code(away().into()), 75);
         assert_eq!(code(TrainError::from(away()).into()), 75);
-        let unreadable = DataError::Image { path: "a.png".into(), reason: "it is cut short".into() };
+        let unreadable =
+            DataError::Image { path: "a.png".into(), source: convscope_data::PictureError::NotAPicture };
         assert_eq!(code(TrainError::from(unreadable).into()), 75);
         let diverged = TrainError::Diverged { place: "the loss".into(), epoch: 1, step: 2 };
         assert_eq!(code(diverged.into()), 1);

@@ -93,7 +93,7 @@ impl MaxPixels {
     /// # Errors
     /// A number out of range.
     pub(crate) fn limit(self) -> Result<Option<PixelLimit>, DataError> {
-        self.max_pixels.map(PixelLimit::new).transpose()
+        Ok(self.max_pixels.map(PixelLimit::new).transpose()?)
     }
 
     /// The limit that was given, else that of the run, else the default.
@@ -113,6 +113,9 @@ impl MaxPixels {
 pub(crate) fn images_of_batch() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=MOST_IMAGES as u64)
 }
+
+/// The names of [`convscope_data::Resize`].
+pub(crate) const RESIZE: &[&str] = &["squash", "pad", "crop"];
 
 /// The names of [`convscope_ops::Precision`].
 pub(crate) const PRECISIONS: &[&str] = &["f32", "bf16"];

@@ -20,7 +20,13 @@ use crate::console::Console;
 
 /// What has to be known of a network to open images for it.
 pub(crate) fn network<'a>(path: &'a Path, inspector: &'a Inspector) -> Network<'a> {
-    Network { path, classes: inspector.classes(), size: inspector.image_size(), data: inspector.data() }
+    Network {
+        path,
+        classes: inspector.classes(),
+        size: inspector.image_size(),
+        framing: inspector.framing(),
+        data: inspector.data(),
+    }
 }
 
 /// A bar on a terminal, else a line when something begins.

@@ -10,6 +10,7 @@ mod flags;
 mod interrupt;
 mod looking;
 mod model_flags;
+mod named_pictures;
 mod progress;
 mod resume;
 mod run_page;

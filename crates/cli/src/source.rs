@@ -1,12 +1,15 @@
 //! Data sets: opening them with progress, and naming them.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use convscope_data::{
-    DataError, ImageSize, Observer, Progress, Remarks, Source, SourceOptions, Split, Splits, Stage,
+    DataError, ImageSize, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split,
+    SplitFolder, Splits, Stage,
 };
 use convscope_report::number::{bytes, thousands};
+use convscope_train::model::image_size_of;
 use convscope_train::{RunDir, TrainConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,7 +20,7 @@ use crate::flags::MaxPixels;
 /// How a new training run with this configuration opens its data.
 ///
 /// # Errors
-/// A limit of pixels that is out of range.
+/// A limit of pixels that is out of range, a model file that cannot be read.
 pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
     let splits = match config.data.split_seed {
         Some(seed) => Splits::Placed { seed },
@@ -26,13 +29,22 @@ pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
     };
     Ok(SourceOptions {
         splits,
-        image_size: config.data.image_size,
+        image_size: image_size(config)?,
+        framing: config.data.framing(),
         val_fraction: config.data.val_fraction,
         train_on_val: config.data.train_on_val,
         bad_images: config.data.bad_images,
         pixel_limit: config.data.pixel_limit()?,
         ..SourceOptions::default()
     })
+}
+
+/// The size that images are resized to: the one asked for, else that of the model file, where it has one.
+fn image_size(config: &TrainConfig) -> Result<Option<ImageSize>> {
+    match config.data.image_size {
+        Some(size) => Ok(Some(size)),
+        None => Ok(image_size_of(&config.model)?),
+    }
 }
 
 /// Opens a data set, with bars or lines for what takes long.
@@ -92,17 +104,13 @@ pub(crate) fn open_own(
     let spec = data.map_or_else(|| record.place.find(run.path()), str::to_owned);
     let options = SourceOptions {
         splits: Splits::Recorded(Arc::new(manifest)),
-        image_size: square(record.treatment.image_size),
+        image_size: Some(record.treatment.image_size),
+        framing: record.treatment.framing(),
         ..options
     };
     let source = open(&spec, options, console).map_err(|error| advise(error, data.is_some()))?;
     tell(&*source, console);
     Ok(source)
-}
-
-/// The side of a square size; only such are asked for, and others are the images' own.
-fn square(size: ImageSize) -> Option<usize> {
-    (size.height == size.width).then_some(size.height)
 }
 
 fn advise(error: anyhow::Error, is_named: bool) -> anyhow::Error {
@@ -126,6 +134,9 @@ fn advise(error: anyhow::Error, is_named: bool) -> anyhow::Error {
 /// Says what a person should know of a data set.
 pub(crate) fn tell(source: &dyn Source, console: Console) {
     let Remarks { unreadable, moved, new_files, .. } = source.remarks();
+    for remark in layout_remarks(source) {
+        console.note(&remark);
+    }
     if !unreadable.is_empty() {
         let files = counted(unreadable.len(), "unreadable file");
         console.note(&format!("left out {files}; `convscope data {}` lists them", source.name()));
@@ -152,6 +163,56 @@ pub(crate) fn tell(source: &dyn Source, console: Console) {
             named.join(", ")
         ));
     }
+}
+
+/// What was taken for what in an image folder, and what was passed over, a sentence each.
+pub(crate) fn layout_remarks(source: &dyn Source) -> Vec<String> {
+    let Remarks { split_folders, other_folders, stray, skipped, .. } = source.remarks();
+    let name = source.name();
+    let named = |paths: &[PathBuf]| {
+        let shown: Vec<String> = paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+        let more =
+            if paths.len() > NAMED { format!(" and {} more", paths.len() - NAMED) } else { String::new() };
+        format!("{}{more}", shown.join(", "))
+    };
+    let mut remarks = Vec::new();
+    if !split_folders.is_empty() {
+        let list: Vec<String> = split_folders
+            .iter()
+            .map(|SplitFolder { folder, split }| format!("{folder} has the {} images", split.adjective()))
+            .collect();
+        remarks.push(format!("{name}: {}", list.join(", ")));
+    }
+    if !other_folders.is_empty() {
+        remarks.push(format!("skipped what lies beside these folders: {}", named(other_folders)));
+    }
+    if !stray.is_empty() {
+        let pictures = counted(stray.len(), "picture");
+        remarks.push(format!("skipped {pictures} outside the class folders: {}", named(stray)));
+    }
+    if !skipped.is_empty() {
+        let list: Vec<String> = skipped
+            .iter()
+            .map(|SkippedFiles { extension, files }| {
+                let what = match extension.as_str() {
+                    "" => "file without an extension".to_owned(),
+                    extension => format!(".{extension} file"),
+                };
+                let plural = if extension.is_empty() && *files > 1 {
+                    "files without an extension".to_owned()
+                } else {
+                    format!("{what}s")
+                };
+                if *files == 1 {
+                    format!("1 {what}")
+                } else {
+                    format!("{} {plural}", thousands(*files as u64))
+                }
+            })
+            .collect();
+        remarks.push(format!("skipped in the class folders: {}", list.join(", ")));
+    }
+    remarks
 }
 
 /// How many pictures a note names.
@@ -214,7 +275,6 @@ fn stage_bar(stage: Stage) -> ProgressBar {
     let (word, template) = match stage {
         Stage::Download => ("downloading", BYTES),
         Stage::Unpack => ("unpacking", BYTES),
-        Stage::Scan => ("looking through", FILES),
         Stage::Decode => ("decoding", FILES),
     };
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");

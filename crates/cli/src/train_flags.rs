@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Command;
-use convscope_data::{Augmentation, BadImages, Normalize, Splits};
+use convscope_data::{
+    Augmentation, Background, BadImages, ImageSize, Normalize, Resize, Source, Split, Splits,
+};
 use convscope_graph::Initializer;
 use convscope_ops::Precision;
+use convscope_train::class_weights::ClassWeights;
 use convscope_train::config::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
@@ -13,8 +16,9 @@ use convscope_train::optimizer::DecayScope;
 use convscope_train::recipes::recipe;
 use convscope_train::{TrainConfig, TrainError};
 
+use crate::console::Console;
 use crate::exit::UsageError;
-use crate::flags::{ModelOptionFlags, PRECISIONS, named};
+use crate::flags::{ModelOptionFlags, PRECISIONS, RESIZE, named};
 
 /// One flag for each common setting; a configuration file has all of them.
 #[derive(clap::Args, Debug, Default)]
@@ -32,9 +36,19 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "DATA", help_heading = DATA)]
     data: Option<String>,
 
-    /// Resize images to so many pixels square [default: their size if all are equal, else 64]
+    /// Resize images to so many pixels square, or to WIDTHxHEIGHT [default: the size of the model file where it has one, else
+    /// their own if all are equal, else 64]
     #[arg(long, value_name = "PIXELS", help_heading = DATA)]
-    image_size: Option<usize>,
+    image_size: Option<ImageSize>,
+
+    /// What becomes of images with another aspect ratio: `squash` scales width and height on their own, `pad` adds borders,
+    /// `crop` cuts off what sticks out [default: squash]
+    #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Resize>(RESIZE))]
+    resize: Option<Resize>,
+
+    /// What transparent pixels and added borders show: white, black or #rrggbb [default: white]
+    #[arg(long, value_name = "COLOUR", help_heading = DATA)]
+    background: Option<Background>,
 
     /// The share of the training images that validates, where the data has no validation folder [default: 0.2, or
     /// 0.1 for an image folder without a test folder]
@@ -84,7 +98,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = up_to_a_billion())]
     epochs: Option<u64>,
 
-    /// Images per optimizer step
+    /// Images per optimizer step; the default is no larger than the training set
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     batch_size: Option<usize>,
 
@@ -143,6 +157,11 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
 
+    /// How much the images of each class count in the loss: `none`, all the same; `balanced`, those of small classes more, so
+    /// that every class counts the same
+    #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ClassWeights>(CLASS_WEIGHTS))]
+    class_weights: Option<ClassWeights>,
+
     /// Judge and keep a moving average of the weights with this decay, such as 0.999 [default: off]
     #[arg(long, value_name = "DECAY", help_heading = TRAINING, allow_negative_numbers = true)]
     ema: Option<f64>,
@@ -168,6 +187,7 @@ const NORMALIZE: &[&str] = &["unit", "standard"];
 const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "muon"];
 const DECAY_SCOPES: &[&str] = &["all", "weights"];
+const CLASS_WEIGHTS: &[&str] = &["none", "balanced"];
 const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
 
 /// Every number of epochs that makes sense, and 0, about which the configuration has something to say.
@@ -198,6 +218,7 @@ pub(crate) fn show_defaults(command: Command) -> Command {
         ("sam", config.sam.to_string()),
         ("teacher_share", config.teacher_share.to_string()),
         ("teacher_temperature", config.teacher_temperature.to_string()),
+        ("class_weights", name_of(&config.class_weights)),
         ("label_smoothing", config.label_smoothing.to_string()),
         ("precision", name_of(&config.precision)),
         ("seed", config.seed.to_string()),
@@ -240,6 +261,32 @@ impl TrainFlags {
         Ok(config)
     }
 
+    /// The configuration for these images: unless a flag, a file or a recipe sets the size of a batch, it is no larger than the
+    /// training set.
+    ///
+    /// # Errors
+    /// A file or recipe that cannot be read.
+    pub(crate) fn fitted(
+        &self,
+        config: TrainConfig,
+        source: &dyn Source,
+        console: Console,
+    ) -> Result<TrainConfig, TrainError> {
+        let merged = |batch_size| self.over(TrainConfig { batch_size, ..TrainConfig::default() });
+        // What nothing overrides follows what it is merged over.
+        let is_set = merged(1)?.batch_size == merged(2)?.batch_size;
+        if is_set {
+            return Ok(config);
+        }
+        let before = config.batch_size;
+        let config = config.with_batch_within(source.len(Split::Train));
+        if config.batch_size < before {
+            let (images, smaller) = (source.len(Split::Train), config.batch_size);
+            console.note(&format!("batches of {smaller} images in place of {before}: {images} train"));
+        }
+        Ok(config)
+    }
+
     fn partial(&self) -> PartialConfig {
         PartialConfig {
             version: None,
@@ -256,6 +303,7 @@ impl TrainFlags {
             teacher_share: self.teacher_share,
             teacher_temperature: self.teacher_temperature,
             label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights,
             ema: self.ema,
             weight_decay_on: self.weight_decay_on,
             patience: self.patience,
@@ -265,6 +313,8 @@ impl TrainFlags {
             data: PartialData {
                 source: self.data.clone(),
                 image_size: self.image_size,
+                resize: self.resize,
+                background: self.background,
                 val_fraction: self.val_fraction,
                 split_seed: self.split_seed,
                 train_on_val: self.train_on_val.then_some(true),
@@ -305,18 +355,18 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_key_of_its_name() {
         let text = config(
-            "--data cats --image-size 48 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
+            "--data cats --image-size 48x32 --resize crop --background #102030 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
-             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --ema 0.875 \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-             clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
+             clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
-             data = {source='cats', image_size=48, val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
+             data = {source='cats', image_size='48x32', resize='crop', background='#102030', val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
              model_options = {width=2, dropout={p=0.25}}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {
@@ -351,6 +401,7 @@ mod tests {
     #[test]
     fn all_names_are_known_to_the_configuration() {
         for (flag, names) in [
+            ("--resize", RESIZE),
             ("--normalize", NORMALIZE),
             ("--initializer", INITIALIZERS),
             ("--optimizer", OPTIMIZERS),

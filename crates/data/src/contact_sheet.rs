@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::source::CHANNELS;
+use crate::CHANNELS;
 use crate::{DataError, Source, Split};
 
 /// How much a contact sheet shows.

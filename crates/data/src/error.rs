@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use convscope_pictures::{LimitOutOfRange, PictureError};
+
 use crate::{ImageSize, Split, TooLarge, UnreadableFile};
 
 /// What can go wrong between a data set's name and a batch.
@@ -149,18 +151,54 @@ pub enum DataError {
     },
 
     /// An image folder without class folders.
-    #[error("{path}: no class folder; an image folder is DIR/<class>/* or DIR/{{train,val,test}}/<class>/*")]
+    #[error(
+        "{path}: no class folder{}; an image folder is DIR/<class>/* or DIR/{{train,val,test}}/<class>/*",
+        match pictures {
+            0 => String::new(),
+            1 => ", but 1 picture directly in it".to_owned(),
+            _ => format!(", but {pictures} pictures directly in it"),
+        }
+    )]
     NoClasses {
         /// The folder.
         path: PathBuf,
+        /// Pictures that lie directly in it.
+        pictures: usize,
+    },
+    /// Folders of splits, none of which is for training.
+    #[error("{path}: {} but no folder to train on; call it `train`", folders.join(" and "))]
+    NoTraining {
+        /// The folder.
+        path: PathBuf,
+        /// The names of its folders.
+        folders: Vec<String>,
+    },
+    /// Two folders whose names stand for the same split.
+    #[error("{path}: `{}` and `{}` both hold {} images; put them into one folder", folders[0], folders[1], split.adjective())]
+    TwoFolders {
+        /// The folder.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+        /// The names of the two.
+        folders: [String; 2],
     },
     /// An image folder with one class only.
-    #[error("{path}: only one class (`{class}`); a classifier needs at least two class folders")]
+    #[error(
+        "{path}: only one class (`{class}`); {}",
+        if *inner > 1 {
+            format!("if its {inner} folders are the classes, name {}", path.join(class).display())
+        } else {
+            "a classifier needs at least two class folders".to_owned()
+        }
+    )]
     OneClass {
         /// The folder.
         path: PathBuf,
         /// The class.
         class: String,
+        /// How many folders its folder has.
+        inner: usize,
     },
     /// A class without a usable image.
     #[error(
@@ -174,7 +212,7 @@ pub enum DataError {
         unreadable: usize,
     },
     /// An image folder without a single usable image.
-    #[error("{path}: no PNG, JPEG, WebP or BMP image in any class folder")]
+    #[error("{path}: no picture in any class folder")]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -233,12 +271,12 @@ pub enum DataError {
         files: Vec<UnreadableFile>,
     },
     /// One image could not be read.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {source}")]
     Image {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: PictureError,
     },
 
     /// A picture is beyond the limit of pixels.
@@ -306,6 +344,16 @@ pub enum DataError {
     },
 }
 
+impl From<LimitOutOfRange> for DataError {
+    fn from(error: LimitOutOfRange) -> DataError {
+        DataError::Option {
+            name: "--max-pixels",
+            value: error.pixels.to_string(),
+            expected: "it must be between 1 and 1000000000",
+        }
+    }
+}
+
 /// How many unreadable files an error message names.
 const NAMED_FILES: usize = 3;
 /// How many missing or changed files an error message names.
@@ -352,6 +400,5 @@ fn bad_images(path: &Path, files: &[UnreadableFile]) -> String {
     if files.len() > NAMED_FILES {
         text.push_str(&format!("; and {} more", files.len() - NAMED_FILES));
     }
-    text.push_str("; mend or remove them, or go on without them with --skip-bad");
     text
 }

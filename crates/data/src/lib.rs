@@ -40,16 +40,17 @@ pub mod manifest;
 mod normalize;
 mod open;
 mod options;
-mod pixel_limit;
 mod random;
 mod regroup;
 mod remarks;
 mod resident;
-mod resize;
 pub mod shapes;
 mod source;
 mod statistics;
-mod webp;
+
+pub use convscope_pictures::{
+    Background, CHANNELS, Framing, ImageSize, LimitOutOfRange, PictureError, PixelLimit, Resize, TooLarge,
+};
 
 pub use augment::{Augmentation, Mixed};
 pub use contact_sheet::{SheetLayout, contact_sheet};
@@ -60,8 +61,7 @@ pub use manifest::Manifest;
 pub use normalize::{Normalization, Normalize};
 pub use open::open;
 pub use options::{BadImages, Observer, Progress, SourceOptions, SplitCounts, Splits, Stage};
-pub use pixel_limit::{PixelLimit, TooLarge};
 pub use regroup::{only, train_on_val, whole, without_test};
-pub use remarks::{MovedImage, Remarks, UnreadableFile};
-pub use source::{CHANNELS, ImageSize, Source, Split};
+pub use remarks::{MovedImage, Remarks, SkippedFiles, SplitFolder, UnreadableFile};
+pub use source::{Source, Split};
 pub use statistics::Statistics;

@@ -7,11 +7,12 @@ use std::thread::JoinHandle;
 
 use ndarray::Array4;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::CHANNELS;
 use crate::augment::{Augmenter, Scratch};
 use crate::normalize::Table;
 use crate::random::{Stream, generator, shuffle};
-use crate::source::CHANNELS;
 use crate::{Augmentation, DataError, Mixed, Normalization, Source, Split};
 
 /// The order in which an epoch visits the images.
@@ -54,6 +55,9 @@ pub struct Batch {
 ///
 /// The same source, order, augmentation and epoch give the same batches whatever the number of threads, and
 /// [`epoch`](Loader::epoch) may start at any batch, so a resumed run sees what the first run would have seen.
+///
+/// Batches are made ahead by a thread of the loader. Images that are decoded for each batch are decoded by as many threads as
+/// the rayon pool has in which the loader was made.
 pub struct Loader {
     worker: Arc<Worker>,
     order: Order,
@@ -193,6 +197,8 @@ pub(crate) struct Worker {
     batch_size: usize,
     table: Table,
     pub(crate) augmenter: Option<Augmenter>,
+    /// The threads that decode; none where the loader's own is enough.
+    pool: Option<Arc<ThreadPool>>,
 }
 
 /// Memory for one image on its way.
@@ -209,7 +215,15 @@ impl Worker {
         batch_size: usize,
         normalization: &Normalization,
     ) -> Result<Worker, DataError> {
-        Ok(Worker { source, split, batch_size, table: normalization.table()?, augmenter: None })
+        // The loader's thread belongs to no pool, and the global one has all cores.
+        let threads = rayon::current_num_threads();
+        let pool = (!source.is_resident() && threads > 1).then(|| {
+            let named = |number| format!("convscope-decoder-{number}");
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build()
+        });
+        // Where no more threads can be started, the loader's own decodes.
+        let pool = pool.and_then(Result::ok).map(Arc::new);
+        Ok(Worker { source, split, batch_size, table: normalization.table()?, augmenter: None, pool })
     }
 
     fn run(
@@ -240,19 +254,22 @@ impl Worker {
     ) -> Result<Batch, DataError> {
         let size = self.source.image_size();
         values.resize(indices.len() * size.bytes(), 0.0);
-        if self.source.is_resident() {
+        match &self.pool {
             // Copying is so quick that the cores are better left to the network.
-            let mut buffers = Buffers::default();
-            for (planes, &index) in values.chunks_exact_mut(size.bytes()).zip(indices) {
-                self.example(epoch, index, &mut buffers, planes)?;
+            None => {
+                let mut buffers = Buffers::default();
+                for (planes, &index) in values.chunks_exact_mut(size.bytes()).zip(indices) {
+                    self.example(epoch, index, &mut buffers, planes)?;
+                }
             }
-        } else {
-            values
-                .par_chunks_exact_mut(size.bytes())
-                .zip(indices)
-                .try_for_each_init(Buffers::default, |buffers, (planes, &index)| {
-                    self.example(epoch, index, buffers, planes)
-                })?;
+            Some(pool) => pool.install(|| {
+                values
+                    .par_chunks_exact_mut(size.bytes())
+                    .zip(indices)
+                    .try_for_each_init(Buffers::default, |buffers, (planes, &index)| {
+                        self.example(epoch, index, buffers, planes)
+                    })
+            })?,
         }
         let labels: Vec<usize> = indices.iter().map(|&index| self.source.label(self.split, index)).collect();
         let mixed =

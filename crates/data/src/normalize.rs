@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::CHANNELS;
+use crate::CHANNELS;
 use crate::{DataError, Source, Split, Statistics};
 
 /// How the numbers of a [`Normalization`] are chosen.

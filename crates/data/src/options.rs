@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cifar::Archive;
-use crate::{DataError, ImageSize, Manifest, PixelLimit};
+use crate::{DataError, Framing, ImageSize, Manifest, PixelLimit};
 
 /// What to do about files that look like images and cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +87,11 @@ pub struct SourceOptions {
     /// Which images belong to which split, where the data set itself does not say. Default [`Splits::Placed`] with
     /// [`Splits::DEFAULT_SEED`].
     pub splits: Splits,
-    /// Resize every image to this many pixels square; by default CIFAR and shapes stay 32x32, and an image
-    /// folder keeps its size if all its images share one, else becomes 64x64.
-    pub image_size: Option<usize>,
+    /// Resize every image to this size, whose sides are 1 to 4096 pixels; by default CIFAR and shapes stay 32x32, and an
+    /// image folder keeps its size if all its images share one, else becomes 64x64.
+    pub image_size: Option<ImageSize>,
+    /// How images are resized, and what transparent pixels show. Default squashed over white.
+    pub framing: Framing,
     /// The share of the training images that validates, between 0 and 1; by default 0.2, or 0.1 for an image
     /// folder without a test folder. An image folder with a validation folder keeps that.
     pub val_fraction: Option<f64>,
@@ -118,6 +120,7 @@ impl Default for SourceOptions {
         SourceOptions {
             splits: Splits::default(),
             image_size: None,
+            framing: Framing::default(),
             val_fraction: None,
             train_on_val: false,
             bad_images: BadImages::Refuse,
@@ -134,17 +137,20 @@ impl Default for SourceOptions {
 /// The largest side that images are resized to.
 const MAX_SIDE: usize = 4096;
 
+/// The size, if both sides are in range.
+pub(crate) fn check_image_size(size: ImageSize) -> Result<ImageSize, DataError> {
+    let sides = 1..=MAX_SIDE;
+    if sides.contains(&size.height) && sides.contains(&size.width) {
+        return Ok(size);
+    }
+    let value = if size.height == size.width { size.width.to_string() } else { size.to_string() };
+    let expected = "each side must be between 1 and 4096 pixels";
+    Err(DataError::Option { name: "--image-size", value, expected })
+}
+
 impl SourceOptions {
     pub(crate) fn checked_size(&self) -> Result<Option<ImageSize>, DataError> {
-        match self.image_size {
-            None => Ok(None),
-            Some(side) if (1..=MAX_SIDE).contains(&side) => Ok(Some(ImageSize::square(side))),
-            Some(side) => Err(DataError::Option {
-                name: "--image-size",
-                value: side.to_string(),
-                expected: "it must be between 1 and 4096 pixels",
-            }),
-        }
+        self.image_size.map(check_image_size).transpose()
     }
 
     pub(crate) fn checked_val_fraction(&self) -> Result<Option<f64>, DataError> {
@@ -166,8 +172,6 @@ pub enum Stage {
     Download,
     /// Unpacking it; counted in bytes of the archive.
     Unpack,
-    /// Looking at image headers; counted in files.
-    Scan,
     /// Decoding images; counted in files.
     Decode,
 }

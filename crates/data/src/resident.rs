@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use convscope_pictures::Resizer;
 use rayon::prelude::*;
 
-use crate::resize::Resizer;
-use crate::source::{CHANNELS, check_read};
-use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
+use crate::source::check_read;
+use crate::{CHANNELS, DataError, Framing, ImageSize, Manifest, Remarks, Source, Split};
 
 /// The images of one split, one after the other.
 #[derive(Default)]
@@ -63,7 +63,7 @@ pub(crate) struct Resident {
 
 impl Resident {
     /// The same images at another size.
-    pub(crate) fn resized(mut self, size: ImageSize) -> Result<Self, DataError> {
+    pub(crate) fn resized(mut self, size: ImageSize, framing: Framing) -> Result<Self, DataError> {
         if size == self.size {
             return Ok(self);
         }
@@ -73,7 +73,7 @@ impl Resident {
                 .par_chunks_exact_mut(size.bytes())
                 .zip(split.pixels.par_chunks_exact(self.size.bytes()))
                 .for_each_init(Resizer::new, |resizer, (to, from)| {
-                    resizer.resize(from, self.size, to, size);
+                    resizer.resize(from, self.size, to, size, framing);
                 });
             split.pixels = pixels;
         }

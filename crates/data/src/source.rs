@@ -7,10 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::ImageId;
 use crate::remarks::NO_REMARKS;
-use crate::{DataError, Manifest, Remarks};
-
-/// Colour channels of every image: red, green, blue.
-pub const CHANNELS: usize = 3;
+use crate::{DataError, ImageSize, Manifest, Remarks};
 
 /// The part of a data set that an image belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,38 +47,6 @@ impl Split {
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// The size of an image in pixels, written as width x height: `640x480`. Images always have three channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ImageSize {
-    /// Rows of pixels.
-    pub height: usize,
-    /// Pixels in a row.
-    pub width: usize,
-}
-
-impl ImageSize {
-    /// The size `side` x `side`.
-    pub const fn square(side: usize) -> Self {
-        ImageSize { height: side, width: side }
-    }
-
-    /// Pixels of one channel: height x width.
-    pub const fn pixels(self) -> usize {
-        self.height * self.width
-    }
-
-    /// Bytes of one image with 8 bits a channel: 3 x height x width.
-    pub const fn bytes(self) -> usize {
-        CHANNELS * self.pixels()
-    }
-}
-
-impl fmt::Display for ImageSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.width, self.height)
     }
 }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::source::CHANNELS;
+use crate::CHANNELS;
 use crate::{DataError, Normalization, Source, Split};
 
 /// Counts and colour statistics of one split.
@@ -42,7 +42,7 @@ impl Statistics {
                 || vec![0; size.bytes()],
                 |pixels, index| {
                     source.read(split, index, pixels)?;
-                    Ok(Sums::of(pixels))
+                    Ok::<_, DataError>(Sums::of(pixels))
                 },
             )
             .try_reduce(Sums::default, |a, b| Ok(a.plus(b)))?;

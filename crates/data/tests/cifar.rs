@@ -53,7 +53,11 @@ fn planes_become_pixels_and_the_last_fifth_validates() {
 fn options_choose_the_share_and_the_size() {
     let folder = tempfile::tempdir().unwrap();
     write_cifar10(folder.path());
-    let options = SourceOptions { val_fraction: Some(0.5), image_size: Some(8), ..SourceOptions::default() };
+    let options = SourceOptions {
+        val_fraction: Some(0.5),
+        image_size: Some(ImageSize::square(8)),
+        ..SourceOptions::default()
+    };
     let source = open(folder.path().to_str().unwrap(), &options).unwrap();
     assert_eq!(Split::ALL.map(|split| source.len(split)), [5, 5, 3]);
     assert_eq!(source.image_size(), ImageSize::square(8));
@@ -142,7 +146,7 @@ fn options_out_of_range_are_refused() {
         assert!(matches!(open(spec, &options), Err(DataError::Option { name: "--val-fraction", .. })));
     }
     for side in [0, 5000] {
-        let options = SourceOptions { image_size: Some(side), ..SourceOptions::default() };
+        let options = SourceOptions { image_size: Some(ImageSize::square(side)), ..SourceOptions::default() };
         assert!(matches!(open(spec, &options), Err(DataError::Option { name: "--image-size", .. })));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use convscope_data::{BadImages, DataError, ImageSize, PixelLimit, SourceOptions, Split, decode_image, open};
+use convscope_data::{
+    BadImages, DataError, Framing, ImageSize, PixelLimit, SourceOptions, Split, decode_image, open,
+};
 use convscope_testkit::hostile;
 use image::{ColorType, ImageEncoder};
 
 fn refusal(folder: &Path, bytes: &[u8], limit: PixelLimit) -> String {
     let path = folder.join("picture");
     std::fs::write(&path, bytes).unwrap();
-    match decode_image(&path, ImageSize { height: 3, width: 4 }, limit) {
+    match decode_image(&path, ImageSize { height: 3, width: 4 }, Framing::default(), limit) {
         Err(DataError::TooLarge { source, .. }) => source.to_string(),
         other => panic!("{other:?}"),
     }
@@ -41,7 +43,12 @@ fn what_decoding_takes_counts_and_so_does_the_file() {
     encoder.write_image(&pixels, 10, 6, ColorType::Rgba16.into()).unwrap();
     let decoded = |limit| {
         std::fs::write(folder.path().join("deep"), &png).unwrap();
-        decode_image(folder.path().join("deep"), ImageSize::square(2), PixelLimit::new(limit).unwrap())
+        decode_image(
+            folder.path().join("deep"),
+            ImageSize::square(2),
+            Framing::default(),
+            PixelLimit::new(limit).unwrap(),
+        )
     };
     assert!(decoded(60).is_ok());
     assert!(matches!(decoded(59), Err(DataError::TooLarge { .. })));

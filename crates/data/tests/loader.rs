@@ -1,9 +1,13 @@
 //! Batches: their order, their end, where they resume, and that threads change nothing.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
-use convscope_data::{Batch, DataError, ImageSize, Loader, Normalization, Order, Source, Split};
+use convscope_data::{
+    Batch, DataError, ImageSize, Loader, Normalization, Order, PictureError, Source, Split,
+};
 
 /// Images of 2 rows and 3 columns whose bytes are (image, row, column) in the three channels.
 struct Numbered {
@@ -11,12 +15,14 @@ struct Numbered {
     resident: bool,
     reads: AtomicUsize,
     broken: Option<usize>,
+    /// The threads that read images.
+    readers: Mutex<HashSet<ThreadId>>,
 }
 
 impl Numbered {
     fn new(resident: bool) -> Self {
         let classes = ["even", "odd"].map(String::from).to_vec();
-        Numbered { classes, resident, reads: AtomicUsize::new(0), broken: None }
+        Numbered { classes, resident, reads: AtomicUsize::new(0), broken: None, readers: Mutex::default() }
     }
 }
 
@@ -41,8 +47,12 @@ impl Source for Numbered {
     }
     fn read(&self, _: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
+        self.readers.lock().unwrap().insert(std::thread::current().id());
         if self.broken == Some(index) {
-            return Err(DataError::Image { path: "broken.png".into(), reason: "truncated".into() });
+            return Err(DataError::Image {
+                path: "broken.png".into(),
+                source: PictureError::Truncated { format: "PNG" },
+            });
         }
         for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
             pixel.copy_from_slice(&[index as u8, (at / 3) as u8, (at % 3) as u8]);
@@ -131,6 +141,24 @@ fn recycled_memory_and_streaming_change_nothing() {
 }
 
 #[test]
+fn decoding_keeps_to_the_threads_of_its_pool() {
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let source = Arc::new(Numbered::new(false));
+        let opened = Arc::clone(&source);
+        let loader = pool.install(|| {
+            Loader::new(opened, Split::Train, 23, Order::Sequential, &Normalization::UNIT).unwrap()
+        });
+        for epoch in 0..20 {
+            source.readers.lock().unwrap().clear();
+            assert_eq!(batches(&loader, epoch, 0).len(), 1);
+            let readers = source.readers.lock().unwrap().len();
+            assert!(readers <= threads, "{threads} threads, {readers} readers");
+        }
+    }
+}
+
+#[test]
 fn an_epoch_dropped_early_stops_reading() {
     let source = Arc::new(Numbered::new(true));
     let loader =
@@ -155,7 +183,7 @@ fn an_unreadable_image_ends_the_epoch_with_its_error() {
         let results: Vec<_> = loader.epoch(0, 0).collect();
         assert_eq!(results.len(), 3);
         assert!(results[..2].iter().all(Result::is_ok));
-        assert_eq!(results[2].as_ref().unwrap_err().to_string(), "broken.png: truncated");
+        assert_eq!(results[2].as_ref().unwrap_err().to_string(), "broken.png: the PNG image is truncated");
     }
 }
 

@@ -34,7 +34,7 @@ fn an_image_depends_on_seed_split_and_index_alone() {
 #[test]
 fn size_and_share_follow_the_options() {
     let options = SourceOptions {
-        image_size: Some(20),
+        image_size: Some(ImageSize::square(20)),
         val_fraction: Some(0.25),
         shapes: SplitCounts { train: 30, val: 10, test: 7 },
         ..SourceOptions::default()

@@ -14,12 +14,26 @@ use std::path::Path;
 pub struct InputDescription {
     /// Rows and columns that pictures are resized to.
     pub size: [usize; 2],
+    /// What becomes of another aspect ratio: `squash`, `pad` or `crop`. Files that do not say it squash.
+    #[serde(default = "squash")]
+    pub resize: String,
+    /// What transparent pixels and added borders show: `white`, `black` or `#rrggbb`. Files that do not say it have black.
+    #[serde(default = "black")]
+    pub background: String,
     /// What pixel values (0 to 255) are multiplied with first.
     pub scale: f64,
     /// Subtracted from the scaled red, green and blue.
     pub mean: [f32; 3],
     /// What the difference is divided by.
     pub std: [f32; 3],
+}
+
+fn squash() -> String {
+    "squash".to_owned()
+}
+
+fn black() -> String {
+    "black".to_owned()
 }
 
 /// Which images a network was trained on, without their names.

@@ -17,6 +17,8 @@ fn weights() -> WeightsFile {
         classes: vec!["cat \"A\"".to_string(), "dog".to_string()],
         input: InputDescription {
             size: [8, 8],
+            resize: "squash".into(),
+            background: "white".into(),
             scale: 1.0 / 255.0,
             mean: [0.1, 0.2, 0.3],
             std: [0.4, 0.5, 0.6],

@@ -69,7 +69,7 @@ impl Inspector {
         }
         match (choice, source) {
             (Choice::File(path), _) => {
-                let rgb = decode_image(path, self.image_size(), self.pixel_limit())?;
+                let rgb = decode_image(path, self.image_size(), self.framing(), self.pixel_limit())?;
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
                 let logits = self.logits_of(&[&rgb])?;
                 Ok(self.described(name, None, rgb, &logits))

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{ImageSize, Normalization, PixelLimit, Source};
+use convscope_data::{Framing, ImageSize, Normalization, PixelLimit, Source};
 use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
 use convscope_train::RunDir;
-use convscope_train::model::weights_path;
+use convscope_train::model::{framing_of, weights_path};
 
 use crate::InspectError;
 
@@ -23,6 +23,7 @@ pub struct Inspector {
     /// Made when it is first asked for.
     attribution: Option<Executor>,
     batch: usize,
+    framing: Framing,
     pixel_limit: PixelLimit,
 }
 
@@ -53,8 +54,9 @@ impl Inspector {
         let mut executor = Executor::new(graph, Mode::Inference, batch);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
-        let pixel_limit = PixelLimit::default();
-        Ok(Inspector { path: None, weights, normalization, executor, attribution: None, batch, pixel_limit })
+        let (framing, pixel_limit) = (framing_of(&weights.input)?, PixelLimit::default());
+        let (path, attribution) = (None, None);
+        Ok(Inspector { path, weights, normalization, executor, attribution, batch, framing, pixel_limit })
     }
 
     /// The same network, taking picture files of at most so many pixels. Default 100 million.
@@ -96,6 +98,11 @@ impl Inspector {
     pub fn image_size(&self) -> ImageSize {
         let [height, width] = self.weights.input.size;
         ImageSize { height, width }
+    }
+
+    /// How pictures are resized, and what lies behind them.
+    pub fn framing(&self) -> Framing {
+        self.framing
     }
 
     pub(crate) fn pixel_limit(&self) -> PixelLimit {

@@ -19,6 +19,14 @@ pub enum TrainError {
         /// The accepted range.
         accepted: &'static str,
     },
+    /// A weights file that asks for images to be resized in a way, or over a background, that this version does not know.
+    #[error(
+        "the weights file asks for images to be resized in a way that this version does not know: `{value}`"
+    )]
+    Framing {
+        /// What it asks for.
+        value: String,
+    },
     /// A setting that the chosen optimizer or schedule does not have.
     #[error("{field} does not apply to {name}; leave it out or choose {owners}")]
     SettingNotApplicable {

@@ -15,6 +15,7 @@
 
 pub mod benchmark;
 pub mod checkpoint;
+pub mod class_weights;
 pub mod clip;
 pub mod config;
 pub mod ema;

@@ -109,6 +109,7 @@ impl LrFind {
         let mut executor =
             Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size);
         let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
+        let class_weights = config.class_weights.of(&*source);
         let mut sam = Sam::wanted(config.sam, &parameters);
         let mut teachers = Teachers::open(config, &*source, &normalization)?;
         let passes = self.steps as f64 / loader.batches() as f64;
@@ -129,7 +130,7 @@ impl LrFind {
             let Some(batch) = batches.next().transpose()? else { break };
             let rate = self.from * libm::pow(self.to / self.from, step as f64 / (self.steps - 1) as f64);
             let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
-            let labels = labels_of(&batch, teachers.as_mut())?;
+            let labels = labels_of(&batch, teachers.as_mut())?.with_class_weights(&class_weights);
             let training = TrainingBatch { images: batch.images.view(), labels, sample };
             let seen = match &held_out {
                 Some(batch) => {

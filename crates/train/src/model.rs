@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image};
+use convscope_data::{
+    Framing, ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image,
+};
 use convscope_graph::{
-    DataDescription, Executor, Graph, ModelDescription, ModelFile, ModelOptions, PlanMemory, WeightsFile,
-    preset_file,
+    DataDescription, Executor, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions,
+    PlanMemory, WeightsFile, preset_file,
 };
 use convscope_ops::{Mode, Precision};
 use ndarray::Array4;
@@ -38,6 +40,20 @@ pub fn resolve_model(
     Ok(file.with_options(options).resolve(input, classes)?)
 }
 
+/// The size of the images that a model file is written for, where it says; presets take any.
+///
+/// # Errors
+/// A model file that cannot be read.
+pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
+    let path = Path::new(spec);
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        return Ok(None);
+    }
+    let input = ModelFile::read(path)?.input();
+    let size = input.map(|[_, height, width]| ImageSize { height, width });
+    Ok(size.filter(|size| size.pixels() > 0))
+}
+
 /// The weights file that stands for a run: of a run directory its best weights where the run could stop early, else its
 /// last; of a file the file itself.
 ///
@@ -56,9 +72,22 @@ pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
     Ok(path)
 }
 
+/// How pictures are resized for a network, and what lies behind them, by its weights file.
+///
+/// # Errors
+/// [`TrainError::Framing`] for words that this version does not know.
+pub fn framing_of(input: &InputDescription) -> Result<Framing, TrainError> {
+    let unknown = |value: &str| TrainError::Framing { value: value.to_owned() };
+    Ok(Framing {
+        resize: input.resize.parse().map_err(|_| unknown(&input.resize))?,
+        background: input.background.parse().map_err(|_| unknown(&input.background))?,
+    })
+}
+
 /// A network with its weights, its class names and the treatment of its input, all from one weights file.
 pub struct TrainedModel {
     weights: WeightsFile,
+    framing: Framing,
     normalization: Normalization,
     executor: Executor,
     views: Views,
@@ -87,8 +116,9 @@ impl TrainedModel {
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);
         let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
+        let framing = framing_of(&weights.input)?;
         let (views, pixel_limit) = (Views::None, PixelLimit::default());
-        Ok(TrainedModel { weights, normalization, executor, views, pixel_limit })
+        Ok(TrainedModel { weights, framing, normalization, executor, views, pixel_limit })
     }
 
     /// The same network, judging from these views of each image. Default the image alone.
@@ -128,6 +158,11 @@ impl TrainedModel {
     pub fn image_size(&self) -> ImageSize {
         let [height, width] = self.weights.input.size;
         ImageSize { height, width }
+    }
+
+    /// How pictures are resized, and what lies behind them.
+    pub fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Loss, accuracy and confusion on a split of a source.
@@ -172,7 +207,7 @@ impl TrainedModel {
 
     /// The normalised picture, `[3, height, width]`.
     fn planes(&self, path: &Path) -> Result<Vec<f32>, TrainError> {
-        let pixels = decode_image(path, self.image_size(), self.pixel_limit)?;
+        let pixels = decode_image(path, self.image_size(), self.framing, self.pixel_limit)?;
         let mut planes = vec![0.0; pixels.len()];
         self.normalization.apply(&pixels, &mut planes)?;
         Ok(planes)
@@ -209,7 +244,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = preset("plain8", [3, 16, 16], 3).unwrap();
         let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 4);
-        let input = InputDescription { size: [16, 16], scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
+        let input = InputDescription {
+            size: [16, 16],
+            resize: "squash".into(),
+            background: "white".into(),
+            scale: 1.0 / 255.0,
+            mean: [0.5; 3],
+            std: [0.25; 3],
+        };
         let classes = ["a", "b", "c"].map(String::from).to_vec();
         let weights = folder.path().join("w.safetensors");
         std::fs::write(&weights, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())

@@ -191,7 +191,14 @@ mod tests {
         let graph = Arc::new(Graph::new(model.clone()).unwrap());
         let parameters = Parameters::new(&graph, seed);
         let Normalization { mean, std } = normalization;
-        let input = InputDescription { size: [32, 32], scale: 1.0 / 255.0, mean, std };
+        let input = InputDescription {
+            size: [32, 32],
+            resize: "squash".into(),
+            background: "white".into(),
+            scale: 1.0 / 255.0,
+            mean,
+            std,
+        };
         let mut executor = Executor::new(graph, Mode::Inference, 2);
         executor.load(&parameters);
         std::fs::write(path, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())

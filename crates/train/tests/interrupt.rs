@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use convscope_data::{Source, SourceOptions, Split, SplitCounts, open};
+use convscope_data::{ImageSize, Source, SourceOptions, Split, SplitCounts, open};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
 use convscope_train::session::{Ending, Session, TrainEvents};
 use convscope_train::{RunDir, TrainConfig};
@@ -28,7 +28,11 @@ impl TrainEvents for At<'_> {
 
 fn source() -> Arc<dyn Source> {
     let shapes = SplitCounts { train: 60, val: 50, test: 40 };
-    open("shapes", &SourceOptions { shapes, image_size: Some(12), ..SourceOptions::default() }).unwrap()
+    open(
+        "shapes",
+        &SourceOptions { shapes, image_size: Some(ImageSize::square(12)), ..SourceOptions::default() },
+    )
+    .unwrap()
 }
 
 fn config() -> TrainConfig {

@@ -163,7 +163,14 @@ fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
     let (height, width) = (Stripes::SIZE.height, Stripes::SIZE.width);
     let model = preset("plain8-bn", [3, height, width], source.classes.len()).unwrap();
     let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), seed);
-    let input = InputDescription { size: [height, width], scale: 1.0 / 255.0, mean, std };
+    let input = InputDescription {
+        size: [height, width],
+        resize: "squash".into(),
+        background: "white".into(),
+        scale: 1.0 / 255.0,
+        mean,
+        std,
+    };
     WeightsFile { model, classes: source.classes.clone(), input, data: None, parameters }
 }
 

@@ -9,11 +9,12 @@ use super::tree::Tree;
 use super::{Fault, line_at};
 
 /// Our packages in order: each may depend on those before it.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "convscope-files",
     "convscope-kernels",
     "convscope-ops",
     "convscope-graph",
+    "convscope-pictures",
     "convscope-data",
     "convscope-train",
     "convscope-tune",
@@ -180,7 +181,7 @@ mod tests {
             found_in("convscope-ops", text),
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
-              left in files < kernels < ops < graph < data < train < tune < inspect < report < convscope < cli, \
+              left in files < kernels < ops < graph < pictures < data < train < tune < inspect < report < convscope < cli, \
               so move what is needed to the lower crate"
             ]
         );

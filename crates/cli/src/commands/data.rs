@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use convscope_data::augment::{Augmentation, PreviewOptions, preview};
+use convscope_data::manifest::Duplicate;
 use convscope_data::{
-    BadImages, ImageSize, MovedImage, SheetLayout, Source, SourceOptions, Split, Splits, Statistics,
-    UnreadableFile, contact_sheet,
+    Background, BadImages, Framing, ImageSize, Manifest, MovedImage, Resize, SheetLayout, SkippedFiles,
+    Source, SourceOptions, Split, SplitFolder, Splits, Statistics, UnreadableFile, contact_sheet,
 };
 use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::escape::escaped;
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{MaxPixels, Threads};
+use crate::flags::{MaxPixels, RESIZE, Threads, named};
 use crate::source;
 
 /// Show what a data set holds: classes, counts, sizes, mean and standard deviation
@@ -36,9 +37,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ITEMS", requires = "preview")]
     augment: Option<Augmentation>,
 
-    /// Resize images to so many pixels square
+    /// Resize images to so many pixels square, or to WIDTHxHEIGHT
     #[arg(long, value_name = "PIXELS")]
-    image_size: Option<usize>,
+    image_size: Option<ImageSize>,
+
+    /// What becomes of images with another aspect ratio, as for training
+    #[arg(long, value_name = "NAME", default_value = "squash", value_parser = named::<Resize>(RESIZE))]
+    resize: Resize,
+
+    /// What transparent pixels and added borders show: white, black or #rrggbb
+    #[arg(long, value_name = "COLOUR", default_value = "white")]
+    background: Background,
 
     /// The share of the training images that validates
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
@@ -65,7 +74,8 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be \
-read are left out and listed; training refuses them without --skip-bad.
+read are left out and listed; training refuses them without --skip-bad. Pictures with the same bytes are listed, those \
+in two classes or across splits first.
 
 Examples:
   convscope data shapes --preview shapes.png
@@ -85,6 +95,11 @@ struct Contents {
     std: [f64; 3],
     unreadable: Vec<UnreadableFile>,
     moved: Vec<MovedImage>,
+    split_folders: Vec<SplitFolder>,
+    other_folders: Vec<PathBuf>,
+    stray: Vec<PathBuf>,
+    skipped: Vec<SkippedFiles>,
+    duplicates: Vec<Duplicate>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +125,7 @@ fn look(args: &Args, console: Console) -> Result<Exit> {
     let options = SourceOptions {
         splits: Splits::Placed { seed: args.split_seed.unwrap_or(Splits::DEFAULT_SEED) },
         image_size: args.image_size,
+        framing: Framing { resize: args.resize, background: args.background },
         val_fraction: args.val_fraction,
         bad_images: BadImages::Skip,
         pixel_limit: args.max_pixels.or_of_run(None)?,
@@ -152,6 +168,7 @@ fn contents(source: &dyn Source) -> Result<Contents> {
         }
     }
     let statistics = Statistics::of(source, Split::Train)?;
+    let remarks = source.remarks().clone();
     Ok(Contents {
         name: source.name().to_owned(),
         synthetic: source.is_synthetic(),
@@ -164,8 +181,13 @@ fn contents(source: &dyn Source) -> Result<Contents> {
         },
         mean: statistics.mean,
         std: statistics.std,
-        unreadable: source.remarks().unreadable.clone(),
-        moved: source.remarks().moved.clone(),
+        unreadable: remarks.unreadable,
+        moved: remarks.moved,
+        split_folders: remarks.split_folders,
+        other_folders: remarks.other_folders,
+        stray: remarks.stray,
+        skipped: remarks.skipped,
+        duplicates: source.manifest().map(Manifest::duplicates).unwrap_or_default(),
     })
 }
 
@@ -211,6 +233,49 @@ fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
         for file in &contents.unreadable {
             text += &format!("  {}: {}\n", escaped(&file.path.display().to_string()), escaped(&file.reason));
         }
+    }
+    for remark in source::layout_remarks(source) {
+        text += &format!("\n{}\n", escaped(&remark));
+    }
+    text += &duplicates(&contents.duplicates);
+    text
+}
+
+/// How many pictures a list of copies names.
+const NAMED: usize = 10;
+
+fn duplicates(duplicates: &[Duplicate]) -> String {
+    if duplicates.is_empty() {
+        return String::new();
+    }
+    let count =
+        |kind: &dyn Fn(&Duplicate) -> bool| duplicates.iter().filter(|duplicate| kind(duplicate)).count();
+    let pictures = |count: usize| {
+        if count == 1 {
+            "1 picture has".to_owned()
+        } else {
+            format!("{} pictures have", thousands(count as u64))
+        }
+    };
+    let mut text = format!(
+        "\n{} copies with the same bytes, {} in two classes, {} across splits:\n",
+        pictures(duplicates.len()),
+        count(&|duplicate| duplicate.in_two_classes),
+        count(&|duplicate| duplicate.across_splits)
+    );
+    for duplicate in duplicates.iter().take(NAMED) {
+        let kind = match (duplicate.in_two_classes, duplicate.across_splits) {
+            (true, true) => "two classes and across splits: ",
+            (true, false) => "two classes: ",
+            (false, true) => "across splits: ",
+            (false, false) => "",
+        };
+        let copies: Vec<String> =
+            duplicate.copies.iter().map(|copy| format!("{} ({})", copy.path, copy.split)).collect();
+        text += &format!("  {kind}{}\n", escaped(&copies.join(", ")));
+    }
+    if duplicates.len() > NAMED {
+        text += &format!("  and {} more; --json lists all\n", thousands((duplicates.len() - NAMED) as u64));
     }
     text
 }

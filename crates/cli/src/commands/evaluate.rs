@@ -86,6 +86,10 @@ struct Report<'a> {
     not_finite: u64,
     loss: f64,
     accuracy: f64,
+    /// The mean recall of the classes that have images.
+    balanced_accuracy: f64,
+    #[serde(skip)]
+    is_uneven: bool,
     classes: Vec<ClassReport<'a>>,
     /// A row for each true class, a column for each predicted one.
     confusion: Vec<Vec<u64>>,
@@ -107,8 +111,13 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     let mut model =
         TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision);
-    let network =
-        Network { path: &args.run, classes: model.classes(), size: model.image_size(), data: model.data() };
+    let network = Network {
+        path: &args.run,
+        classes: model.classes(),
+        size: model.image_size(),
+        framing: model.framing(),
+        data: model.data(),
+    };
     let Asked { source, split } = args.images.open(&network, args.split, args.max_pixels, console)?;
     console.note(&format!("evaluating {} images of {}", split.adjective(), source::describe(&*source)));
     let evaluation = model.evaluate(source.clone(), split).map_err(|error| advise(error, split))?;
@@ -153,6 +162,8 @@ fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> R
         not_finite: evaluation.not_finite,
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
+        balanced_accuracy: confusion.balanced_accuracy().unwrap_or(f64::NAN),
+        is_uneven: confusion.is_uneven(),
         classes: classes
             .map(|(index, class)| ClassReport { class, scores: confusion.scores(index) })
             .collect(),
@@ -180,11 +191,17 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
             thousands(scores.support).into(),
         ]);
     }
+    let balanced = if report.is_uneven {
+        format!("balanced   {} (the mean recall; classes are uneven)\n", percent(report.balanced_accuracy))
+    } else {
+        String::new()
+    };
     let matrix = ConfusionMatrix::new(source.classes(), &report.confusion).context("the confusion matrix")?;
     Ok(format!(
         "{run} on the {images} {split} images of {data}{views}\n\n\
          loss       {loss}\n\
          accuracy   {accuracy} ({interval} with 95 % confidence)\n\
+         {balanced}\
          time       {time}\n\n{table}\n{matrix}",
         run = report.run,
         images = thousands(report.images),

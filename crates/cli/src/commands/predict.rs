@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::exit::{Exit, sentence};
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, at_least_1, config_of_run, named};
+use crate::named_pictures::named_pictures;
 
 /// Say what pictures show: the most probable classes, one line an image
 #[derive(clap::Args)]
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// PNG, JPEG, WebP or BMP files
+    /// Picture files, folders with pictures in them, or `-` for paths on standard input, one a line
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
 
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Print CSV with the columns path, rank, class, probability and error: a line for each class that is named
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+
     #[command(flatten)]
     max_pixels: MaxPixels,
 
@@ -53,12 +58,14 @@ const AFTER_HELP: &str = "\
 Of a run directory the best weights are used where it was trained with --patience, else the last ones; name a file, \
 such as runs/plain8/weights/best.safetensors, to use others.
 
-Images come out in the order they were given. One that cannot be read has an error on standard error; the others \
+Images come out in the order they were given, those of a folder in the order of their paths. One that cannot be read \
+has an error on standard error; the others \
 still come, and the exit code is 1.
 
 Examples:
   convscope predict runs/plain8 cat.jpg
-  convscope predict runs/plain8 photos/*.png --top 1
+  convscope predict runs/plain8 photos --top 1 --csv > predictions.csv
+  find photos -newer last.txt | convscope predict runs/plain8 -
   convscope predict runs/plain8/weights/best.safetensors cat.jpg --json";
 
 /// Images between two prints, so that results of many images come while the others are worked on.
@@ -92,14 +99,23 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
     let names = model.classes().to_vec();
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let mut exit = Exit::Done;
-    for paths in args.images.chunks(CHUNK) {
-        let predictions = model.predict(paths);
+    let form = args.form();
+    console.result(form.heading())?;
+    for named in named_pictures(&args.images).chunks(CHUNK) {
+        let paths: Vec<PathBuf> = named.iter().filter_map(|named| named.clone().ok()).collect();
+        let mut predictions = model.predict(&paths).into_iter();
         let mut text = String::new();
-        for (path, prediction) in paths.iter().zip(predictions) {
+        for named in named {
+            let (path, prediction) = match named {
+                Ok(path) => {
+                    let prediction = predictions.next().expect("each path has its prediction");
+                    (path, prediction.map_err(|error| sentence(&error.into())))
+                }
+                Err((path, error)) => (path, Err(error.clone())),
+            };
             let outcome = match prediction {
                 Ok(prediction) => Ok(most_probable(&prediction, &names, top)),
                 Err(error) => {
-                    let error = sentence(&error.into());
                     // In the order of the images, where both streams go to the same place.
                     console.result(&std::mem::take(&mut text))?;
                     console.error(&error);
@@ -107,28 +123,69 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
                     Err(error)
                 }
             };
-            text += &line(path, outcome, args.json)?;
+            text += &line(path, outcome, form)?;
         }
         console.result(&text)?;
     }
     Ok(exit)
 }
 
-fn line(path: &Path, outcome: Result<Vec<Class<'_>>, String>, json: bool) -> Result<String> {
-    let path = path.display().to_string();
-    if json {
-        let (classes, error) = match outcome {
-            Ok(classes) => (Some(classes), None),
-            Err(error) => (None, Some(error)),
-        };
-        return Ok(format!("{}\n", serde_json::to_string(&Line { path, classes, error })?));
+/// What the output looks like.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+    Csv,
+}
+
+impl Args {
+    fn form(&self) -> Form {
+        match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Csv,
+            (false, false) => Form::Text,
+        }
     }
-    let Ok(classes) = outcome else { return Ok(String::new()) };
-    let classes: Vec<String> = classes
-        .iter()
-        .map(|class| format!("{} {}", class.class, percent(f64::from(class.probability))))
-        .collect();
-    Ok(format!("{}: {}\n", escaped(&path), escaped(&classes.join(", "))))
+}
+
+impl Form {
+    fn heading(self) -> &'static str {
+        if matches!(self, Form::Csv) { "path,rank,class,probability,error\n" } else { "" }
+    }
+}
+
+fn line(path: &Path, outcome: Result<Vec<Class<'_>>, String>, form: Form) -> Result<String> {
+    let path = path.display().to_string();
+    match (form, outcome) {
+        (Form::Json, outcome) => {
+            let (classes, error) = match outcome {
+                Ok(classes) => (Some(classes), None),
+                Err(error) => (None, Some(error)),
+            };
+            Ok(format!("{}\n", serde_json::to_string(&Line { path, classes, error })?))
+        }
+        (Form::Csv, outcome) => {
+            let mut rows = csv::Writer::from_writer(Vec::new());
+            match outcome {
+                Ok(classes) => {
+                    for (rank, class) in (1..).zip(classes) {
+                        let (rank, probability) = (rank.to_string(), class.probability.to_string());
+                        rows.write_record([&path, rank.as_str(), class.class, &probability, ""])?;
+                    }
+                }
+                Err(error) => rows.write_record([path.as_str(), "", "", "", &error])?,
+            }
+            Ok(String::from_utf8(rows.into_inner()?)?)
+        }
+        (Form::Text, Err(_)) => Ok(String::new()),
+        (Form::Text, Ok(classes)) => {
+            let classes: Vec<String> = classes
+                .iter()
+                .map(|class| format!("{} {}", class.class, percent(f64::from(class.probability))))
+                .collect();
+            Ok(format!("{}: {}\n", escaped(&path), escaped(&classes.join(", "))))
+        }
+    }
 }
 
 /// The classes with the largest probabilities, the first of equals first.
@@ -153,15 +210,16 @@ mod tests {
         let path = PathBuf::from("a b.png");
         let prediction = Prediction { path: path.clone(), probabilities: vec![0.25, 0.125, 0.625] };
         let classes = || Ok(most_probable(&prediction, &names, 2));
-        assert_eq!(line(&path, classes(), false).unwrap(), "a b.png: owl 62.50 %, cat 25.00 %\n");
+        assert_eq!(line(&path, classes(), Form::Text).unwrap(), "a b.png: owl 62.50 %, cat 25.00 %\n");
         assert_eq!(
-            line(&path, classes(), true).unwrap(),
+            line(&path, classes(), Form::Json).unwrap(),
             "{\"path\":\"a b.png\",\"classes\":[{\"class\":\"owl\",\"probability\":0.625},{\"class\":\"cat\",\"probability\":0.25}]}\n"
         );
+        assert_eq!(line(&path, classes(), Form::Csv).unwrap(), "a b.png,1,owl,0.625,\na b.png,2,cat,0.25,\n");
         let failed = || Err("a b.png: gone".to_owned());
-        assert_eq!(line(&path, failed(), false).unwrap(), "");
+        assert_eq!(line(&path, failed(), Form::Text).unwrap(), "");
         assert_eq!(
-            line(&path, failed(), true).unwrap(),
+            line(&path, failed(), Form::Json).unwrap(),
             "{\"path\":\"a b.png\",\"error\":\"a b.png: gone\"}\n"
         );
     }

@@ -96,6 +96,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open_new(&config, console)?;
+                let config = args.flags.fitted(config, &*source, console)?;
                 train_and_judge(Session::start(config, source.clone(), &location)?, &source, console)
             })
         }
@@ -132,6 +133,7 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
         let source = source::open_new(&config, console)?;
         let mut runs = Vec::new();
         for config in [config, other] {
+            let config = args.flags.fitted(config, &*source, console)?;
             let location = match &args.out {
                 Some(folder) => RunLocation::Exact(folder.join(&config.model)),
                 None => RunLocation::default_for(&config.model),

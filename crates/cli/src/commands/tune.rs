@@ -150,6 +150,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         plan.base.data.split_seed = None;
     }
     let source = check_source(&plan, console)?;
+    plan.base = args.flags.fitted(plan.base, &*source, console)?;
     let plan = Plan { data: data_digest(&plan, &*source), model: model_digest(&plan)?, ..plan };
     let opened = Study::open(&place.journal, &place.name, plan, &place.folder, tell_of_waiting);
     let mut study = opened.map_err(|error| advise(error, &place))?;

@@ -11,6 +11,7 @@ mod inspect;
 mod memory;
 mod operators;
 mod own_data;
+mod pictures;
 mod place;
 mod studies;
 mod teaching;

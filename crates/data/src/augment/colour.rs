@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::{Augmentation, Item};
+use crate::CHANNELS;
 use crate::random::uniform;
-use crate::source::CHANNELS;
 
 /// Factors of brightness `b`, contrast `c` and saturation `s`, applied in this order as torchvision's `adjust_*`, but
 /// cut off to 0 to 255 only at the end:

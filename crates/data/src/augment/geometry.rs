@@ -3,9 +3,9 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::{Augmentation, Fill, Item};
+use crate::CHANNELS;
 use crate::ImageSize;
 use crate::random::{below, uniform};
-use crate::source::CHANNELS;
 
 /// An image mirrored, then turned and enlarged about its centre, then moved.
 #[derive(Clone, Copy, Debug, PartialEq)]

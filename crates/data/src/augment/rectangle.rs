@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+use crate::CHANNELS;
 use crate::ImageSize;
 use crate::random::below;
-use crate::source::CHANNELS;
 
 /// Rows and columns of an image.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 pub use self::download::Archive;
+use crate::CHANNELS;
 use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};
-use crate::source::CHANNELS;
 use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Splits};
 
 /// Which of the two layouts a folder has.
@@ -154,7 +154,7 @@ pub(crate) fn open(
         remarks: Remarks::default(),
         manifest: Some(manifest),
     };
-    Ok(Arc::new(source.resized(size.unwrap_or(SIZE))?))
+    Ok(Arc::new(source.resized(size.unwrap_or(SIZE), options.framing)?))
 }
 
 /// How many of the records outside the test file are training images by a manifest, whose files these must be.

@@ -1,9 +1,10 @@
 //! Image folders: one folder a class.
 //!
-//! `DIR/<class>/*`, or `DIR/{train,val,test}/<class>/*` (also `valid` or `validation`). The classes are the
-//! folders' names in order, as torchvision's `ImageFolder` has them; images may lie deeper inside them. Files
-//! count as images by content or by name: a `.png` that is none is reported, a `.txt` is passed over, and so is
-//! everything whose name begins with a dot.
+//! `DIR/<class>/*`, or `DIR/{train,val,test}/<class>/*`. Folders of splits are known by their names in any case, with
+//! words such as `set`, `images` or `seg` beside them: `train`, `training`; `val`, `valid`, `validation`, `dev`, `eval`;
+//! `test`, `testing`. The classes are the folders' names in order, as torchvision's `ImageFolder` has them; images may lie
+//! deeper inside them. Files count as images by content or by name: a `.png` that is not one is reported. Everything whose
+//! name begins with a dot is passed over; [`Remarks`] tell what else was.
 //!
 //! **Splits.** Folders for validation and test are used where they exist. Where only validation lacks, a fifth
 //! of the training images validates; where both lack, a tenth validates and a tenth tests. With a validation
@@ -22,13 +23,16 @@
 //! file again.
 
 mod images;
+mod layout;
 mod recorded;
 mod scan;
 mod shuffled;
+mod sizing;
 mod split;
 mod streaming;
+mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::images::{Images, assemble};
@@ -42,6 +46,21 @@ const VAL_FRACTION_BESIDE_TEST: f64 = 0.2;
 /// The validating and testing shares where there is neither folder.
 const VAL_FRACTION: f64 = 0.1;
 const TEST_FRACTION: f64 = 0.1;
+
+/// The pictures below a folder, whatever their classes, and what looks like one and is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PicturesBelow {
+    /// Files that are pictures by content or by name, in the order of their paths.
+    pub pictures: Vec<PathBuf>,
+    /// Links that lead nowhere or in circles, and folders that cannot be read.
+    pub unreadable: Vec<UnreadableFile>,
+}
+
+/// Looks through a folder and the folders in it.
+pub fn pictures_below(folder: &Path) -> PicturesBelow {
+    let walk::Files { pictures, unreadable, .. } = walk::files_below(folder);
+    PicturesBelow { pictures, unreadable }
+}
 
 pub(crate) fn open(path: &Path, options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
     match &options.splits {
@@ -67,8 +86,8 @@ fn open_splits(
 ) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?;
     let val_fraction = options.checked_val_fraction()?;
-    let listing = scan::list(path)?;
-    let mut images = Images::new(listing.entries.clone());
+    let mut listing = scan::list(path)?;
+    let mut images = Images::new(&mut listing.found);
     let decoded = images.decode(path, size, options);
     let Images { kept, unreadable } = images;
     refuse_unreadable(path, &unreadable, options)?;
@@ -76,7 +95,7 @@ fn open_splits(
 
     let shares = shares(&listing, val_fraction);
     let train: Vec<usize> = (0..kept.len()).filter(|&image| kept[image].0 == Split::Train).collect();
-    let mut remarks = Remarks { unreadable, ..Remarks::default() };
+    let mut remarks = Remarks { unreadable, ..listing.found.remarks };
     let of_train = match drawing {
         Drawing::Shuffled => {
             let labels: Vec<usize> = train.iter().map(|&image| kept[image].1.label).collect();
@@ -85,7 +104,7 @@ fn open_splits(
         Drawing::Placed => {
             let candidate = |&image: &usize| {
                 let Entry { label, name, .. } = &kept[image].1;
-                Candidate { label: *label, name, hash: decoded.images[image].record.hash }
+                Candidate { label: *label, name, hash: decoded.records[image].hash }
             };
             let candidates: Vec<Candidate<'_>> = train.iter().map(candidate).collect();
             let placed = split::place(&candidates, &listing.classes, shares, seed);
@@ -97,10 +116,9 @@ fn open_splits(
     train.into_iter().zip(of_train).for_each(|(image, split)| splits[image] = split);
 
     let entries = kept.into_iter().map(|(_, entry)| entry);
-    let images = splits.into_iter().zip(entries).zip(decoded.images);
-    let images = images.map(|((split, entry), image)| (split, entry, image)).collect();
+    let entries = splits.into_iter().zip(entries).collect();
     let splitting = Splitting { split_seed: seed, val_share: shares.val, test_share: shares.test };
-    Ok(assemble(path, listing.classes, splitting, decoded.size, images, remarks, options.pixel_limit))
+    Ok(assemble(path, listing.classes, splitting, entries, decoded, remarks, options))
 }
 
 /// All images of the folder in the test split.
@@ -110,27 +128,18 @@ fn open_whole(
     options: &SourceOptions,
 ) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?;
-    let entries = scan::list_all(path, classes)?;
-    let kept = entries.into_iter().map(|entry| (Split::Test, entry)).collect();
-    let mut images = Images::new(kept);
+    let mut found = scan::list_all(path, classes)?;
+    found.entries.iter_mut().for_each(|(split, _)| *split = Split::Test);
+    let mut images = Images::new(&mut found);
     let decoded = images.decode(path, size, options);
     let Images { kept, unreadable } = images;
     refuse_unreadable(path, &unreadable, options)?;
     if kept.is_empty() {
         return Err(DataError::NoImages { path: path.to_owned() });
     }
-    let images = kept.into_iter().zip(decoded.images).map(|((split, entry), image)| (split, entry, image));
     let splitting = Splitting { split_seed: 0, val_share: 0.0, test_share: 0.0 };
-    let remarks = Remarks { unreadable, ..Remarks::default() };
-    Ok(assemble(
-        path,
-        classes.to_vec(),
-        splitting,
-        decoded.size,
-        images.collect(),
-        remarks,
-        options.pixel_limit,
-    ))
+    let remarks = Remarks { unreadable, ..found.remarks };
+    Ok(assemble(path, classes.to_vec(), splitting, kept, decoded, remarks, options))
 }
 
 fn shares(listing: &Listing, val_fraction: Option<f64>) -> Shares {

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::images::{DecodedImage, assemble, common_size, fits, in_parallel};
+use convscope_pictures::{Picture, read_file};
+
+use super::images::{Decoded, assemble, in_parallel};
 use super::scan::{self, Entry};
-use crate::decode::{Problem, decode_bytes, probe_bytes, read_file};
+use super::sizing::{SameSize, Sizing};
+use crate::decode::at;
 use crate::manifest::{Contents, FileRecord, Manifest};
-use crate::{DataError, ImageSize, PixelLimit, Remarks, Source, SourceOptions, Split, Stage};
+use crate::{DataError, PixelLimit, Remarks, Source, SourceOptions, Split};
 
 /// Opens the images of the manifest, which must be as they were. Others are counted and left out.
 pub(super) fn open(
@@ -43,40 +46,42 @@ pub(super) fn open(
         });
     }
 
-    let limit = options.pixel_limit;
-    let checked = in_parallel(Stage::Scan, options, &present, |wanted, _| wanted.check(limit));
-    let mut sizes = Vec::with_capacity(checked.len());
-    let mut changed = Vec::new();
-    for (wanted, size) in present.iter().zip(checked) {
-        match size {
-            Ok(size) => sizes.push(size),
-            // Such a file may well be the one that was recorded.
-            Err(problem @ Problem::TooLarge(_)) => return Err(problem.at(&wanted.path)),
-            Err(_) => changed.push(wanted.path.clone()),
+    let sizing = Sizing::new(options.checked_size()?, present.len(), options);
+    // Once the size is known, images that are read again later need not be decoded now.
+    let size = options.image_size.filter(|&size| !sizing.fits(size));
+    let checked = in_parallel(options, &present, |wanted, resizer| {
+        let Some(bytes) = wanted.read(options.pixel_limit) else { return Ok(None) };
+        if size.is_some() {
+            return Ok(Some(None));
+        }
+        let picture = Picture::decode(bytes, &wanted.path, options.framing.background, options.pixel_limit);
+        picture
+            .map(|picture| Some(Some(sizing.take(picture, resizer))))
+            .map_err(|error| at(&wanted.path, error))
+    });
+    let (mut images, mut changed) = (Vec::with_capacity(present.len()), Vec::new());
+    for (wanted, checked) in present.iter().zip(checked) {
+        match checked? {
+            Some(image) => images.extend(image),
+            None => changed.push(wanted.path.clone()),
         }
     }
     if !missing.is_empty() || !changed.is_empty() {
         return Err(DataError::OtherImages { path: root.to_owned(), missing, changed, new_files });
     }
-    let size = options.checked_size()?.unwrap_or_else(|| common_size(&sizes));
-    let is_resident = fits(present.len(), size, options);
-    let decoded = in_parallel(Stage::Decode, options, &present, |wanted, resizer| {
-        if !is_resident {
-            return Ok(None);
-        }
-        let mut pixels = vec![0; size.bytes()];
-        let failed = |problem: Problem| problem.at(&wanted.path);
-        let bytes = read_file(&wanted.path, limit).map_err(failed)?;
-        decode_bytes(bytes, size, limit, resizer, &mut pixels).map_err(failed)?;
-        Ok(Some(pixels))
-    });
-    let mut images = Vec::with_capacity(wanted.len());
-    for (wanted, pixels) in present.into_iter().zip(decoded) {
-        let entry = Entry { path: wanted.path.clone(), label: wanted.label, name: String::new() };
-        images.push((wanted.split, entry, DecodedImage { pixels: pixels?, record: wanted.record.clone() }));
-    }
+    let images = match size {
+        Some(size) => SameSize { size, pixels: None },
+        None => sizing.finish(images),
+    };
+    let records = present.iter().map(|wanted| wanted.record.clone()).collect();
+    let entry = |wanted: &Wanted<'_>| {
+        let (path, label) = (wanted.path.clone(), wanted.label);
+        (wanted.split, Entry { path, label, name: String::new() })
+    };
+    let entries = present.into_iter().map(entry).collect();
     let remarks = Remarks { new_files, ..Remarks::default() };
-    Ok(assemble(root, manifest.classes().to_vec(), manifest.splitting(), size, images, remarks, limit))
+    let (classes, splitting) = (manifest.classes().to_vec(), manifest.splitting());
+    Ok(assemble(root, classes, splitting, entries, Decoded { images, records }, remarks, options))
 }
 
 /// A file of the manifest.
@@ -88,13 +93,9 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The size of the picture, if the file is the one that was recorded.
-    fn check(&self, limit: PixelLimit) -> Result<ImageSize, Problem> {
-        let bytes = read_file(&self.path, limit)?;
-        if !self.record.matches(&bytes) {
-            return Err(Problem::Unreadable("its bytes are others than were recorded".to_owned()));
-        }
-        probe_bytes(bytes, limit)
+    /// The bytes of the file, if it is the one that was recorded.
+    fn read(&self, limit: PixelLimit) -> Option<Vec<u8>> {
+        read_file(&self.path, limit).ok().filter(|bytes| self.record.matches(bytes))
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
-use crate::decode::looks_like_image;
+use super::layout::Layout;
+use super::walk::{Files, Folder, Skipped, direct_pictures, files_below, is_loop, subfolders};
 use crate::manifest::portable_path;
-use crate::{DataError, Split, UnreadableFile};
+use crate::{DataError, Remarks, Split, UnreadableFile};
 
 /// An image file and its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,97 +22,110 @@ pub(super) struct Listing {
     /// The training images' class folders, in the order of the labels.
     class_folders: Vec<PathBuf>,
     pub(super) classes: Vec<String>,
-    /// Sorted by split, class and path; all in the training split where the folder has no splits.
-    pub(super) entries: Vec<(Split, Entry)>,
+    pub(super) found: Found,
     pub(super) has_val: bool,
     pub(super) has_test: bool,
 }
 
-/// Where the class folders lie: the folder itself, or folders of its own for each split.
-struct Layout {
-    train: PathBuf,
-    val: Option<PathBuf>,
-    test: Option<PathBuf>,
-}
-
-impl Layout {
-    fn of(root: &Path) -> Result<Layout, DataError> {
-        let folders = subfolders(root)?;
-        let named = |names: &[&str]| {
-            let wanted = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
-            folders.iter().find(|(name, _)| wanted(name)).map(|(_, path)| path.clone())
-        };
-        // A class may be called `train` too; then its images lie in it directly.
-        match named(&["train"]) {
-            Some(train) if !subfolders(&train)?.is_empty() && !has_direct_images(&train)? => {
-                Ok(Layout { train, val: named(&["val", "valid", "validation"]), test: named(&["test"]) })
-            }
-            _ => Ok(Layout { train: root.to_owned(), val: None, test: None }),
-        }
-    }
-
-    /// The folders whose subfolders are classes.
-    fn folders(&self) -> impl Iterator<Item = (Split, &Path)> {
-        let further = [(Split::Val, &self.val), (Split::Test, &self.test)];
-        let further = further.into_iter().filter_map(|(split, path)| Some((split, path.as_deref()?)));
-        std::iter::once((Split::Train, self.train.as_path())).chain(further)
-    }
+/// Images, and what was passed over on the way to them.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Sorted by split, class and path; all in the training split where the folder has no splits.
+    pub(super) entries: Vec<(Split, Entry)>,
+    pub(super) remarks: Remarks,
+    skipped: Skipped,
 }
 
 /// Lists the folder; see the module above for the layouts.
 pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
     let layout = Layout::of(root)?;
-    let (classes, class_folders): (Vec<_>, Vec<_>) = subfolders(&layout.train)?.into_iter().unzip();
-    let root = root.to_owned();
+    let Some(train) = layout.of_split(Split::Train) else {
+        let folders = layout.recognised.into_iter().map(|folder| folder.folder).collect();
+        return Err(DataError::NoTraining { path: root.to_owned(), folders });
+    };
+    let folders = class_folders(train)?;
+    let classes: Vec<String> = folders.iter().map(|folder| folder.name.clone()).collect();
+    let class_folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.path).collect();
     match classes.as_slice() {
-        [] => return Err(DataError::NoClasses { path: root }),
-        [class] => return Err(DataError::OneClass { path: root, class: class.clone() }),
+        [] => {
+            let pictures = direct_pictures(train)?.len();
+            return Err(DataError::NoClasses { path: root.to_owned(), pictures });
+        }
+        [class] => {
+            let inner = subfolders(&class_folders[0])?.len();
+            return Err(DataError::OneClass { path: root.to_owned(), class: class.clone(), inner });
+        }
         _ => {}
     }
-
-    let mut entries = Vec::new();
-    for (split, folder) in layout.folders() {
-        for (name, path) in subfolders(folder)? {
-            let label = classes.iter().position(|class| *class == name);
-            let label = label.ok_or_else(|| DataError::UnknownClass { path: path.clone() })?;
-            images_below(&path, split, label, &mut entries)?;
-        }
+    let label = |folder: &Folder| {
+        let label = classes.iter().position(|class| *class == folder.name);
+        label.ok_or_else(|| DataError::UnknownClass { path: folder.path.clone() })
+    };
+    let found = images(&layout, label)?;
+    let has = |split| layout.of_split(split).is_some();
+    let (has_val, has_test) = (has(Split::Val), has(Split::Test));
+    let listing = Listing { root: root.to_owned(), class_folders, classes, found, has_val, has_test };
+    let Found { entries, remarks, .. } = &listing.found;
+    if entries.iter().all(|(split, _)| *split != Split::Train) && remarks.unreadable.is_empty() {
+        return Err(DataError::NoImages { path: listing.root });
     }
-    if entries.iter().all(|(split, _)| *split != Split::Train) {
-        return Err(DataError::NoImages { path: root });
+    if remarks.unreadable.is_empty() {
+        listing.check_classes(entries, &[])?;
     }
-    let (has_val, has_test) = (layout.val.is_some(), layout.test.is_some());
-    let listing = Listing { root, class_folders, classes, entries, has_val, has_test };
-    listing.check_classes(&listing.entries, &[])?;
     Ok(listing)
 }
 
 /// All images of the folder, whatever split they lie in, labelled by the place of their class among `classes`.
-pub(super) fn list_all(root: &Path, classes: &[String]) -> Result<Vec<Entry>, DataError> {
-    let mut entries = Vec::new();
-    for (split, folder) in Layout::of(root)?.folders() {
-        for (name, path) in subfolders(folder)? {
-            let label = classes.iter().position(|class| *class == name);
-            let label = label
-                .ok_or_else(|| DataError::OtherClass { path: path.clone(), classes: classes.to_vec() })?;
-            images_below(&path, split, label, &mut entries)?;
-        }
-    }
-    if entries.is_empty() {
+pub(super) fn list_all(root: &Path, classes: &[String]) -> Result<Found, DataError> {
+    let label = |folder: &Folder| {
+        let label = classes.iter().position(|class| *class == folder.name);
+        label.ok_or_else(|| DataError::OtherClass { path: folder.path.clone(), classes: classes.to_vec() })
+    };
+    let found = images(&Layout::of(root)?, label)?;
+    if found.entries.is_empty() && found.remarks.unreadable.is_empty() {
         return Err(DataError::NoImages { path: root.to_owned() });
     }
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    Ok(found)
 }
 
 /// The paths of all images of the folder, whatever their class.
 pub(super) fn list_paths(root: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut entries = Vec::new();
-    for (split, folder) in Layout::of(root)?.folders() {
-        for (_, path) in subfolders(folder)? {
-            images_below(&path, split, 0, &mut entries)?;
+    let layout = match Layout::of(root) {
+        Ok(layout) => layout,
+        // What cannot be opened anew has no new images, but the recorded ones are there.
+        Err(DataError::TwoFolders { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let found = images(&layout, |_| Ok(0))?;
+    Ok(found.entries.into_iter().map(|(_, entry)| entry.path).collect())
+}
+
+/// The images of every class folder, with the label that `label` gives the folder.
+fn images(layout: &Layout, label: impl Fn(&Folder) -> Result<usize, DataError>) -> Result<Found, DataError> {
+    let mut found = Found::default();
+    for (split, folder) in &layout.folders {
+        found.remarks.stray.extend(direct_pictures(folder)?);
+        for class in class_folders(folder)? {
+            let label = label(&class)?;
+            let Files { pictures, unreadable, skipped } = files_below(&class.path);
+            found.entries.extend(pictures.into_iter().map(|path| {
+                let name = portable_path(path.strip_prefix(&class.path).unwrap_or(&path));
+                (*split, Entry { path, label, name })
+            }));
+            found.remarks.unreadable.extend(unreadable);
+            found.skipped.extend(skipped);
         }
     }
-    Ok(entries.into_iter().map(|(_, entry)| entry.path).collect())
+    found.remarks.split_folders = layout.recognised.clone();
+    found.remarks.other_folders = layout.others.clone();
+    found.remarks.skipped = std::mem::take(&mut found.skipped).into_list();
+    Ok(found)
+}
+
+fn class_folders(folder: &Path) -> Result<Vec<Folder>, DataError> {
+    let mut folders = subfolders(folder)?;
+    folders.retain(|class| !is_loop(folder, &class.path));
+    Ok(folders)
 }
 
 impl Listing {
@@ -142,68 +154,4 @@ impl Listing {
         }
         Ok(())
     }
-}
-
-/// Names that say a file is meant as an image, readable here or not.
-const IMAGE_EXTENSIONS: [&str; 12] =
-    ["png", "jpg", "jpeg", "jfif", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "jxl"];
-
-fn is_candidate(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) || looks_like_image(path)
-}
-
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().first() == Some(&b'.')
-}
-
-/// The folders in a folder, by name in order, without hidden ones.
-fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-    let io_error = |source| DataError::Io { path: folder.to_owned(), source };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io_error)? {
-        let entry = entry.map_err(io_error)?;
-        let name = entry.file_name();
-        if !is_hidden(&name) && entry.path().is_dir() {
-            found.push((portable_path(Path::new(&name)), entry.path()));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn has_direct_images(folder: &Path) -> Result<bool, DataError> {
-    let io_error = |source| DataError::Io { path: folder.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(io_error)? {
-        let entry = entry.map_err(io_error)?;
-        if !is_hidden(&entry.file_name()) && entry.path().is_file() && is_candidate(&entry.path()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn images_below(
-    folder: &Path,
-    split: Split,
-    label: usize,
-    entries: &mut Vec<(Split, Entry)>,
-) -> Result<(), DataError> {
-    let files = WalkDir::new(folder)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
-    for file in files {
-        let file = file.map_err(|error| DataError::Io {
-            path: error.path().unwrap_or(folder).to_owned(),
-            source: error.into(),
-        })?;
-        if file.file_type().is_file() && is_candidate(file.path()) {
-            let path = file.into_path();
-            let name = portable_path(path.strip_prefix(folder).unwrap_or(&path));
-            entries.push((split, Entry { path, label, name }));
-        }
-    }
-    Ok(())
 }

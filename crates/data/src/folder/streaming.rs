@@ -1,28 +1,22 @@
 //! An image folder too large for memory: every reading decodes the file.
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use super::scan::Entry;
 use crate::decode::decode_into;
-use crate::resize::Resizer;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Manifest, PixelLimit, Remarks, Source, Split};
+use crate::{DataError, Framing, ImageSize, Manifest, PixelLimit, Remarks, Source, Split};
 
 pub(super) struct Streaming {
     pub(super) name: String,
     pub(super) classes: Vec<String>,
     pub(super) size: ImageSize,
+    pub(super) framing: Framing,
     pub(super) limit: PixelLimit,
     /// In the order of [`Split::ALL`].
     pub(super) splits: [Vec<Entry>; 3],
     pub(super) remarks: Remarks,
     pub(super) manifest: Option<Manifest>,
-}
-
-thread_local! {
-    /// Keeps its working memory from image to image.
-    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
 impl Source for Streaming {
@@ -53,7 +47,7 @@ impl Source for Streaming {
     fn read(&self, split: Split, index: usize, pixels: &mut [u8]) -> Result<(), DataError> {
         check_read(self, split, index, pixels.len())?;
         let path = &self.splits[split as usize][index].path;
-        RESIZER.with_borrow_mut(|resizer| decode_into(path, self.size, self.limit, resizer, pixels))
+        decode_into(path, self.size, self.framing, self.limit, pixels)
     }
 
     fn path(&self, split: Split, index: usize) -> Option<&Path> {

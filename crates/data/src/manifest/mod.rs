@@ -5,6 +5,7 @@
 
 mod content;
 mod digest;
+mod duplicates;
 mod record;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::content::ContentHash;
 pub(crate) use self::content::portable_path;
 use self::digest::Digest;
+pub use self::duplicates::{Copy, Duplicate};
 pub use self::record::FileRecord;
 use crate::{DataError, Split};
 

@@ -106,7 +106,7 @@ impl Shapes {
 pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?.unwrap_or(SIZE);
     if let Splits::Recorded(manifest) = &options.splits {
-        return Ok(Arc::new(again(manifest)?.resized(size)?));
+        return Ok(Arc::new(again(manifest)?.resized(size, options.framing)?));
     }
     let mut counts = options.shapes;
     if let Some(share) = options.checked_val_fraction()? {
@@ -114,7 +114,7 @@ pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError
         counts.val = ((images as f64 * share).round() as usize).clamp(1, images.saturating_sub(1).max(1));
         counts.train = images - counts.val;
     }
-    Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size)?))
+    Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size, options.framing)?))
 }
 
 /// The pictures of a manifest.

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::Rng;
 use super::SIZE;
 use super::outline::Outline;
 use super::texture::{Texture, mix};
+use crate::CHANNELS;
 use crate::random::{below, uniform};
-use crate::source::CHANNELS;
 
 /// What makes the pictures hard to tell apart. Lengths are in pixels of the 32x32 picture, colours on the scale
 /// where white is 1.

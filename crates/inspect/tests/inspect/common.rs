@@ -91,7 +91,14 @@ pub(crate) fn recorded(name: &str) -> WeightsFile {
 pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Parameters) -> WeightsFile {
     let graph = Graph::new(model.clone()).unwrap();
     let [_, height, width] = model.input;
-    let input = InputDescription { size: [height, width], scale: 1.0 / 255.0, mean: MEAN, std: STD };
+    let input = InputDescription {
+        size: [height, width],
+        resize: "squash".into(),
+        background: "white".into(),
+        scale: 1.0 / 255.0,
+        mean: MEAN,
+        std: STD,
+    };
     WeightsFile { classes: classes(&graph), model, input, data: None, parameters }
 }
 

@@ -58,6 +58,19 @@ addEventListener("load", async () => {
       check(!dialog.open && document.activeElement === channels[2], "closing goes back to the channel");
     }
 
+    for (const chooser of all(".chooser")) {
+      const [label, layer] = all("select", chooser);
+      const seen = () => all(".heat", chooser).filter((heat) => heat.offsetHeight > 100);
+      check(!chooser.hidden && seen().length === 1 && layer.value === "conv2d", "the map that was asked for is there");
+      const first = getComputedStyle(seen()[0]).backgroundImage;
+      check(first.startsWith('url("data:image/png'), "it is a picture");
+      label.selectedIndex = 0;
+      layer.value = "conv2d_1";
+      layer.dispatchEvent(new Event("change"));
+      const { layer: shown, class: of } = seen()[0].dataset;
+      check(seen().length === 1 && shown === "1" && of === "0", `another layer and class are chosen: ${shown} ${of}`);
+    }
+
     const table = document.querySelector("table.layers");
     const names = () => all("tbody th", table).map((cell) => cell.textContent.trim().split(" ")[0]).join(" ");
     const first = names();

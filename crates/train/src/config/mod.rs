@@ -1,5 +1,6 @@
 //! What a training run is asked to do, every value resolved.
 
+mod image_size;
 mod partial;
 mod setting;
 
@@ -10,12 +11,15 @@ pub use setting::setting_value;
 
 use std::path::Path;
 
-use convscope_data::{Augmentation, BadImages, Normalize, PixelLimit, Splits};
+use convscope_data::{
+    Augmentation, Background, BadImages, DataError, Framing, ImageSize, Normalize, PixelLimit, Resize, Splits,
+};
 use convscope_graph::limits::MOST_IMAGES;
 use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
+use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
@@ -74,6 +78,9 @@ pub struct TrainConfig {
     pub teacher_temperature: f64,
     /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
     pub label_smoothing: f64,
+    /// How much the images of each class count in the loss. Default none: all the same.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
     /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
     pub ema: Option<f64>,
     /// Which parameters the optimizer's weight decay shrinks. Default all, as in PyTorch.
@@ -106,8 +113,16 @@ pub struct TrainConfig {
 pub struct DataConfig {
     /// A built-in source (`shapes`, `cifar10`) or a folder. Default `shapes`.
     pub source: String,
-    /// The side in pixels that images are resized to, at least 1. Default none: the images' own size where all are equal, else 64.
-    pub image_size: Option<usize>,
+    /// The size that images are resized to, at least 1 pixel. Default none: that of the model where it has one, else the
+    /// images' own where all are equal, else 64x64.
+    #[serde(default, with = "image_size", skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+    /// What becomes of images with another aspect ratio. Default `squash`.
+    #[serde(default)]
+    pub resize: Resize,
+    /// What transparent pixels and added borders show. Default white; where the file of a run lacks it, black.
+    #[serde(default = "unrecorded_background")]
+    pub background: Background,
     /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`.
     /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
     pub val_fraction: Option<f64>,
@@ -145,6 +160,7 @@ impl Default for TrainConfig {
             teacher_share: teacher_share(),
             teacher_temperature: teacher_temperature(),
             label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
             ema: None,
             weight_decay_on: DecayScope::default(),
             patience: None,
@@ -164,6 +180,8 @@ impl Default for DataConfig {
         Self {
             source: "shapes".to_owned(),
             image_size: None,
+            resize: Resize::default(),
+            background: Background::default(),
             val_fraction: None,
             split_seed: Some(Splits::DEFAULT_SEED),
             train_on_val: false,
@@ -180,7 +198,12 @@ impl DataConfig {
     /// # Errors
     /// A number out of range.
     pub fn pixel_limit(&self) -> Result<PixelLimit, TrainError> {
-        Ok(self.max_pixels.map(PixelLimit::new).transpose()?.unwrap_or_default())
+        Ok(self.max_pixels.map(PixelLimit::new).transpose().map_err(DataError::from)?.unwrap_or_default())
+    }
+
+    /// How images are resized, and what lies behind them.
+    pub fn framing(&self) -> Framing {
+        Framing { resize: self.resize, background: self.background }
     }
 }
 
@@ -191,6 +214,12 @@ impl TrainConfig {
     /// The first of [`problems`](Self::problems).
     pub fn validate(&self) -> Result<(), TrainError> {
         self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The configuration for so many training images: a batch has no more images than there are.
+    #[must_use]
+    pub fn with_batch_within(self, images: usize) -> TrainConfig {
+        TrainConfig { batch_size: self.batch_size.min(images.max(1)), ..self }
     }
 
     /// One error for each value that is out of range, naming field, value and range.
@@ -243,7 +272,7 @@ impl TrainConfig {
             "a built-in source's name or a folder",
         );
         if let Some(size) = data.image_size {
-            check(size >= 1, "data.image_size", &size, "at least 1 pixel");
+            check(size.pixels() >= 1, "data.image_size", &size.height.min(size.width), "at least 1 pixel");
         }
         if let Some(fraction) = data.val_fraction {
             check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
@@ -278,6 +307,10 @@ impl TrainConfig {
 /// The arithmetic of this version. It is raised by every change after which the same configuration, data and seed give
 /// other bits.
 pub const ARITHMETIC: u32 = 2;
+
+fn unrecorded_background() -> Background {
+    Framing::UNRECORDED.background
+}
 
 fn first_arithmetic() -> u32 {
     1

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use convscope_data::{Augmentation, BadImages, Normalize};
+use convscope_data::{Augmentation, Background, BadImages, ImageSize, Normalize, Resize};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::{Initializer, ModelOptions, TrainConfig, syntax_error};
+use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
@@ -43,6 +44,8 @@ pub struct PartialConfig {
     pub teacher_temperature: Option<f64>,
     /// See [`TrainConfig::label_smoothing`].
     pub label_smoothing: Option<f64>,
+    /// See [`TrainConfig::class_weights`].
+    pub class_weights: Option<ClassWeights>,
     /// See [`TrainConfig::ema`].
     pub ema: Option<f64>,
     /// See [`TrainConfig::weight_decay_on`].
@@ -73,7 +76,12 @@ pub struct PartialData {
     /// See [`DataConfig::source`](super::DataConfig::source).
     pub source: Option<String>,
     /// See [`DataConfig::image_size`](super::DataConfig::image_size).
-    pub image_size: Option<usize>,
+    #[serde(with = "super::image_size")]
+    pub image_size: Option<ImageSize>,
+    /// See [`DataConfig::resize`](super::DataConfig::resize).
+    pub resize: Option<Resize>,
+    /// See [`DataConfig::background`](super::DataConfig::background).
+    pub background: Option<Background>,
     /// See [`DataConfig::val_fraction`](super::DataConfig::val_fraction).
     pub val_fraction: Option<f64>,
     /// See [`DataConfig::split_seed`](super::DataConfig::split_seed).
@@ -192,6 +200,7 @@ impl TrainConfig {
         } = over.clone();
         set(&mut self.augment, over.augment);
         set(&mut self.weight_decay_on, over.weight_decay_on);
+        set(&mut self.class_weights, over.class_weights);
         set(&mut self.model, model);
         self.initializer = initializer.or(self.initializer);
         set(&mut self.epochs, epochs);
@@ -210,6 +219,8 @@ impl TrainConfig {
         self.threads = threads.or(self.threads);
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
+        set(&mut self.data.resize, data.resize);
+        set(&mut self.data.background, data.background);
         self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
         self.data.split_seed = data.split_seed.or(self.data.split_seed);
         set(&mut self.data.train_on_val, data.train_on_val);
@@ -334,8 +345,8 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged shows.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = 48\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
+                    [data]\nsource = 'cats'\nimage_size = '48x32'\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use convscope_data::manifest::{ImageId, Splitting};
-use convscope_data::{ImageSize, Manifest, Normalization, Normalize, Source, Split};
+use convscope_data::{
+    Background, Framing, ImageSize, Manifest, Normalization, Normalize, Resize, Source, Split,
+};
 use convscope_graph::DataDescription;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use crate::run_dir::write_atomic;
 ///
 /// ```text
 /// place           the data set as it was named, relative to the run, and absolute
-/// treatment       image size, kind of normalisation, mean and deviation of each channel
+/// treatment       image size, resizing, background, kind of normalisation, mean and deviation of each channel
 /// train_on_val    whether the validation images were trained on too
 /// manifest        classes, splits, and each image with its hash; see convscope_data::Manifest
 /// ```
@@ -51,6 +53,12 @@ pub struct DataPlace {
 pub struct Treatment {
     /// The size it is resized to.
     pub image_size: ImageSize,
+    /// What becomes of images with another aspect ratio. Runs that do not record it squashed them.
+    #[serde(default)]
+    pub resize: Resize,
+    /// What transparent pixels and added borders show. Runs that do not record it had black.
+    #[serde(default = "unrecorded_background")]
+    pub background: Background,
     /// How pixel values are scaled.
     pub normalize: Normalize,
     /// Subtracted from each channel's values between 0 and 1.
@@ -76,10 +84,18 @@ impl DataRecord {
     /// The record of a run in the folder `run` with this configuration.
     pub fn new(config: &TrainConfig, source: &dyn Source, normalization: &Normalization, run: &Path) -> Self {
         let Normalization { mean, std } = *normalization;
+        let Framing { resize, background } = config.data.framing();
         let normalize = config.data.normalize;
         DataRecord {
             place: DataPlace::of(&config.data.source, run),
-            treatment: Treatment { image_size: source.image_size(), normalize, mean, std },
+            treatment: Treatment {
+                image_size: source.image_size(),
+                resize,
+                background,
+                normalize,
+                mean,
+                std,
+            },
             train_on_val: config.data.train_on_val,
             manifest: source.manifest().cloned(),
         }
@@ -134,10 +150,19 @@ impl DataRecord {
 }
 
 impl Treatment {
+    /// How images are resized, and what lies behind them.
+    pub fn framing(&self) -> Framing {
+        Framing { resize: self.resize, background: self.background }
+    }
+
     /// What scales the images.
     pub fn normalization(&self) -> Normalization {
         Normalization { mean: self.mean, std: self.std }
     }
+}
+
+fn unrecorded_background() -> Background {
+    Framing::UNRECORDED.background
 }
 
 impl DataPlace {

@@ -69,6 +69,8 @@ pub struct Session {
     /// The layer of each array that is trained.
     layers: Vec<Option<usize>>,
     loss: Loss,
+    /// Of each class; empty where all count the same.
+    class_weights: Vec<f64>,
     optimizer: Optimizer,
     schedule: Schedule,
     sam: Option<Sam>,
@@ -170,6 +172,7 @@ impl Session {
             ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
             statistics,
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
+            class_weights: config.class_weights.of(&*source),
             progress: Progress::new(stopping, identity),
             layers: layers_of_tensors(&graph, &parameters),
             parameters,
@@ -315,7 +318,7 @@ impl Session {
     fn train_batch(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let step = self.progress.step;
         let sample = Sample { seed: self.config.seed, step, ..Sample::default() };
-        let labels = labels_of(batch, self.teachers.as_mut())?;
+        let labels = labels_of(batch, self.teachers.as_mut())?.with_class_weights(&self.class_weights);
         let training = TrainingBatch { images: batch.images.view(), labels, sample };
         let (executor, parameters) = (&mut self.executor, &mut self.parameters);
         let outcome = gradients_of(training, executor, parameters, &self.loss, self.sam.as_mut())?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convscope_data::Normalization;
+use convscope_data::{Framing, Normalization};
 use convscope_graph::{InputDescription, Parameters, WeightsFile};
 
 use super::Session;
@@ -36,10 +36,21 @@ impl Session {
     pub(super) fn write_weights(&self, path: &Path, parameters: &Parameters) -> Result<(), TrainError> {
         let size = self.source.image_size();
         let Normalization { mean, std } = self.normalization;
+        let Framing { resize, background } = match &self.data {
+            Some(data) => data.treatment.framing(),
+            None => self.config.data.framing(),
+        };
         let weights = WeightsFile {
             model: self.graph().description().clone(),
             classes: self.source.classes().to_vec(),
-            input: InputDescription { size: [size.height, size.width], scale: 1.0 / 255.0, mean, std },
+            input: InputDescription {
+                size: [size.height, size.width],
+                resize: resize.to_string(),
+                background: background.to_string(),
+                scale: 1.0 / 255.0,
+                mean,
+                std,
+            },
             data: self.data.as_ref().and_then(DataRecord::description),
             parameters: parameters.clone(),
         };

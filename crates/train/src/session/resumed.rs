@@ -1,6 +1,6 @@
 //! Whether a run that is taken up again has the images it had.
 
-use convscope_data::Source;
+use convscope_data::{Framing, Source};
 use convscope_graph::WeightsFile;
 
 use crate::config::TrainConfig;
@@ -39,6 +39,10 @@ pub(super) fn check(
     let (recorded, found) = (record.treatment.image_size, source.image_size());
     if recorded != found {
         return other("image size", recorded.to_string(), found.to_string());
+    }
+    if record.treatment.framing() != config.data.framing() {
+        let name = |framing: Framing| format!("{} over {}", framing.resize, framing.background);
+        return other("resizing", name(record.treatment.framing()), name(config.data.framing()));
     }
     let name = |kind| format!("{kind:?}").to_lowercase();
     if record.treatment.normalize != config.data.normalize {

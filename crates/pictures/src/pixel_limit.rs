@@ -3,8 +3,6 @@
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat};
 
-use crate::DataError;
-
 /// How many pixels a picture file may have, by default 100 million.
 ///
 /// A header of a few bytes can announce a picture of any size, so the limit is checked before anything is allocated.
@@ -13,15 +11,14 @@ use crate::DataError;
 /// enough for any picture of 8 bits a channel, and for three quarters of the pixels with 16 bits and transparency.
 ///
 /// ```
-/// use convscope_data::{ImageSize, PixelLimit, decode_image};
+/// use convscope_pictures::{Background, Picture, PixelLimit};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("a.bmp");
 /// # image::RgbImage::new(40, 30).save(&path).unwrap();
-/// let size = ImageSize::square(8);
-/// assert!(decode_image(&path, size, PixelLimit::default()).is_ok());
-/// let error = decode_image(&path, size, PixelLimit::new(1199)?).unwrap_err().to_string();
-/// assert!(error.ends_with("the picture has 40x30 = 1200 pixels, more than the limit of 1199"));
-/// # Ok::<(), convscope_data::DataError>(())
+/// assert!(Picture::read(&path, Background::WHITE, PixelLimit::default()).is_ok());
+/// let error = Picture::read(&path, Background::WHITE, PixelLimit::new(1199)?).unwrap_err();
+/// assert_eq!(error.to_string(), "the picture has 40x30 = 1200 pixels, more than the limit of 1199");
+/// # Ok::<(), convscope_pictures::LimitOutOfRange>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PixelLimit(u64);
@@ -39,16 +36,10 @@ impl PixelLimit {
     /// A limit of so many pixels, from 1 to [`LARGEST`](Self::LARGEST).
     ///
     /// # Errors
-    /// [`DataError::Option`] for a number outside this range.
-    pub fn new(pixels: u64) -> Result<PixelLimit, DataError> {
-        if (1..=Self::LARGEST).contains(&pixels) {
-            return Ok(PixelLimit(pixels));
-        }
-        Err(DataError::Option {
-            name: "--max-pixels",
-            value: pixels.to_string(),
-            expected: "it must be between 1 and 1000000000",
-        })
+    /// [`LimitOutOfRange`].
+    pub fn new(pixels: u64) -> Result<PixelLimit, LimitOutOfRange> {
+        let fits = (1..=Self::LARGEST).contains(&pixels);
+        if fits { Ok(PixelLimit(pixels)) } else { Err(LimitOutOfRange { pixels }) }
     }
 
     /// The number of pixels.
@@ -85,6 +76,14 @@ impl PixelLimit {
         }
         Ok(pixels)
     }
+}
+
+/// A number of pixels that is no [`PixelLimit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a limit of {pixels} pixels; it must be between 1 and {}", PixelLimit::LARGEST)]
+pub struct LimitOutOfRange {
+    /// The number.
+    pub pixels: u64,
 }
 
 /// Why a picture is beyond a [`PixelLimit`].
@@ -136,6 +135,10 @@ fn bytes_per_pixel(color: ColorType, format: ImageFormat, orientation: Orientati
         ImageFormat::Jpeg => 8,
         // The canvas and a frame of an animation.
         ImageFormat::WebP => 8,
+        // A frame beside the canvas, the mask beside the picture.
+        ImageFormat::Gif | ImageFormat::Ico => 4,
+        // The bytes as the file has them.
+        ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Qoi => decoded,
         _ => 0,
     };
     let turned = if swaps_sides(orientation) { 2 * decoded } else { decoded };
@@ -149,7 +152,7 @@ fn bytes_per_pixel(color: ColorType, format: ImageFormat, orientation: Orientati
 }
 
 /// Whether rows become columns.
-pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
+fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -176,6 +179,8 @@ mod tests {
             (ColorType::Rgba16, ImageFormat::Png, Rotate90, 16),
             (ColorType::Rgb8, ImageFormat::Jpeg, Rotate90, 11),
             (ColorType::Rgba8, ImageFormat::WebP, NoTransforms, 12),
+            (ColorType::Rgba8, ImageFormat::Gif, NoTransforms, 8),
+            (ColorType::L8, ImageFormat::Pnm, NoTransforms, 4),
         ] {
             assert_eq!(bytes_per_pixel(color, format, orientation), expected, "{color:?} {format:?}");
         }

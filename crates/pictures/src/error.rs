@@ -1,0 +1,50 @@
+//! Why a picture file cannot be read.
+
+use crate::TooLarge;
+
+/// What is wrong with a picture file.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The operating system does not give the file's bytes.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The bytes are in no format that is known.
+    #[error("not a {} image", crate::FORMATS)]
+    NotAPicture,
+    /// The format is known and cannot be read.
+    #[error("{format} images are not supported, only {}", crate::FORMATS)]
+    Unsupported {
+        /// The format's name.
+        format: String,
+    },
+    /// The file ends before the picture does.
+    #[error("the {format} image is truncated")]
+    Truncated {
+        /// The format's name.
+        format: &'static str,
+    },
+    /// The picture has a side of 0.
+    #[error("the image has no pixels ({width} x {height})")]
+    NoPixels {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// The contents do not follow the format.
+    #[error("{}", one_line(.0))]
+    Damaged(#[source] image::ImageError),
+    /// The picture is beyond the limit of pixels.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+impl From<image::ImageError> for PictureError {
+    fn from(error: image::ImageError) -> PictureError {
+        PictureError::Damaged(error)
+    }
+}
+
+fn one_line(error: &image::ImageError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

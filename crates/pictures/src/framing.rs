@@ -1,0 +1,164 @@
+//! How a picture is brought to a size, and what lies behind it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How a picture becomes an image of a given size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Framing {
+    /// What becomes of another aspect ratio.
+    pub resize: Resize,
+    /// What transparent pixels and added borders show.
+    pub background: Background,
+}
+
+impl Framing {
+    /// Squashed over black: what runs and weights files that record nothing else had.
+    pub const UNRECORDED: Framing = Framing { resize: Resize::Squash, background: Background::BLACK };
+}
+
+/// What becomes of a picture whose aspect ratio is not that of the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// It is scaled to the image's width and height, whatever its own are.
+    #[default]
+    Squash,
+    /// It is scaled until it fits into the image; what it leaves free on two sides shows the background.
+    Pad,
+    /// It is scaled until it covers the image; what sticks out on two sides is cut off.
+    Crop,
+}
+
+/// A text that names no way of resizing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a way of resizing; it must be squash, pad or crop")]
+pub struct NotAResize {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Resize {
+    type Err = NotAResize;
+
+    fn from_str(text: &str) -> Result<Resize, NotAResize> {
+        match text {
+            "squash" => Ok(Resize::Squash),
+            "pad" => Ok(Resize::Pad),
+            "crop" => Ok(Resize::Crop),
+            _ => Err(NotAResize { text: text.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Resize::Squash => "squash",
+            Resize::Pad => "pad",
+            Resize::Crop => "crop",
+        })
+    }
+}
+
+/// An opaque colour. Its text is `white`, `black`, or `#rrggbb` in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Background {
+    rgb: [u8; 3],
+}
+
+impl Background {
+    /// 255, 255, 255.
+    pub const WHITE: Background = Background::new([255; 3]);
+    /// 0, 0, 0.
+    pub const BLACK: Background = Background::new([0; 3]);
+
+    /// The colour of this red, green and blue.
+    pub const fn new(rgb: [u8; 3]) -> Background {
+        Background { rgb }
+    }
+
+    /// Red, green and blue.
+    pub const fn rgb(self) -> [u8; 3] {
+        self.rgb
+    }
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Background::WHITE
+    }
+}
+
+impl fmt::Display for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Background::WHITE => f.pad("white"),
+            Background::BLACK => f.pad("black"),
+            Background { rgb: [red, green, blue] } => write!(f, "#{red:02x}{green:02x}{blue:02x}"),
+        }
+    }
+}
+
+/// A text that is no colour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not a colour; it must be white, black, or a # and six hexadecimal digits such as #808080"
+)]
+pub struct NotAColour {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Background {
+    type Err = NotAColour;
+
+    fn from_str(text: &str) -> Result<Background, NotAColour> {
+        let parsed = match text {
+            "white" => Some(Background::WHITE),
+            "black" => Some(Background::BLACK),
+            _ => text.strip_prefix('#').and_then(|digits| {
+                let is_colour = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let number = is_colour.then(|| u32::from_str_radix(digits, 16).ok()).flatten()?;
+                let [_, red, green, blue] = number.to_be_bytes();
+                Some(Background::new([red, green, blue]))
+            }),
+        };
+        parsed.ok_or_else(|| NotAColour { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Background {
+    type Error = NotAColour;
+
+    fn try_from(text: String) -> Result<Background, NotAColour> {
+        text.parse()
+    }
+}
+
+impl From<Background> for String {
+    fn from(background: Background) -> String {
+        background.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_have_a_text_and_come_back() {
+        for (text, rgb) in [("white", [255; 3]), ("black", [0; 3]), ("#0a80ff", [10, 128, 255])] {
+            let background: Background = text.parse().unwrap();
+            assert_eq!((background.rgb(), background.to_string().as_str()), (rgb, text));
+        }
+        assert_eq!("#FFFFFF".parse(), Ok(Background::WHITE));
+        for text in ["", "red", "#fff", "#12345g", "808080", "#+12345"] {
+            assert!(text.parse::<Background>().is_err(), "{text}");
+        }
+    }
+}
