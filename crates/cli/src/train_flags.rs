@@ -261,21 +261,19 @@ impl TrainFlags {
         Ok(config)
     }
 
-    /// The configuration for these images: unless a flag, a file or a recipe sets the size of a batch, it is no larger than the
-    /// training set.
+    /// The configuration for these images: unless a flag or a file sets the size of a batch, it is no larger than the training
+    /// set.
     ///
     /// # Errors
-    /// A file or recipe that cannot be read.
+    /// A file that cannot be read.
     pub(crate) fn fitted(
         &self,
         config: TrainConfig,
         source: &dyn Source,
         console: Console,
     ) -> Result<TrainConfig, TrainError> {
-        let merged = |batch_size| self.over(TrainConfig { batch_size, ..TrainConfig::default() });
-        // What nothing overrides follows what it is merged over.
-        let is_set = merged(1)?.batch_size == merged(2)?.batch_size;
-        if is_set {
+        let file = self.config.as_deref().map(PartialConfig::read).transpose()?.unwrap_or_default();
+        if self.batch_size.or(file.batch_size).is_some() {
             return Ok(config);
         }
         let before = config.batch_size;

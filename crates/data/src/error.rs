@@ -390,7 +390,8 @@ fn below(root: &Path, file: &Path) -> String {
 }
 
 fn bad_images(path: &Path, files: &[UnreadableFile]) -> String {
-    let mut text = format!("{}: {} unreadable image file(s): ", path.display(), files.len());
+    let noun = if files.len() == 1 { "file" } else { "files" };
+    let mut text = format!("{}: {} unreadable image {noun}: ", path.display(), files.len());
     for (position, file) in files.iter().take(NAMED_FILES).enumerate() {
         if position > 0 {
             text.push_str("; ");

@@ -56,6 +56,8 @@ fn new_pictures_change_no_split_and_a_manifest_leaves_them_out() {
     add(photos, "a", 60..80);
     add(photos, "c/deep", 200..204);
     fs::write(photos.join("b/notes.txt"), "passed over").unwrap();
+    // A format that cannot be read was left out before, too.
+    fs::write(photos.join("b/phone.heic"), b"\0\0\0\x18ftypheic\0\0\0\0").unwrap();
     let after = again(photos, &recorded).unwrap();
     for split in Split::ALL {
         assert_eq!(images(&*after, split), images(&*before, split), "{split}");

@@ -8,6 +8,9 @@ pub enum PictureError {
     /// The operating system does not give the file's bytes.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The file has no bytes.
+    #[error("the file is empty")]
+    Empty,
     /// The bytes are in no format that is known.
     #[error("not a {} image", crate::FORMATS)]
     NotAPicture,

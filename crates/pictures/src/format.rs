@@ -25,14 +25,26 @@ pub fn has_picture_extension(path: &Path) -> bool {
 /// Whether a file's first bytes are those of a picture format that can be read. Formats with a signature so short that other
 /// files have it too are left to the name.
 pub fn looks_like_picture(path: &Path) -> bool {
-    let mut start = [0; 32];
-    let read = convscope_files::open(path).and_then(|mut file| file.read(&mut start));
-    let format = read.ok().and_then(|read| image::guess_format(&start[..read]).ok());
+    let format = start(path).ok().and_then(|start| image::guess_format(&start).ok());
     format.is_some_and(|format| is_readable(format) && !matches!(format, ImageFormat::Pnm | ImageFormat::Ico))
+}
+
+/// Whether a file is in a format that can be read, by its first bytes and, where they say nothing, its name.
+pub fn has_readable_format(path: &Path) -> bool {
+    start(path).is_ok_and(|start| of(&start, path).is_ok())
+}
+
+fn start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    convscope_files::open(path)?.take(32).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// The format of these bytes; the name is asked only about TGA.
 pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
+    if bytes.is_empty() {
+        return Err(PictureError::Empty);
+    }
     let unsupported = |format: &str| Err(PictureError::Unsupported { format: format.to_owned() });
     if let Some(format) = unreadable(bytes) {
         return unsupported(format);

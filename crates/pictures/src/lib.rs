@@ -14,7 +14,7 @@ mod webp;
 
 pub use decode::{Picture, read_file};
 pub use error::PictureError;
-pub use format::{has_picture_extension, looks_like_picture};
+pub use format::{has_picture_extension, has_readable_format, looks_like_picture};
 pub use framing::{Background, Framing, NotAColour, NotAResize, Resize};
 pub use pixel_limit::{LimitOutOfRange, PixelLimit, TooLarge};
 pub use resize::Resizer;

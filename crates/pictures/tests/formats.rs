@@ -103,7 +103,7 @@ fn formats_that_cannot_be_read_are_named() {
     let tiff = refusal("scan.tif", b"II*\0\x08\0\0\0\0\0\0\0");
     assert!(tiff.to_string().starts_with("TIFF images are not supported"), "{tiff}");
     assert!(matches!(refusal("photo.jpg", b"hello"), PictureError::NotAPicture));
-    assert!(matches!(refusal("photo.jpg", b""), PictureError::NotAPicture));
+    assert!(matches!(refusal("photo.tga", b""), PictureError::Empty));
     // Anything may be a TGA file by its name, and damage is still found.
     assert!(matches!(refusal("photo.tga", b"hello"), PictureError::Damaged(_)));
 }

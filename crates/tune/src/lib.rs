@@ -28,11 +28,13 @@ pub mod sampler;
 pub mod space;
 pub mod study;
 pub mod trial;
+mod value;
 
 pub use error::TuneError;
 pub use identity::{Differences, Format};
 pub use importance::{Importance, importance};
 pub use sampler::{Sampler, TpeSettings};
-pub use space::{Distribution, Parameter, Scale, Space, Value};
+pub use space::{Distribution, Parameter, Scale, Space};
 pub use study::{Claim, Plan, Pruning, Study, Verdict};
 pub use trial::{Trial, TrialState, best, ranked};
+pub use value::Value;

@@ -1,25 +1,9 @@
 //! What is searched: parameters and the values that each may take.
 
-use std::fmt;
-
-use convscope_train::config::setting_value;
 use convscope_train::{PartialConfig, TrainConfig, TrainError};
 use serde_json::{Value as Json, json};
 
-use crate::TuneError;
-
-/// A value of a parameter, as a user reads it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// True or false.
-    Switch(bool),
-    /// A name.
-    Text(String),
-}
+use crate::{TuneError, Value};
 
 /// The values that a parameter may take.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +71,14 @@ impl Parameter {
         let values: Vec<Value> = list.split(',').map(|item| Value::parse(item.trim())).collect();
         if name.trim().is_empty() || values.contains(&Value::Text(String::new())) {
             return Err(TuneError::parameter(text, form));
+        }
+        if let Some(part) = list.split(',').map(str::trim).find(|item| is_part_of_number(item)) {
+            return Err(TuneError::parameter(
+                text,
+                format!(
+                    "{part} is not a number; commas stand between values, and decimals take a point, as in 0.{part}"
+                ),
+            ));
         }
         if let Some(twice) = (1..values.len()).find(|&last| values[..last].contains(&values[last])) {
             return Err(TuneError::parameter(text, format!("{} stands there twice", values[twice])));
@@ -339,6 +331,11 @@ impl Parameter {
     }
 }
 
+/// Whether these are the digits behind a decimal comma, such as the 01 of `0,01`.
+fn is_part_of_number(item: &str) -> bool {
+    item.len() > 1 && item.starts_with('0') && item.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn lay_over(below: &mut toml::Table, above: toml::Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
@@ -346,72 +343,6 @@ fn lay_over(below: &mut toml::Table, above: toml::Table) {
             (_, value) => {
                 below.insert(key, value);
             }
-        }
-    }
-}
-
-impl Value {
-    /// The value that a text stands for.
-    fn parse(text: &str) -> Value {
-        match setting_value(text) {
-            toml::Value::Integer(value) => Value::Int(value),
-            toml::Value::Float(value) => Value::Float(value),
-            toml::Value::Boolean(value) => Value::Switch(value),
-            _ => Value::Text(text.to_owned()),
-        }
-    }
-
-    /// The value of a number.
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            Self::Int(value) => Some(*value as f64),
-            Self::Float(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// Whether both stand for the same value; 1 and 1.0 do.
-    fn is_same(&self, other: &Value) -> bool {
-        match (self.number(), other.number()) {
-            (Some(one), Some(two)) => one == two,
-            _ => self == other,
-        }
-    }
-
-    fn from_json(value: &Json) -> Value {
-        match value {
-            Json::Bool(value) => Self::Switch(*value),
-            Json::String(text) => Self::Text(text.clone()),
-            Json::Number(number) => match number.as_i64() {
-                Some(whole) => Self::Int(whole),
-                None => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            // What only other programs choose from.
-            other => Self::Text(other.to_string()),
-        }
-    }
-
-    /// The value in a JSON document.
-    pub fn to_json(&self) -> Json {
-        match self {
-            Self::Int(value) => json!(value),
-            Self::Float(value) => json!(value),
-            Self::Switch(value) => json!(value),
-            Self::Text(value) => json!(value),
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(value) => write!(f, "{value}"),
-            Self::Float(value) if *value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e6) => {
-                write!(f, "{value:e}")
-            }
-            Self::Float(value) => write!(f, "{value}"),
-            Self::Switch(value) => write!(f, "{value}"),
-            Self::Text(value) => f.write_str(value),
         }
     }
 }
@@ -434,7 +365,7 @@ mod tests {
         assert_eq!(whole.distribution, Distribution::Int { low: 16, high: 256, scale: Scale::Linear });
         let mixed = Parameter::range("lr=0.5..1").unwrap();
         assert_eq!(mixed.distribution, Distribution::Float { low: 0.5, high: 1.0, scale: Scale::Linear });
-        for wrong in ["lr", "=1,2", "lr=", "lr=1,,2", "lr=1,2,1"] {
+        for wrong in ["lr", "=1,2", "lr=", "lr=1,,2", "lr=1,2,1", "lr=0,01", "lr=1,005"] {
             assert!(Parameter::grid(wrong).is_err(), "{wrong}");
         }
         for wrong in [

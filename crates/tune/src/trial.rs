@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use crate::space::{Point, Space, Value};
+use crate::Value;
+use crate::space::{Point, Space};
 
 /// How far a trial is, with Optuna's meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_pictures::{Picture, read_file};
+use convscope_pictures::{Picture, has_readable_format, read_file};
 
 use super::images::{Decoded, assemble, in_parallel};
 use super::scan::{self, Entry};
@@ -99,9 +99,10 @@ impl Wanted<'_> {
     }
 }
 
-/// How many image files of the folder the manifest does not have.
+/// How many image files of the folder the manifest does not have, of those in a format that can be read: the others were left
+/// out before.
 fn new_files(root: &Path, wanted: &[Wanted<'_>]) -> Result<usize, DataError> {
     let known: HashSet<&Path> = wanted.iter().map(|wanted| wanted.path.as_path()).collect();
     let found = scan::list_paths(root)?;
-    Ok(found.iter().filter(|path| !known.contains(path.as_path())).count())
+    Ok(found.iter().filter(|path| !known.contains(path.as_path()) && has_readable_format(path)).count())
 }

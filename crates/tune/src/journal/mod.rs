@@ -180,7 +180,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::space::Value as Setting;
+    use crate::Value as Setting;
     use crate::trial::TrialState;
 
     fn study(name: &str) -> Record {

@@ -6,7 +6,8 @@ use super::record::{
     CREATE_STUDY, CREATE_TRIAL, DELETE_STUDY, DISCARD_TRIALS, INTERMEDIATE, PARAMETER, STATE,
     STUDY_ATTRIBUTE, STUDY_SYSTEM_ATTRIBUTE, TRIAL_ATTRIBUTE, TRIAL_SYSTEM_ATTRIBUTE,
 };
-use crate::space::{Distribution, Value as Setting};
+use crate::Value as Setting;
+use crate::space::Distribution;
 use crate::trial::{Trial, TrialState};
 
 /// The attribute of a trial that says which failed trial of the study it repeats, by its number.

@@ -133,7 +133,7 @@ fn normal_below(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::{Scale, Value};
+    use crate::{Scale, Value};
 
     #[test]
     fn densities_add_up_to_one() {
