@@ -13,10 +13,10 @@ use std::path::Path;
 
 use convscope_data::{Framing, ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
-use convscope_ops::verify::{Case, Tensor, Which};
 use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
 use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
+use convscope_verify::{Case, Tensor, Which};
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);

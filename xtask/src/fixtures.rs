@@ -1,6 +1,7 @@
 //! `cargo xtask fixtures`: asks PyTorch again and records its answers.
 //!
-//! Every `fixtures/*.py` is run, in the order of the names, from the folder of the workspace and without arguments.
+//! Every script in `fixtures` and in the `fixtures` of a crate is run, in the order of the names, from the folder of the workspace and
+//! without arguments.
 //! Modules that the scripts share have names that begin with `_` and are not run, nor are those that measure, `bench_*.py`.
 
 use std::fs;
@@ -9,14 +10,35 @@ use std::process::{Command, Stdio};
 
 /// Runs the scripts of these names (with or without `.py`), or all.
 pub(crate) fn run(root: &Path, names: &[&str]) -> Result<(), String> {
-    let scripts = chosen(scripts(&root.join("fixtures"))?, names)?;
+    let mut folders = vec![root.join("fixtures")];
+    folders.extend(
+        crate_folders(root)?
+            .into_iter()
+            .map(|folder| folder.join("fixtures"))
+            .filter(|folder| folder.is_dir()),
+    );
+    let mut found = Vec::new();
+    for folder in &folders {
+        found.extend(scripts(folder)?);
+    }
+    let scripts = chosen(found, names)?;
     let python = environment(root)?;
     for script in &scripts {
         println!("==> {}", script.strip_prefix(root).unwrap_or(script).display());
         succeed(Command::new(&python).arg(script).current_dir(root), &script.display().to_string())?;
     }
-    println!("==> recorded; `git diff --stat fixtures` shows which answers changed");
+    println!("==> recorded; `git diff --stat` shows which answers changed");
     Ok(())
+}
+
+/// The folders of the crates, in the order of their names.
+fn crate_folders(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = root.join("crates");
+    let entries =
+        fs::read_dir(&folder).map_err(|error| format!("{}: cannot be read: {error}", folder.display()))?;
+    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 /// The scripts of a folder in the order of their names.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use convscope_files::{WholeFile, write_whole};
-use convscope_ops::verify::{Tensor, TensorFileError, Which};
+use convscope_verify::{Tensor, TensorFileError, Which};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -2,12 +2,12 @@
 //!
 //! `cargo run --release --example assignment`
 
-use convscope::ops::verify::{Comparison, read_archive};
+use convscope::verify::{Comparison, read_archive};
 use std::error::Error;
 use std::io::{self, Write};
 
-/// Recorded by `fixtures/operators.py`.
-const CASES: &[u8] = include_bytes!("../../../fixtures/operators/assignment.tar.gz");
+/// Recorded by `crates/verify/fixtures/operators.py`.
+const CASES: &[u8] = include_bytes!("../../verify/fixtures/operators/assignment.tar.gz");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();

@@ -29,6 +29,7 @@ pub use convscope_ops as ops;
 pub use convscope_report as report;
 pub use convscope_train as train;
 pub use convscope_tune as tune;
+pub use convscope_verify as verify;
 
 /// The pool of threads that everything is best run in: as many as asked for (0: one for each core), with denormal
 /// numbers flushed to zero.

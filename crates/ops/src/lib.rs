@@ -41,7 +41,6 @@ mod roi_pool;
 mod shape;
 mod sigmoid;
 mod softmax;
-pub mod verify;
 
 pub use activation::Activation;
 pub use adaptive_avg_pool2d::{

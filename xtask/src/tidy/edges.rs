@@ -9,10 +9,11 @@ use super::tree::Tree;
 use super::{Fault, line_at};
 
 /// Our packages in order: each may depend on those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "convscope-files",
     "convscope-kernels",
     "convscope-ops",
+    "convscope-verify",
     "convscope-graph",
     "convscope-pictures",
     "convscope-data",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use convscope_ops::verify::{Argument, Call, Tensor, arguments, operators, tensors};
 use convscope_report::table::{Cell, Column, Style, Table};
+use convscope_verify::{Argument, Call, Tensor, arguments, operators, tensors};
 use serde_json::{Map, Value};
 
 use crate::console::Console;

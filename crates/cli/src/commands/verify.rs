@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use convscope_ops::verify::{
+use convscope_report::table::{Cell, Column, Table, Tone};
+use convscope_verify::{
     Case, CaseFailure, OperatorSummary, Report, from_pytorch, operators, read_folder, recorded, verify,
 };
-use convscope_report::table::{Cell, Column, Table, Tone};
 
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};

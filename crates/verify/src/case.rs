@@ -1,6 +1,6 @@
 //! A call together with what PyTorch answered.
 
-use super::{Call, Comparison, Tensor, TensorFileError, VerifyError};
+use crate::{Call, Comparison, Tensor, TensorFileError, VerifyError};
 use ndarray::ArrayD;
 use safetensors::SafeTensors;
 use serde_json::Map;

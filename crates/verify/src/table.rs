@@ -1,18 +1,19 @@
 //! How each operator is called by its name.
 
-use super::VerifyError;
-use super::given::Given;
-use super::tensor::Tensor;
-use crate::*;
+use convscope_ops::*;
 use ndarray::{ArrayD, ArrayViewD, Ix2, Ix4, arr0};
 use serde::Deserialize;
 
+use crate::VerifyError;
+use crate::given::Given;
+use crate::tensor::Tensor;
+
 /// An operator by its name.
-pub(super) struct Entry {
-    pub(super) name: &'static str,
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
     /// The tensors it takes.
-    pub(super) tensors: &'static [&'static str],
-    pub(super) run: fn(&Given<'_>) -> Results,
+    pub(crate) tensors: &'static [&'static str],
+    pub(crate) run: fn(&Given<'_>) -> Results,
 }
 
 type Values<'a> = ArrayViewD<'a, f32>;
@@ -26,7 +27,7 @@ const fn entry(
     Entry { name, tensors, run }
 }
 
-pub(super) const TABLE: &[Entry] = &[
+pub(crate) const TABLE: &[Entry] = &[
     entry("adaptive_avg_pool2d", &["input"], run_adaptive_avg_pool2d),
     entry("avg_pool2d", &["input"], run_avg_pool2d),
     entry(

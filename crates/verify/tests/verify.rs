@@ -1,6 +1,6 @@
 //! PyTorch's recorded answers, and what becomes of cases that are wrong.
 
-use convscope_ops::verify::*;
+use convscope_verify::*;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +27,7 @@ fn every_operator_gives_pytorchs_answers() {
 /// One image through each operator once, as the example `assignment` prints it.
 #[test]
 fn the_assignment_agrees() {
-    let cases = read_archive(include_bytes!("../../../fixtures/operators/assignment.tar.gz")).unwrap();
+    let cases = read_archive(include_bytes!("../fixtures/operators/assignment.tar.gz")).unwrap();
     assert_eq!(cases.len(), 11);
     assert!(cases.iter().all(|case| case.tolerance == 1e-6));
     let report = verify(&cases);
@@ -288,11 +288,8 @@ fn the_listed_arguments_are_those_that_are_read() {
         assert!(problem.contains("unknown field `?`"), "{operator}: {problem}");
         let (_, read) = problem.split_once(", ").unwrap();
         let mut read: Vec<&str> = read.split('`').skip(1).step_by(2).collect();
-        let mut listed: Vec<&str> = convscope_ops::verify::arguments(operator)
-            .unwrap()
-            .iter()
-            .map(|argument| argument.name)
-            .collect();
+        let mut listed: Vec<&str> =
+            convscope_verify::arguments(operator).unwrap().iter().map(|argument| argument.name).collect();
         read.sort_unstable();
         listed.sort_unstable();
         assert_eq!(listed, read, "{operator}");

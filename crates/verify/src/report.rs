@@ -1,6 +1,6 @@
 //! What many cases show.
 
-use super::{Case, Comparison, VerifyError};
+use crate::{Case, Comparison, VerifyError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

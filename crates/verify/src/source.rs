@@ -1,6 +1,6 @@
 //! Where cases come from.
 
-use super::{Case, VerifyError};
+use crate::{Case, VerifyError};
 use flate2::read::GzDecoder;
 use std::fs;
 use std::io::{Read, Write};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The Python script that asks PyTorch; [`from_pytorch`] hands it to Python.
-pub const PYTORCH_SCRIPT: &str = include_str!("../../../../fixtures/operators.py");
+pub const PYTORCH_SCRIPT: &str = include_str!("../fixtures/operators.py");
 
 macro_rules! archives {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_bytes!(concat!("../../../../fixtures/operators/", $name, ".tar.gz")) as &[u8])),*]
+        [$(($name, include_bytes!(concat!("../fixtures/operators/", $name, ".tar.gz")) as &[u8])),*]
     };
 }
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a call by name or a case.
 
-use crate::OpError;
+use convscope_ops::OpError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -80,15 +80,15 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    pub(super) fn in_case(self, case: &str) -> VerifyError {
+    pub(crate) fn in_case(self, case: &str) -> VerifyError {
         VerifyError::Case { case: case.to_owned(), source: Box::new(self) }
     }
 
-    pub(super) fn metadata(key: &'static str, problem: impl Into<String>) -> VerifyError {
+    pub(crate) fn metadata(key: &'static str, problem: impl Into<String>) -> VerifyError {
         VerifyError::Metadata { key, problem: problem.into() }
     }
 
-    pub(super) fn tensor(operator: &str, tensor: &str, problem: impl Into<String>) -> VerifyError {
+    pub(crate) fn tensor(operator: &str, tensor: &str, problem: impl Into<String>) -> VerifyError {
         VerifyError::Tensor { operator: operator.into(), tensor: tensor.into(), problem: problem.into() }
     }
 }

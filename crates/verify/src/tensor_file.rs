@@ -2,7 +2,7 @@
 //!
 //! What a header says is compared with the file's length before anything is allocated for it.
 
-use super::Tensor;
+use crate::Tensor;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::npy::header::{Header, ReadHeaderError};
 use ndarray_npy::{ReadNpyError, ReadNpyExt};
@@ -136,7 +136,7 @@ impl Tensor {
     }
 
     /// A tensor of a safetensors file, of any type that there is.
-    pub(super) fn from_view(view: &TensorView<'_>) -> Result<Tensor, TensorFileError> {
+    pub(crate) fn from_view(view: &TensorView<'_>) -> Result<Tensor, TensorFileError> {
         let data = view.data();
         // A zero among the axes hides from the format that the others overflow.
         check_length(view.shape(), view.dtype().bitsize() as u64 / 8, data.len() as u64)?;

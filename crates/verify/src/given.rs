@@ -1,32 +1,32 @@
 //! What a call gives to an operator, taken out by name and checked for its type.
 
-use super::{Call, Tensor, VerifyError};
+use crate::{Call, Tensor, VerifyError};
 use ndarray::{Array, Array1, Array4, ArrayD, Axis, Dimension};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// A call in the hands of an operator.
-pub(super) struct Given<'a> {
+pub(crate) struct Given<'a> {
     operator: &'static str,
     call: &'a Call,
     grad_output: Option<&'a ArrayD<f32>>,
 }
 
 /// Images, and whether the call gave a single one without its batch axis.
-pub(super) struct Images {
-    pub(super) array: Array4<f32>,
-    pub(super) is_single: bool,
+pub(crate) struct Images {
+    pub(crate) array: Array4<f32>,
+    pub(crate) is_single: bool,
 }
 
 impl Images {
     /// An array of images as the call gave them: without the batch axis where there was none.
-    pub(super) fn like<T: Clone>(&self, array: Array4<T>) -> ArrayD<T> {
+    pub(crate) fn like<T: Clone>(&self, array: Array4<T>) -> ArrayD<T> {
         if self.is_single { array.index_axis_move(Axis(0), 0).into_dyn() } else { array.into_dyn() }
     }
 }
 
 impl<'a> Given<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         operator: &'static str,
         call: &'a Call,
         grad_output: Option<&'a ArrayD<f32>>,
@@ -35,29 +35,29 @@ impl<'a> Given<'a> {
     }
 
     /// The arguments, but for those of `without`, which the caller looks after.
-    pub(super) fn arguments<T: DeserializeOwned>(&self, without: &[&str]) -> Result<T, VerifyError> {
+    pub(crate) fn arguments<T: DeserializeOwned>(&self, without: &[&str]) -> Result<T, VerifyError> {
         let given = self.call.arguments.iter().filter(|(name, _)| !without.contains(&name.as_str()));
         let given: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
         serde_json::from_value(Value::Object(given))
             .map_err(|error| VerifyError::Arguments { operator: self.operator, problem: error.to_string() })
     }
 
-    pub(super) fn has(&self, tensor: &str) -> bool {
+    pub(crate) fn has(&self, tensor: &str) -> bool {
         self.call.tensors.contains_key(tensor)
     }
 
-    pub(super) fn tensor(&self, name: &str) -> Result<&'a Tensor, VerifyError> {
+    pub(crate) fn tensor(&self, name: &str) -> Result<&'a Tensor, VerifyError> {
         self.call.tensors.get(name).ok_or_else(|| self.wrong(name, "is missing"))
     }
 
-    pub(super) fn values(&self, name: &str) -> Result<&'a ArrayD<f32>, VerifyError> {
+    pub(crate) fn values(&self, name: &str) -> Result<&'a ArrayD<f32>, VerifyError> {
         match self.tensor(name)? {
             Tensor::F32(array) => Ok(array),
             other => Err(self.wrong(name, format!("has type {}, must have F32", other.dtype()))),
         }
     }
 
-    pub(super) fn integers(&self, name: &str) -> Result<&'a ArrayD<i64>, VerifyError> {
+    pub(crate) fn integers(&self, name: &str) -> Result<&'a ArrayD<i64>, VerifyError> {
         match self.tensor(name)? {
             Tensor::I64(array) => Ok(array),
             other => Err(self.wrong(name, format!("has type {}, must have I64", other.dtype()))),
@@ -65,17 +65,17 @@ impl<'a> Given<'a> {
     }
 
     /// Values with a fixed number of axes.
-    pub(super) fn axes<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, VerifyError> {
+    pub(crate) fn axes<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, VerifyError> {
         self.with_axes(name, self.values(name)?.clone())
     }
 
     /// [`Given::axes`] of one axis where the tensor is given.
-    pub(super) fn vector(&self, name: &str) -> Result<Option<Array1<f32>>, VerifyError> {
+    pub(crate) fn vector(&self, name: &str) -> Result<Option<Array1<f32>>, VerifyError> {
         if self.has(name) { self.axes(name).map(Some) } else { Ok(None) }
     }
 
     /// Images, with or without a batch axis.
-    pub(super) fn images(&self, name: &str) -> Result<Images, VerifyError> {
+    pub(crate) fn images(&self, name: &str) -> Result<Images, VerifyError> {
         let values = self.values(name)?.clone();
         let is_single = values.ndim() == 3;
         let values = if is_single { values.insert_axis(Axis(0)) } else { values };
@@ -83,18 +83,18 @@ impl<'a> Given<'a> {
     }
 
     /// The gradient by the output, where gradients are asked for.
-    pub(super) fn d_output(&self) -> Option<&'a ArrayD<f32>> {
+    pub(crate) fn d_output(&self) -> Option<&'a ArrayD<f32>> {
         self.grad_output
     }
 
     /// [`Given::d_output`] with a fixed number of axes.
-    pub(super) fn d_axes<D: Dimension>(&self) -> Result<Option<Array<f32, D>>, VerifyError> {
+    pub(crate) fn d_axes<D: Dimension>(&self) -> Result<Option<Array<f32, D>>, VerifyError> {
         let d_output = self.grad_output.cloned();
         d_output.map(|d_output| self.with_axes("grad_output", d_output)).transpose()
     }
 
     /// The gradient by an output of images.
-    pub(super) fn d_images(&self, input: &Images) -> Result<Option<Array4<f32>>, VerifyError> {
+    pub(crate) fn d_images(&self, input: &Images) -> Result<Option<Array4<f32>>, VerifyError> {
         let Some(d_output) = self.grad_output else { return Ok(None) };
         let d_output = d_output.clone();
         let d_output = if input.is_single { d_output.insert_axis(Axis(0)) } else { d_output };

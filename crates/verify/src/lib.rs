@@ -14,10 +14,10 @@
 //! the same places.
 //!
 //! ```
-//! use convscope_ops::verify::{recorded, verify};
+//! use convscope_verify::{recorded, verify};
 //! let report = verify(&recorded(&["relu"])?);
 //! assert!(report.operators[0].cases >= 25 && report.failures.is_empty());
-//! # Ok::<(), convscope_ops::verify::VerifyError>(())
+//! # Ok::<(), convscope_verify::VerifyError>(())
 //! ```
 
 mod arguments;

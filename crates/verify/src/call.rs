@@ -1,8 +1,8 @@
 //! Any operator by its name.
 
-use super::given::Given;
-use super::table::TABLE;
-use super::{Tensor, VerifyError};
+use crate::given::Given;
+use crate::table::TABLE;
+use crate::{Tensor, VerifyError};
 use ndarray::ArrayD;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

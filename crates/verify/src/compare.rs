@@ -1,6 +1,6 @@
 //! Our values against the expected ones.
 
-use super::Tensor;
+use crate::Tensor;
 use serde::Serialize;
 
 /// How far a tensor is from what was expected.
@@ -30,7 +30,7 @@ pub struct Worst {
 
 impl Comparison {
     /// Compares two tensors of one shape and kind; fails with the reason why they are not.
-    pub(super) fn new(
+    pub(crate) fn new(
         tensor: &str,
         ours: &Tensor,
         expected: &Tensor,
