@@ -108,9 +108,10 @@ impl Graph {
                 && layer.bind(&input_shapes, Mode::Inference).backward_reads().output
             {
                 let problem = format!(
-                    "is a function itself and takes no activation; make {activation:?} a node of its own"
+                    "is a function itself and takes no activation; make {} a node of its own",
+                    activation.name()
                 );
-                return Err(GraphError::structure(name, problem.to_lowercase()));
+                return Err(GraphError::structure(name, problem));
             }
             nodes.push(Node {
                 name: name.clone(),

@@ -72,6 +72,6 @@ fn kind(node: &crate::Node) -> String {
     let name = node.operator.layer().keras_name();
     match node.activation {
         None => name.to_string(),
-        Some(activation) => format!("{name}, {}", format!("{activation:?}").to_lowercase()),
+        Some(activation) => format!("{name}, {}", activation.name()),
     }
 }

@@ -224,7 +224,7 @@ fn about_depth(run: &ComparedRun) -> Option<Finding> {
 /// What batch normalisation does: the first network that has it against the first one that has not.
 fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
     let is_normalized =
-        |run: &&ComparedRun| run.survey.layers.rows.iter().any(|row| row.small_scales.is_some());
+        |run: &&ComparedRun| run.survey.layers.rows.iter().any(|row| row.running_statistics > 0);
     let (with, without) = (runs.iter().find(is_normalized)?, runs.iter().find(|run| !is_normalized(run))?);
     let trend = |run: &'_ ComparedRun| run.survey.layers.trend.clone();
     Some(effect_of_batch_norm((&with.name, &trend(with)?), (&without.name, &trend(without)?)))

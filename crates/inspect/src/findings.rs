@@ -1,5 +1,6 @@
 //! What the numbers mean, in plain words.
 
+use convscope_ops::Activation;
 use serde::Serialize;
 
 use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
@@ -222,8 +223,7 @@ fn outlier(table: &LayerTable, row: &LayerRow) -> Option<Finding> {
 }
 
 fn idle(row: &LayerRow) -> Option<Finding> {
-    // A dropout passes its input on by design when it is not trained.
-    let change = row.relative_change.filter(|&change| change < IDLE_CHANGE && row.kind != "dropout")?;
+    let change = row.relative_change.filter(|&change| change < IDLE_CHANGE)?;
     let name = &row.name;
     let text = format!(
         "{name} does nearly nothing: its output differs from its input by {} of the input's size. It could be left out.",
@@ -258,7 +258,7 @@ fn small_scales(row: &LayerRow) -> Option<Finding> {
 }
 
 fn saturated(row: &LayerRow) -> Option<Finding> {
-    let is_softmax = row.activation.as_deref() == Some("softmax");
+    let is_softmax = row.activation.is_some_and(Activation::is_distribution);
     // The softmax of a single class is always 1.
     let threshold = match (is_softmax, row.channels) {
         (true, 1) => return None,

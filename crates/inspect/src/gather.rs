@@ -127,8 +127,9 @@ impl Watched {
         let pixels = node.shape.size().iter().product();
         Watched {
             channels: node.shape.channels(),
-            has_saturation: matches!(activation, Some(Activation::Sigmoid | Activation::Softmax)),
-            is_comparable: matches!(node.inputs[..], [input] if graph.shape(input) == node.shape),
+            has_saturation: activation.is_some_and(Activation::saturates),
+            is_comparable: !node.operator.layer().is_identity_in_inference()
+                && matches!(node.inputs[..], [input] if graph.shape(input) == node.shape),
             sampling: Sampling::new(node.shape.channels(), pixels, images),
         }
     }

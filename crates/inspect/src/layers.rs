@@ -73,8 +73,8 @@ pub struct LayerRow {
     pub effective_rank: Option<f64>,
     /// Channels that the effective rank was taken over: all, or 256 evenly spaced ones where there are more.
     pub rank_channels: usize,
-    /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape; none
-    /// elsewhere. 0 for a layer that does nothing.
+    /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape and may
+    /// change it in inference, as a dropout does not; none elsewhere. 0 for a layer that does nothing.
     pub relative_change: Option<f64>,
     /// Activations that are NaN or infinite; they are left out of every other number.
     pub non_finite_activations: u64,
@@ -83,7 +83,7 @@ pub struct LayerRow {
     /// Names of the values it takes: nodes, or `input`.
     pub inputs: Vec<String>,
     /// The node's activation function, or the one that the node is: `relu`, `sigmoid`, `softmax`.
-    pub activation: Option<String>,
+    pub activation: Option<Activation>,
     /// The activations' distribution.
     pub histogram: Histogram,
     /// The distribution of the array called `weight`.
@@ -189,7 +189,8 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
         zero_share: channels.zeros.iter().sum::<u64>() as f64 / count,
         channels: node.shape.channels(),
         dead_channels: channel_rows.iter().filter(|channel| channel.is_dead).count(),
-        saturated_share: matches!(activation, Some(Activation::Sigmoid | Activation::Softmax))
+        saturated_share: activation
+            .is_some_and(Activation::saturates)
             .then(|| sums.saturated.iter().sum::<u64>() as f64 / count),
         effective_rank: covariance.effective_rank(),
         rank_channels: covariance.channels(),
@@ -198,7 +199,7 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
         non_finite_activations: sums.values - finite,
         non_finite_weights: weights.non_finite,
         inputs: node.inputs.iter().map(|&input| name_of(graph, input)).collect(),
-        activation: activation.map(|activation| format!("{activation:?}").to_lowercase()),
+        activation,
         histogram: Histogram::from_sizes(&sums.sizes, TOLD_APART),
         weight_histogram: weights.histogram,
         channel_rows,

@@ -17,6 +17,25 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Its name, as PyTorch and model files have it: `relu`, `sigmoid`, `softmax`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Softmax => "softmax",
+        }
+    }
+
+    /// Whether its outputs lie between 0 and 1 and hardly change where they are close to either.
+    pub fn saturates(self) -> bool {
+        matches!(self, Activation::Sigmoid | Activation::Softmax)
+    }
+
+    /// Whether the outputs of the channels of a pixel add up to 1.
+    pub fn is_distribution(self) -> bool {
+        self == Activation::Softmax
+    }
+
     /// The form in which kernels apply it to what they store, if they can.
     pub(crate) fn epilogue(self) -> Option<Epilogue> {
         (self == Activation::Relu).then_some(Epilogue::Relu)

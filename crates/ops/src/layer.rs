@@ -1,6 +1,6 @@
 //! What a network asks of an operator's description.
 
-use crate::{Activation, Bound, Mode, OpError, ParameterSpec, Precision, Shape};
+use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape};
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -34,6 +34,16 @@ pub trait Layer: Debug {
 
     /// The activation that it is, if it is one.
     fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Whether its output is its input, whatever that is, when it is not trained.
+    fn is_identity_in_inference(&self) -> bool {
+        false
+    }
+
+    /// The operator whose running statistics are the mean over all batches, where this one has running statistics.
+    fn with_cumulative_statistics(&self) -> Option<Operator> {
         None
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use convscope_inspect::{LayerRow, LayerTable};
+use convscope_ops::Activation;
 
 use crate::number::{percent, significant, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone, bar};
@@ -126,7 +127,7 @@ pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
             optional(row.relative_change),
             row.non_finite_activations.to_string(),
             row.non_finite_weights.to_string(),
-            row.activation.clone().unwrap_or_default(),
+            row.activation.map(Activation::name).unwrap_or_default().to_owned(),
             optional(row.weight_gain),
             row.small_scales.map_or_else(String::new, |count| count.to_string()),
         ]
@@ -182,8 +183,8 @@ pub(crate) fn shape(row: &LayerRow) -> String {
 
 /// A type with its activation function: `conv2d, relu`.
 pub(crate) fn kind(row: &LayerRow) -> String {
-    match &row.activation {
-        Some(activation) if *activation != row.kind => format!("{}, {activation}", row.kind),
+    match row.activation.map(Activation::name) {
+        Some(activation) if activation != row.kind => format!("{}, {activation}", row.kind),
         _ => row.kind.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use convscope_graph::{Action, BufferSummary, Place, PlanMemory, PlanSummary, StepSummary, ValueId};
 use convscope_kernels::peak::Peak;
-use convscope_ops::{Algorithm, Mode, Precision};
+use convscope_ops::{Activation, Algorithm, Mode, Precision};
 
 use crate::number::{bytes, count, significant, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone};
@@ -176,8 +176,8 @@ fn node(step: &StepSummary) -> String {
 }
 
 fn fused(step: &StepSummary) -> String {
-    let activation = step.fuses_activation.map(|activation| format!("{activation:?}").to_lowercase());
-    let bias = step.fuses_bias.then(|| "bias".to_owned());
+    let activation = step.fuses_activation.map(Activation::name);
+    let bias = step.fuses_bias.then_some("bias");
     bias.into_iter().chain(activation).collect::<Vec<_>>().join(", ")
 }
 

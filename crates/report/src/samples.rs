@@ -8,6 +8,7 @@ use convscope_inspect::survey::Mistake;
 use convscope_inspect::{
     ExampleImage, FeatureMaps, Finding, FindingKind, HeatMap, HeatMapMethod, Histogram, LayerRow, LayerTable,
 };
+use convscope_ops::Activation;
 use convscope_train::LayerMetrics;
 use convscope_train::metrics::{Confusion, EpochMetrics};
 use convscope_tune::{Parameter, Space, Trial, TrialState};
@@ -91,7 +92,7 @@ pub(crate) fn table() -> LayerTable {
         non_finite_activations: 0,
         non_finite_weights: 0,
         inputs: vec!["input".to_owned()],
-        activation: Some("relu".to_owned()),
+        activation: Some(Activation::Relu),
         histogram: Histogram { edges: vec![0.0, 1.0, 2.0], counts: vec![7, 3] },
         weight_histogram: None,
         channel_rows: (0..16_u32)
@@ -125,7 +126,7 @@ pub(crate) fn table() -> LayerTable {
         mean_abs_activation: f64::NAN,
         normalized_activation: f64::NAN,
         dead_channels: 0,
-        activation: Some("softmax".to_owned()),
+        activation: Some(Activation::Softmax),
         inputs: vec!["conv2d_1".to_owned(), "conv2d".to_owned()],
         histogram: Histogram { edges: Vec::new(), counts: Vec::new() },
         ..row.clone()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, Source, Split};
 use convscope_graph::{Executor, Graph, Parameters};
-use convscope_ops::{Mode, Momentum, Operator, Role, Sample};
+use convscope_ops::{Mode, Role, Sample};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -38,8 +38,8 @@ impl RunningStatistics {
         let mut description = graph.description().clone();
         let mut has_any = false;
         for node in &mut description.nodes {
-            if let Operator::BatchNorm(layer) = &mut node.operator {
-                layer.momentum = Momentum::Cumulative;
+            if let Some(cumulative) = node.operator.layer().with_cumulative_statistics() {
+                node.operator = cumulative;
                 has_any = true;
             }
         }

@@ -98,6 +98,10 @@ impl Layer for BatchNorm {
         Err(OpError::shape(NAME, problem))
     }
 
+    fn with_cumulative_statistics(&self) -> Option<Operator> {
+        Some(Operator::BatchNorm(BatchNorm { momentum: Momentum::Cumulative, ..self.clone() }))
+    }
+
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         Box::new(self.bound(inputs[0], mode))
     }

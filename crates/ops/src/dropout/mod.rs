@@ -109,6 +109,10 @@ impl Layer for Dropout {
         one_input(NAME, inputs)
     }
 
+    fn is_identity_in_inference(&self) -> bool {
+        true
+    }
+
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         Box::new(BoundDropout::new(self, inputs[0].len(), mode))
     }
