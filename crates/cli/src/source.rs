@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use convscope_data::{
-    DataError, ImageSize, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split,
+    DataError, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split,
     SplitFolder, Splits, Stage,
 };
 use convscope_report::number::{bytes, thousands};
@@ -17,11 +17,21 @@ use crate::console::Console;
 use crate::exit::UsageError;
 use crate::flags::MaxPixels;
 
-/// How a new training run with this configuration opens its data.
+/// How a new training run with this configuration opens its data. Images get the size that is asked for, else that of the model
+/// file, where it has one.
 ///
 /// # Errors
 /// A limit of pixels that is out of range, a model file that cannot be read.
-pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
+pub(crate) fn new_options(config: &TrainConfig) -> Result<SourceOptions> {
+    let image_size = match config.data.image_size {
+        Some(size) => Some(size),
+        None => image_size_of(&config.model)?,
+    };
+    Ok(SourceOptions { image_size, ..options(config)? })
+}
+
+/// How a run with this configuration opens its data.
+fn options(config: &TrainConfig) -> Result<SourceOptions> {
     let splits = match config.data.split_seed {
         Some(seed) => Splits::Placed { seed },
         // The configuration of a run that drew its splits with its own seed.
@@ -29,7 +39,7 @@ pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
     };
     Ok(SourceOptions {
         splits,
-        image_size: image_size(config)?,
+        image_size: config.data.image_size,
         framing: config.data.framing(),
         val_fraction: config.data.val_fraction,
         train_on_val: config.data.train_on_val,
@@ -37,14 +47,6 @@ pub(crate) fn options(config: &TrainConfig) -> Result<SourceOptions> {
         pixel_limit: config.data.pixel_limit()?,
         ..SourceOptions::default()
     })
-}
-
-/// The size that images are resized to: the one asked for, else that of the model file, where it has one.
-fn image_size(config: &TrainConfig) -> Result<Option<ImageSize>> {
-    match config.data.image_size {
-        Some(size) => Ok(Some(size)),
-        None => Ok(image_size_of(&config.model)?),
-    }
 }
 
 /// Opens a data set, with bars or lines for what takes long.
@@ -72,7 +74,7 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
 /// # Errors
 /// Those of [`convscope_data::open`].
 pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
-    let source = open(&config.data.source, options(config)?, console)?;
+    let source = open(&config.data.source, new_options(config)?, console)?;
     tell(&*source, console);
     Ok(source)
 }

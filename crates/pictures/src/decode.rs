@@ -1,5 +1,6 @@
 //! From the bytes of a picture file to RGB.
 
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
@@ -82,6 +83,12 @@ pub fn read_file(path: &Path, limit: PixelLimit) -> Result<Vec<u8>, PictureError
         bytes = file.take(most + 1).read_to_end(&mut contents)? as u64;
     }
     if bytes > most { Err(TooLarge::File { bytes, most }.into()) } else { Ok(contents) }
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picture").field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 /// What a decoder may allocate besides the picture, such as for a colour profile.

@@ -309,7 +309,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
         let message = "trials are judged by the validation images; leave out --train-on-val, --final does it at the end";
         return Err(UsageError(message.to_owned()).into());
     }
-    let source = source::open(&plan.base.data.source, source::options(&plan.base)?, console)?;
+    let source = source::open(&plan.base.data.source, source::new_options(&plan.base)?, console)?;
     if source.is_empty(Split::Val) {
         let message = format!(
             "{}: there are no validation images to judge a trial by; see --val-fraction",

@@ -79,7 +79,10 @@ fn models() {
     place.run("summary large.toml").failed(1, &["conv2d", "40", "32"]);
 
     place.write("input.toml", format!("name = 'input'\ninput = [3, 48, 48]\n{last}"));
-    refused(&place, "train --data data --model input.toml", 1, &["input.toml", "[3, 48, 48]", "[3, 32, 32]"]);
+    let line = "train --data data --image-size 32 --model input.toml";
+    refused(&place, line, 1, &["input.toml", "[3, 48, 48]", "[3, 32, 32]"]);
+    place.write("grey.toml", format!("name = 'grey'\ninput = [1, 32, 32]\n{last}"));
+    refused(&place, "train --data data --model grey.toml", 1, &["grey.toml", "[1, 32, 32]", "[3, 32, 32]"]);
 
     let two = last.replace("'classes'", "2");
     place.write("classes.toml", format!("name = 'two'\n{two}"));

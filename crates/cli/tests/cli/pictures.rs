@@ -34,7 +34,7 @@ fn the_default_batch_shrinks_to_a_small_set_and_a_wanted_one_is_refused() {
     let used = config(&place, "run")["batch_size"].as_integer().unwrap();
     assert!((20..54).contains(&used), "{used}");
     assert!(ran.err.contains(&format!("batches of {used} images in place of 64")), "{ran:?}");
-    place.run("lr-find --data photos --model small.toml --steps 5 --out found").done();
+    place.run("lr-find --data photos --model small.toml --steps 10 --out found").done();
     place.run("tune --data photos --model small.toml --epochs 1 --grid lr=0.01 --out study --quiet").done();
     place.run("train --data photos --model small.toml --recipe best --epochs 1 --out best").done();
     assert_eq!(config(&place, "best")["batch_size"].as_integer().unwrap(), used);
