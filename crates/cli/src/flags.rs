@@ -120,6 +120,9 @@ pub(crate) const RESIZE: &[&str] = &["squash", "pad", "crop"];
 /// The names of [`convscope_ops::Precision`].
 pub(crate) const PRECISIONS: &[&str] = &["f32", "bf16"];
 
+/// The names of [`convscope_report::glance::Glance`].
+pub(crate) const GLANCES: &[&str] = &["every", "last", "off"];
+
 /// The names of [`convscope_train::Views`].
 pub(crate) const VIEWS: &[&str] = &["none", "flip"];
 

@@ -6,7 +6,8 @@ use convscope_data::Split;
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::table;
 use convscope_train::metrics::EpochMetrics;
-use convscope_train::session::{BatchEvent, TrainEvents};
+use convscope_train::session::BatchEvent;
+use convscope_train::sink::{RunState, Sink, SinkResult};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::Console;
@@ -47,13 +48,13 @@ impl TrainingProgress {
     }
 }
 
-impl TrainEvents for TrainingProgress {
-    fn batch(&mut self, event: &BatchEvent) {
+impl Sink for TrainingProgress {
+    fn batch(&mut self, event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         let now = Instant::now();
         let done = (event.epoch - 1) as f64 + event.batch as f64 / event.batches as f64;
         self.left.observe(now, done);
         let (since, before) = *self.epoch.get_or_insert((now, event.images));
-        let Some(bar) = &self.bar else { return };
+        let Some(bar) = &self.bar else { return Ok(()) };
         let seconds = now.duration_since(since).as_secs_f64();
         let speed = (event.images - before) as f64 / seconds;
         let speed = if speed.is_finite() {
@@ -74,15 +75,17 @@ impl TrainEvents for TrainingProgress {
             percent(event.accuracy),
             width = BAR,
         ));
+        Ok(())
     }
 
-    fn evaluating(&mut self, split: Split) {
+    fn evaluating(&mut self, split: Split) -> SinkResult {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("looking at the {} images", split.adjective()));
         }
+        Ok(())
     }
 
-    fn epoch(&mut self, metrics: &EpochMetrics) {
+    fn epoch_saved(&mut self, metrics: &EpochMetrics) -> SinkResult {
         let now = Instant::now();
         self.epoch = None;
         self.left.observe(now, metrics.epoch as f64);
@@ -91,6 +94,7 @@ impl TrainEvents for TrainingProgress {
             _ => String::new(),
         };
         self.line(&format!("{}{left}", epoch_line(metrics, self.epochs)));
+        Ok(())
     }
 }
 

@@ -12,9 +12,8 @@ use convscope_report::html::{
     DataOrigin, EvaluationSection, KeyFigure, Preview, ReportPage, RunSection, settings,
 };
 use convscope_report::number::duration;
-use convscope_train::RunDir;
-use convscope_train::model::TrainedModel;
 use convscope_train::run_dir::{Summary, read_layer_metrics, read_metrics};
+use convscope_train::{Evaluation, RunDir};
 
 use crate::flags::config_of_run;
 use crate::{course, source};
@@ -89,21 +88,20 @@ pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub(crate) fn save_after_training(run: &RunDir, source: &Arc<dyn Source>) -> Result<()> {
+pub(crate) fn save_after_training(
+    run: &RunDir,
+    source: &Arc<dyn Source>,
+    evaluation: Option<&Evaluation>,
+) -> Result<()> {
     let mut section = section(run.path())?;
-    if let Some(split) = [Split::Test, Split::Val].into_iter().find(|&split| !source.is_empty(split)) {
-        let evaluation = TrainedModel::open(run.path(), BATCH_SIZE)?.evaluate(Arc::clone(source), split)?;
-        section.evaluation = Some(EvaluationSection::from_evaluation(&evaluation, source.classes()));
-    }
+    section.evaluation =
+        evaluation.map(|evaluation| EvaluationSection::from_evaluation(evaluation, source.classes()));
     let found = course::findings(run, &**source)?;
     section.findings = (!found.is_empty()).then_some(found);
     let title = format!("{} on {}", section.name, data_name(&**source));
     page(title, source, run.path(), vec![section])?.save(&run.path().join(PAGE_FILE))?;
     Ok(())
 }
-
-/// Images worked on together.
-const BATCH_SIZE: usize = 256;
 
 /// What a page calls the images: of a folder the last part of its path, which the configuration has whole.
 pub(crate) fn data_name(source: &dyn Source) -> String {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use convscope_data::{
-    DataError, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split,
-    SplitFolder, Splits, Stage,
+    DataError, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split, SplitFolder, Splits,
+    Stage,
 };
 use convscope_report::number::{bytes, thousands};
 use convscope_train::model::image_size_of;

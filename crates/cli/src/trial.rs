@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use convscope_data::without_test;
 use convscope_files::FileLock;
+use convscope_report::glance::Glance;
 use convscope_train::run_dir::{LockedRun, RunLocation};
 use convscope_train::session::Session;
 use convscope_train::{RunDir, TrainConfig};
@@ -47,7 +48,7 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
             clear(&folder)?;
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
-        commands::train::train(session, &source, console)
+        commands::train::train(session, &source, Glance::Off, console)
     })
 }
 

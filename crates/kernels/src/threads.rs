@@ -1,5 +1,7 @@
 //! The threads that work runs on.
 
+use std::sync::OnceLock;
+
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// A pool of `threads` workers (0: one for each core) that flush denormal numbers to zero, so that vanishing
@@ -13,6 +15,19 @@ pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
         .thread_name(|index| format!("convscope-{index}"))
         .start_handler(|_| flush_denormals())
         .build()
+}
+
+/// Runs `work` in the pool of the calling thread, or where it belongs to none in one of all cores that is made once.
+pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    static ALL_CORES: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    if rayon::current_thread_index().is_some() {
+        return work();
+    }
+    match ALL_CORES.get_or_init(|| pool(0).ok()) {
+        Some(pool) => pool.install(work),
+        // A system without threads to spare runs it here.
+        None => work(),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -12,6 +12,7 @@
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
 //! | [`plan`], [`benchmark`] | the steps of a plan with their work, and the times they take, as text |
 //! | [`study`] | what a search found: ranking, `study.csv`, plots, page |
+//! | [`glance`] | what the layers make of a few images after each epoch, for TensorBoard |
 //! | [`lr_curve`] | the loss while the learning rate grows |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`torch`] | a network as the source of a PyTorch module |
@@ -32,6 +33,7 @@ mod error;
 pub mod escape;
 pub mod feature_maps;
 pub mod findings;
+pub mod glance;
 pub mod heat_map;
 pub mod html;
 pub mod json;

@@ -177,6 +177,15 @@ pub enum TrainError {
         /// What was expected.
         expected: String,
     },
+    /// Parameters whose names or shapes are not those of the network.
+    #[error("{network}: these parameters belong to another network")]
+    OtherParameters {
+        /// The network.
+        network: String,
+    },
+    /// A sink could not take what it was told.
+    #[error(transparent)]
+    Sink(Box<dyn std::error::Error + Send + Sync>),
     /// A file of the run directory has contents that this program does not write.
     #[error("{}: {reason}", path.display())]
     BadContents {

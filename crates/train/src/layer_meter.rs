@@ -31,6 +31,9 @@ const MEASURED_EVERY: usize = 8;
 pub(crate) struct LayerMeter {
     steps: u64,
     layers: Vec<LayerSums>,
+    /// Steps of the epoch, measured or not.
+    #[serde(skip)]
+    seen: usize,
     /// Of the present step.
     #[serde(skip)]
     step: Vec<StepSums>,
@@ -67,17 +70,22 @@ pub(crate) fn layers_of_tensors(graph: &Graph, parameters: &Parameters) -> Vec<O
 }
 
 impl LayerMeter {
-    /// Whether a step is measured, by the steps of its epoch before it.
-    pub(crate) fn measures(steps_before: usize) -> bool {
-        steps_before.is_multiple_of(MEASURED_EVERY)
+    /// The same meter, after so many steps of the epoch.
+    pub(crate) fn after(self, seen: usize) -> LayerMeter {
+        LayerMeter { seen, ..self }
     }
 
-    /// Begins a measured step of a network with so many layers.
-    pub(crate) fn begin_step(&mut self, layers: usize) {
-        self.steps += 1;
-        self.layers.resize(layers, LayerSums::default());
-        self.step.clear();
-        self.step.resize(layers, StepSums::default());
+    /// Begins a step of a network with so many layers; whether it is measured.
+    pub(crate) fn begin_step(&mut self, layers: usize) -> bool {
+        let is_measured = self.seen.is_multiple_of(MEASURED_EVERY);
+        self.seen += 1;
+        if is_measured {
+            self.steps += 1;
+            self.layers.resize(layers, LayerSums::default());
+            self.step.clear();
+            self.step.resize(layers, StepSums::default());
+        }
+        is_measured
     }
 
     /// Changes an array of a layer by `update`, and takes down how far it went.
@@ -119,7 +127,7 @@ impl LayerMeter {
             weight_norm: norm(parameters.of_node(index)),
         });
         let lines = lines.collect();
-        (self.steps, self.layers) = (0, Vec::new());
+        (self.steps, self.layers, self.seen) = (0, Vec::new(), 0);
         lines
     }
 }
@@ -144,8 +152,13 @@ mod tests {
         assert_eq!(layers[..8], [Some(0), Some(0), Some(1), Some(1), None, None, None, Some(2)]);
         let mut meter = LayerMeter::default();
         let (mut weight, mut bias) = (vec![3.0, 0.0], vec![4.0]);
-        for factor in [1.0, 3.0] {
-            meter.begin_step(17);
+        let mut factors = [1.0, 3.0].into_iter();
+        for step in 0..16 {
+            if !meter.begin_step(17) {
+                continue;
+            }
+            assert!(step % 8 == 0);
+            let factor = factors.next().unwrap();
             meter.watch(1, &mut weight, &[2.0 * factor, 0.0], |values| values[1] += 0.6);
             meter.watch(1, &mut bias, &[0.0], |_| {});
             meter.end_step();
@@ -159,8 +172,9 @@ mod tests {
         assert!((line.update_ratio - (0.12 + 0.6 / second.sqrt()) / 2.0).abs() < 1e-6, "{line:?}");
         // Sixteen scales of one and as many shifts of zero.
         assert_eq!(line.weight_norm, 4.0);
-        let measured: Vec<usize> = (0..20).filter(|&before| LayerMeter::measures(before)).collect();
-        assert_eq!(measured, [0, 8, 16]);
+        let mut resumed = LayerMeter::default().after(6);
+        let measured: Vec<bool> = (0..4).map(|_| resumed.begin_step(17)).collect();
+        assert_eq!(measured, [false, false, true, false]);
         assert_eq!((lines[0].gradient_norm, lines[0].update_ratio), (0.0, 0.0));
     }
 }

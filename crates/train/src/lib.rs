@@ -8,7 +8,8 @@
 //!   weight;
 //! - [`teachers`]: what trained networks say of the images that another one learns from;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
-//! - [`session`]: the training loop; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
+//! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: what is told how it goes on;
+//!   [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
 //!   trained network;
 //! - [`benchmark`]: how fast a network trains and is used;
 //! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
@@ -22,6 +23,7 @@ pub mod ema;
 mod error;
 pub mod evaluate;
 mod layer_meter;
+pub mod learner;
 pub mod lr_find;
 pub mod memory;
 pub mod metrics;
@@ -32,6 +34,7 @@ pub mod run_dir;
 pub mod sam;
 pub mod schedule;
 pub mod session;
+pub mod sink;
 mod statistics;
 pub mod stop;
 pub mod teachers;
@@ -44,11 +47,13 @@ pub use config::{PartialConfig, TrainConfig};
 pub use error::{TrainError, ValuesFrom};
 pub use evaluate::Evaluation;
 pub use layer_meter::LayerMetrics;
+pub use learner::Learner;
 pub use model::{Prediction, TrainedModel, resolve_model};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
 pub use schedule::{Schedule, ScheduleConfig};
-pub use session::{BatchEvent, Ending, Outcome, Session, TrainEvents, Warning};
+pub use session::{BatchEvent, Ending, Outcome, Session, Warning};
+pub use sink::Sink;
 pub use trained_on::TrainedOn;
 pub use views::Views;
 

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use convscope_data::{Batch, Loader, Normalization, Order, Source, Split};
-use convscope_graph::{Executor, Graph, Parameters, TrainingBatch};
-use convscope_ops::{Labels, Loss, Mode, Sample};
+use convscope_graph::Graph;
+use convscope_kernels::threads;
 use serde::Serialize;
 
-use crate::clip::clip_gradients;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
-use crate::sam::{Sam, gradients_of};
-use crate::session::{
-    check_batches, check_classes, held_bytes, labels_of, model_of, optimizer_for, train_loader,
-    trained_gradients,
-};
+use crate::schedule::RunLength;
+use crate::session::{check_classes, held_bytes, model_of, train_loader};
 use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
@@ -98,24 +95,28 @@ impl LrFind {
     ) -> Result<Option<LrFinding>, TrainError> {
         config.validate()?;
         self.validate()?;
+        threads::in_pool(|| self.sweep(config, source, interrupt))
+    }
+
+    fn sweep(
+        &self,
+        config: &TrainConfig,
+        source: Arc<dyn Source>,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<LrFinding>, TrainError> {
         let graph = Arc::new(Graph::new(model_of(config, &*source)?)?);
         check_classes(&graph, &*source)?;
         Footprint::check(config, &graph, held_bytes(&*source))?;
         let normalization = config.data.normalize.fit(&*source)?;
         let loader = train_loader(config, &source, &normalization)?;
         check_batches(&graph, &loader)?;
-        let mut parameters = Parameters::new(&graph, config.seed);
-        let mut optimizer = optimizer_for(config, &parameters);
-        let mut executor =
-            Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size);
-        let loss = Loss::CrossEntropy { label_smoothing: config.label_smoothing };
-        let class_weights = config.class_weights.of(&*source);
-        let mut sam = Sam::wanted(config.sam, &parameters);
-        let mut teachers = Teachers::open(config, &*source, &normalization)?;
+        let length = RunLength { epochs: 1, steps_per_epoch: self.steps as u64 };
+        let mut learner = Learner::new(graph, &TrainConfig { ema: None, ..config.clone() }, length)?
+            .with_teachers(Teachers::open(config, &*source, &normalization)?)
+            .with_class_weights(config.class_weights.of(&*source));
         let passes = self.steps as f64 / loader.batches() as f64;
         let held_out = if passes > 1.0 { held_out(config, &source, &normalization)? } else { None };
-        let held_out = held_out.filter(|batch| executor.graph().check_batch(batch.labels.len()).is_ok());
-        let mut probed = parameters.clone();
+        let held_out = held_out.filter(|batch| learner.graph().check_batch(batch.labels.len()).is_ok());
         let mut found = Smoother::default();
         let mut epoch = 0;
         let mut batches = loader.epoch(epoch, 0);
@@ -129,30 +130,17 @@ impl LrFind {
             }
             let Some(batch) = batches.next().transpose()? else { break };
             let rate = self.from * libm::pow(self.to / self.from, step as f64 / (self.steps - 1) as f64);
-            let sample = Sample { seed: config.seed, step: step as u64, ..Sample::default() };
-            let labels = labels_of(&batch, teachers.as_mut())?.with_class_weights(&class_weights);
-            let training = TrainingBatch { images: batch.images.view(), labels, sample };
-            let seen = match &held_out {
-                Some(batch) => {
-                    probed.clone_from(&parameters);
-                    let labels = Labels::new(&batch.labels);
-                    let batch = TrainingBatch { images: batch.images.view(), labels, sample };
-                    Some(executor.train_step(&mut probed, batch, &loss, None)?.loss)
-                }
-                None => None,
+            let seen = held_out.as_ref().map(|batch| learner.loss_of(batch)).transpose()?;
+            let outcome = match learner.differentiate(&batch) {
+                Err(TrainError::Diverged { .. }) => break,
+                outcome => outcome?,
             };
-            let outcome = gradients_of(training, &mut executor, &mut parameters, &loss, sam.as_mut())?;
             if !found.goes_on(rate, seen.unwrap_or(outcome.loss)) {
                 break;
             }
-            if let Some(most) = config.clip_norm {
-                clip_gradients(executor.gradients_mut(), most);
-            }
-            optimizer.begin_step(rate, trained_gradients(&parameters, &executor));
-            let tensors = parameters.tensors_mut().iter_mut().zip(executor.gradients());
-            let tensors = tensors.filter(|(tensor, _)| tensor.role.is_trained());
-            for (index, (tensor, gradient)) in tensors.enumerate() {
-                optimizer.update(index, tensor.slice_mut(), gradient);
+            match learner.update(rate) {
+                Err(TrainError::Diverged { .. }) => break,
+                updated => updated?,
             }
             batches.recycle(batch);
         }

@@ -110,7 +110,14 @@ impl TrainedModel {
     /// # Errors
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path, batch_size: usize) -> Result<TrainedModel, TrainError> {
-        let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
+        TrainedModel::new(WeightsFile::read(&weights_path(run_or_weights_file)?)?, batch_size)
+    }
+
+    /// The network of a weights file that is in memory; otherwise as [`open`](Self::open).
+    ///
+    /// # Errors
+    /// A network that does not fit into memory, or a treatment of pictures that this version does not know.
+    pub fn new(weights: WeightsFile, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
         ask_for(PlanMemory::new(&graph, Mode::Inference, Precision::F32, batch_size).total() as u64)?;
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use convscope_data::{ImageSize, Source, SourceOptions, Split, SplitCounts, open};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
-use convscope_train::session::{Ending, Session, TrainEvents};
+use convscope_train::session::{Ending, Session};
+use convscope_train::sink::{Sink, SinkResult};
 use convscope_train::{RunDir, TrainConfig};
 
 /// Sets the flag when a split is evaluated for the n-th time.
@@ -17,12 +18,13 @@ struct At<'a> {
     countdown: usize,
 }
 
-impl TrainEvents for At<'_> {
-    fn evaluating(&mut self, split: Split) {
+impl Sink for At<'_> {
+    fn evaluating(&mut self, split: Split) -> SinkResult {
         if split == self.split {
             self.countdown -= 1;
             self.flag.store(self.countdown == 0, Ordering::Relaxed);
         }
+        Ok(())
     }
 }
 
@@ -59,7 +61,7 @@ fn a_run_that_is_interrupted_while_it_validates_or_tests_goes_on_from_there() {
         let mut session = start(&path);
         let outcome = session.run(&flag, &mut At { flag: &flag, split, countdown }).unwrap();
         assert_eq!((outcome.ending, outcome.summary.epochs), (Ending::Interrupted, epochs));
-        assert!(!session.run_dir().summary_path().exists());
+        assert!(!session.run_dir().unwrap().summary_path().exists());
         drop(session);
         let mut session = Session::resume(LockedRun::open(&path).unwrap(), source()).unwrap();
         assert_eq!(session.run(run, &mut ()).unwrap().ending, Ending::Completed);

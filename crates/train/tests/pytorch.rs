@@ -10,7 +10,8 @@ use convscope_ops::Role;
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::recipes::recipe;
 use convscope_train::run_dir::RunLocation;
-use convscope_train::{BatchEvent, PartialConfig, Session, TrainConfig, TrainEvents};
+use convscope_train::sink::{RunState, Sink, SinkResult};
+use convscope_train::{BatchEvent, PartialConfig, Session, TrainConfig};
 use serde::Deserialize;
 
 /// Rounding grows from step to step, and differently wherever sums are taken in another order; this is how many times
@@ -106,13 +107,15 @@ struct Losses {
     val: Vec<f64>,
 }
 
-impl TrainEvents for Losses {
-    fn batch(&mut self, event: &BatchEvent) {
+impl Sink for Losses {
+    fn batch(&mut self, event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         self.train.push(event.loss);
+        Ok(())
     }
 
-    fn epoch(&mut self, metrics: &EpochMetrics) {
+    fn epoch_saved(&mut self, metrics: &EpochMetrics) -> SinkResult {
         self.val.push(metrics.val_loss);
+        Ok(())
     }
 }
 
@@ -153,7 +156,7 @@ fn train(run: &Run) -> (Losses, Parameters) {
     let mut session = Session::start(config, Arc::new(source), &location).unwrap();
     let mut losses = Losses::default();
     session.run(&AtomicBool::new(false), &mut losses).unwrap();
-    let weights = WeightsFile::read(&session.run_dir().last_weights_path()).unwrap();
+    let weights = WeightsFile::read(&session.run_dir().unwrap().last_weights_path()).unwrap();
     (losses, weights.parameters)
 }
 

@@ -173,7 +173,7 @@ fn start(args: &Args) -> Result<Start> {
 }
 
 fn be_child(benchmark: &Benchmark, steps: u64, console: Console) -> Result<()> {
-    let mut workload = benchmark.training_workload();
+    let mut workload = benchmark.training_workload()?;
     for step in 0..steps {
         workload.step()?;
         if step == 0 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use convscope_data::{Source, Split};
 use convscope_inspect::FindingKind;
+use convscope_report::glance::{Glance, GlanceSink};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, findings};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
@@ -15,7 +16,7 @@ use convscope_train::{RunDir, TrainConfig, TrainError};
 use crate::commands::compare;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError, sentence};
-use crate::flags::{MaxPixels, Threads};
+use crate::flags::{GLANCES, MaxPixels, Threads, named};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
 use crate::{course, interrupt, resume, run_page, source, trial};
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     /// --out the runs and the comparison go to DIR/plain8, DIR/plain8-bn and DIR/comparison.html
     #[arg(long, help_heading = RUN, conflicts_with = "resume")]
     compare_batch_norm: bool,
+
+    /// After which epochs TensorBoard gets feature maps and the distribution of all activations: `every`, `last` or `off`
+    #[arg(long, value_name = "WHEN", help_heading = RUN, default_value = "every", value_parser = named::<Glance>(GLANCES))]
+    glance: Glance,
 
     /// Train what a file describes, into the folder of its name; for the processes of `convscope tune`
     #[arg(long, value_name = "FILE.toml", hide = true, conflicts_with_all = ["out", "resume", "compare_batch_norm"])]
@@ -83,7 +88,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let threads = config.threads;
             args.threads.run(threads, || {
                 let source = source::open_own(&run, args.flags.data(), MaxPixels::default(), console)?;
-                train_and_judge(Session::resume(run, source.clone())?, &source, console)
+                train_and_judge(Session::resume(run, source.clone())?, &source, args.glance, console)
             })
         }
         None if args.compare_batch_norm => train_both(args, console),
@@ -97,16 +102,22 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             args.threads.run(threads, || {
                 let source = source::open_new(&config, console)?;
                 let config = args.flags.fitted(config, &*source, console)?;
-                train_and_judge(Session::start(config, source.clone(), &location)?, &source, console)
+                let session = Session::start(config, source.clone(), &location)?;
+                train_and_judge(session, &source, args.glance, console)
             })
         }
     }
 }
 
 /// Trains, and says what came of it and what to try next. A network that is of no use is a failure.
-fn train_and_judge(session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
-    let run = session.run_dir().clone();
-    let exit = train(session, source, console)?;
+fn train_and_judge(
+    session: Session,
+    source: &Arc<dyn Source>,
+    glance: Glance,
+    console: Console,
+) -> Result<Exit> {
+    let run = recorded(&session).clone();
+    let exit = train(session, source, glance, console)?;
     if exit != Exit::Done {
         return Ok(exit);
     }
@@ -139,8 +150,8 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
                 None => RunLocation::default_for(&config.model),
             };
             let session = Session::start(config, source.clone(), &location)?;
-            runs.push(session.run_dir().path().to_owned());
-            let exit = train(session, &source, console)?;
+            runs.push(recorded(&session).path().to_owned());
+            let exit = train(session, &source, args.glance, console)?;
             if exit != Exit::Done {
                 return Ok(exit);
             }
@@ -171,8 +182,13 @@ fn counterpart(model: &str) -> Result<&'static str> {
 ///
 /// # Errors
 /// Those of [`Session::run`].
-pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Console) -> Result<Exit> {
-    let run = session.run_dir().clone();
+pub(crate) fn train(
+    mut session: Session,
+    source: &Arc<dyn Source>,
+    glance: Glance,
+    console: Console,
+) -> Result<Exit> {
+    let run = recorded(&session).clone();
     let graph = session.graph();
     console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
     console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
@@ -182,9 +198,9 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
     console.note(&format!("run directory: {}", run.path().display()));
 
     interrupt::finish_first();
-    let mut progress = TrainingProgress::new(session.config().epochs, console);
-    let outcome = session.run(&interrupt::INTERRUPTED, &mut progress);
-    progress.finish();
+    let mut sinks = (GlanceSink::new(glance), TrainingProgress::new(session.config().epochs, console));
+    let outcome = session.run(&interrupt::INTERRUPTED, &mut sinks);
+    sinks.1.finish();
     let outcome = outcome.map_err(|error| what_is_left(error, &run))?;
     if outcome.ending == Ending::Interrupted {
         let done = epochs(outcome.summary.epochs);
@@ -196,8 +212,8 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
     let weights =
         if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
     // The memory that training takes is not needed any more, but nobody else may write to the run yet.
-    let run = session.into_run();
-    let page = run_page::save_after_training(&run, source);
+    let run = session.into_run().expect("every run of this program is recorded");
+    let page = run_page::save_after_training(&run, source, outcome.test.as_ref().or(outcome.val.as_ref()));
     console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
     page.map(|()| Exit::Done).map_err(|error| {
         let command = format!("convscope report {}", shell_word(run.path()));
@@ -207,6 +223,11 @@ pub(crate) fn train(mut session: Session, source: &Arc<dyn Source>, console: Con
         );
         error.context(message)
     })
+}
+
+/// The run directory of a session.
+fn recorded(session: &Session) -> &RunDir {
+    session.run_dir().expect("every run of this program is recorded")
 }
 
 /// Says after a failure how to go on. A loss that is not finite would not be so a second time.

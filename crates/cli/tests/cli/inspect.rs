@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use convscope_data::SourceOptions;
 use convscope_train::run_dir::RunLocation;
-use convscope_train::{BatchEvent, Session, TrainConfig, TrainEvents};
+use convscope_train::sink::{RunState, Sink, SinkResult};
+use convscope_train::{BatchEvent, Session, TrainConfig};
 
 use crate::place::Place;
 
@@ -197,8 +198,8 @@ struct Looked<'a> {
     looks: usize,
 }
 
-impl TrainEvents for Looked<'_> {
-    fn batch(&mut self, event: &BatchEvent) {
+impl Sink for Looked<'_> {
+    fn batch(&mut self, event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         let look = |line: &str| {
             let mut command = self.place.command(line.split_whitespace());
             command.stdout(Stdio::null()).spawn().unwrap()
@@ -214,13 +215,14 @@ impl TrainEvents for Looked<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 }
 
 #[test]
 fn a_run_can_be_inspected_while_it_trains_and_ends_with_the_same_bits() {
     let place = place();
-    let train = |name: &str, events: &mut dyn TrainEvents| {
+    let train = |name: &str, events: &mut dyn Sink| {
         let settings = "epochs = 3\nbatch_size = 16\nseed = 5\n";
         let mut config = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
         config.data.source = place.path("data").display().to_string();

@@ -84,7 +84,7 @@ fn resuming_leaves_the_same_layer_metrics() {
     // One batch at a time: an interrupt ends each call after the batch that it is in.
     for _ in 0..4 {
         session.run(&AtomicBool::new(true), &mut ()).unwrap();
-        session = Session::resume(session.into_run(), Arc::clone(&source)).unwrap();
+        session = Session::resume(session.into_run().unwrap(), Arc::clone(&source)).unwrap();
     }
     session.run(&AtomicBool::new(false), &mut ()).unwrap();
     let file = |name: &str, file: &str| fs::read(folder.path().join(name).join(file)).unwrap();

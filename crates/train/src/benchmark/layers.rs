@@ -52,7 +52,7 @@ pub(super) fn measure(
     benchmark: &Benchmark,
     peak: &Peak,
 ) -> Result<(Vec<LayerTimes>, Vec<OtherTime>), TrainError> {
-    let mut workload = benchmark.training_workload();
+    let mut workload = benchmark.training_workload()?;
     workload.step()?;
     workload.executor_mut().start_timing();
     let (mut steps, mut whole, mut optimizer) = (0, Duration::ZERO, Duration::ZERO);
@@ -97,7 +97,7 @@ fn timed_step(workload: &mut TrainingWorkload) -> Result<[Duration; 2], TrainErr
     let started = Instant::now();
     workload.differentiate()?;
     let differentiated = started.elapsed();
-    workload.update();
+    workload.update()?;
     Ok([differentiated, started.elapsed() - differentiated])
 }
 

@@ -93,7 +93,7 @@ impl Benchmark {
     /// # Errors
     /// What [`Executor::train_step`] says.
     pub fn train(&self) -> Result<Throughput, TrainError> {
-        let mut workload = self.training_workload();
+        let mut workload = self.training_workload()?;
         let seconds = repeat(self.budget, || workload.step())?;
         Ok(Throughput::new(self.batch_size, &seconds))
     }
@@ -123,7 +123,10 @@ impl Benchmark {
     }
 
     /// A training run on the benchmark's images that goes as far as its owner wants.
-    pub fn training_workload(&self) -> TrainingWorkload {
+    ///
+    /// # Errors
+    /// A batch that is too large.
+    pub fn training_workload(&self) -> Result<TrainingWorkload, TrainError> {
         TrainingWorkload::new(&self.graph, self.precision, self.batch_size)
     }
 

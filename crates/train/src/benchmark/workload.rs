@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use convscope_graph::{Executor, Graph, Parameters, TrainingBatch};
-use convscope_ops::{Labels, Loss, Mode, Precision, Sample};
+use convscope_data::Batch;
+use convscope_graph::{Executor, Graph};
+use convscope_ops::Precision;
 use ndarray::{Array4, ArrayView4};
 
-use crate::session::trained_gradients;
-use crate::{Optimizer, OptimizerConfig, TrainError};
+use crate::schedule::RunLength;
+use crate::{Learner, OptimizerConfig, ScheduleConfig, TrainConfig, TrainError};
 
 /// Where the first weights come from.
 pub(super) const SEED: u64 = 1;
@@ -43,58 +44,55 @@ impl Images {
 
 /// A training run with Adam that learns the same batch again and again.
 pub struct TrainingWorkload {
-    executor: Executor,
-    parameters: Parameters,
-    optimizer: Optimizer,
-    images: Images,
-    labels: Vec<usize>,
-    step: u64,
+    learner: Learner,
+    batch: Batch,
 }
 
 impl TrainingWorkload {
-    pub(super) fn new(graph: &Arc<Graph>, precision: Precision, batch_size: usize) -> TrainingWorkload {
-        let parameters = Parameters::new(graph, SEED);
-        let trained = parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
-        TrainingWorkload {
-            executor: Executor::with_precision(Arc::clone(graph), Mode::Training, precision, batch_size),
-            optimizer: Optimizer::new(&OptimizerConfig::adam(), trained.map(|tensor| tensor.values.len())),
-            images: Images::new(graph, batch_size),
-            labels: (0..batch_size).map(|image| image % graph.classes()).collect(),
-            parameters,
-            step: 0,
-        }
+    pub(super) fn new(
+        graph: &Arc<Graph>,
+        precision: Precision,
+        batch_size: usize,
+    ) -> Result<TrainingWorkload, TrainError> {
+        let config = TrainConfig {
+            batch_size,
+            precision,
+            seed: SEED,
+            lr: LEARNING_RATE,
+            optimizer: OptimizerConfig::adam(),
+            schedule: ScheduleConfig::Constant,
+            ..TrainConfig::default()
+        };
+        let length = RunLength { epochs: 1, steps_per_epoch: 1 };
+        let labels = (0..batch_size).map(|image| image % graph.classes()).collect();
+        let Images(images) = Images::new(graph, batch_size);
+        Ok(TrainingWorkload {
+            learner: Learner::new(Arc::clone(graph), &config, length)?,
+            batch: Batch { images, labels, mixed: None, indices: (0..batch_size).collect() },
+        })
     }
 
     /// One step: forward, backward, update.
     ///
     /// # Errors
-    /// What [`Executor::train_step`] says.
+    /// As [`Learner::step`].
     pub fn step(&mut self) -> Result<(), TrainError> {
-        self.differentiate()?;
-        self.update();
+        self.learner.step(&self.batch)?;
         Ok(())
     }
 
     /// The first part of a step: loss and gradients.
     pub(super) fn differentiate(&mut self) -> Result<(), TrainError> {
-        let sample = Sample { seed: SEED, step: self.step, ..Sample::default() };
-        let batch = TrainingBatch { images: self.images.view(), labels: Labels::new(&self.labels), sample };
-        self.executor.train_step(&mut self.parameters, batch, &Loss::CROSS_ENTROPY, None)?;
-        self.step += 1;
+        self.learner.differentiate(&self.batch)?;
         Ok(())
     }
 
     /// The second part of a step: Adam.
-    pub(super) fn update(&mut self) {
-        self.optimizer.begin_step(LEARNING_RATE, trained_gradients(&self.parameters, &self.executor));
-        let tensors = self.parameters.tensors_mut().iter_mut().zip(self.executor.gradients());
-        let trained = tensors.filter(|(tensor, _)| tensor.role.is_trained());
-        for (index, (tensor, gradient)) in trained.enumerate() {
-            self.optimizer.update(index, tensor.slice_mut(), gradient);
-        }
+    pub(super) fn update(&mut self) -> Result<(), TrainError> {
+        self.learner.update(LEARNING_RATE)
     }
 
     pub(super) fn executor_mut(&mut self) -> &mut Executor {
-        &mut self.executor
+        self.learner.executor_mut()
     }
 }

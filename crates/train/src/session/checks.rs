@@ -1,6 +1,6 @@
 //! What has to fit together before a network is trained on a source.
 
-use convscope_data::{Loader, Source};
+use convscope_data::Source;
 use convscope_graph::{Graph, ValueId};
 
 use crate::error::{TrainError, ValuesFrom};
@@ -36,11 +36,4 @@ fn values_from(graph: &Graph, classes: usize) -> ValuesFrom {
             _ => return ValuesFrom::Elsewhere,
         }
     }
-}
-
-/// Fails where the batches of an epoch, or its last one, have too few images for the network.
-pub(crate) fn check_batches(graph: &Graph, loader: &Loader) -> Result<(), TrainError> {
-    let (images, size) = (loader.images(), loader.batch_size());
-    let last = images - (loader.batches() - 1) * size;
-    [size.min(images), last].into_iter().try_for_each(|images| Ok(graph.check_batch(images)?))
 }

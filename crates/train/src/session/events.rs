@@ -1,22 +1,7 @@
 //! What a run says of itself while it goes on and when it ends.
 
-use convscope_data::Split;
-
-use crate::metrics::EpochMetrics;
+use crate::evaluate::Evaluation;
 use crate::run_dir::Summary;
-
-/// Is told how a run goes on.
-pub trait TrainEvents {
-    /// A batch was learned from.
-    fn batch(&mut self, _event: &BatchEvent) {}
-    /// A split is about to be evaluated.
-    fn evaluating(&mut self, _split: Split) {}
-    /// An epoch is over.
-    fn epoch(&mut self, _metrics: &EpochMetrics) {}
-}
-
-/// Ignores all events.
-impl TrainEvents for () {}
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,4 +42,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// What stands in `summary.json`; of an interrupted run without the figures of the validation and test images.
     pub summary: Summary,
+    /// What the final parameters do on the validation images; none where there are none, or the run was interrupted.
+    pub val: Option<Evaluation>,
+    /// What the final parameters do on the test images; none where there are none, or the run was interrupted.
+    pub test: Option<Evaluation>,
 }

@@ -62,21 +62,9 @@ impl EventsWriter {
         self.add(&histogram_event(wall_time(), step, tag, values));
     }
 
-    /// Adds a grey picture, row by row from 0 (black) to 255 (white), at a step.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`] for a picture without pixels or with another number of them than its size says.
-    pub fn grey_image(
-        &mut self,
-        step: u64,
-        tag: &str,
-        [height, width]: [u32; 2],
-        pixels: &[u8],
-    ) -> Result<(), TrainError> {
-        let file = grey_png([height, width], pixels).map_err(io::Error::from);
-        let file = file.map_err(TrainError::io("write a picture to the file", &self.path))?;
-        self.add(&image_event(wall_time(), step, tag, [height, width], &file));
-        Ok(())
+    /// Adds a picture at a step: its height and width, and the bytes of a PNG file.
+    pub fn image(&mut self, step: u64, tag: &str, size: [u32; 2], png: &[u8]) {
+        self.add(&image_event(wall_time(), step, tag, size, png));
     }
 
     /// Brings all events so far to the disk.
@@ -108,15 +96,6 @@ fn wall_time() -> f64 {
 
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-fn grey_png([height, width]: [u32; 2], pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(pixels)?;
-    Ok(file)
 }
 
 #[cfg(test)]

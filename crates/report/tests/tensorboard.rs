@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use convscope_data::{SourceOptions, SplitCounts, open};
 use convscope_graph::{Graph, WeightsFile};
+use convscope_report::glance::{Glance, GlanceSink};
 use convscope_train::run_dir::{Distribution, RunLocation, read_metrics};
 use convscope_train::{Session, TrainConfig};
 use serde_json::Value;
@@ -37,7 +38,7 @@ fn the_tensorboard_package_reads_scalars_histograms_and_pictures() {
     let config = TrainConfig { epochs: 2, batch_size: 8, ..TrainConfig::default() };
     let mut session =
         Session::start(config, open("shapes", &options).unwrap(), &RunLocation::Exact(run.clone())).unwrap();
-    session.run(&AtomicBool::new(false), &mut ()).unwrap();
+    session.run(&AtomicBool::new(false), &mut GlanceSink::new(Glance::Every)).unwrap();
 
     let Some(found) = read(&run) else {
         eprintln!("skipped: there is no python3 with the tensorboard package in PATH");

@@ -1,51 +1,97 @@
-//! What passes through each node for a few fixed images, once an epoch, for TensorBoard.
+//! What passes through each node for a few fixed images, after an epoch, for TensorBoard.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use convscope_graph::{Executor, Observation, Observer};
-use ndarray::Array4;
+use convscope_graph::{Node, Observation, Observer};
+use convscope_train::run_dir::{Distribution, ValueRange};
+use convscope_train::sink::{EpochEnd, Sink, SinkResult, TensorBoardSummary};
+use serde::Deserialize;
 
-use crate::error::TrainError;
-use crate::run_dir::{Distribution, ValueRange};
+/// After which epochs the network is looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Glance {
+    /// After each.
+    #[default]
+    Every,
+    /// After the last.
+    Last,
+    /// After none.
+    Off,
+}
 
-/// Images that are looked at, where the batch size allows.
-pub(super) const IMAGES: usize = 32;
+/// Adds to TensorBoard what the layers make of a few fixed images: a histogram of each node's activations, and the first image's
+/// feature maps after one epoch in so many that there are about ten of them, which is what TensorBoard keeps.
+///
+/// It runs the images twice through the network, once for the range of each node's values, once to count.
+pub struct GlanceSink {
+    when: Glance,
+}
 
-/// The network's values for a few images, node by node in the network's order.
-pub(super) struct Glance {
-    /// Over all the images, positions and channels.
-    pub(super) distributions: Vec<Distribution>,
-    /// The first image's maps, of nodes that have rows and columns.
-    pub(super) pictures: Vec<Option<MapGrid>>,
+impl GlanceSink {
+    /// A sink that looks after these epochs.
+    pub fn new(when: Glance) -> GlanceSink {
+        GlanceSink { when }
+    }
+}
+
+impl Sink for GlanceSink {
+    fn epoch(&mut self, end: &mut EpochEnd<'_>) -> SinkResult {
+        let is_over = end.state.is_over();
+        let is_wanted = match self.when {
+            Glance::Every => true,
+            Glance::Last => is_over,
+            Glance::Off => false,
+        };
+        if !is_wanted {
+            return Ok(());
+        }
+        let (epoch, epochs) = (end.metrics.epoch, end.state.config().epochs);
+        let shows_pictures = epoch == 1 || is_over || epoch.is_multiple_of(epochs.div_ceil(PICTURES));
+        let nodes = end.state.graph().nodes();
+        let seen = look(nodes, |observer| end.observe(observer))?;
+        for (node, (distribution, picture)) in nodes.iter().zip(seen) {
+            let tag = format!("activations/{}", node.name);
+            end.summaries.push(TensorBoardSummary::Histogram { tag, values: distribution });
+            if let Some(grid) = picture.filter(|_| shows_pictures) {
+                let png = grid.to_png()?;
+                let tag = format!("feature_maps/{}", node.name);
+                end.summaries.push(TensorBoardSummary::Image { tag, size: grid.size, png });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pictures of a node over a run.
+const PICTURES: u64 = 10;
+
+/// For each node how its values are distributed over all images, positions and channels, and the first image's maps where it has
+/// rows and columns. `run` runs the images through the network.
+fn look<E>(
+    nodes: &[Node],
+    mut run: impl FnMut(&dyn Observer) -> Result<(), E>,
+) -> Result<Vec<(Distribution, Option<MapGrid>)>, E> {
+    let ranges = Ranges(nodes.iter().map(|_| Mutex::new(ValueRange::EMPTY)).collect());
+    run(&ranges)?;
+    let ranges: Vec<ValueRange> = ranges.0.into_iter().map(inner).collect();
+    let counts = Counts { ranges, seen: nodes.iter().map(|_| Mutex::default()).collect() };
+    run(&counts)?;
+    let merged = |(seen, range): (Seen, ValueRange)| {
+        let mut all = Distribution::within(range);
+        seen.parts.values().for_each(|part| all.merge(part));
+        (all, seen.picture)
+    };
+    Ok(counts.seen.into_iter().map(inner).zip(counts.ranges).map(merged).collect())
 }
 
 /// The first channels of a node for one image side by side, in grey: each from its own smallest value (black) to its own
 /// largest (white).
 #[derive(Debug, PartialEq)]
-pub(super) struct MapGrid {
-    pub(super) size: [u32; 2],
-    pub(super) pixels: Vec<u8>,
-}
-
-impl Glance {
-    /// Runs the images twice through a network for inference: once for the range of each node's values, once to count.
-    pub(super) fn take(executor: &mut Executor, images: &Array4<f32>) -> Result<Glance, TrainError> {
-        let nodes = executor.graph().nodes().len();
-        let ranges = Ranges((0..nodes).map(|_| Mutex::new(ValueRange::EMPTY)).collect());
-        executor.logits(images.view(), Some(&ranges))?;
-        let ranges: Vec<ValueRange> = ranges.0.into_iter().map(inner).collect();
-        let counts = Counts { ranges, seen: (0..nodes).map(|_| Mutex::default()).collect() };
-        executor.logits(images.view(), Some(&counts))?;
-        let (mut distributions, mut pictures) = (Vec::new(), Vec::new());
-        for (seen, range) in counts.seen.into_iter().map(inner).zip(counts.ranges) {
-            let mut all = Distribution::within(range);
-            seen.parts.values().for_each(|part| all.merge(part));
-            distributions.push(all);
-            pictures.push(seen.picture);
-        }
-        Ok(Glance { distributions, pictures })
-    }
+struct MapGrid {
+    size: [u32; 2],
+    pixels: Vec<u8>,
 }
 
 fn inner<T>(mutex: Mutex<T>) -> T {
@@ -125,6 +171,17 @@ impl MapGrid {
         }
         MapGrid { size: size.map(|side| side as u32), pixels }
     }
+
+    /// The bytes of a PNG file.
+    fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
+        let mut file = Vec::new();
+        let [height, width] = self.size;
+        let mut encoder = png::Encoder::new(&mut file, width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.write_header()?.write_image_data(&self.pixels)?;
+        Ok(file)
+    }
 }
 
 /// One channel of channels-last values, each pixel the mean of `down` by `down` of them.
@@ -149,8 +206,9 @@ fn averaged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use convscope_graph::{Graph, Parameters, preset};
+    use convscope_graph::{Executor, Graph, Parameters, preset};
     use convscope_ops::Mode;
+    use ndarray::Array4;
     use std::sync::Arc;
 
     #[test]
@@ -181,13 +239,15 @@ mod tests {
         executor.load(&Parameters::new(&graph, 1));
         let images =
             Array4::from_shape_fn([5, 3, 8, 8], |(n, c, y, x)| ((n + 2 * c + y * x) % 7) as f32 - 3.0);
-        let glance = Glance::take(&mut executor, &images).unwrap();
-        for (node, distribution) in graph.nodes().iter().zip(&glance.distributions) {
+        let glance =
+            look(graph.nodes(), |observer| executor.logits(images.view(), Some(observer)).map(|_| ()))
+                .unwrap();
+        for (node, (distribution, _)) in graph.nodes().iter().zip(&glance) {
             assert_eq!(distribution.count(), 5 * node.shape.len() as u64, "{}", node.name);
         }
-        assert!((glance.distributions.last().unwrap().sum() - 5.0).abs() < 1e-5);
-        assert!(glance.distributions[0].min() == 0.0 && glance.distributions[0].max() > 0.0);
-        assert_eq!(glance.pictures[0].as_ref().unwrap().size, [4 * 34 - 2; 2]);
-        assert!(glance.pictures.last().unwrap().is_none());
+        let last = glance.last().unwrap();
+        assert!((last.0.sum() - 5.0).abs() < 1e-5 && last.1.is_none());
+        assert!(glance[0].0.min() == 0.0 && glance[0].0.max() > 0.0);
+        assert_eq!(glance[0].1.as_ref().unwrap().size, [4 * 34 - 2; 2]);
     }
 }

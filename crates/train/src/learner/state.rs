@@ -1,0 +1,79 @@
+//! What a checkpoint holds of a learner.
+
+use convscope_ops::Role;
+
+use super::Learner;
+use crate::checkpoint::Checkpoint;
+use crate::error::TrainError;
+use crate::layer_meter::LayerMeter;
+use crate::optimizer::copy_state;
+
+const STEPS: &str = "steps";
+
+impl Learner {
+    /// Puts parameters, optimizer and moving average into a checkpoint.
+    pub fn save_into(&self, checkpoint: &mut Checkpoint) {
+        for tensor in self.parameters.tensors() {
+            let name = parameter_name(&tensor.key);
+            if tensor.role == Role::BatchesTracked {
+                checkpoint.insert(name, vec![tensor.batches]);
+            } else {
+                checkpoint.insert(name, tensor.slice());
+            }
+        }
+        for (name, values) in self.optimizer.state() {
+            checkpoint.insert(name, values);
+        }
+        let mut steps = vec![self.optimizer.step_count()];
+        if let Some(ema) = &self.ema {
+            ema.state().for_each(|(name, values)| checkpoint.insert(name, values));
+            steps.push(ema.step_count());
+        }
+        checkpoint.insert(STEPS, steps);
+    }
+
+    /// Takes up what [`save_into`](Self::save_into) put into a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::StateMismatch`] for an array that is missing or has another length.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let find = |name: &str| checkpoint.f32s(name).ok();
+        for tensor in self.parameters.tensors_mut() {
+            let name = parameter_name(&tensor.key);
+            if tensor.role == Role::BatchesTracked {
+                tensor.batches = batches(checkpoint, &name)?;
+                continue;
+            }
+            copy_state(&name, tensor.slice_mut(), find)?;
+        }
+        let steps = checkpoint.u64s(STEPS)?;
+        self.step = steps.first().copied().unwrap_or(0);
+        self.optimizer.restore(self.step, find)?;
+        if let Some(ema) = &mut self.ema {
+            ema.restore(steps.get(1).copied().unwrap_or(0), find)?;
+        }
+        Ok(())
+    }
+
+    /// What has been measured of the layers since [`take_layer_metrics`](Self::take_layer_metrics).
+    pub(crate) fn meter(&self) -> &LayerMeter {
+        &self.meter
+    }
+
+    /// Goes on measuring after so many steps.
+    pub(crate) fn set_meter(&mut self, meter: LayerMeter, steps: usize) {
+        self.meter = meter.after(steps);
+    }
+}
+
+/// A count of batches, which older checkpoints have as a number of single precision.
+fn batches(checkpoint: &Checkpoint, name: &str) -> Result<u64, TrainError> {
+    if let Ok(counts) = checkpoint.u64s(name) {
+        return Ok(counts.first().copied().unwrap_or(0));
+    }
+    Ok(checkpoint.f32s(name)?.first().map_or(0, |&count| count as u64))
+}
+
+fn parameter_name(key: &str) -> String {
+    format!("parameter.{key}")
+}

@@ -1,0 +1,216 @@
+//! How a run begins: anew, in a folder, or where a checkpoint left it.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use convscope_data::{Loader, Normalization, Order, Source, Split};
+use convscope_graph::{Executor, Graph, ModelDescription, ModelOptions};
+use convscope_kernels::threads;
+use convscope_ops::Mode;
+
+use super::{Clock, Progress, Session, Warning, best_of, check_classes, resumed};
+use crate::checkpoint::Checkpoint;
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::learner::{Learner, check_batches};
+use crate::memory::Footprint;
+use crate::model::resolve_model;
+use crate::run_dir::{DataRecord, LockedRun, RunLocation, write_atomic};
+use crate::schedule::RunLength;
+use crate::sink::{CheckpointSink, LayerMetricsSink, MetricsSink, Sink, TensorBoardSink, fingerprint};
+use crate::statistics::RunningStatistics;
+use crate::stop::EarlyStopping;
+use crate::teachers::Teachers;
+
+impl Session {
+    /// A run of the network that the configuration names, in memory: no file is written unless it is
+    /// [recorded](Self::record_in).
+    ///
+    /// # Errors
+    /// A configuration, model or source that cannot be used.
+    pub fn new(config: TrainConfig, source: Arc<dyn Source>) -> Result<Session, TrainError> {
+        config.validate()?;
+        let model = model_of(&config, &*source)?;
+        Session::with_model(config, model, source)
+    }
+
+    /// A run of a network that is described in code, or was read from anywhere; otherwise as [`new`](Self::new). The model that
+    /// the configuration names plays no part.
+    ///
+    /// # Errors
+    /// A configuration, model or source that cannot be used.
+    pub fn with_model(
+        config: TrainConfig,
+        model: ModelDescription,
+        source: Arc<dyn Source>,
+    ) -> Result<Session, TrainError> {
+        config.validate()?;
+        threads::in_pool(|| {
+            let graph = Arc::new(Graph::new(model)?);
+            let normalization = checked(&config, &graph, &*source)?;
+            Session::assemble(config, graph, source, normalization, None)
+        })
+    }
+
+    /// Begins a new run in a folder: [`new`](Self::new) and [`record_in`](Self::record_in).
+    ///
+    /// # Errors
+    /// A configuration, model, source or folder that cannot be used.
+    pub fn start(
+        config: TrainConfig,
+        source: Arc<dyn Source>,
+        location: &RunLocation,
+    ) -> Result<Session, TrainError> {
+        Session::new(config, source)?.record_in(location)
+    }
+
+    /// The same run, recorded in a new run directory, which has a checkpoint from the beginning on.
+    ///
+    /// # Errors
+    /// A folder that is taken or cannot be written.
+    pub fn record_in(mut self, location: &RunLocation) -> Result<Session, TrainError> {
+        let run = LockedRun::create(location, &self.config)?;
+        let data = DataRecord::new(&self.config, &*self.source, &self.normalization, run.path());
+        data.write(&run.data_path())?;
+        let model = self.graph().description().to_toml();
+        write_atomic(&run.model_path(), |file| file.write_all(model.as_bytes()))?;
+        self.progress.data = Some(data.identity(self.source.classes()));
+        self.data = Some(data);
+        self.sinks = sinks_of(&run);
+        // From here on the run can be resumed.
+        let state = self.state(Clock::now(&self.progress));
+        state.checkpoint()?.save(&run.checkpoint_path(), &state.fingerprint())?;
+        Ok(Session { run: Some(run), ..self })
+    }
+
+    /// Takes up a run where its last checkpoint left it. The source has to have the images that the run records; see
+    /// [`Splits::Recorded`](convscope_data::Splits::Recorded).
+    ///
+    /// # Errors
+    /// A checkpoint that is missing, damaged or of another model or data set; a source with other images, classes or sizes;
+    /// a configuration that asks for another treatment of the images.
+    pub fn resume(run: LockedRun, source: Arc<dyn Source>) -> Result<Session, TrainError> {
+        threads::in_pool(|| {
+            let config = run.config()?;
+            config.validate()?;
+            let data = resumed::check(&run, &config, &*source)?;
+            // The options of the run are part of its own model file already.
+            let options = ModelOptions::default();
+            let path = run.model_path();
+            let classes = source.classes().len();
+            let model = resolve_model(&path.to_string_lossy(), input_of(&*source), classes, &options)?;
+            let graph = Arc::new(Graph::new(model)?);
+            let fitted = checked(&config, &graph, &*source)?;
+            let normalization = data.as_ref().map_or(fitted, |data| data.treatment.normalization());
+            let mut session = Session::assemble(config, graph, source, normalization, data)?;
+            session.warnings.extend(Warning::of_run(&run, &session.config, session.data.as_ref()));
+            session.sinks = sinks_of(&run);
+            session.restore(&run)?;
+            Ok(Session { run: Some(run), ..session })
+        })
+    }
+
+    /// Takes up the last checkpoint.
+    fn restore(&mut self, run: &LockedRun) -> Result<(), TrainError> {
+        let path = run.checkpoint_path();
+        let checkpoint = Checkpoint::load(&path, &fingerprint(self.graph()))?;
+        self.learner.restore(&checkpoint)?;
+        let mut progress: Progress = checkpoint.value()?;
+        if progress.data != self.progress.data {
+            return Err(TrainError::CheckpointOfOtherData { path });
+        }
+        self.learner.set_meter(std::mem::take(&mut progress.layers), progress.batches_done);
+        let has_best = progress.stopping.best().is_some() || self.source.is_empty(Split::Val);
+        if self.config.patience.is_some() && progress.epochs_done > 0 && has_best {
+            self.best = Some(best_of(run)?);
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    fn assemble(
+        config: TrainConfig,
+        graph: Arc<Graph>,
+        source: Arc<dyn Source>,
+        normalization: Normalization,
+        data: Option<DataRecord>,
+    ) -> Result<Session, TrainError> {
+        let loader = train_loader(&config, &source, &normalization)?;
+        check_batches(&graph, &loader)?;
+        let teachers = Teachers::open(&config, &*source, &normalization)?;
+        let warnings = Warning::of_teachers(teachers.as_ref());
+        let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
+        let statistics = match config.ema {
+            Some(_) => RunningStatistics::of(&graph, &config, &source, &normalization)?,
+            None => None,
+        };
+        let mut progress = Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
+        progress.data = data.as_ref().map(|data| data.identity(source.classes()));
+        Ok(Session {
+            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
+            learner: Learner::new(graph, &config, length)?
+                .with_teachers(teachers)
+                .with_class_weights(config.class_weights.of(&*source)),
+            statistics,
+            best: None,
+            sinks: Vec::new(),
+            run: None,
+            progress,
+            warnings,
+            config,
+            data,
+            source,
+            normalization,
+            loader,
+        })
+    }
+}
+
+/// Checks what has to be right before anything large is made; how the images are scaled.
+fn checked(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<Normalization, TrainError> {
+    check_classes(graph, source)?;
+    Footprint::check(config, graph, held_bytes(source))?;
+    Ok(config.data.normalize.fit(source)?)
+}
+
+/// The sinks of a run directory, in the order in which they are told.
+fn sinks_of(run: &LockedRun) -> Vec<Box<dyn Sink>> {
+    vec![
+        Box::new(MetricsSink::new(run.metrics_path())),
+        Box::new(LayerMetricsSink::new(run.layer_metrics_path())),
+        Box::new(TensorBoardSink::new(run.path().to_owned())),
+        Box::new(CheckpointSink::new((**run).clone())),
+    ]
+}
+
+/// The network that a configuration asks for, for the images of this source.
+pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<ModelDescription, TrainError> {
+    let classes = source.classes().len();
+    let mut model = resolve_model(&config.model, input_of(source), classes, &config.model_options)?;
+    model.initializer = config.initializer.unwrap_or(model.initializer);
+    Ok(model)
+}
+
+fn input_of(source: &dyn Source) -> [usize; 3] {
+    let size = source.image_size();
+    [convscope_data::CHANNELS, size.height, size.width]
+}
+
+/// The bytes of the images that a source holds in memory.
+pub(crate) fn held_bytes(source: &dyn Source) -> u64 {
+    if !source.is_resident() {
+        return 0;
+    }
+    let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
+    images as u64 * source.image_size().bytes() as u64
+}
+
+pub(crate) fn train_loader(
+    config: &TrainConfig,
+    source: &Arc<dyn Source>,
+    normalization: &Normalization,
+) -> Result<Loader, TrainError> {
+    let order = Order::Shuffled { seed: config.seed };
+    let loader = Loader::new(Arc::clone(source), Split::Train, config.batch_size, order, normalization)?;
+    Ok(loader.augmented(config.augment, config.seed)?)
+}

@@ -1,0 +1,73 @@
+//! How far a run has come.
+
+use serde::{Deserialize, Serialize};
+
+use crate::layer_meter::LayerMeter;
+use crate::metrics::RunningMean;
+use crate::run_dir::DataIdentity;
+use crate::stop::EarlyStopping;
+
+/// How far a run has come; with the arrays beside it in a checkpoint, all that resuming needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) epochs_done: u64,
+    /// Batches of the present epoch.
+    pub(crate) batches_done: usize,
+    /// Optimizer steps of the run.
+    pub(crate) step: u64,
+    /// Of the present epoch.
+    pub(crate) loss: RunningMean,
+    pub(crate) correct: u64,
+    pub(crate) epoch_seconds: f64,
+    pub(crate) data_wait_seconds: f64,
+    /// Filled in when a checkpoint is made.
+    #[serde(default)]
+    pub(crate) layers: LayerMeter,
+    /// Of the last complete epoch.
+    pub(crate) train_loss: Option<f64>,
+    pub(crate) train_accuracy: Option<f64>,
+    /// Of all complete epochs.
+    pub(crate) images: u64,
+    pub(crate) train_seconds: f64,
+    /// Of the run, with its evaluations.
+    pub(crate) seconds: f64,
+    pub(crate) stopping: EarlyStopping,
+    pub(crate) has_stopped: bool,
+    /// The images; none in checkpoints of versions that did not record them.
+    #[serde(default)]
+    pub(crate) data: Option<DataIdentity>,
+}
+
+impl Progress {
+    pub(super) fn new(stopping: EarlyStopping) -> Progress {
+        Progress {
+            epochs_done: 0,
+            batches_done: 0,
+            step: 0,
+            loss: RunningMean::default(),
+            correct: 0,
+            epoch_seconds: 0.0,
+            data_wait_seconds: 0.0,
+            layers: LayerMeter::default(),
+            train_loss: None,
+            train_accuracy: None,
+            images: 0,
+            train_seconds: 0.0,
+            seconds: 0.0,
+            stopping,
+            has_stopped: false,
+            data: None,
+        }
+    }
+
+    /// Of the present epoch so far.
+    pub(super) fn train_accuracy(&self) -> f64 {
+        self.correct as f64 / self.loss.images().max(1) as f64
+    }
+
+    /// The present epoch is over and another begins.
+    pub(super) fn begin_epoch(&mut self) {
+        (self.batches_done, self.correct, self.loss) = (0, 0, RunningMean::default());
+        (self.epoch_seconds, self.data_wait_seconds) = (0.0, 0.0);
+    }
+}

@@ -1,0 +1,73 @@
+//! The checkpoint, the weights and the summary of a run directory.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use convscope_graph::WeightsFile;
+
+use super::{EpochEnd, Interruption, RunEnd, RunState, Sink, SinkResult};
+use crate::error::TrainError;
+use crate::run_dir::{RunDir, write_atomic};
+use crate::session::BatchEvent;
+
+/// Keeps a run directory such that the run can go on from it: a checkpoint after each epoch and at least every minute, and when
+/// training is interrupted; the weights of the last and the best epoch; in the end `summary.json`.
+pub struct CheckpointSink {
+    run: RunDir,
+    saved: Instant,
+}
+
+/// How long a run goes on at most without a checkpoint.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+impl CheckpointSink {
+    /// Into this run directory, whose folders are there.
+    pub fn new(run: RunDir) -> CheckpointSink {
+        CheckpointSink { run, saved: Instant::now() }
+    }
+
+    fn save(&mut self, state: &RunState<'_>) -> Result<(), TrainError> {
+        state.checkpoint()?.save(&self.run.checkpoint_path(), &state.fingerprint())?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+impl Sink for CheckpointSink {
+    fn begin(&mut self, _state: &RunState<'_>) -> SinkResult {
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    fn batch(&mut self, _event: &BatchEvent, state: &RunState<'_>) -> SinkResult {
+        if self.saved.elapsed() >= INTERVAL {
+            self.save(state)?;
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, end: &mut EpochEnd<'_>) -> SinkResult {
+        let weights = end.state.weights(end.published);
+        write_weights(&self.run.last_weights_path(), &weights)?;
+        if end.is_best {
+            write_weights(&self.run.best_weights_path(), &weights)?;
+        }
+        drop(weights);
+        Ok(self.save(&end.state)?)
+    }
+
+    fn interrupted(&mut self, at: &mut Interruption<'_>) -> SinkResult {
+        self.save(&at.state)?;
+        let published = at.published()?;
+        Ok(write_weights(&self.run.last_weights_path(), &at.state.weights(&published))?)
+    }
+
+    fn end(&mut self, end: &RunEnd<'_>) -> SinkResult {
+        Ok(end.summary.write(&self.run.summary_path())?)
+    }
+}
+
+fn write_weights(path: &Path, weights: &WeightsFile) -> Result<(), TrainError> {
+    let bytes = weights.to_bytes();
+    write_atomic(path, |file| file.write_all(&bytes))
+}
