@@ -94,8 +94,8 @@ fn weights() -> Vec<Vec<u8>> {
         resize: "squash".into(),
         background: "white".into(),
         scale: 1.0 / 255.0,
-        mean: [0.5; 3],
-        std: [0.25; 3],
+        mean: vec![0.5; 3],
+        std: vec![0.25; 3],
     };
     let sound = WeightsFile { model, classes: vec!["a".into(), "b".into()], input, data: None, parameters };
     let sound = sound.to_bytes();
@@ -174,7 +174,7 @@ fn manifest() -> Vec<u8> {
     }
     let images = folder.path().join("images");
     let source = open(&images.to_string_lossy(), &SourceOptions::default()).expect("the folder is sound");
-    let record = DataRecord::new(&TrainConfig::default(), &*source, &Normalization::UNIT, folder.path());
+    let record = DataRecord::new(&TrainConfig::default(), &*source, &Normalization::unit(3), folder.path());
     serde_json::to_vec(&record).expect("a record is JSON")
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use convscope_data::{BadImages, Framing, ImageSize, Source, SourceOptions, Split, Splits};
+use convscope_data::{BadImages, Channels, Framing, ImageSize, Source, SourceOptions, Split, Splits};
 use convscope_graph::DataDescription;
 use convscope_report::number::thousands;
 use convscope_train::{RunDir, TrainedOn};
@@ -38,6 +38,8 @@ pub(crate) struct Network<'a> {
     pub(crate) classes: &'a [String],
     /// The size of its images.
     pub(crate) size: ImageSize,
+    /// Whether its images are grey.
+    pub(crate) channels: Channels,
     /// How its images are resized, and what lies behind them.
     pub(crate) framing: Framing,
     /// What its weights file says of the images that it was trained on.
@@ -109,6 +111,7 @@ fn open_others(
     let options = SourceOptions {
         splits: Splits::Whole { classes: network.classes.to_vec() },
         image_size: Some(network.size),
+        channels: network.channels,
         framing: network.framing,
         bad_images,
         pixel_limit: max_pixels.limit()?.unwrap_or_default(),
@@ -152,6 +155,7 @@ fn open_beside(
         splits: Splits::Placed { seed },
         val_fraction: known.map(|known| known.val_share).filter(|&share| share > 0.0),
         image_size: Some(network.size),
+        channels: network.channels,
         framing: network.framing,
         pixel_limit: max_pixels.limit()?.unwrap_or_default(),
         train_on_val: known.is_some_and(|known| known.train_on_val),

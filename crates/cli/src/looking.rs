@@ -24,6 +24,7 @@ pub(crate) fn network<'a>(path: &'a Path, inspector: &'a Inspector) -> Network<'
         path,
         classes: inspector.classes(),
         size: inspector.image_size(),
+        channels: inspector.channels(),
         framing: inspector.framing(),
         data: inspector.data(),
     }

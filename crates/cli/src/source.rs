@@ -40,6 +40,7 @@ fn options(config: &TrainConfig) -> Result<SourceOptions> {
     Ok(SourceOptions {
         splits,
         image_size: config.data.image_size,
+        channels: config.data.channels,
         framing: config.data.framing(),
         val_fraction: config.data.val_fraction,
         train_on_val: config.data.train_on_val,

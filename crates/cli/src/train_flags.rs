@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Command;
 use convscope_data::{
-    Augmentation, Background, BadImages, ImageSize, Normalize, Resize, Source, Split, Splits,
+    Augmentation, Background, BadImages, Channels, ImageSize, Normalize, Resize, Source, Split, Splits,
 };
 use convscope_graph::Initializer;
 use convscope_ops::Precision;
@@ -40,6 +40,10 @@ pub(crate) struct TrainFlags {
     /// their own if all are equal, else 64]
     #[arg(long, value_name = "PIXELS", help_heading = DATA)]
     image_size: Option<ImageSize>,
+
+    /// How many channels pictures have in the network: 1 makes them grey [default: 3]
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    channels: Option<Channels>,
 
     /// What becomes of images with another aspect ratio: `squash` scales width and height on their own, `pad` adds borders,
     /// `crop` cuts off what sticks out [default: squash]
@@ -311,6 +315,7 @@ impl TrainFlags {
             data: PartialData {
                 source: self.data.clone(),
                 image_size: self.image_size,
+                channels: self.channels,
                 resize: self.resize,
                 background: self.background,
                 val_fraction: self.val_fraction,
@@ -353,7 +358,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_key_of_its_name() {
         let text = config(
-            "--data cats --image-size 48x32 --resize crop --background #102030 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
+            "--data cats --image-size 48x32 --channels 1 --resize crop --background #102030 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
              --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
@@ -364,7 +369,7 @@ mod tests {
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
              clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
-             data = {source='cats', image_size='48x32', resize='crop', background='#102030', val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
+             data = {source='cats', image_size='48x32', channels=1, resize='crop', background='#102030', val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
              model_options = {width=2, dropout={p=0.25}}\n\
              optimizer = {name='sgd', momentum=0.75, nesterov=true, weight_decay=0.25}\n";
         for (key, value) in expected.parse::<toml::Table>().unwrap() {

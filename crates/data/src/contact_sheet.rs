@@ -61,7 +61,7 @@ pub fn contact_sheet(source: &dyn Source, split: Split, layout: SheetLayout) -> 
         if row >= rows || filled[row] == columns {
             continue;
         }
-        source.read(split, index, &mut pixels)?;
+        source.read_rgb(split, index, &mut pixels)?;
         let left = MARGIN + filled[row] as u32 * cell_width;
         let top = MARGIN + row as u32 * cell_height;
         for y in 0..size.height * zoom {

@@ -338,9 +338,23 @@ pub enum DataError {
     )]
     Normalization {
         /// The mean of each channel.
-        mean: [f32; 3],
+        mean: Vec<f32>,
         /// The deviation of each channel.
-        std: [f32; 3],
+        std: Vec<f32>,
+    },
+    /// Images that were asked for as what they are not.
+    #[error("{name}: the pixels of these images are {pixels}")]
+    PixelType {
+        /// The source.
+        name: String,
+        /// What the pixels are.
+        pixels: crate::PixelType,
+    },
+    /// Arrays of images and labels that do not go together.
+    #[error("{problem}")]
+    Arrays {
+        /// What does not fit, with the numbers.
+        problem: String,
     },
 }
 

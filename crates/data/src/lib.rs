@@ -29,12 +29,14 @@
 //! # Determinism
 //! The same options give the same images, splits, orders and batches, bit for bit, for any number of threads.
 
+mod arrays;
 pub mod augment;
 pub mod cifar;
 mod contact_sheet;
 mod decode;
 mod error;
 pub mod folder;
+mod grey;
 mod loader;
 pub mod manifest;
 mod normalize;
@@ -52,10 +54,12 @@ pub use convscope_pictures::{
     Background, CHANNELS, Framing, ImageSize, LimitOutOfRange, PictureError, PixelLimit, Resize, TooLarge,
 };
 
+pub use arrays::{Arrays, Pixels};
 pub use augment::{Augmentation, Mixed};
 pub use contact_sheet::{SheetLayout, contact_sheet};
 pub use decode::decode_image;
 pub use error::DataError;
+pub use grey::{Channels, NotChannels, grey, in_grey};
 pub use loader::{Batch, Epoch, Loader, Order};
 pub use manifest::Manifest;
 pub use normalize::{Normalization, Normalize};
@@ -63,5 +67,5 @@ pub use open::open;
 pub use options::{BadImages, Observer, Progress, SourceOptions, SplitCounts, Splits, Stage};
 pub use regroup::{only, train_on_val, whole, without_test};
 pub use remarks::{MovedImage, Remarks, SkippedFiles, SplitFolder, UnreadableFile};
-pub use source::{Source, Split};
+pub use source::{PixelType, Source, Split, spread};
 pub use statistics::Statistics;

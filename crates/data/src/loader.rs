@@ -13,7 +13,7 @@ use crate::CHANNELS;
 use crate::augment::{Augmenter, Scratch};
 use crate::normalize::Table;
 use crate::random::{Stream, generator, shuffle};
-use crate::{Augmentation, DataError, Mixed, Normalization, Source, Split};
+use crate::{Augmentation, DataError, Mixed, Normalization, PixelType, Source, Split};
 
 /// The order in which an epoch visits the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Order {
 /// Images as a network takes them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Normalised images, shape (batch, 3, height, width).
+    /// Normalised images, shape (batch, channels, height, width).
     pub images: Array4<f32>,
     /// The class of each image, shape (batch).
     pub labels: Vec<usize>,
@@ -96,9 +96,19 @@ impl Loader {
     /// # Errors
     /// [`DataError::Augmentation`] where the images are too small for it.
     pub fn augmented(mut self, augmentation: Augmentation, seed: u64) -> Result<Loader, DataError> {
-        let size = self.worker.source.image_size();
+        let source = &self.worker.source;
+        let (size, channels) = (source.image_size(), source.channels());
         augmentation.check(size)?;
-        let augmenter = (!augmentation.is_none()).then(|| Augmenter::new(augmentation, seed, size));
+        let is_picture = source.pixel_type() == PixelType::U8 && [1, CHANNELS].contains(&channels);
+        if augmentation.changes_pixels() && !is_picture {
+            let problem = format!(
+                "only cutout, mixup and cutmix can change images of {channels} channels of {}; the others take bytes with 1 or 3 \
+                 channels",
+                source.pixel_type()
+            );
+            return Err(DataError::Augmentation { problem });
+        }
+        let augmenter = (!augmentation.is_none()).then(|| Augmenter::new(augmentation, seed, size, channels));
         self.worker = Arc::new(Worker { augmenter, ..Arc::unwrap_or_clone(self.worker) });
         Ok(self)
     }
@@ -196,6 +206,7 @@ pub(crate) struct Worker {
     split: Split,
     batch_size: usize,
     table: Table,
+    normalization: Normalization,
     pub(crate) augmenter: Option<Augmenter>,
     /// The threads that decode; none where the loader's own is enough.
     pool: Option<Arc<ThreadPool>>,
@@ -205,6 +216,7 @@ pub(crate) struct Worker {
 #[derive(Default)]
 struct Buffers {
     pixels: Vec<u8>,
+    rgb: Vec<u8>,
     scratch: Scratch,
 }
 
@@ -223,7 +235,13 @@ impl Worker {
         });
         // Where no more threads can be started, the loader's own decodes.
         let pool = pool.and_then(Result::ok).map(Arc::new);
-        Ok(Worker { source, split, batch_size, table: normalization.table()?, augmenter: None, pool })
+        let table = normalization.table()?;
+        if normalization.channels() != source.channels() {
+            let (mean, std) = (normalization.mean.clone(), normalization.std.clone());
+            return Err(DataError::Normalization { mean, std });
+        }
+        let normalization = normalization.clone();
+        Ok(Worker { source, split, batch_size, table, normalization, augmenter: None, pool })
     }
 
     fn run(
@@ -253,18 +271,19 @@ impl Worker {
         mut values: Vec<f32>,
     ) -> Result<Batch, DataError> {
         let size = self.source.image_size();
-        values.resize(indices.len() * size.bytes(), 0.0);
+        let len = self.source.image_len();
+        values.resize(indices.len() * len, 0.0);
         match &self.pool {
             // Copying is so quick that the cores are better left to the network.
             None => {
                 let mut buffers = Buffers::default();
-                for (planes, &index) in values.chunks_exact_mut(size.bytes()).zip(indices) {
+                for (planes, &index) in values.chunks_exact_mut(len).zip(indices) {
                     self.example(epoch, index, &mut buffers, planes)?;
                 }
             }
             Some(pool) => pool.install(|| {
                 values
-                    .par_chunks_exact_mut(size.bytes())
+                    .par_chunks_exact_mut(len)
                     .zip(indices)
                     .try_for_each_init(Buffers::default, |buffers, (planes, &index)| {
                         self.example(epoch, index, buffers, planes)
@@ -274,7 +293,7 @@ impl Worker {
         let labels: Vec<usize> = indices.iter().map(|&index| self.source.label(self.split, index)).collect();
         let mixed =
             self.augmenter.as_ref().and_then(|augmenter| augmenter.mix(epoch, indices, &labels, &mut values));
-        let shape = (indices.len(), CHANNELS, size.height, size.width);
+        let shape = (indices.len(), self.source.channels(), size.height, size.width);
         let images = Array4::from_shape_vec(shape, values).expect("the values fill the batch");
         Ok(Batch { images, labels, mixed, indices: indices.to_vec() })
     }
@@ -287,10 +306,27 @@ impl Worker {
         buffers: &mut Buffers,
         planes: &mut [f32],
     ) -> Result<(), DataError> {
-        let Buffers { pixels, scratch } = buffers;
+        let Buffers { pixels, rgb, scratch } = buffers;
+        if self.source.pixel_type() == PixelType::F32 {
+            self.source.read_f32(self.split, index, planes)?;
+            self.normalization.scale(planes);
+            if let Some(augmenter) = &self.augmenter {
+                let cutout = augmenter.change(epoch, index, &mut Vec::new(), scratch);
+                augmenter.cut_out(&cutout, planes);
+            }
+            return Ok(());
+        }
         pixels.resize(planes.len(), 0);
         self.source.read(self.split, index, pixels)?;
         match &self.augmenter {
+            Some(augmenter) if augmenter.changes_pixels() && self.source.channels() == 1 => {
+                // What changes pixels knows colours only.
+                rgb.clear();
+                rgb.extend(pixels.iter().flat_map(|&grey| [grey; CHANNELS]));
+                let cutout = augmenter.change(epoch, index, rgb, scratch);
+                self.table.apply_grey(rgb, planes);
+                augmenter.cut_out(&cutout, planes);
+            }
             Some(augmenter) => {
                 let cutout = augmenter.change(epoch, index, pixels, scratch);
                 self.table.apply(pixels, planes);

@@ -23,68 +23,118 @@ impl Normalize {
     /// Those of [`Statistics::of`] on the training images; `Unit` has none.
     pub fn fit(self, source: &dyn Source) -> Result<Normalization, DataError> {
         match self {
-            Normalize::Unit => Ok(Normalization::UNIT),
+            Normalize::Unit => Ok(Normalization::unit(source.channels())),
             Normalize::Standard => Ok(Statistics::of(source, Split::Train)?.normalization()),
         }
     }
 }
 
-/// Per-channel scaling: `y[c] = (byte / 255 - mean[c]) / std[c]`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Per-channel scaling: `y[c] = (value - mean[c]) / std[c]`, where the value of a byte is byte / 255, and a number is its own value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
     /// Subtracted from each channel, on the scale where white is 1.
-    pub mean: [f32; CHANNELS],
+    pub mean: Vec<f32>,
     /// Divides each channel, on the same scale; positive.
-    pub std: [f32; CHANNELS],
+    pub std: Vec<f32>,
 }
 
 impl Normalization {
-    /// Mean 0 and deviation 1: byte / 255.
-    pub const UNIT: Normalization = Normalization { mean: [0.0; CHANNELS], std: [1.0; CHANNELS] };
+    /// Mean 0 and deviation 1: byte / 255, or the number itself.
+    pub fn unit(channels: usize) -> Normalization {
+        Normalization { mean: vec![0.0; channels], std: vec![1.0; channels] }
+    }
 
-    /// Scales one image from rows of interleaved RGB bytes (height, width, 3) to planes (3, height, width).
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Scales one image from rows of interleaved bytes (height, width, channels) to planes (channels, height, width).
     ///
     /// # Errors
     /// [`DataError::Normalization`] for a deviation that is not positive or numbers that are not finite,
     /// [`DataError::Buffer`] when `planes` has another length than `pixels`.
     pub fn apply(&self, pixels: &[u8], planes: &mut [f32]) -> Result<(), DataError> {
-        if pixels.len() != planes.len() || !pixels.len().is_multiple_of(CHANNELS) {
-            return Err(DataError::Buffer { found: planes.len(), expected: pixels.len() });
-        }
+        self.check_planes(pixels.len(), planes.len())?;
         self.table()?.apply(pixels, planes);
         Ok(())
     }
 
+    /// Scales one image in place, planes (channels, height, width) of numbers.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_f32(&self, planes: &mut [f32]) -> Result<(), DataError> {
+        self.check_planes(planes.len(), planes.len())?;
+        self.check()?;
+        self.scale(planes);
+        Ok(())
+    }
+
+    /// As [`apply_f32`](Self::apply_f32), for lengths and numbers that were checked.
+    pub(crate) fn scale(&self, planes: &mut [f32]) {
+        let plane_len = (planes.len() / self.channels()).max(1);
+        let of_channels = self.mean.iter().zip(&self.std);
+        for (plane, (mean, std)) in planes.chunks_exact_mut(plane_len).zip(of_channels) {
+            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+        }
+    }
+
+    fn check_planes(&self, pixels: usize, planes: usize) -> Result<(), DataError> {
+        if pixels == planes && self.channels() > 0 && pixels.is_multiple_of(self.channels()) {
+            Ok(())
+        } else {
+            Err(DataError::Buffer { found: planes, expected: pixels })
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        let sound = |std: &f32| std.is_finite() && *std > 0.0;
+        let is_sound = self.mean.len() == self.std.len()
+            && self.std.iter().all(sound)
+            && self.mean.iter().all(|mean| mean.is_finite());
+        if is_sound {
+            Ok(())
+        } else {
+            Err(DataError::Normalization { mean: self.mean.clone(), std: self.std.clone() })
+        }
+    }
+
     /// The scaled value of every byte.
     pub(crate) fn table(&self) -> Result<Table, DataError> {
-        let sound = |std: &f32| std.is_finite() && *std > 0.0;
-        if !self.std.iter().all(sound) || !self.mean.iter().all(|mean| mean.is_finite()) {
-            return Err(DataError::Normalization { mean: self.mean, std: self.std });
-        }
-        let scaled =
-            |channel: usize, byte: usize| (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel];
-        let channel = |channel| Box::new(std::array::from_fn(|byte| scaled(channel, byte)));
-        Ok(Table { channels: std::array::from_fn(channel) })
+        self.check()?;
+        let of_channel = |(mean, std): (&f32, &f32)| {
+            Box::new(std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
+        };
+        Ok(Table { channels: self.mean.iter().zip(&self.std).map(of_channel).collect() })
     }
 }
 
 /// A [`Normalization`] worked out for all 256 values of each channel.
 #[derive(Clone)]
 pub(crate) struct Table {
-    channels: [Box<[f32; 256]>; CHANNELS],
+    channels: Vec<Box<[f32; 256]>>,
 }
 
 impl Table {
     /// See [`Normalization::apply`]; the lengths are equal.
     pub(crate) fn apply(&self, pixels: &[u8], planes: &mut [f32]) {
-        let plane_len = planes.len() / CHANNELS;
+        let channels = self.channels.len();
+        let plane_len = planes.len() / channels;
         if plane_len == 0 {
             return;
         }
         for ((channel, plane), table) in planes.chunks_exact_mut(plane_len).enumerate().zip(&self.channels) {
-            for (value, pixel) in plane.iter_mut().zip(pixels.chunks_exact(CHANNELS)) {
+            for (value, pixel) in plane.iter_mut().zip(pixels.chunks_exact(channels)) {
                 *value = table[usize::from(pixel[channel])];
             }
+        }
+    }
+
+    /// The scaled value of every byte of the first channel, from interleaved RGB bytes whose channels are equal.
+    pub(crate) fn apply_grey(&self, rgb: &[u8], plane: &mut [f32]) {
+        for (value, pixel) in plane.iter_mut().zip(rgb.chunks_exact(CHANNELS)) {
+            *value = self.channels[0][usize::from(pixel[0])];
         }
     }
 }
@@ -95,7 +145,7 @@ mod tests {
 
     #[test]
     fn channels_become_planes_with_their_own_scale() {
-        let normalization = Normalization { mean: [0.0, 0.5, 1.0], std: [1.0, 0.5, 0.25] };
+        let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
         let mut planes = [f32::NAN; 6];
         normalization.apply(&[0, 255, 255, 51, 0, 0], &mut planes).unwrap();
         assert_eq!(planes, [0.0, 0.2, 1.0, -1.0, 0.0, -4.0]);
@@ -104,7 +154,7 @@ mod tests {
     #[test]
     fn refuses_to_divide_by_zero_or_nan() {
         for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            let normalization = Normalization { mean: [0.0; 3], std: [1.0, bad, 1.0] };
+            let normalization = Normalization { mean: vec![0.0; 3], std: vec![1.0, bad, 1.0] };
             let refused = normalization.apply(&[0; 3], &mut [0.0; 3]);
             assert!(matches!(refused, Err(DataError::Normalization { .. })), "std {bad}");
         }

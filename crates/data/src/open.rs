@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{DataError, Source, SourceOptions, Splits, cifar, folder, shapes, train_on_val, whole};
+use crate::{
+    Channels, DataError, Source, SourceOptions, Splits, cifar, folder, in_grey, shapes, train_on_val, whole,
+};
 
 /// Opens a data set.
 ///
@@ -23,6 +25,10 @@ pub fn open(spec: &str, options: &SourceOptions) -> Result<Arc<dyn Source>, Data
             cifar::open(&folder, cifar::Variant::Cifar10, "cifar10", options)?
         }
         _ => open_folder(Path::new(spec), options)?,
+    };
+    let source = match options.channels {
+        Channels::Grey => in_grey(source)?,
+        Channels::Rgb => source,
     };
     match &options.splits {
         Splits::Whole { classes } => whole(source, classes),

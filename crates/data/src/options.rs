@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cifar::Archive;
-use crate::{DataError, Framing, ImageSize, Manifest, PixelLimit};
+use crate::{Channels, DataError, Framing, ImageSize, Manifest, PixelLimit};
 
 /// What to do about files that look like images and cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct SourceOptions {
     /// Resize every image to this size, whose sides are 1 to 4096 pixels; by default CIFAR and shapes stay 32x32, and an
     /// image folder keeps its size if all its images share one, else becomes 64x64.
     pub image_size: Option<ImageSize>,
+    /// Whether pictures become grey. Default red, green and blue.
+    pub channels: Channels,
     /// How images are resized, and what transparent pixels show. Default squashed over white.
     pub framing: Framing,
     /// The share of the training images that validates, between 0 and 1; by default 0.2, or 0.1 for an image
@@ -120,6 +122,7 @@ impl Default for SourceOptions {
         SourceOptions {
             splits: Splits::default(),
             image_size: None,
+            channels: Channels::default(),
             framing: Framing::default(),
             val_fraction: None,
             train_on_val: false,

@@ -13,6 +13,7 @@ pub(crate) enum Stream {
     ShapesTest = 5,
     Augment = 6,
     Mix = 7,
+    ArraySplit = 8,
 }
 
 /// The generator of item `index` of a stream.

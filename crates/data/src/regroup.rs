@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::manifest::ImageId;
 use crate::source::check_read;
-use crate::{DataError, ImageSize, Manifest, Remarks, Source, Split};
+use crate::{DataError, ImageSize, Manifest, PixelType, Remarks, Source, Split};
 
 /// Where an image lies in the source.
 type Place = (Split, usize);
@@ -83,6 +83,14 @@ impl Source for Regrouped {
         self.source.image_size()
     }
 
+    fn channels(&self) -> usize {
+        self.source.channels()
+    }
+
+    fn pixel_type(&self) -> PixelType {
+        self.source.pixel_type()
+    }
+
     fn len(&self, split: Split) -> usize {
         self.splits[split as usize].len()
     }
@@ -97,6 +105,12 @@ impl Source for Regrouped {
         check_read(self, split, index, pixels.len())?;
         let (split, index) = self.splits[split as usize][index];
         self.source.read(split, index, pixels)
+    }
+
+    fn read_f32(&self, split: Split, index: usize, planes: &mut [f32]) -> Result<(), DataError> {
+        check_read(self, split, index, planes.len())?;
+        let (split, index) = self.splits[split as usize][index];
+        self.source.read_f32(split, index, planes)
     }
 
     fn path(&self, split: Split, index: usize) -> Option<&Path> {

@@ -3,8 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::CHANNELS;
-use crate::{DataError, Normalization, Source, Split};
+use crate::{DataError, Normalization, PixelType, Source, Split};
 
 /// Counts and colour statistics of one split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,15 +13,15 @@ pub struct Statistics {
     /// The number of images of each class, in the order of [`Source::classes`].
     pub class_counts: Vec<usize>,
     /// Mean of each channel over all pixels of all images, on the scale where white is 1.
-    pub mean: [f64; CHANNELS],
+    pub mean: Vec<f64>,
     /// Standard deviation (of the population) of each channel over all pixels of all images, same scale.
-    pub std: [f64; CHANNELS],
+    pub std: Vec<f64>,
 }
 
 impl Statistics {
     /// Reads every image of a split once, on all cores.
     ///
-    /// The sums are whole numbers, so the result does not depend on the order in which cores finish.
+    /// The result does not depend on the order in which cores finish.
     ///
     /// # Errors
     /// [`DataError::EmptySplit`] for a split without images, and those of [`Source::read`].
@@ -31,27 +30,16 @@ impl Statistics {
         if images == 0 {
             return Err(DataError::EmptySplit { name: source.name().to_owned(), split });
         }
-        let size = source.image_size();
+        let channels = source.channels();
         let mut class_counts = vec![0; source.classes().len()];
         for index in 0..images {
             class_counts[source.label(split, index)] += 1;
         }
-        let sums = (0..images)
-            .into_par_iter()
-            .map_init(
-                || vec![0; size.bytes()],
-                |pixels, index| {
-                    source.read(split, index, pixels)?;
-                    Ok::<_, DataError>(Sums::of(pixels))
-                },
-            )
-            .try_reduce(Sums::default, |a, b| Ok(a.plus(b)))?;
-        let pixels = images as f64 * size.pixels() as f64;
-        let mean = sums.plain.map(|sum| sum as f64 / pixels / 255.0);
-        let std = std::array::from_fn(|channel| {
-            let square = sums.square[channel] as f64 / pixels / (255.0 * 255.0);
-            (square - mean[channel] * mean[channel]).max(0.0).sqrt()
-        });
+        let [mean, std] = match source.pixel_type() {
+            PixelType::U8 => of_bytes(source, split)?,
+            PixelType::F32 => of_numbers(source, split)?,
+        };
+        debug_assert_eq!([mean.len(), std.len()], [channels; 2]);
         Ok(Statistics { images, class_counts, mean, std })
     }
 
@@ -60,34 +48,82 @@ impl Statistics {
     pub fn normalization(&self) -> Normalization {
         // A channel of one single value has a deviation of rounding noise.
         let divisor = |std: f64| if std > 1e-6 { std as f32 } else { 1.0 };
-        Normalization { mean: self.mean.map(|mean| mean as f32), std: self.std.map(divisor) }
+        let mean = self.mean.iter().map(|&mean| mean as f32).collect();
+        Normalization { mean, std: self.std.iter().copied().map(divisor).collect() }
     }
 }
 
-#[derive(Clone, Copy, Default)]
+/// Mean and deviation of each channel of bytes. The sums are whole numbers.
+fn of_bytes(source: &dyn Source, split: Split) -> Result<[Vec<f64>; 2], DataError> {
+    let (images, channels) = (source.len(split), source.channels());
+    let sums = (0..images)
+        .into_par_iter()
+        .map_init(
+            || vec![0; source.image_len()],
+            |pixels, index| {
+                source.read(split, index, pixels)?;
+                Ok::<_, DataError>(Sums::of(pixels, channels))
+            },
+        )
+        .try_reduce(|| Sums::zero(channels), |a, b| Ok(a.plus(b)))?;
+    let pixels = images as f64 * source.image_size().pixels() as f64;
+    let mean: Vec<f64> = sums.plain.iter().map(|&sum| sum as f64 / pixels / 255.0).collect();
+    let deviation = |(&square, mean): (&u64, &f64)| {
+        let square = square as f64 / pixels / (255.0 * 255.0);
+        (square - mean * mean).max(0.0).sqrt()
+    };
+    let std = sums.square.iter().zip(&mean).map(deviation).collect();
+    Ok([mean, std])
+}
+
+/// Mean and deviation of each channel of numbers, by Welford's way of adding up image after image in their order.
+fn of_numbers(source: &dyn Source, split: Split) -> Result<[Vec<f64>; 2], DataError> {
+    let (channels, plane) = (source.channels(), source.image_size().pixels());
+    let mut planes = vec![0.0; source.image_len()];
+    let (mut mean, mut squares) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
+    let mut seen = 0.0;
+    for index in 0..source.len(split) {
+        source.read_f32(split, index, &mut planes)?;
+        let more = plane as f64;
+        for (channel, values) in planes.chunks_exact(plane.max(1)).enumerate() {
+            let own = values.iter().map(|&value| f64::from(value)).sum::<f64>() / more;
+            let spread = values.iter().map(|&value| (f64::from(value) - own).powi(2)).sum::<f64>();
+            let apart = own - mean[channel];
+            mean[channel] += apart * more / (seen + more);
+            squares[channel] += spread + apart * apart * seen * more / (seen + more);
+        }
+        seen += more;
+    }
+    let std = squares.iter().map(|sum| (sum / seen).sqrt()).collect();
+    Ok([mean, std])
+}
+
 struct Sums {
-    plain: [u64; CHANNELS],
-    square: [u64; CHANNELS],
+    plain: Vec<u64>,
+    square: Vec<u64>,
 }
 
 impl Sums {
-    fn of(pixels: &[u8]) -> Sums {
-        let mut sums = Sums::default();
-        for pixel in pixels.chunks_exact(CHANNELS) {
-            for (channel, &byte) in pixel.iter().enumerate() {
+    fn zero(channels: usize) -> Sums {
+        Sums { plain: vec![0; channels], square: vec![0; channels] }
+    }
+
+    fn of(pixels: &[u8], channels: usize) -> Sums {
+        let mut sums = Sums::zero(channels);
+        for pixel in pixels.chunks_exact(channels) {
+            for ((plain, square), &byte) in sums.plain.iter_mut().zip(&mut sums.square).zip(pixel) {
                 let value = u64::from(byte);
-                sums.plain[channel] += value;
-                sums.square[channel] += value * value;
+                *plain += value;
+                *square += value * value;
             }
         }
         sums
     }
 
-    fn plus(self, other: Sums) -> Sums {
-        Sums {
-            plain: std::array::from_fn(|c| self.plain[c] + other.plain[c]),
-            square: std::array::from_fn(|c| self.square[c] + other.square[c]),
-        }
+    fn plus(mut self, other: Sums) -> Sums {
+        self.plain.iter_mut().zip(other.plain).for_each(|(sum, more)| *sum += more);
+        self.square.iter_mut().zip(other.square).for_each(|(sum, more)| *sum += more);
+        self
     }
 }
 

@@ -57,7 +57,7 @@ const ALL: &str =
 
 fn loader(resident: bool, order: Order, augmentation: &str, seed: u64) -> Loader {
     let source = lopsided(resident);
-    let loader = Loader::new(source, Split::Train, 5, order, &Normalization::UNIT).unwrap();
+    let loader = Loader::new(source, Split::Train, 5, order, &Normalization::unit(3)).unwrap();
     loader.augmented(augmentation.parse().unwrap(), seed).unwrap()
 }
 
@@ -122,7 +122,7 @@ fn an_image_is_changed_alike_wherever_it_stands_in_the_order() {
 #[test]
 fn nothing_is_changed_by_none() {
     let plain =
-        Loader::new(lopsided(true), Split::Train, 5, Order::Sequential, &Normalization::UNIT).unwrap();
+        Loader::new(lopsided(true), Split::Train, 5, Order::Sequential, &Normalization::unit(3)).unwrap();
     assert_eq!(images("none"), batches(&plain, 0, 0));
 }
 
@@ -156,7 +156,7 @@ fn shifts_reach_the_share_of_their_own_axis() {
 
 #[test]
 fn cutout_sets_a_square_to_the_mean_after_normalisation() {
-    let normalization = Normalization { mean: [0.1, 0.9, 0.4], std: [0.5, 0.25, 0.75] };
+    let normalization = Normalization { mean: vec![0.1, 0.9, 0.4], std: vec![0.5, 0.25, 0.75] };
     let loader = Loader::new(lopsided(true), Split::Train, 5, Order::Sequential, &normalization).unwrap();
     let loader = loader.augmented("cutout=0.5".parse().unwrap(), 1).unwrap();
     let mut largest = 0;
@@ -218,7 +218,7 @@ fn shares_differ_within_a_batch() {
 #[test]
 fn a_crop_must_be_smaller_than_the_images() {
     let new = |text: &str| {
-        let loader = Loader::new(lopsided(true), Split::Train, 5, Order::Sequential, &Normalization::UNIT);
+        let loader = Loader::new(lopsided(true), Split::Train, 5, Order::Sequential, &Normalization::unit(3));
         loader.unwrap().augmented(text.parse().unwrap(), 1).map(|_| ())
     };
     assert!(new("crop=5").is_ok());

@@ -129,7 +129,7 @@ fn streaming_gives_the_same_bytes_as_memory() {
     assert!(memory.is_resident() && !disk.is_resident());
     let order = Order::Shuffled { seed: 4 };
     let batches = |source| {
-        let loader = Loader::new(source, Split::Train, 3, order, &Normalization::UNIT).unwrap();
+        let loader = Loader::new(source, Split::Train, 3, order, &Normalization::unit(3)).unwrap();
         loader.epoch(0, 0).map(Result::unwrap).collect::<Vec<_>>()
     };
     assert_eq!(memory.path(Split::Test, 0), disk.path(Split::Test, 0));

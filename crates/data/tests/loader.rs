@@ -62,7 +62,7 @@ impl Source for Numbered {
 }
 
 fn loader(order: Order) -> Loader {
-    Loader::new(Arc::new(Numbered::new(true)), Split::Train, 5, order, &Normalization::UNIT).unwrap()
+    Loader::new(Arc::new(Numbered::new(true)), Split::Train, 5, order, &Normalization::unit(3)).unwrap()
 }
 
 fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch> {
@@ -84,7 +84,7 @@ fn images_stand_at_batch_channel_row_column() {
 
 #[test]
 fn normalisation_reaches_the_batch() {
-    let normalization = Normalization { mean: [0.5, 0.0, 0.0], std: [0.25, 1.0, 2.0] };
+    let normalization = Normalization { mean: vec![0.5, 0.0, 0.0], std: vec![0.25, 1.0, 2.0] };
     let source = Arc::new(Numbered::new(true));
     let loader = Loader::new(source, Split::Val, 4, Order::Sequential, &normalization).unwrap();
     let batch = loader.epoch(0, 0).next().unwrap().unwrap();
@@ -124,7 +124,7 @@ fn recycled_memory_and_streaming_change_nothing() {
     let whole = batches(&loader(order), 0, 0);
     for resident in [true, false] {
         let source = Arc::new(Numbered::new(resident));
-        let loader = Loader::new(source, Split::Train, 5, order, &Normalization::UNIT).unwrap();
+        let loader = Loader::new(source, Split::Train, 5, order, &Normalization::unit(3)).unwrap();
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
@@ -147,7 +147,7 @@ fn decoding_keeps_to_the_threads_of_its_pool() {
         let source = Arc::new(Numbered::new(false));
         let opened = Arc::clone(&source);
         let loader = pool.install(|| {
-            Loader::new(opened, Split::Train, 23, Order::Sequential, &Normalization::UNIT).unwrap()
+            Loader::new(opened, Split::Train, 23, Order::Sequential, &Normalization::unit(3)).unwrap()
         });
         for epoch in 0..20 {
             source.readers.lock().unwrap().clear();
@@ -162,7 +162,7 @@ fn decoding_keeps_to_the_threads_of_its_pool() {
 fn an_epoch_dropped_early_stops_reading() {
     let source = Arc::new(Numbered::new(true));
     let loader =
-        Loader::new(Arc::clone(&source) as _, Split::Train, 1, Order::Sequential, &Normalization::UNIT)
+        Loader::new(Arc::clone(&source) as _, Split::Train, 1, Order::Sequential, &Normalization::unit(3))
             .unwrap();
     let mut epoch = loader.epoch(0, 0);
     epoch.next().unwrap().unwrap();
@@ -179,7 +179,7 @@ fn an_unreadable_image_ends_the_epoch_with_its_error() {
     for resident in [true, false] {
         let source = Numbered { broken: Some(12), ..Numbered::new(resident) };
         let order = Order::Sequential;
-        let loader = Loader::new(Arc::new(source), Split::Train, 5, order, &Normalization::UNIT).unwrap();
+        let loader = Loader::new(Arc::new(source), Split::Train, 5, order, &Normalization::unit(3)).unwrap();
         let results: Vec<_> = loader.epoch(0, 0).collect();
         assert_eq!(results.len(), 3);
         assert!(results[..2].iter().all(Result::is_ok));
@@ -192,7 +192,7 @@ fn batch_sizes_and_splits_that_cannot_work_are_refused() {
     let shuffled = Order::Shuffled { seed: 0 };
     let new = |split, batch_size, order| {
         let source = Arc::new(Numbered::new(true));
-        Loader::new(source, split, batch_size, order, &Normalization::UNIT).map(|_| ())
+        Loader::new(source, split, batch_size, order, &Normalization::unit(3)).map(|_| ())
     };
     let text = new(Split::Train, 24, shuffled).unwrap_err().to_string();
     assert_eq!(text, "batch size 24 does not fit the 23 images of the train split; choose 1 to 23");

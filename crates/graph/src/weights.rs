@@ -20,12 +20,12 @@ pub struct InputDescription {
     /// What transparent pixels and added borders show: `white`, `black` or `#rrggbb`. Files that do not say it have black.
     #[serde(default = "black")]
     pub background: String,
-    /// What pixel values (0 to 255) are multiplied with first.
+    /// What pixel values are multiplied with first: 1/255 for the bytes of pictures, 1 for numbers.
     pub scale: f64,
-    /// Subtracted from the scaled red, green and blue.
-    pub mean: [f32; 3],
+    /// Subtracted from the scaled values of each channel: red, green and blue.
+    pub mean: Vec<f32>,
     /// What the difference is divided by.
-    pub std: [f32; 3],
+    pub std: Vec<f32>,
 }
 
 fn squash() -> String {
@@ -150,7 +150,12 @@ impl WeightsFile {
         if graph.classes() != classes.len() {
             return Err(error(format!("names {} classes, its model has {}", classes.len(), graph.classes())));
         }
-        let [_, height, width] = model.input;
+        let [channels, height, width] = model.input;
+        if [input.mean.len(), input.std.len()] != [channels; 2] {
+            let cause =
+                format!("mean and deviation of {} channels, its model takes {channels}", input.mean.len());
+            return Err(bad_entry(INPUT, cause));
+        }
         if input.size != [height, width] {
             let cause = format!("pictures become {:?}, its model takes {:?}", input.size, [height, width]);
             return Err(bad_entry(INPUT, cause));

@@ -20,8 +20,8 @@ fn weights() -> WeightsFile {
             resize: "squash".into(),
             background: "white".into(),
             scale: 1.0 / 255.0,
-            mean: [0.1, 0.2, 0.3],
-            std: [0.4, 0.5, 0.6],
+            mean: vec![0.1, 0.2, 0.3],
+            std: vec![0.4, 0.5, 0.6],
         },
         data: Some(DataDescription {
             digest: "12ab".to_string(),

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use convscope_data::{Source, Split, decode_image};
+use convscope_data::{CHANNELS, Channels, PixelType, Source, Split, decode_image, spread};
 use convscope_train::metrics::argmax;
-use ndarray::{Array2, Array4, Axis};
+use ndarray::{Array2, Array4, ArrayView3};
 use serde::Serialize;
 
 use crate::inspector::probabilities;
@@ -37,8 +37,11 @@ pub struct ExampleImage {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Interleaved red, green and blue, row by row, at the network's input size.
+    /// Interleaved red, green and blue, row by row, at the network's input size; for people.
     pub rgb: Vec<u8>,
+    /// The normalised values that the network takes, shape (channels, height, width).
+    #[serde(skip)]
+    pub planes: Vec<f32>,
     /// Its true class, where it is known.
     pub label: Option<usize>,
     /// The most probable class.
@@ -69,10 +72,18 @@ impl Inspector {
         }
         match (choice, source) {
             (Choice::File(path), _) => {
+                self.check_takes_pictures()?;
                 let rgb = decode_image(path, self.image_size(), self.framing(), self.pixel_limit())?;
+                let channels = self.channels();
+                let pixels = channels.of_rgb(rgb);
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-                let logits = self.logits_of(&[&rgb])?;
-                Ok(self.described(name, None, rgb, &logits))
+                let mut planes = vec![0.0; pixels.len()];
+                self.normalization().apply(&pixels, &mut planes)?;
+                let rgb = match channels {
+                    Channels::Rgb => pixels,
+                    Channels::Grey => pixels.iter().flat_map(|&grey| [grey; CHANNELS]).collect(),
+                };
+                self.described(name, None, rgb, planes)
             }
             (_, None) => Err(InspectError::NoData),
             (&Choice::Index(split, index), Some(source)) => {
@@ -89,23 +100,57 @@ impl Inspector {
         }
     }
 
-    /// The normalised image as the network takes it, `[1, 3, height, width]`.
-    pub(crate) fn planes(&self, image: &ExampleImage) -> Result<Array4<f32>, InspectError> {
-        self.batch_of(&[&image.rgb])
-    }
-
-    /// The normalised images of these pixels, `[N, 3, height, width]`.
-    fn batch_of(&self, pixels: &[&[u8]]) -> Result<Array4<f32>, InspectError> {
-        let size = self.image_size();
-        let mut planes = Array4::zeros((pixels.len(), convscope_data::CHANNELS, size.height, size.width));
-        for (mut image, pixels) in planes.axis_iter_mut(Axis(0)).zip(pixels) {
-            self.normalization().apply(pixels, image.as_slice_mut().expect("a new array is contiguous"))?;
+    /// An image of one's own, `[C, H, W]`, with what the network says of it. Its values are those that the network was trained
+    /// on before they are normalised: of a network for pictures, from 0 to 1.
+    ///
+    /// # Errors
+    /// Another shape than the network's.
+    pub fn example_of(
+        &mut self,
+        name: impl Into<String>,
+        image: ArrayView3<'_, f32>,
+    ) -> Result<ExampleImage, InspectError> {
+        let input = self.graph().description().input;
+        let (channels, height, width) = image.dim();
+        if input != [channels, height, width] {
+            let shape = |[channels, height, width]: [usize; 3]| format!("[{channels}, {height}, {width}]");
+            let (expected, found) = (shape(input), shape([channels, height, width]));
+            return Err(InspectError::OtherSize { expected, found });
         }
-        Ok(planes)
+        let mut planes: Vec<f32> = image.iter().copied().collect();
+        let bytes = if self.takes_bytes() {
+            planes.iter().map(|value| (value * 255.0).round() as u8).collect()
+        } else {
+            spread(&planes)
+        };
+        let plane = height * width;
+        let shown = |channel: usize| if channels < CHANNELS { 0 } else { channel };
+        let rgb = (0..plane)
+            .flat_map(|pixel| (0..CHANNELS).map(move |channel| shown(channel) * plane + pixel))
+            .map(|place| bytes[place])
+            .collect();
+        self.normalization().apply_f32(&mut planes)?;
+        self.described(name.into(), None, rgb, planes)
     }
 
-    fn logits_of(&mut self, pixels: &[&[u8]]) -> Result<Array2<f32>, InspectError> {
-        let images = self.batch_of(pixels)?;
+    /// The normalised image as the network takes it, `[1, channels, height, width]`.
+    pub(crate) fn planes(&self, image: &ExampleImage) -> Result<Array4<f32>, InspectError> {
+        self.batch_of(&[&image.planes])
+    }
+
+    /// These normalised images, `[N, channels, height, width]`.
+    fn batch_of(&self, images: &[&[f32]]) -> Result<Array4<f32>, InspectError> {
+        let [channels, height, width] = self.graph().description().input;
+        let shape = (images.len(), channels, height, width);
+        let found = images.first().map_or(0, |image| image.len());
+        Array4::from_shape_vec(shape, images.concat()).map_err(|_| InspectError::OtherSize {
+            expected: format!("{} values", channels * height * width),
+            found: format!("{found}"),
+        })
+    }
+
+    fn logits_of(&mut self, images: &[&[f32]]) -> Result<Array2<f32>, InspectError> {
+        let images = self.batch_of(images)?;
         Ok(self.executor_mut().logits(images.view(), None)?)
     }
 
@@ -116,9 +161,9 @@ impl Inspector {
         let most = source.len(split).min(MOST_TRIED);
         for first in (0..most).step_by(TRIED_TOGETHER) {
             let indices = first..(first + TRIED_TOGETHER).min(most);
-            let read = |index| read(source, split, index);
-            let pixels: Vec<Vec<u8>> = indices.clone().map(read).collect::<Result<_, _>>()?;
-            let logits = self.logits_of(&pixels.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            let read = |index| self.read_planes(source, split, index);
+            let images: Vec<Vec<f32>> = indices.clone().map(read).collect::<Result<_, _>>()?;
+            let logits = self.logits_of(&images.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
             let is_right = |(row, index): &(ndarray::ArrayView1<'_, f32>, &usize)| {
                 argmax(&row.to_vec()) == source.label(split, **index)
             };
@@ -136,38 +181,51 @@ impl Inspector {
         split: Split,
         index: usize,
     ) -> Result<ExampleImage, InspectError> {
-        let rgb = read(source, split, index)?;
-        let logits = self.logits_of(&[&rgb])?;
+        let mut rgb = vec![0; source.image_size().bytes()];
+        source.read_rgb(split, index, &mut rgb)?;
+        let planes = self.read_planes(source, split, index)?;
         let place = Some((split, index, source.label(split, index)));
-        Ok(self.described(format!("{} image {index}", split.adjective()), place, rgb, &logits))
+        self.described(format!("{} image {index}", split.adjective()), place, rgb, planes)
+    }
+
+    /// The normalised values of an image.
+    fn read_planes(&self, source: &dyn Source, split: Split, index: usize) -> Result<Vec<f32>, InspectError> {
+        let mut planes = vec![0.0; source.image_len()];
+        match source.pixel_type() {
+            PixelType::U8 => {
+                let mut pixels = vec![0; source.image_len()];
+                source.read(split, index, &mut pixels)?;
+                self.normalization().apply(&pixels, &mut planes)?;
+            }
+            PixelType::F32 => {
+                source.read_f32(split, index, &mut planes)?;
+                self.normalization().apply_f32(&mut planes)?;
+            }
+        }
+        Ok(planes)
     }
 
     fn described(
-        &self,
+        &mut self,
         name: String,
         place: Option<(Split, usize, usize)>,
         rgb: Vec<u8>,
-        logits: &Array2<f32>,
-    ) -> ExampleImage {
-        let logits = logits.row(0).to_vec();
+        planes: Vec<f32>,
+    ) -> Result<ExampleImage, InspectError> {
+        let logits = self.logits_of(&[&planes])?.row(0).to_vec();
         let size = self.image_size();
-        ExampleImage {
+        Ok(ExampleImage {
             name,
             split: place.map(|(split, _, _)| split),
             index: place.map(|(_, index, _)| index),
             height: size.height,
             width: size.width,
             rgb,
+            planes,
             label: place.map(|(_, _, label)| label),
             prediction: argmax(&logits),
             probabilities: probabilities(&logits),
             classes: self.classes().to_vec(),
-        }
+        })
     }
-}
-
-fn read(source: &dyn Source, split: Split, index: usize) -> Result<Vec<u8>, InspectError> {
-    let mut pixels = vec![0; source.image_size().bytes()];
-    source.read(split, index, &mut pixels)?;
-    Ok(pixels)
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::{Framing, ImageSize, Normalization, PixelLimit, Source};
+use convscope_data::{Channels, Framing, ImageSize, Normalization, PixelLimit, Source};
 use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
-use convscope_train::RunDir;
-use convscope_train::model::{framing_of, weights_path};
+use convscope_train::model::{framing_of, normalization_of, weights_path};
+use convscope_train::{RunDir, TrainError};
 
 use crate::InspectError;
 
@@ -53,7 +53,7 @@ impl Inspector {
         let batch = (BATCH_VALUES / input).clamp(1, LARGEST_BATCH);
         let mut executor = Executor::new(graph, Mode::Inference, batch);
         executor.load(&weights.parameters);
-        let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
+        let normalization = normalization_of(&weights.input);
         let (framing, pixel_limit) = (framing_of(&weights.input)?, PixelLimit::default());
         let (path, attribution) = (None, None);
         Ok(Inspector { path, weights, normalization, executor, attribution, batch, framing, pixel_limit })
@@ -100,6 +100,11 @@ impl Inspector {
         ImageSize { height, width }
     }
 
+    /// Whether pictures become grey.
+    pub fn channels(&self) -> Channels {
+        Channels::try_from(self.normalization.channels()).unwrap_or_default()
+    }
+
     /// How pictures are resized, and what lies behind them.
     pub fn framing(&self) -> Framing {
         self.framing
@@ -136,11 +141,30 @@ impl Inspector {
         })
     }
 
+    /// Whether it was trained on bytes, as pictures are, rather than on numbers.
+    pub(crate) fn takes_bytes(&self) -> bool {
+        self.weights.input.scale != 1.0
+    }
+
+    /// Fails where the network was not trained on pictures.
+    pub(crate) fn check_takes_pictures(&self) -> Result<(), InspectError> {
+        let channels = self.normalization.channels();
+        if self.takes_bytes() && Channels::try_from(channels).is_ok() {
+            return Ok(());
+        }
+        Err(TrainError::NotOfPictures { channels }.into())
+    }
+
     /// Fails on data that the network cannot be asked about.
     pub(crate) fn check_source(&self, source: &dyn Source) -> Result<(), InspectError> {
         let (expected, found) = (self.image_size(), source.image_size());
         if expected != found {
             return Err(InspectError::OtherSize { expected: expected.to_string(), found: found.to_string() });
+        }
+        let (expected, found) = (self.normalization.channels(), source.channels());
+        if expected != found {
+            let channels = |count: usize| format!("{count} channels");
+            return Err(InspectError::OtherSize { expected: channels(expected), found: channels(found) });
         }
         if source.classes() != self.classes() {
             let (model, data) = (self.classes().join(", "), source.classes().join(", "));

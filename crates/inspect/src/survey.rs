@@ -118,7 +118,7 @@ impl Worst {
         let picture = |candidate: Candidate| {
             let Candidate { index, label, prediction, confidence } = candidate;
             let mut rgb = vec![0; size.bytes()];
-            source.read(split, index, &mut rgb)?;
+            source.read_rgb(split, index, &mut rgb)?;
             let path = source.path(split, index).map(|path| path.display().to_string());
             let (height, width) = (size.height, size.width);
             Ok(Mistake { index, path, label, prediction, confidence, height, width, rgb })
@@ -143,7 +143,7 @@ impl Inspector {
     /// let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
     /// let model = preset("plain8", [3, 32, 32], source.classes().len())?;
     /// let parameters = Parameters::new(&Graph::new(model.clone())?, 1);
-    /// let input = InputDescription { size: [32, 32], resize: "squash".into(), background: "white".into(), scale: 1.0 / 255.0, mean: [0.5; 3], std: [0.25; 3] };
+    /// let input = InputDescription { size: [32, 32], resize: "squash".into(), background: "white".into(), scale: 1.0 / 255.0, mean: vec![0.5; 3], std: vec![0.25; 3] };
     /// let mut inspector = Inspector::new(WeightsFile { model, classes: source.classes().to_vec(), input, data: None, parameters })?;
     /// let survey = inspector.survey(source, SurveyOptions { split: Split::Test, ..SurveyOptions::default() }, &mut |_| {})?;
     /// let softmax = survey.layers.rows.last().unwrap();

@@ -56,6 +56,7 @@ pub(crate) fn example(height: usize, width: usize) -> ExampleImage {
         index: Some(12),
         height,
         width,
+        planes: Vec::new(),
         rgb: (0..height * width * 3).map(|place| (place * 7) as u8).collect(),
         label: Some(1),
         prediction: 1,

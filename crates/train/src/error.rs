@@ -177,6 +177,22 @@ pub enum TrainError {
         /// What was expected.
         expected: String,
     },
+    /// A network that was trained on arrays is asked about a picture file.
+    #[error(
+        "this network was trained on arrays of {channels} channels, not on pictures; ask it about arrays"
+    )]
+    NotOfPictures {
+        /// Its channels.
+        channels: usize,
+    },
+    /// Images of another shape than those that a network was trained on.
+    #[error("these images are {found:?} (channels, height, width), the network takes {expected:?}")]
+    OtherShape {
+        /// The shape of an image of the network.
+        expected: [usize; 3],
+        /// The shape that was given.
+        found: [usize; 3],
+    },
     /// Parameters whose names or shapes are not those of the network.
     #[error("{network}: these parameters belong to another network")]
     OtherParameters {

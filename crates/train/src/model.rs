@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{
-    Framing, ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image,
+    Channels, Framing, ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image,
 };
 use convscope_graph::{
     DataDescription, Executor, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions,
     PlanMemory, WeightsFile, preset_file,
 };
+use convscope_kernels::elementwise::softmax;
+use convscope_kernels::threads;
 use convscope_ops::{Mode, Precision};
-use ndarray::Array4;
+use ndarray::{Array2, Array4, ArrayView4, Axis};
 use rayon::prelude::*;
 
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
 use crate::memory::ask_for;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, write_atomic};
 use crate::views::Views;
 
 /// The description of a preset (`plain8`) or a model file (`net.toml`), changed by `options`, for images of this shape
@@ -84,6 +86,11 @@ pub fn framing_of(input: &InputDescription) -> Result<Framing, TrainError> {
     })
 }
 
+/// How pixel values are scaled for a network, by its weights file.
+pub fn normalization_of(input: &InputDescription) -> Normalization {
+    Normalization { mean: input.mean.clone(), std: input.std.clone() }
+}
+
 /// A network with its weights, its class names and the treatment of its input, all from one weights file.
 pub struct TrainedModel {
     weights: WeightsFile,
@@ -122,7 +129,7 @@ impl TrainedModel {
         ask_for(PlanMemory::new(&graph, Mode::Inference, Precision::F32, batch_size).total() as u64)?;
         let mut executor = Executor::new(graph, Mode::Inference, batch_size);
         executor.load(&weights.parameters);
-        let normalization = Normalization { mean: weights.input.mean, std: weights.input.std };
+        let normalization = normalization_of(&weights.input);
         let framing = framing_of(&weights.input)?;
         let (views, pixel_limit) = (Views::None, PixelLimit::default());
         Ok(TrainedModel { weights, framing, normalization, executor, views, pixel_limit })
@@ -167,6 +174,11 @@ impl TrainedModel {
         ImageSize { height, width }
     }
 
+    /// Whether pictures become grey.
+    pub fn channels(&self) -> Channels {
+        Channels::try_from(self.normalization.channels()).unwrap_or_default()
+    }
+
     /// How pictures are resized, and what lies behind them.
     pub fn framing(&self) -> Framing {
         self.framing
@@ -183,14 +195,80 @@ impl TrainedModel {
                 data: source.classes().join(", "),
             });
         }
-        let loader = Loader::new(source, split, self.batch_size(), Order::Sequential, &self.normalization)?;
-        evaluate_loader(&mut self.executor, &loader, split, self.views)
+        threads::in_pool(|| {
+            let batch_size = self.batch_size();
+            let loader = Loader::new(source, split, batch_size, Order::Sequential, &self.normalization)?;
+            evaluate_loader(&mut self.executor, &loader, split, self.views)
+        })
     }
 
     /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read, or for which an
     /// output is not finite, has its own error.
     pub fn predict(&mut self, images: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
-        images.chunks(self.batch_size()).flat_map(|paths| self.predict_batch(paths)).collect()
+        threads::in_pool(|| {
+            images.chunks(self.batch_size()).flat_map(|paths| self.predict_batch(paths)).collect()
+        })
+    }
+
+    /// The class probabilities `[N, classes]` of images `[N, C, H, W]`. Their values are those that the network was trained on,
+    /// before they are normalised: of a network for pictures, from 0 to 1, red, green and blue.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use convscope_data::Arrays;
+    /// use convscope_train::{Session, TrainConfig};
+    /// use ndarray::Array4;
+    ///
+    /// // Bright and dark images.
+    /// let images = Array4::from_shape_fn([40, 1, 8, 8], |(n, _, y, x)| (n % 2 * 5 + (y + x) % 3) as f32);
+    /// let data = Arrays::new(images.clone(), (0..40).map(|n| n % 2).collect())?;
+    /// let config = TrainConfig { epochs: 5, batch_size: 8, lr: 0.01, ..TrainConfig::default() };
+    /// let mut session = Session::new(config, Arc::new(data))?;
+    /// session.train()?;
+    /// let probabilities = session.model()?.predict_images(images.view())?;
+    /// assert!(probabilities[[0, 0]] > 0.5 && probabilities[[1, 1]] > 0.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrainError::OtherShape`].
+    pub fn predict_images(&mut self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, TrainError> {
+        let (count, channels, height, width) = images.dim();
+        let (expected, found) = (self.graph().description().input, [channels, height, width]);
+        if expected != found {
+            return Err(TrainError::OtherShape { expected, found });
+        }
+        threads::in_pool(|| {
+            let classes = self.classes().len();
+            let mut probabilities = Array2::zeros((count, classes));
+            let batches = images.axis_chunks_iter(Axis(0), self.batch_size());
+            for (mut batch, mut rows) in batches
+                .map(|batch| batch.to_owned())
+                .zip(probabilities.axis_chunks_iter_mut(Axis(0), self.batch_size()))
+            {
+                for mut image in batch.outer_iter_mut() {
+                    self.normalization.apply_f32(image.as_slice_mut().expect("a copy is contiguous"))?;
+                }
+                rows.assign(&self.views.logits(&mut self.executor, batch.view())?);
+            }
+            softmax(probabilities.as_slice_mut().expect("a new array is contiguous"), classes);
+            Ok(probabilities)
+        })
+    }
+
+    /// Writes the network with its weights, class names and the treatment of its input to a file that
+    /// [`open`](Self::open) takes, and PyTorch too.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let bytes = self.weights.to_bytes();
+        write_atomic(path, |file| file.write_all(&bytes))
+    }
+
+    /// The weights file.
+    pub fn weights(&self) -> &WeightsFile {
+        &self.weights
     }
 
     /// Images that are worked on together.
@@ -214,7 +292,11 @@ impl TrainedModel {
 
     /// The normalised picture, `[3, height, width]`.
     fn planes(&self, path: &Path) -> Result<Vec<f32>, TrainError> {
-        let pixels = decode_image(path, self.image_size(), self.framing, self.pixel_limit)?;
+        let count = self.normalization.channels();
+        let channels = Channels::try_from(count).ok().filter(|_| self.weights.input.scale != 1.0);
+        let channels = channels.ok_or(TrainError::NotOfPictures { channels: count })?;
+        let rgb = decode_image(path, self.image_size(), self.framing, self.pixel_limit)?;
+        let pixels = channels.of_rgb(rgb);
         let mut planes = vec![0.0; pixels.len()];
         self.normalization.apply(&pixels, &mut planes)?;
         Ok(planes)
@@ -226,14 +308,14 @@ impl TrainedModel {
             return Vec::new();
         }
         let size = self.image_size();
-        let shape = (pictures.len(), convscope_data::CHANNELS, size.height, size.width);
+        let shape = (pictures.len(), self.normalization.channels(), size.height, size.width);
         let planes = Array4::from_shape_vec(shape, pictures.concat()).expect("each picture has this size");
         let logits = self.views.logits(&mut self.executor, planes.view());
         let logits = logits.expect("the pictures have the network's shape");
         let classes = self.classes().len();
         let probabilities = |logits: &[f32]| {
             let mut probabilities = logits.to_vec();
-            convscope_kernels::elementwise::softmax(&mut probabilities, classes);
+            softmax(&mut probabilities, classes);
             logits.iter().all(|logit| logit.is_finite()).then_some(probabilities)
         };
         logits.into_raw_vec_and_offset().0.chunks_exact(classes).map(probabilities).collect()
@@ -256,8 +338,8 @@ mod tests {
             resize: "squash".into(),
             background: "white".into(),
             scale: 1.0 / 255.0,
-            mean: [0.5; 3],
-            std: [0.25; 3],
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
         };
         let classes = ["a", "b", "c"].map(String::from).to_vec();
         let weights = folder.path().join("w.safetensors");

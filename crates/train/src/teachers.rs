@@ -39,7 +39,7 @@ pub struct Teachers {
 struct Teacher {
     executor: Executor,
     /// Factor and summand that bring each channel to the scale that this network was trained on; none where it is the same.
-    rescaling: Option<[(f32, f32); 3]>,
+    rescaling: Option<Vec<(f32, f32)>>,
     rescaled: Array4<f32>,
     images_are_known: bool,
 }
@@ -126,6 +126,12 @@ impl Teacher {
         if [size.height, size.width] != input.size {
             return unfit(format!("images of {width}x{height}"), format!("images of {size}"));
         }
+        if input.mean.len() != source.channels() {
+            return unfit(
+                format!("images of {} channels", input.mean.len()),
+                format!("images of {}", source.channels()),
+            );
+        }
         let trained_on = TrainedOn::of(run_or_weights_file, data.as_ref())?;
         let mut images_are_known = true;
         for split in [Split::Val, Split::Test].into_iter().filter(|&split| !source.is_empty(split)) {
@@ -148,13 +154,13 @@ impl Teacher {
             (std / input.std[channel], (mean - input.mean[channel]) / input.std[channel])
         };
         let is_same = normalization.mean == input.mean && normalization.std == input.std;
-        let rescaling = (!is_same).then(|| [0, 1, 2].map(scale));
+        let rescaling = (!is_same).then(|| (0..normalization.channels()).map(scale).collect());
         Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)), images_are_known })
     }
 
     /// Puts out the logits `[images, classes]`.
     fn ask(&mut self, images: ArrayView4<'_, f32>, logits: &mut Vec<f32>) -> Result<(), TrainError> {
-        let Some(rescaling) = self.rescaling else {
+        let Some(rescaling) = &self.rescaling else {
             return Ok(self.executor.logits_into(images, None, logits)?);
         };
         if self.rescaled.raw_dim() != images.raw_dim() {
@@ -177,7 +183,9 @@ mod tests {
     use super::*;
 
     const CLASSES: [usize; 3] = [1, 0, 2];
-    const OURS: Normalization = Normalization { mean: [0.5, 0.25, 0.125], std: [0.5, 0.25, 0.75] };
+    fn ours() -> Normalization {
+        Normalization { mean: vec![0.5, 0.25, 0.125], std: vec![0.5, 0.25, 0.75] }
+    }
 
     fn source() -> Arc<dyn Source> {
         let shapes = SplitCounts { train: 8, val: 2, test: 2 };
@@ -222,20 +230,20 @@ mod tests {
     #[test]
     fn targets_are_the_mean_of_what_teachers_of_any_normalization_say() {
         let folder = tempfile::tempdir().unwrap();
-        let theirs = Normalization { mean: [0.25, 0.5, 0.0], std: [1.0, 0.5, 0.125] };
+        let theirs = Normalization { mean: vec![0.25, 0.5, 0.0], std: vec![1.0, 0.5, 0.125] };
         let paths = ["a", "b"].map(|name| folder.path().join(name));
-        let first = write(&paths[0], 1, OURS, &images(OURS));
-        let second = write(&paths[1], 2, theirs, &images(theirs));
+        let first = write(&paths[0], 1, ours(), &images(ours()));
+        let second = write(&paths[1], 2, theirs.clone(), &images(theirs));
         let config = TrainConfig {
             teachers: paths.map(|path| path.to_string_lossy().into_owned()).to_vec(),
             teacher_share: 0.75,
             teacher_temperature: 2.0,
             ..TrainConfig::default()
         };
-        let mut teachers = Teachers::open(&config, &*source(), &OURS).unwrap().unwrap();
+        let mut teachers = Teachers::open(&config, &*source(), &ours()).unwrap().unwrap();
         // What is left from a larger batch does not matter.
         teachers.teach(Array4::zeros((4, 3, 32, 32)).view(), Labels::new(&[0; 4])).unwrap();
-        let images = images(OURS);
+        let images = images(ours());
         let labels = teachers.teach(images.view(), Labels::new(&CLASSES)).unwrap();
         let SoftTargets { probabilities, share, temperature } = labels.soft_targets().unwrap();
         assert_eq!((share, temperature), (0.75, 2.0));
@@ -250,13 +258,13 @@ mod tests {
     fn a_teacher_of_other_classes_or_sizes_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        write(&path, 1, OURS, &images(OURS));
+        write(&path, 1, ours(), &images(ours()));
         let mut weights = WeightsFile::read(&path).unwrap();
         let config =
             TrainConfig { teachers: vec![path.to_string_lossy().into_owned()], ..TrainConfig::default() };
         let error = |weights: &WeightsFile| {
             std::fs::write(&path, weights.to_bytes()).unwrap();
-            Teachers::open(&config, &*source(), &OURS).err().unwrap().to_string()
+            Teachers::open(&config, &*source(), &ours()).err().unwrap().to_string()
         };
         weights.classes.swap(0, 1);
         let classes = format!("the classes {}, the data has", weights.classes.join(", "));
@@ -270,6 +278,6 @@ mod tests {
             text.contains("this teacher knows images of 48x32") && text.contains("has images of 32x32"),
             "{text}"
         );
-        assert!(Teachers::open(&TrainConfig::default(), &*source(), &OURS).unwrap().is_none());
+        assert!(Teachers::open(&TrainConfig::default(), &*source(), &ours()).unwrap().is_none());
     }
 }

@@ -91,8 +91,8 @@ struct Contents {
     image_size: ImageSize,
     classes: Vec<ClassCounts>,
     images: Counts,
-    mean: [f64; 3],
-    std: [f64; 3],
+    mean: Vec<f64>,
+    std: Vec<f64>,
     unreadable: Vec<UnreadableFile>,
     moved: Vec<MovedImage>,
     split_folders: Vec<SplitFolder>,
@@ -219,14 +219,17 @@ fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
     }
     table.rule();
     table.row([Cell::new("total", Tone::Bold)].into_iter().chain(contents.images.cells()));
-    let three = |values: [f64; 3]| values.map(|value| format!("{value:.4}")).join("  ");
+    let each = |values: &[f64]| {
+        let values: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
+        values.join("  ")
+    };
     let mut text = format!(
         "{}\n{}\n\n{}\nmean (red, green, blue)                {}\nstandard deviation                     {}\n",
         source::describe(source),
         source::contents(source),
         table.render(style),
-        three(contents.mean),
-        three(contents.std),
+        each(&contents.mean),
+        each(&contents.std),
     );
     if !contents.unreadable.is_empty() {
         text += &format!("\n{} unreadable:\n", files(contents.unreadable.len()));

@@ -115,6 +115,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
         path: &args.run,
         classes: model.classes(),
         size: model.image_size(),
+        channels: model.channels(),
         framing: model.framing(),
         data: model.data(),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use convscope_data::{CHANNELS, Source, Split};
+use convscope_data::{Source, Split};
 use convscope_graph::preset_file;
 use convscope_train::TrainConfig;
 use convscope_train::model::resolve_model;
@@ -318,7 +318,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
         return Err(UsageError(message).into());
     }
     let size = source.image_size();
-    let input = [CHANNELS, size.height, size.width];
+    let input = [source.channels(), size.height, size.width];
     let resolve = |config: &TrainConfig| {
         resolve_model(&config.model, input, source.classes().len(), &config.model_options).map(drop)
     };

@@ -14,6 +14,7 @@ pub(crate) struct Augmenter {
     augmentation: Augmentation,
     seed: u64,
     size: ImageSize,
+    channels: usize,
 }
 
 /// Memory to work in.
@@ -27,8 +28,13 @@ pub(crate) struct Scratch {
 pub(crate) struct Cutout(Option<Rectangle>);
 
 impl Augmenter {
-    pub(crate) fn new(augmentation: Augmentation, seed: u64, size: ImageSize) -> Augmenter {
-        Augmenter { augmentation, seed, size }
+    pub(crate) fn new(augmentation: Augmentation, seed: u64, size: ImageSize, channels: usize) -> Augmenter {
+        Augmenter { augmentation, seed, size, channels }
+    }
+
+    /// Whether anything but [`cut_out`](Self::cut_out) and [`mix`](Self::mix) changes images.
+    pub(crate) fn changes_pixels(&self) -> bool {
+        self.augmentation.changes_pixels()
     }
 
     /// Changes an image, rows of interleaved RGB bytes.
@@ -63,7 +69,7 @@ impl Augmenter {
     /// Sets the square to 0 in the planes of a normalised image.
     pub(crate) fn cut_out(&self, cutout: &Cutout, planes: &mut [f32]) {
         if let Cutout(Some(rectangle)) = cutout {
-            rectangle.spans(self.size).for_each(|span| planes[span].fill(0.0));
+            rectangle.spans(self.size, self.channels).for_each(|span| planes[span].fill(0.0));
         }
     }
 
@@ -78,7 +84,7 @@ impl Augmenter {
         if !self.augmentation.mixes_labels() {
             return None;
         }
-        let len = self.size.bytes();
+        let len = self.size.pixels() * self.channels;
         // The first image is changed before the last one is blended with it.
         let first = values[..len].to_vec();
         let mut mixed = Mixed { labels: labels.to_vec(), shares: vec![0.0; labels.len()] };
@@ -89,7 +95,7 @@ impl Augmenter {
             let (own, rest) = values[place * len..].split_at_mut(len);
             let other = rest.get(..len).unwrap_or(&first);
             if let Some(blend) = Blend::draw(&self.augmentation, self.size, &mut random) {
-                mixed.shares[place] = blend.apply(self.size, own, other);
+                mixed.shares[place] = blend.apply(self.size, self.channels, own, other);
             }
         }
         Some(mixed)

@@ -50,14 +50,16 @@ impl Blend {
     }
 
     /// Blends planes of one image with those of another; returns the share of the other one.
-    pub(super) fn apply(&self, size: ImageSize, own: &mut [f32], other: &[f32]) -> f32 {
+    pub(super) fn apply(&self, size: ImageSize, channels: usize, own: &mut [f32], other: &[f32]) -> f32 {
         match self {
             &Blend::Mixup { share } => {
                 own.iter_mut().zip(other).for_each(|(own, other)| *own += share * (other - *own));
                 share
             }
             Blend::Cutmix { rectangle } => {
-                rectangle.spans(size).for_each(|span| own[span.clone()].copy_from_slice(&other[span]));
+                rectangle
+                    .spans(size, channels)
+                    .for_each(|span| own[span.clone()].copy_from_slice(&other[span]));
                 rectangle.pixels() as f32 / size.pixels() as f32
             }
         }
@@ -100,11 +102,11 @@ mod tests {
         let size = ImageSize { height: 2, width: 3 };
         let other: Vec<f32> = (0..18).map(|at| 100.0 + at as f32).collect();
         let mut own = vec![0.0; 18];
-        assert_eq!(Blend::Mixup { share: 0.25 }.apply(size, &mut own, &other), 0.25);
+        assert_eq!(Blend::Mixup { share: 0.25 }.apply(size, 3, &mut own, &other), 0.25);
         assert_eq!((own[0], own[17]), (25.0, 0.25 * 117.0));
         let mut own = vec![0.0; 18];
         let rectangle = Rectangle { rows: 1..2, columns: 0..2 };
-        assert_eq!(Blend::Cutmix { rectangle }.apply(size, &mut own, &other), 2.0 / 6.0);
+        assert_eq!(Blend::Cutmix { rectangle }.apply(size, 3, &mut own, &other), 2.0 / 6.0);
         let replaced: Vec<usize> = (0..18).filter(|&at| own[at] == other[at]).collect();
         assert_eq!(replaced, [3, 4, 9, 10, 15, 16]);
         assert!((0..18).all(|at| own[at] == 0.0 || replaced.contains(&at)));

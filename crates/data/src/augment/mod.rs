@@ -16,7 +16,7 @@
 //!
 //! let shapes = SplitCounts { train: 100, val: 20, test: 20 };
 //! let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
-//! let loader = Loader::new(source, Split::Train, 25, Order::Shuffled { seed: 1 }, &Normalization::UNIT)?
+//! let loader = Loader::new(source, Split::Train, 25, Order::Shuffled { seed: 1 }, &Normalization::unit(3))?
 //!     .augmented("flip,shift=0.1,mixup".parse()?, 1)?;
 //! let batch = loader.epoch(0, 0).next().unwrap()?;
 //! assert_eq!(batch.mixed.unwrap().labels.len(), 25);

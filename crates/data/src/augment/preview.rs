@@ -90,6 +90,7 @@ pub fn preview(
         RgbImage::from_fn(size.width as u32, size.height as u32, |x, y| {
             let place = y as usize * size.width + x as usize;
             Rgb(std::array::from_fn(|channel| {
+                let channel = channel.min(normalization.channels() - 1);
                 byte(planes[channel * size.pixels() + place], &normalization, channel)
             }))
         })
@@ -102,7 +103,7 @@ pub fn preview(
             PreviewRow { class: class(label), original, variants: Vec::new() }
         })
         .collect();
-    worker.augmenter = Some(Augmenter::new(augmentation, options.seed, size));
+    worker.augmenter = Some(Augmenter::new(augmentation, options.seed, size, source.channels()));
     for epoch in 0..options.variants as u64 {
         let batch = worker.batch(epoch, &indices, Vec::new())?;
         for (place, (row, planes)) in rows.iter_mut().zip(batch.images.outer_iter()).enumerate() {

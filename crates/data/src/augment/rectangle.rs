@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::CHANNELS;
 use crate::ImageSize;
 use crate::random::below;
 
@@ -31,8 +30,8 @@ impl Rectangle {
     }
 
     /// For each row of each plane of an image, the places of the rectangle in it.
-    pub(super) fn spans(&self, size: ImageSize) -> impl Iterator<Item = Range<usize>> {
-        let rows = (0..CHANNELS)
+    pub(super) fn spans(&self, size: ImageSize, channels: usize) -> impl Iterator<Item = Range<usize>> {
+        let rows = (0..channels)
             .flat_map(move |channel| self.rows.clone().map(move |row| channel * size.height + row));
         rows.map(move |row| row * size.width + self.columns.start..row * size.width + self.columns.end)
     }

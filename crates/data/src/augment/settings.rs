@@ -65,6 +65,12 @@ impl Augmentation {
         self.strength(Item::Mixup).or(self.strength(Item::Cutmix)).is_some()
     }
 
+    /// Whether pixels are moved or recoloured, which only bytes of pictures can be.
+    pub fn changes_pixels(&self) -> bool {
+        let after = [Item::Cutout, Item::Mixup, Item::Cutmix];
+        Item::ALL.into_iter().any(|item| !after.contains(&item) && self.strength(item).is_some())
+    }
+
     /// Fails where `crop` is no smaller than images of this size.
     pub(crate) fn check(&self, size: ImageSize) -> Result<(), DataError> {
         match self.strength(Item::Crop) {

@@ -96,8 +96,8 @@ pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Para
         resize: "squash".into(),
         background: "white".into(),
         scale: 1.0 / 255.0,
-        mean: MEAN,
-        std: STD,
+        mean: MEAN.to_vec(),
+        std: STD.to_vec(),
     };
     WeightsFile { classes: classes(&graph), model, input, data: None, parameters }
 }

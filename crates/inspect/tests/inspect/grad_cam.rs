@@ -1,24 +1,17 @@
 //! Which layer Grad-CAM looks at, and captum's maps at it.
 
 use convscope_graph::{Graph, ModelFile, Parameters, preset};
-use convscope_inspect::{ExampleImage, HeatMapMethod, Question};
+use convscope_inspect::{ExampleImage, HeatMapMethod, Inspector, Question};
+use ndarray::Array3;
 use safetensors::SafeTensors;
 
 use crate::common::{classes, fixture, fresh, inspector, weights};
 
-fn image(height: usize, width: usize, rgb: Vec<u8>) -> ExampleImage {
-    ExampleImage {
-        name: "recorded".into(),
-        split: None,
-        index: None,
-        height,
-        width,
-        rgb,
-        label: None,
-        prediction: 0,
-        probabilities: Vec::new(),
-        classes: Vec::new(),
-    }
+/// An image of interleaved RGB bytes.
+fn image(inspector: &mut Inspector, [height, width]: [usize; 2], rgb: &[u8]) -> ExampleImage {
+    let value = |(channel, y, x)| f32::from(rgb[(y * width + x) * 3 + channel]) / 255.0;
+    let image = Array3::from_shape_fn([3, height, width], value);
+    inspector.example_of("recorded", image.view()).unwrap()
 }
 
 /// The layer of each map that nobody chose, and the map, are captum's.
@@ -51,7 +44,7 @@ fn the_chosen_layers_map_is_captums() {
         for (index, rgb) in images.data().chunks_exact(height * width * 3).enumerate() {
             for class in 0..classes {
                 let question = Question { class: Some(class), node: None };
-                let image = image(height, width, rgb.to_vec());
+                let image = image(&mut inspector, [height, width], rgb);
                 let map = inspector.attention(&image, HeatMapMethod::GradCam, &question).unwrap();
                 assert_eq!(map.node.as_ref(), Some(&metadata["layer"]), "{name}");
                 assert_eq!([map.height, map.width], maps.shape()[2..], "{name}");
@@ -69,7 +62,7 @@ fn the_chosen_layers_map_is_captums() {
 fn layer_of(weights: convscope_graph::WeightsFile) -> Option<String> {
     let [_, height, width] = weights.model.input;
     let mut inspector = inspector(weights);
-    let image = image(height, width, vec![90; 3 * height * width]);
+    let image = image(&mut inspector, [height, width], &vec![90; 3 * height * width]);
     inspector.attention(&image, HeatMapMethod::GradCam, &Question::default()).unwrap().node
 }
 
@@ -110,8 +103,8 @@ fn all_maps_of_one_pass_are_those_of_each_layer() {
     let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 5);
     let mut inspector = inspector(weights(model, parameters));
     let known = classes(inspector.graph());
-    let pixels = (0..3 * 16 * 24).map(|at| (at * 37 % 251) as u8).collect();
-    let image = image(16, 24, pixels);
+    let pixels: Vec<u8> = (0..3 * 16 * 24).map(|at| (at * 37 % 251) as u8).collect();
+    let image = image(&mut inspector, [16, 24], &pixels);
     let all = inspector.grad_cams(&image, 2).unwrap();
     let names: Vec<&str> = all.iter().filter_map(|map| map.node.as_deref()).collect();
     let nodes = inspector.graph().nodes().iter();

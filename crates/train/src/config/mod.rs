@@ -12,7 +12,8 @@ pub use setting::setting_value;
 use std::path::Path;
 
 use convscope_data::{
-    Augmentation, Background, BadImages, DataError, Framing, ImageSize, Normalize, PixelLimit, Resize, Splits,
+    Augmentation, Background, BadImages, Channels, DataError, Framing, ImageSize, Normalize, PixelLimit,
+    Resize, Splits,
 };
 use convscope_graph::limits::MOST_IMAGES;
 use convscope_graph::{Initializer, ModelOptions};
@@ -117,6 +118,9 @@ pub struct DataConfig {
     /// images' own where all are equal, else 64x64.
     #[serde(default, with = "image_size", skip_serializing_if = "Option::is_none")]
     pub image_size: Option<ImageSize>,
+    /// How many channels pictures have in the network: 1 makes them grey. Default 3.
+    #[serde(default)]
+    pub channels: Channels,
     /// What becomes of images with another aspect ratio. Default `squash`.
     #[serde(default)]
     pub resize: Resize,
@@ -180,6 +184,7 @@ impl Default for DataConfig {
         Self {
             source: "shapes".to_owned(),
             image_size: None,
+            channels: Channels::default(),
             resize: Resize::default(),
             background: Background::default(),
             val_fraction: None,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convscope_data::{Augmentation, Background, BadImages, ImageSize, Normalize, Resize};
+use convscope_data::{Augmentation, Background, BadImages, Channels, ImageSize, Normalize, Resize};
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,8 @@ pub struct PartialData {
     /// See [`DataConfig::image_size`](super::DataConfig::image_size).
     #[serde(with = "super::image_size")]
     pub image_size: Option<ImageSize>,
+    /// See [`DataConfig::channels`](super::DataConfig::channels).
+    pub channels: Option<Channels>,
     /// See [`DataConfig::resize`](super::DataConfig::resize).
     pub resize: Option<Resize>,
     /// See [`DataConfig::background`](super::DataConfig::background).
@@ -219,6 +221,7 @@ impl TrainConfig {
         self.threads = threads.or(self.threads);
         set(&mut self.data.source, data.source);
         self.data.image_size = data.image_size.or(self.data.image_size);
+        set(&mut self.data.channels, data.channels);
         set(&mut self.data.resize, data.resize);
         set(&mut self.data.background, data.background);
         self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
@@ -346,7 +349,7 @@ mod tests {
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = '48x32'\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
+                    [data]\nsource = 'cats'\nimage_size = '48x32'\nchannels = 1\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";

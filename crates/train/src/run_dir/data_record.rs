@@ -62,9 +62,9 @@ pub struct Treatment {
     /// How pixel values are scaled.
     pub normalize: Normalize,
     /// Subtracted from each channel's values between 0 and 1.
-    pub mean: [f32; 3],
+    pub mean: Vec<f32>,
     /// What the difference is divided by.
-    pub std: [f32; 3],
+    pub std: Vec<f32>,
 }
 
 /// What checkpoints carry of a data set: enough to know it again, without the names of its files.
@@ -83,7 +83,7 @@ pub struct DataIdentity {
 impl DataRecord {
     /// The record of a run in the folder `run` with this configuration.
     pub fn new(config: &TrainConfig, source: &dyn Source, normalization: &Normalization, run: &Path) -> Self {
-        let Normalization { mean, std } = *normalization;
+        let Normalization { mean, std } = normalization.clone();
         let Framing { resize, background } = config.data.framing();
         let normalize = config.data.normalize;
         DataRecord {
@@ -157,7 +157,7 @@ impl Treatment {
 
     /// What scales the images.
     pub fn normalization(&self) -> Normalization {
-        Normalization { mean: self.mean, std: self.std }
+        Normalization { mean: self.mean.clone(), std: self.std.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use convscope_data::{Loader, Normalization, Order, Source, Split};
+use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
 use convscope_graph::{Executor, Graph, ModelDescription, ModelOptions};
 use convscope_kernels::threads;
 use convscope_ops::Mode;
@@ -193,7 +193,7 @@ pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<Mode
 
 fn input_of(source: &dyn Source) -> [usize; 3] {
     let size = source.image_size();
-    [convscope_data::CHANNELS, size.height, size.width]
+    [source.channels(), size.height, size.width]
 }
 
 /// The bytes of the images that a source holds in memory.
@@ -202,7 +202,11 @@ pub(crate) fn held_bytes(source: &dyn Source) -> u64 {
         return 0;
     }
     let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
-    images as u64 * source.image_size().bytes() as u64
+    let bytes = match source.pixel_type() {
+        PixelType::U8 => 1,
+        PixelType::F32 => size_of::<f32>(),
+    };
+    images as u64 * (source.image_len() * bytes) as u64
 }
 
 pub(crate) fn train_loader(

@@ -7,7 +7,7 @@ use std::time::Instant;
 use convscope_data::Split;
 use ndarray::Array4;
 
-use super::{BatchEvent, Session};
+use super::{BatchEvent, Session, scale_of};
 use crate::error::TrainError;
 use crate::metrics::EpochMetrics;
 use crate::sink::{Clock, EpochEnd, RunState, Sinks, published};
@@ -88,6 +88,7 @@ impl Session {
             learner: &self.learner,
             classes: self.source.classes(),
             normalization: &self.normalization,
+            scale: scale_of(&*self.source),
             data: self.data.as_ref(),
             progress: &self.progress,
             clock,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use convscope_data::{Loader, Normalization, Order, Source, Split};
+use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
 use convscope_graph::{Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::threads;
 use ndarray::Array4;
@@ -203,6 +203,7 @@ impl Session {
             learner,
             classes: source.classes(),
             normalization,
+            scale: scale_of(&**source),
             data: data.as_ref(),
             progress,
             clock,
@@ -217,6 +218,7 @@ impl Session {
             learner: &self.learner,
             classes: self.source.classes(),
             normalization: &self.normalization,
+            scale: scale_of(&*self.source),
             data: self.data.as_ref(),
             progress: &self.progress,
             clock,
@@ -301,6 +303,14 @@ impl Clock {
 
     fn seconds(self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// What the pixel values of a source are multiplied with first.
+fn scale_of(source: &dyn Source) -> f64 {
+    match source.pixel_type() {
+        PixelType::U8 => 1.0 / 255.0,
+        PixelType::F32 => 1.0,
     }
 }
 

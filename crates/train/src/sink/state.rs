@@ -25,6 +25,8 @@ pub struct RunState<'a> {
     pub(crate) learner: &'a Learner,
     pub(crate) classes: &'a [String],
     pub(crate) normalization: &'a Normalization,
+    /// What pixel values are multiplied with before that.
+    pub(crate) scale: f64,
     pub(crate) data: Option<&'a DataRecord>,
     pub(crate) progress: &'a Progress,
     pub(crate) clock: Clock,
@@ -142,7 +144,7 @@ impl<'a> RunState<'a> {
                 size: [height, width],
                 resize: resize.to_string(),
                 background: background.to_string(),
-                scale: 1.0 / 255.0,
+                scale: self.scale,
                 mean,
                 std,
             },
