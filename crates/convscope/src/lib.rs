@@ -1,38 +1,70 @@
 //! Trains convolutional networks on images and shows what happens inside them.
 //!
-//! This crate is the library under one name; the command `convscope` does the same from a terminal.
+//! This crate is the library under one name; the command `convscope` does the same from a terminal. What most programs need
+//! is in the [`prelude`].
+//!
+//! ```
+//! use convscope::ndarray::Array4;
+//! use convscope::prelude::*;
+//!
+//! // Images [N, C, H, W] of bytes or numbers, and the class of each: here even rows or even columns.
+//! let stripes = |(n, _, y, x): (usize, usize, usize, usize)| ([y, x][n % 2] % 2) as f32 + n as f32 / 100.0;
+//! let images = Array4::from_shape_fn([80, 1, 12, 12], stripes);
+//! let data = Arrays::new(images, (0..80).map(|n| n % 2).collect())?.with_validation_share(0.25, 1)?;
+//!
+//! let network = ModelBuilder::new("small", [1, 12, 12])
+//!     .add(Conv2d::new(8, 3))
+//!     .activation(Activation::Relu)
+//!     .add(AdaptiveAvgPool2d::new(2))
+//!     .add(Flatten::default())
+//!     .add(Linear::new(2))
+//!     .build()?;
+//!
+//! let config = TrainConfig { epochs: 8, batch_size: 12, lr: 0.02, ..TrainConfig::default() };
+//! let mut session = Session::with_model(config, network, Arc::new(data))?;
+//! let outcome = session.train()?;
+//! assert!(outcome.val.unwrap().accuracy > 0.9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! - [`ops`]: the operators as functions on arrays, with PyTorch's names and arguments, forward and backward;
-//! - [`graph`]: networks described as data, planned and run, with observers that see every value;
+//! - [`graph`]: networks described as data or [in code](graph::ModelBuilder), planned and run, with observers that see every value;
 //! - [`data`]: image sources, splits, augmentation, normalisation, batches;
-//! - [`train`]: the training loop with optimizers and schedules, the run directory, trained models;
-//! - [`tune`]: searches over settings;
-//! - [`report`]: tables, CSV and PNG.
+//! - [`train`]: [learners](train::Learner), [sessions](train::Session), [sinks](train::sink), the run directory, trained models;
+//! - [`inspect`]: layer tables, findings, feature maps, heat maps;
+//! - `tune` (with the feature of this name): searches over settings;
+//! - `report` (likewise): tables, CSV, pictures and pages;
+//! - `verify` (likewise): the operators beside PyTorch's recorded answers.
 //!
-//! One operator on arrays:
+//! # Features
+//! None is on by default, so that a program gets what it uses. `pictures` reads picture files and folders of them, `download`
+//! fetches CIFAR-10, `report`, `tune` and `verify` add the crates above, and `full` is all of them.
 //!
-//! ```
-//! use convscope::ops::{MaxPool2d, max_pool2d};
-//! use ndarray::array;
+//! # Examples
+//! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `train_shapes`, and `assignment`. One of them is run with
+//! `cargo run --release --example own_network`.
 //!
-//! let input = array![[[[1.0, 5.0, 2.0], [3.0, 4.0, 0.0]]]];
-//! let output = max_pool2d(input.view(), &MaxPool2d::new([2, 1]))?;
-//! assert_eq!(output, array![[[[3.0, 5.0, 2.0]]]]);
-//! # Ok::<(), convscope::ops::OpError>(())
-//! ```
-//!
-//! A network trained and asked, in the folder `examples` of this crate: `cargo run --release --example train_shapes`.
+//! # Threads
+//! Work is spread over all cores, or over the rayon pool that a call is made in; [`pool`] makes one that treats denormal numbers
+//! as the default one does. Results do not depend on the number of threads.
 
 pub use convscope_data as data;
 pub use convscope_graph as graph;
+pub use convscope_inspect as inspect;
 pub use convscope_ops as ops;
+#[cfg(feature = "report")]
 pub use convscope_report as report;
 pub use convscope_train as train;
+#[cfg(feature = "tune")]
 pub use convscope_tune as tune;
+#[cfg(feature = "verify")]
 pub use convscope_verify as verify;
+pub use ndarray;
 
-/// The pool of threads that everything is best run in: as many as asked for (0: one for each core), with denormal
-/// numbers flushed to zero.
+pub mod prelude;
+
+/// A pool of so many threads (0: one for each core), with denormal numbers flushed to
+/// zero.
 pub use convscope_kernels::threads::pool;
 
 /// The examples of the README compile.

@@ -26,12 +26,17 @@
 //! [`cifar`]), or a folder: CIFAR-10 or CIFAR-100 in the binary version, or an image folder (see [`folder`]).
 //! What is wrong with the data is said when it is opened, not in the middle of training.
 //!
+//! # Features
+//! `pictures` (default) reads picture files and draws sheets of images, `download` (default) fetches CIFAR-10. Without them, what
+//! needs them is an error.
+//!
 //! # Determinism
 //! The same options give the same images, splits, orders and batches, bit for bit, for any number of threads.
 
 mod arrays;
 pub mod augment;
 pub mod cifar;
+#[cfg(feature = "pictures")]
 mod contact_sheet;
 mod decode;
 mod error;
@@ -56,6 +61,7 @@ pub use convscope_pictures::{
 
 pub use arrays::{Arrays, Pixels};
 pub use augment::{Augmentation, Mixed};
+#[cfg(feature = "pictures")]
 pub use contact_sheet::{SheetLayout, contact_sheet};
 pub use decode::decode_image;
 pub use error::DataError;

@@ -5,6 +5,7 @@
 //! an [`Executor`] runs it and allocates nothing while it does. An [`Observer`] is shown every value that passes.
 //! [`Parameters`] hold the weights in PyTorch's layouts, [`WeightsFile`] stores them with all that prediction needs.
 
+mod builder;
 mod description;
 mod error;
 mod execute;
@@ -19,6 +20,7 @@ mod presets;
 mod summary;
 mod weights;
 
+pub use builder::ModelBuilder;
 pub use description::{ModelDescription, ModelFile, NodeDescription};
 pub use error::GraphError;
 pub use execute::{ClassGradients, Executor, StepOutcome, TrainingBatch};

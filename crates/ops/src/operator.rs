@@ -47,3 +47,31 @@ impl Operator {
         }
     }
 }
+
+macro_rules! operators {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Operator {
+            fn from(layer: $name) -> Operator {
+                Operator::$name(layer)
+            }
+        }
+    )*};
+}
+
+operators!(
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    Relu,
+    Sigmoid,
+    Softmax
+);

@@ -1,94 +1,25 @@
 //! From the bytes of a picture file to RGB.
 
-use std::fmt;
-use std::io::Read;
 use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader};
 
-use crate::{Background, Framing, ImageSize, PictureError, PixelLimit, Resizer, TooLarge, format, webp};
+use crate::{Background, ImageSize, Picture, PictureError, PixelLimit, content, cost, webp};
 
-/// A picture as it is shown: upright, opaque, with 8 bits a channel.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Picture {
-    size: ImageSize,
-    rgb: Vec<u8>,
-}
-
-impl Picture {
-    /// Decodes the bytes of a picture file.
-    ///
-    /// Formats are told apart by their content; `path` is asked only about TGA, which has no signature. Of an animation it is
-    /// the first frame. The picture is turned as its EXIF orientation says; grey becomes three equal
-    /// channels, 16 bits become 8, and transparent pixels lie on `background`.
-    ///
-    /// # Errors
-    /// What is wrong with the file: not a picture, another format, truncated, without pixels, beyond the limit.
-    pub fn decode(
-        bytes: Vec<u8>,
-        path: &Path,
-        background: Background,
-        limit: PixelLimit,
-    ) -> Result<Picture, PictureError> {
-        let (decoder, orientation) = decoder(bytes, path, limit)?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        let (width, height) = image.dimensions();
-        let size = ImageSize { height: height as usize, width: width as usize };
-        Ok(Picture { size, rgb: to_rgb(image, background) })
-    }
-
-    /// Reads and decodes a picture file; see [`decode`](Self::decode).
-    ///
-    /// # Errors
-    /// Those of [`read_file`] and [`decode`](Self::decode).
-    pub fn read(path: &Path, background: Background, limit: PixelLimit) -> Result<Picture, PictureError> {
-        Picture::decode(read_file(path, limit)?, path, background, limit)
-    }
-
-    /// Its size.
-    pub fn size(&self) -> ImageSize {
-        self.size
-    }
-
-    /// Its rows of interleaved RGB bytes, shape (height, width, 3).
-    pub fn rgb(&self) -> &[u8] {
-        &self.rgb
-    }
-
-    /// The bytes that [`rgb`](Self::rgb) shows.
-    pub fn into_rgb(self) -> Vec<u8> {
-        self.rgb
-    }
-
-    /// Writes the picture as an image of another size.
-    ///
-    /// # Panics
-    /// Where `size` has no pixels, or `pixels` does not have its [bytes](ImageSize::bytes).
-    pub fn resize(&self, size: ImageSize, framing: Framing, resizer: &mut Resizer, pixels: &mut [u8]) {
-        resizer.resize(&self.rgb, self.size, pixels, size, framing);
-    }
-}
-
-/// The contents of a picture file that is no longer than what decoding may take.
-///
-/// # Errors
-/// [`PictureError::Io`], and [`PictureError::TooLarge`] for a longer file.
-pub fn read_file(path: &Path, limit: PixelLimit) -> Result<Vec<u8>, PictureError> {
-    let (file, most) = (convscope_files::open(path)?, limit.bytes());
-    let mut bytes = file.metadata()?.len();
-    let mut contents = Vec::new();
-    if bytes <= most {
-        bytes = file.take(most + 1).read_to_end(&mut contents)? as u64;
-    }
-    if bytes > most { Err(TooLarge::File { bytes, most }.into()) } else { Ok(contents) }
-}
-
-impl fmt::Debug for Picture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Picture").field("size", &self.size).finish_non_exhaustive()
-    }
+/// See [`Picture::decode`].
+pub(crate) fn decode(
+    bytes: Vec<u8>,
+    path: &Path,
+    background: Background,
+    limit: PixelLimit,
+) -> Result<Picture, PictureError> {
+    let (decoder, orientation) = decoder(bytes, path, limit)?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    let (width, height) = image.dimensions();
+    let size = ImageSize { height: height as usize, width: width as usize };
+    Ok(Picture { size, rgb: to_rgb(image, background) })
 }
 
 /// What a decoder may allocate besides the picture, such as for a colour profile.
@@ -100,7 +31,7 @@ fn decoder(
     path: &Path,
     limit: PixelLimit,
 ) -> Result<(impl ImageDecoder, Orientation), PictureError> {
-    let format = format::of(&bytes, path)?;
+    let format = content::format_of(&bytes, path)?;
     if format == ImageFormat::Jpeg && !jpeg_ends(&bytes) {
         return Err(PictureError::Truncated { format: "JPEG" });
     }
@@ -122,7 +53,7 @@ fn decoder(
     }
     // A damaged EXIF block does not make the picture unreadable.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    limit.check(&decoder, format, orientation)?;
+    cost::check(limit, &decoder, format, orientation)?;
     Ok((decoder, orientation))
 }
 

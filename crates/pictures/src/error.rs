@@ -34,7 +34,11 @@ pub enum PictureError {
         /// Rows.
         height: u32,
     },
+    /// The program has no decoders.
+    #[error("this program was built without the feature `pictures`, which reads picture files")]
+    NoDecoder,
     /// The contents do not follow the format.
+    #[cfg(feature = "decode")]
     #[error("{}", one_line(.0))]
     Damaged(#[source] image::ImageError),
     /// The picture is beyond the limit of pixels.
@@ -42,12 +46,14 @@ pub enum PictureError {
     TooLarge(#[from] TooLarge),
 }
 
+#[cfg(feature = "decode")]
 impl From<image::ImageError> for PictureError {
     fn from(error: image::ImageError) -> PictureError {
         PictureError::Damaged(error)
     }
 }
 
+#[cfg(feature = "decode")]
 fn one_line(error: &image::ImageError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,12 +1,7 @@
-//! The formats of picture files.
+//! The names of picture files.
 
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::Path;
-
-use image::ImageFormat;
-
-use crate::PictureError;
 
 /// The formats that can be read, for sentences.
 pub(crate) const FORMATS: &str = "PNG, JPEG, WebP, BMP, GIF, PNM, TGA, ICO or QOI";
@@ -22,63 +17,18 @@ pub fn has_picture_extension(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| has_extension(path, known))
 }
 
-/// Whether a file's first bytes are those of a picture format that can be read. Formats with a signature so short that other
-/// files have it too are left to the name.
-pub fn looks_like_picture(path: &Path) -> bool {
-    let format = start(path).ok().and_then(|start| image::guess_format(&start).ok());
-    format.is_some_and(|format| is_readable(format) && !matches!(format, ImageFormat::Pnm | ImageFormat::Ico))
-}
-
-/// Whether a file is in a format that can be read, by its first bytes and, where they say nothing, its name.
-pub fn has_readable_format(path: &Path) -> bool {
-    start(path).is_ok_and(|start| of(&start, path).is_ok())
-}
-
-fn start(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    convscope_files::open(path)?.take(32).read_to_end(&mut start)?;
-    Ok(start)
-}
-
-/// The format of these bytes; the name is asked only about TGA.
-pub(crate) fn of(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
-    if bytes.is_empty() {
-        return Err(PictureError::Empty);
-    }
-    let unsupported = |format: &str| Err(PictureError::Unsupported { format: format.to_owned() });
-    if let Some(format) = unreadable(bytes) {
-        return unsupported(format);
-    }
-    match image::guess_format(bytes) {
-        Ok(format) if is_readable(format) => Ok(format),
-        Ok(ImageFormat::Tiff) => unsupported("TIFF"),
-        Ok(format) => unsupported(&format!("{format:?}")),
-        Err(_) if has_extension(path, "tga") => Ok(ImageFormat::Tga),
-        Err(_) => Err(PictureError::NotAPicture),
-    }
-}
-
-fn is_readable(format: ImageFormat) -> bool {
-    use ImageFormat::{Bmp, Gif, Ico, Jpeg, Png, Pnm, Qoi, Tga, WebP};
-    matches!(format, Bmp | Gif | Ico | Jpeg | Png | Pnm | Qoi | Tga | WebP)
-}
-
-/// The name of a format that phones and browsers write and that cannot be read here.
-fn unreadable(bytes: &[u8]) -> Option<&'static str> {
-    const JPEG_XL: &[u8] = b"\0\0\0\x0cJXL ";
-    const JPEG_2000: &[u8] = b"\0\0\0\x0cjP  ";
-    match bytes.get(4..12).unwrap_or_default() {
-        [b'f', b't', b'y', b'p', brand @ ..] => match brand {
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC"),
-            b"avif" | b"avis" => Some("AVIF"),
-            _ => None,
-        },
-        _ if bytes.starts_with(JPEG_XL) || bytes.starts_with(&[0xFF, 0x0A]) => Some("JPEG XL"),
-        _ if bytes.starts_with(JPEG_2000) => Some("JPEG 2000"),
-        _ => None,
-    }
-}
-
-fn has_extension(path: &Path, wanted: &str) -> bool {
+pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}
+
+/// Without decoders a file is a picture by its name.
+#[cfg(not(feature = "decode"))]
+pub fn looks_like_picture(_path: &Path) -> bool {
+    false
+}
+
+/// Without decoders no format can be read.
+#[cfg(not(feature = "decode"))]
+pub fn has_readable_format(_path: &Path) -> bool {
+    false
 }

@@ -3,19 +3,30 @@
 //! The decoders and the resizing are compiled here once; nothing public is generic, so that no crate that uses them compiles
 //! them anew.
 
+#[cfg(feature = "decode")]
+mod content;
+#[cfg(feature = "decode")]
+mod cost;
+#[cfg(feature = "decode")]
 mod decode;
 mod error;
 mod format;
 mod framing;
+mod picture;
 mod pixel_limit;
 mod resize;
 mod size;
+#[cfg(feature = "decode")]
 mod webp;
 
-pub use decode::{Picture, read_file};
+#[cfg(feature = "decode")]
+pub use content::{has_readable_format, looks_like_picture};
 pub use error::PictureError;
-pub use format::{has_picture_extension, has_readable_format, looks_like_picture};
+pub use format::has_picture_extension;
+#[cfg(not(feature = "decode"))]
+pub use format::{has_readable_format, looks_like_picture};
 pub use framing::{Background, Framing, NotAColour, NotAResize, Resize};
+pub use picture::{Picture, read_file};
 pub use pixel_limit::{LimitOutOfRange, PixelLimit, TooLarge};
 pub use resize::Resizer;
 pub use size::{CHANNELS, ImageSize, NotASize};

@@ -29,6 +29,7 @@ mod fill;
 mod geometry;
 mod item;
 mod mix;
+#[cfg(feature = "pictures")]
 mod preview;
 mod rectangle;
 mod settings;
@@ -36,6 +37,7 @@ mod settings;
 pub use fill::Fill;
 pub use item::Item;
 pub use mix::Mixed;
+#[cfg(feature = "pictures")]
 pub use preview::{AugmentationPreview, PreviewOptions, PreviewRow, Variant, preview};
 pub use settings::Augmentation;
 

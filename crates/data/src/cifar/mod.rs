@@ -9,7 +9,9 @@
 //! The last fifth of the training images validates (10,000 of CIFAR's 50,000), or the share that
 //! [`SourceOptions::val_fraction`](crate::SourceOptions) names.
 
-mod download;
+mod archive;
+#[cfg(feature = "download")]
+mod fetch;
 mod names;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-pub use self::download::Archive;
+pub use self::archive::Archive;
 use crate::CHANNELS;
 use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};

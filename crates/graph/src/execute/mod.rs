@@ -9,7 +9,7 @@ pub use attribution::ClassGradients;
 
 use crate::plan::{Action, Plan, Step, bind_all};
 use crate::{Graph, GraphError, Observer, Parameters};
-use convscope_kernels::Buffer;
+use convscope_kernels::{Buffer, threads};
 use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
 use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
@@ -245,6 +245,16 @@ impl Executor {
     }
 
     fn run_stage(
+        &mut self,
+        stage: usize,
+        batch: &Batch<'_>,
+        loss: Option<&Loss>,
+        observer: Option<&dyn Observer>,
+    ) {
+        threads::in_pool(|| self.run_lanes(stage, batch, loss, observer));
+    }
+
+    fn run_lanes(
         &mut self,
         stage: usize,
         batch: &Batch<'_>,

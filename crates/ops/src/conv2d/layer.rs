@@ -18,6 +18,24 @@ pub enum ConvPadding {
     Named(NamedPadding),
 }
 
+impl From<usize> for ConvPadding {
+    fn from(padding: usize) -> ConvPadding {
+        ConvPadding::Size(padding.into())
+    }
+}
+
+impl From<[usize; 2]> for ConvPadding {
+    fn from(padding: [usize; 2]) -> ConvPadding {
+        ConvPadding::Size(padding.into())
+    }
+}
+
+impl From<NamedPadding> for ConvPadding {
+    fn from(padding: NamedPadding) -> ConvPadding {
+        ConvPadding::Named(padding)
+    }
+}
+
 /// PyTorch's paddings that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

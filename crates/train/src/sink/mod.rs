@@ -24,8 +24,9 @@ use crate::session::BatchEvent;
 /// Is told how a run goes on. Every method does nothing unless it is written out.
 ///
 /// A [`Session`](crate::Session) tells the sink that is handed to [`run`](crate::Session::run) first, then those of its run
-/// directory: `metrics.csv`, `layer_metrics.csv`, TensorBoard, weights and checkpoint. When one of them fails, the others are still
-/// told, so that everything is saved; then the run ends with the first error.
+/// directory in this order: `metrics.csv`, `layer_metrics.csv`, TensorBoard, weights and checkpoint. When the first one fails, the
+/// run directory is still told, so that everything is saved, and then the run ends with the error. When one of the run directory
+/// fails, those after it are not told: a checkpoint never counts an epoch that the tables do not have.
 ///
 /// `()` ignores all events, a pair tells one sink after the other.
 ///
@@ -152,18 +153,17 @@ pub(crate) struct Sinks<'a> {
 }
 
 impl Sinks<'_> {
-    /// Tells all sinks something, the later ones also when an earlier one fails; the first error.
+    /// Tells all sinks something: those of the run directory up to one that fails, also when the first sink fails.
     pub(crate) fn tell(
         &mut self,
         mut tell: impl FnMut(&mut dyn Sink) -> SinkResult,
     ) -> Result<(), TrainError> {
-        let mut told = tell(self.first);
-        for sink in &mut *self.own {
-            told = told.and(tell(&mut **sink));
-        }
-        told.map_err(|error| match error.downcast::<TrainError>() {
+        let first = tell(self.first).map_err(TrainError::Sink);
+        let own = self.own.iter_mut().try_for_each(|sink| tell(&mut **sink));
+        own.map_err(|error| match error.downcast::<TrainError>() {
             Ok(error) => *error,
             Err(error) => TrainError::Sink(error),
-        })
+        })?;
+        first
     }
 }

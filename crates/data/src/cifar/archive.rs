@@ -1,0 +1,91 @@
+//! A data set that is published as an archive, in the cache folder whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "download")]
+use convscope_files::{create_folders, move_folder};
+use etcetera::BaseStrategy;
+
+#[cfg(feature = "download")]
+use super::fetch;
+use crate::{DataError, Observer};
+
+/// A data set that is published as one `.tar.gz` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Where it is published.
+    pub url: String,
+    /// SHA-256 of the archive, in hexadecimal digits.
+    pub sha256: String,
+    /// The folder that it unpacks to; in the cache folder it has the same name.
+    pub folder: String,
+}
+
+impl Archive {
+    /// CIFAR-10's binary version, 170 MB, at its home.
+    pub fn cifar10() -> Self {
+        Archive {
+            url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
+            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            folder: "cifar-10-batches-bin".into(),
+        }
+    }
+
+    /// The unpacked archive's folder, downloaded first where it does not exist yet.
+    ///
+    /// `cache_dir` is the folder to keep it in, by default `convscope` in `$XDG_CACHE_HOME` or the platform's
+    /// cache folder. The archive is fetched and unpacked in a temporary folder beside the target, which is
+    /// renamed when everything is well and removed when not.
+    ///
+    /// # Errors
+    /// [`DataError::Download`] (which says what to do without a network), [`DataError::Checksum`],
+    /// [`DataError::Unpack`], [`DataError::NoCache`], [`DataError::Io`].
+    pub fn fetch(&self, cache_dir: Option<&Path>, observer: &Observer) -> Result<PathBuf, DataError> {
+        let cache_dir = match cache_dir {
+            Some(folder) => folder.to_owned(),
+            None => default_cache_dir()?,
+        };
+        let target = cache_dir.join(&self.folder);
+        if target.is_dir() { Ok(target) } else { self.fetch_into(&cache_dir, target, observer) }
+    }
+
+    #[cfg(not(feature = "download"))]
+    fn fetch_into(
+        &self,
+        _cache_dir: &Path,
+        folder: PathBuf,
+        _observer: &Observer,
+    ) -> Result<PathBuf, DataError> {
+        let reason = "this program was built without the feature `download`".to_owned();
+        Err(DataError::Download { url: self.url.clone(), reason, folder })
+    }
+
+    #[cfg(feature = "download")]
+    fn fetch_into(
+        &self,
+        cache_dir: &Path,
+        target: PathBuf,
+        observer: &Observer,
+    ) -> Result<PathBuf, DataError> {
+        let io_error = |source| DataError::Io { path: cache_dir.to_owned(), source };
+        create_folders(cache_dir).map_err(io_error)?;
+        let work = tempfile::Builder::new().prefix(".download-").tempdir_in(cache_dir).map_err(io_error)?;
+
+        let archive = work.path().join("archive.tar.gz");
+        fetch::download(self, &archive, &target, observer)?;
+        let unpacked = work.path().join("unpacked");
+        fetch::unpack(self, &archive, &unpacked, observer)?;
+        match move_folder(&unpacked.join(&self.folder), &target) {
+            // Another process may have been quicker; its copy passed the same checks.
+            Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),
+            _ => Ok(target),
+        }
+    }
+}
+
+fn default_cache_dir() -> Result<PathBuf, DataError> {
+    match etcetera::choose_base_strategy() {
+        Ok(strategy) => Ok(strategy.cache_dir().join("convscope")),
+        Err(error) => Err(DataError::NoCache { reason: error.to_string() }),
+    }
+}

@@ -1,0 +1,119 @@
+//! Downloads an archive and unpacks it.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use convscope_files::{create_folders, write_whole};
+use sha2::{Digest, Sha256};
+
+use super::Archive;
+use crate::{DataError, Observer, Stage};
+
+/// Silence on the line after which a download counts as failed.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(super) fn download(
+    archive: &Archive,
+    to: &Path,
+    target: &Path,
+    observer: &Observer,
+) -> Result<(), DataError> {
+    let failed =
+        |reason: String| DataError::Download { url: archive.url.clone(), reason, folder: target.to_owned() };
+    let io_error = |source| DataError::Io { path: to.to_owned(), source };
+    let response = agent(archive).get(&archive.url).call().map_err(|error| failed(error.to_string()))?;
+    let mut body = response.into_body();
+    let total = body.content_length();
+    let mut reader = body.as_reader();
+    let mut file = File::create(to).map_err(io_error)?;
+    let mut digest = Sha256::new();
+    let mut done = 0;
+    let mut buffer = vec![0; 1 << 16];
+    observer.tell(Stage::Download, done, total);
+    loop {
+        let count = reader.read(&mut buffer).map_err(|error| failed(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        file.write_all(&buffer[..count]).map_err(io_error)?;
+        digest.update(&buffer[..count]);
+        done += count as u64;
+        observer.tell(Stage::Download, done, total);
+    }
+    if let Some(total) = total
+        && total != done
+    {
+        return Err(failed(format!("the connection ended after {done} of {total} bytes")));
+    }
+    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = archive.sha256.to_ascii_lowercase();
+    if found == expected {
+        Ok(())
+    } else {
+        Err(DataError::Checksum { url: archive.url.clone(), expected, found })
+    }
+}
+
+pub(super) fn unpack(
+    published: &Archive,
+    archive: &Path,
+    to: &Path,
+    observer: &Observer,
+) -> Result<(), DataError> {
+    let failed = |reason: String| DataError::Unpack { url: published.url.clone(), reason };
+    let text = |error: std::io::Error| failed(error.to_string());
+    let file = File::open(archive).map_err(text)?;
+    let total = file.metadata().map_err(text)?.len();
+    let counted = Counted { inner: BufReader::new(file), total, observer };
+    let mut entries = tar::Archive::new(flate2::read::GzDecoder::new(counted));
+    // Only plain files count: no link can then lead out of the folder.
+    for entry in entries.entries().map_err(text)? {
+        let mut entry = entry.map_err(text)?;
+        let path = entry.path().map_err(text)?.into_owned();
+        let inside = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        if !entry.header().entry_type().is_file() || !inside {
+            continue;
+        }
+        let path = to.join(path);
+        if let Some(parent) = path.parent() {
+            create_folders(parent).map_err(text)?;
+        }
+        write_whole(&path, |file| std::io::copy(&mut entry, file).map(drop)).map_err(text)?;
+    }
+    if to.join(&published.folder).is_dir() {
+        Ok(())
+    } else {
+        Err(failed(format!("it holds no folder {}", published.folder)))
+    }
+}
+
+fn agent(archive: &Archive) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_per_read(Some(TIMEOUT));
+    // A proxy is for the world outside.
+    let local = ["http://127.0.0.1", "http://localhost"].iter().any(|home| archive.url.starts_with(home));
+    let config = if local { config.proxy(None) } else { config };
+    config.build().into()
+}
+
+/// Tells how much of the archive has been read.
+struct Counted<'a> {
+    inner: BufReader<File>,
+    total: u64,
+    observer: &'a Observer,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let done = self.inner.stream_position()?;
+        self.observer.tell(Stage::Unpack, done, Some(self.total));
+        Ok(count)
+    }
+}

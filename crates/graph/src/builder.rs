@@ -1,0 +1,81 @@
+//! Networks described in code.
+
+use convscope_ops::{Activation, Operator};
+
+use crate::{Graph, GraphError, Initializer, ModelDescription, NodeDescription};
+
+/// Describes a network node after node. Each takes its input from the one before, unless it is told otherwise.
+///
+/// ```
+/// use convscope_graph::ModelBuilder;
+/// use convscope_ops::{Add, AdaptiveAvgPool2d, Activation, Conv2d, Flatten, Linear};
+///
+/// let model = ModelBuilder::new("small", [3, 32, 32])
+///     .add(Conv2d { padding: 1.into(), ..Conv2d::new(16, 3) }).named("stem").activation(Activation::Relu)
+///     .add(Conv2d { padding: 1.into(), ..Conv2d::new(16, 3) }).named("branch")
+///     .add(Add::default()).inputs(["stem", "branch"]).activation(Activation::Relu)
+///     .add(AdaptiveAvgPool2d::new(1))
+///     .add(Flatten::default())
+///     .add(Linear::new(10)).activation(Activation::Softmax)
+///     .build()?;
+/// assert_eq!(model.nodes.len(), 6);
+/// # Ok::<(), convscope_graph::GraphError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModelBuilder {
+    model: ModelDescription,
+}
+
+impl ModelBuilder {
+    /// A network for images of this shape: channels, height, width.
+    pub fn new(name: impl Into<String>, input: [usize; 3]) -> ModelBuilder {
+        let (name, initializer, nodes) = (name.into(), Initializer::default(), Vec::new());
+        ModelBuilder { model: ModelDescription { name, input, initializer, nodes } }
+    }
+
+    /// The same network with another start of its weights. Default `glorot_uniform`.
+    pub fn initializer(mut self, initializer: Initializer) -> ModelBuilder {
+        self.model.initializer = initializer;
+        self
+    }
+
+    /// Adds a node with this operator.
+    #[expect(clippy::should_implement_trait, reason = "a network is built by adding nodes")]
+    pub fn add(mut self, operator: impl Into<Operator>) -> ModelBuilder {
+        self.model.nodes.push(NodeDescription::new(operator.into()));
+        self
+    }
+
+    /// Gives the last node a name; default Keras' name with a number where it is taken.
+    pub fn named(self, name: impl Into<String>) -> ModelBuilder {
+        self.change(|node| node.named(name))
+    }
+
+    /// Gives the last node a function that it applies to its output.
+    pub fn activation(self, activation: Activation) -> ModelBuilder {
+        self.change(|node| node.with_activation(activation))
+    }
+
+    /// Names the values that the last node takes: nodes before it, or `input` for the image.
+    pub fn inputs<'a>(self, names: impl IntoIterator<Item = &'a str>) -> ModelBuilder {
+        let names: Vec<&str> = names.into_iter().collect();
+        self.change(|node| node.with_inputs(&names))
+    }
+
+    /// The description, whose names, inputs and shapes fit together.
+    ///
+    /// # Errors
+    /// What [`Graph::new`] has against the description.
+    pub fn build(self) -> Result<ModelDescription, GraphError> {
+        Graph::new(self.model.clone())?;
+        Ok(self.model)
+    }
+
+    /// Changes the last node; a network without one stays as it is.
+    fn change(mut self, change: impl FnOnce(NodeDescription) -> NodeDescription) -> ModelBuilder {
+        if let Some(node) = self.model.nodes.pop() {
+            self.model.nodes.push(change(node));
+        }
+        self
+    }
+}
