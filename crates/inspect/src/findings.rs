@@ -223,7 +223,7 @@ fn outlier(table: &LayerTable, row: &LayerRow) -> Option<Finding> {
 }
 
 fn idle(row: &LayerRow) -> Option<Finding> {
-    let change = row.relative_change.filter(|&change| change < IDLE_CHANGE)?;
+    let change = row.relative_change.filter(|&change| change < IDLE_CHANGE && !row.is_identity)?;
     let name = &row.name;
     let text = format!(
         "{name} does nearly nothing: its output differs from its input by {} of the input's size. It could be left out.",

@@ -128,8 +128,7 @@ impl Watched {
         Watched {
             channels: node.shape.channels(),
             has_saturation: activation.is_some_and(Activation::saturates),
-            is_comparable: !node.operator.layer().is_identity_in_inference()
-                && matches!(node.inputs[..], [input] if graph.shape(input) == node.shape),
+            is_comparable: matches!(node.inputs[..], [input] if graph.shape(input) == node.shape),
             sampling: Sampling::new(node.shape.channels(), pixels, images),
         }
     }

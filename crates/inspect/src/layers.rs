@@ -73,9 +73,12 @@ pub struct LayerRow {
     pub effective_rank: Option<f64>,
     /// Channels that the effective rank was taken over: all, or 256 evenly spaced ones where there are more.
     pub rank_channels: usize,
-    /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape and may
-    /// change it in inference, as a dropout does not; none elsewhere. 0 for a layer that does nothing.
+    /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape; none
+    /// elsewhere. 0 for a layer that does nothing.
     pub relative_change: Option<f64>,
+    /// Whether the layer passes its input on by design when it is not trained, as a dropout does.
+    #[serde(skip)]
+    pub is_identity: bool,
     /// Activations that are NaN or infinite; they are left out of every other number.
     pub non_finite_activations: u64,
     /// Values of the node's arrays that are NaN or infinite; left out of the numbers on weights.
@@ -196,6 +199,7 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
         rank_channels: covariance.channels(),
         relative_change: (size > 0.0 && change.is_finite() && size.is_finite())
             .then(|| (change / size).sqrt()),
+        is_identity: node.operator.layer().is_identity_in_inference(),
         non_finite_activations: sums.values - finite,
         non_finite_weights: weights.non_finite,
         inputs: node.inputs.iter().map(|&input| name_of(graph, input)).collect(),

@@ -90,6 +90,7 @@ pub(crate) fn table() -> LayerTable {
         effective_rank: Some(4.5),
         rank_channels: 16,
         relative_change: None,
+        is_identity: false,
         non_finite_activations: 0,
         non_finite_weights: 0,
         inputs: vec!["input".to_owned()],

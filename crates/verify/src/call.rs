@@ -20,7 +20,7 @@ pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
 /// An operator's name with arguments and tensors, named as in PyTorch.
 ///
 /// ```
-/// use convscope_ops::verify::{Call, Tensor};
+/// use convscope_verify::{Call, Tensor};
 /// use ndarray::arr2;
 /// use serde_json::json;
 /// let input = Tensor::F32(arr2(&[[0.0, 0.0], [1e4, -1e4]]).into_dyn());
@@ -31,7 +31,7 @@ pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
 /// };
 /// let results = call.run(None)?;
 /// assert_eq!(results["output"], Tensor::F32(arr2(&[[0.5, 0.5], [1.0, 0.0]]).into_dyn()));
-/// # Ok::<(), convscope_ops::verify::VerifyError>(())
+/// # Ok::<(), convscope_verify::VerifyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {

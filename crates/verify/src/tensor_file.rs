@@ -67,7 +67,7 @@ impl Tensor {
     /// A header that is damaged or does not fit the length, values of another type.
     ///
     /// ```
-    /// use convscope_ops::verify::Tensor;
+    /// use convscope_verify::Tensor;
     /// use ndarray_npy::WriteNpyExt;
     /// let mut file = Vec::new();
     /// ndarray::arr2(&[[1.5_f32, 2.0, 3.0]]).write_npy(&mut file)?;

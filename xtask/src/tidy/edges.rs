@@ -182,7 +182,7 @@ mod tests {
             found_in("convscope-ops", text),
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
-              left in files < kernels < ops < graph < pictures < data < train < tune < inspect < report < convscope < cli, \
+              left in files < kernels < ops < verify < graph < pictures < data < train < tune < inspect < report < convscope < cli, \
               so move what is needed to the lower crate"
             ]
         );
