@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | faults | fixtures | bench`.
+//! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | faults | hashes | fixtures | bench`.
 #![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod check;
 mod faults;
 mod fixtures;
 mod fuzz;
+mod hashes;
 mod kernels;
 mod tidy;
 
@@ -23,7 +24,8 @@ tasks:
                       cargo-fuzz on a reader of bytes from outside; fuzz/fuzz_targets has the names
   bench [OPTION...]   Convscope beside PyTorch, TensorFlow and others; `cargo xtask bench --help` names the options
   faults [CALL...]    let every call on a file of a training run go wrong, and check that nothing is lost
-  fixtures [NAME...]  ask PyTorch again: runs fixtures/*.py (or only those named) in an environment of their own
+  hashes FILE...      the SHA-256 of all arrays of a weights file, whatever its metadata
+  fixtures [NAME...]  ask PyTorch again: runs the scripts in fixtures and crates/*/fixtures (or only those named) in an environment of their own
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         }
         ["bench", ref options @ ..] => bench::run(&root, options),
         ["faults", ref names @ ..] => faults::run(&root, names),
+        ["hashes", ref files @ ..] => hashes::run(files),
         ["fixtures", ref names @ ..] => fixtures::run(&root, names),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

@@ -51,7 +51,7 @@ pub use learner::Learner;
 pub use model::{Prediction, TrainedModel, resolve_model};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
-pub use schedule::{Schedule, ScheduleConfig};
+pub use schedule::{RunLength, Schedule, ScheduleConfig};
 pub use session::{BatchEvent, Ending, Outcome, Session, Warning};
 pub use sink::Sink;
 pub use trained_on::TrainedOn;

@@ -13,6 +13,7 @@ usage: cargo xtask bench [OPTION...]
   --threads N      compute on so many threads [default: 2]
   --batch-size N   images of a batch, but for ResNet-18, which has an eighth of it [default: 256]
   --python PATH    the Python that has the other frameworks [default: python3]
+  --before PATH    another convscope, built before a change: it takes its turn right after each program of ours
   --rust-peers     build Burn and Candle too
   --kernels        run the criterion benchmarks of the kernels, and nothing else
   --json           print one JSON document
@@ -40,6 +41,8 @@ pub(super) struct Options {
     pub(super) threads: usize,
     pub(super) batch_size: usize,
     pub(super) python: PathBuf,
+    /// Another binary of ours.
+    pub(super) before: Option<PathBuf>,
     pub(super) rust_peers: bool,
     pub(super) kernels: bool,
     pub(super) json: bool,
@@ -54,6 +57,7 @@ impl Options {
             threads: 2,
             batch_size: 256,
             python: "python3".into(),
+            before: None,
             rust_peers: false,
             kernels: false,
             json: false,
@@ -72,6 +76,7 @@ impl Options {
                 }
                 "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
                 "--python" => options.python = value()?.into(),
+                "--before" => options.before = Some(value()?.into()),
                 "--rust-peers" => options.rust_peers = true,
                 "--kernels" => options.kernels = true,
                 "--json" => options.json = true,
@@ -104,6 +109,8 @@ mod tests {
     fn flags_change_the_defaults() {
         let options = Options::parse(&["--rounds", "2", "--only", "latency,start", "--json"]).unwrap();
         assert_eq!((options.rounds, options.json, options.threads), (2, true, 2));
+        let before = Options::parse(&["--before", "old/convscope"]).unwrap().before;
+        assert_eq!(before, Some(PathBuf::from("old/convscope")));
         assert!(options.wants("start") && !options.wants("threads"));
         assert!(Options::parse(&[]).unwrap().wants("threads"));
     }

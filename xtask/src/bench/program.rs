@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -23,6 +23,8 @@ pub(super) struct Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Runner {
     Convscope,
+    /// A binary of ours from before a change.
+    Before,
     PyTorch,
     TensorFlow,
     OnnxRuntime,
@@ -46,7 +48,16 @@ impl Program {
     }
 
     pub(super) fn is_ours(&self) -> bool {
-        self.runner == Runner::Convscope
+        matches!(self.runner, Runner::Convscope | Runner::Before)
+    }
+
+    /// The same with the binary from before a change.
+    pub(super) fn before(&self) -> Option<Program> {
+        (self.runner == Runner::Convscope).then(|| Program {
+            name: if self.name == "one thread" { "one thread before" } else { "before" },
+            runner: Runner::Before,
+            arguments: self.arguments.clone(),
+        })
     }
 
     /// Runs it once.
@@ -74,6 +85,7 @@ impl Program {
         };
         let mut command = match self.runner {
             Runner::Convscope => Command::new(place.convscope()),
+            Runner::Before => Command::new(options.before.as_deref().unwrap_or(Path::new("convscope"))),
             Runner::PyTorch => python("bench_pytorch.py"),
             Runner::TensorFlow => python("bench_tensorflow.py"),
             Runner::OnnxRuntime => python("bench_onnxruntime.py"),
@@ -174,7 +186,7 @@ impl Peers {
 
     pub(super) fn has(&self, program: &Program) -> bool {
         match program.runner {
-            Runner::Convscope => true,
+            Runner::Convscope | Runner::Before => true,
             Runner::PyTorch => self.versions.contains_key("torch"),
             Runner::TensorFlow => self.versions.contains_key("tensorflow"),
             Runner::OnnxRuntime => self.has_exported,

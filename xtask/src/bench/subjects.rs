@@ -102,7 +102,7 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
         ]
     };
     let and = |more: Vec<Program>| single().into_iter().chain(more).collect::<Vec<_>>();
-    vec![
+    let mut subjects = vec![
         train("train-plain8", "plain8", batch, and(vec![burn(), candle()])),
         train("train-plain8-bn", "plain8-bn", batch, single()),
         Subject {
@@ -158,7 +158,19 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
             )
         },
         train("train-resnet18", "resnet18", batch.div_ceil(8), single()),
-    ]
+    ];
+    if options.before.is_some() {
+        for subject in &mut subjects {
+            let programs = std::mem::take(&mut subject.programs).into_iter();
+            subject.programs = programs
+                .flat_map(|program| {
+                    let before = program.before();
+                    std::iter::once(program).chain(before)
+                })
+                .collect();
+        }
+    }
+    subjects
 }
 
 #[cfg(test)]
@@ -176,5 +188,10 @@ mod tests {
             assert!(MODELS.iter().any(|model| model.name == subject.model), "{}", subject.name);
         }
         assert_eq!(subjects.last().unwrap().title, "training resnet18, batches of 3");
+        for subject in &all(&Options::parse(&["--before", "convscope"]).unwrap()) {
+            let before = subject.programs.iter().filter(|program| program.name.ends_with("before"));
+            let ours = if subject.name == "threads" { 2 } else { 1 };
+            assert_eq!(before.count(), ours, "{}", subject.name);
+        }
     }
 }
