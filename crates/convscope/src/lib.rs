@@ -38,7 +38,7 @@
 //!
 //! # Features
 //! None is on by default, so that a program gets what it uses. `pictures` reads picture files and folders of them, `download`
-//! fetches CIFAR-10, `report`, `tune` and `verify` add the crates above, and `full` is all of them.
+//! fetches CIFAR-10, `npz` exports activations, `report`, `tune` and `verify` add the crates above, and `full` is all of them.
 //!
 //! # Examples
 //! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `train_shapes`, and `assignment`. One of them is run with

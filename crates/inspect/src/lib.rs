@@ -10,7 +10,7 @@
 //! | [`Inspector::example`] | an [`ExampleImage`]: the picture that is looked at closely |
 //! | [`Inspector::feature_maps`] | [`FeatureMaps`] of one image |
 //! | [`Inspector::attention`] | [`HeatMap`]s of one image: where the network looks |
-//! | [`Inspector::export_activations`] | every node's values of some images, as `.npz` |
+//! | `Inspector::export_activations` | every node's values of some images, as `.npz` (feature `npz`) |
 //! | [`Course::findings`] | [`Finding`]s about the course of a training |
 //! | [`compare()`] | a [`Comparison`] of several networks over the same images |
 
@@ -21,6 +21,7 @@ pub mod course;
 pub mod depth;
 mod error;
 pub mod example;
+#[cfg(feature = "npz")]
 pub mod export;
 pub mod feature_maps;
 pub mod findings;
