@@ -1,6 +1,7 @@
 //! What is told how a training run goes on: files, terminals, and what library users add.
 
 mod checkpoint;
+mod history;
 mod layer_metrics;
 mod metrics;
 mod progress;
@@ -8,6 +9,7 @@ mod state;
 mod tensorboard;
 
 pub use checkpoint::CheckpointSink;
+pub use history::HistorySink;
 pub use layer_metrics::LayerMetricsSink;
 pub use metrics::MetricsSink;
 pub use progress::ProgressSink;
