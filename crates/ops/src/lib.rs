@@ -5,6 +5,32 @@
 //! ([`Conv2d`]), and the bound form that the executor runs ([`Bound`]). All three lead to the same kernels, so what
 //! is checked against PyTorch is what trains.
 //!
+//! | operators | |
+//! |---|---|
+//! | convolution | [`conv2d()`], [`conv_transpose2d()`] |
+//! | pooling | [`max_pool2d()`], [`avg_pool2d()`], [`adaptive_avg_pool2d()`] |
+//! | regions of interest, as torchvision's | [`roi_pool()`], [`roi_align()`] |
+//! | dense | [`linear()`], [`flatten()`] |
+//! | normalisation | [`batch_norm()`] |
+//! | activation | [`relu()`], [`sigmoid()`], [`softmax()`], [`log_softmax()`] |
+//! | joining | [`add()`], [`concat()`] |
+//! | at random | [`dropout()`] |
+//! | losses | [`cross_entropy()`], [`mse_loss()`] |
+//!
+//! Each has its backward pass beside it: [`roi_pool_backward()`] for [`roi_pool()`].
+//!
+//! ```
+//! use convscope_ops::{RoiPoolArguments, roi_pool};
+//! use ndarray::{Array4, array};
+//!
+//! // The largest values of the four quarters of one region: image 0, from column 2, row 0 to column 5, row 3.
+//! let input = Array4::from_shape_fn([1, 1, 6, 8], |(_, _, y, x)| (10 * y + x) as f32);
+//! let boxes = array![[0.0, 2.0, 0.0, 5.0, 3.0]];
+//! let pooled = roi_pool(input.view(), boxes.view(), &RoiPoolArguments::new([2, 2]))?;
+//! assert_eq!(pooled, array![[[[13.0, 15.0], [33.0, 35.0]]]]);
+//! # Ok::<(), convscope_ops::OpError>(())
+//! ```
+//!
 //! Arrays are `[N, C, H, W]` as in PyTorch; bound operators work channels-last on the images of one chunk.
 
 mod activation;
