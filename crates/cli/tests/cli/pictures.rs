@@ -159,6 +159,51 @@ fn resizing_and_background_are_recorded_and_asked_about_alike() {
 }
 
 #[test]
+fn grey_pictures_stay_grey_from_training_to_prediction() {
+    let place = place();
+    place
+        .run("train --data photos --model small.toml --channels 1 --epochs 2 --augment flip,brightness --out run --quiet")
+        .done();
+    let model: toml::Table = place.text("run/model.toml").parse().unwrap();
+    assert_eq!(model["input"][0].as_integer(), Some(1));
+    let evaluated = json(&place.run("evaluate run --json").done().out);
+    assert!(evaluated["loss"].as_f64().unwrap().is_finite());
+    // A colour and its brightness are the same picture to such a network.
+    place.png("colour.png", [200, 40, 90]);
+    let grey = (299 * 200 + 587 * 40 + 114 * 90 + 500) / 1000;
+    place.png("grey.png", [grey as u8; 3]);
+    let answer = |picture: &str| {
+        json(&place.run(&format!("predict run {picture} --json")).done().out)["classes"].clone()
+    };
+    assert_eq!(answer("colour.png"), answer("grey.png"));
+    place.run("inspect run --image colour.png --quiet").done();
+    place.run("evaluate run --on photos").done();
+    place.run("train --resume run --quiet").done();
+    place.run("train --data photos --channels 2").misused(&["2", "1 (grey) or 3"]);
+}
+
+#[test]
+fn tensorboard_gets_feature_maps_when_they_are_asked_for() {
+    let place = place();
+    let maps = |run: &str| {
+        let folder = fs::read_dir(place.path(run)).unwrap();
+        let files = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let events = files.filter(|name| name.starts_with("events."));
+        let bytes: Vec<u8> = events.flat_map(|name| place.read(&format!("{run}/{name}"))).collect();
+        bytes.windows(13).filter(|window| window == b"feature_maps/").count()
+    };
+    let train = "train --data photos --model small.toml --epochs 2 --quiet";
+    for (glance, expected) in [("", 2), ("--glance every", 2), ("--glance last", 1), ("--glance off", 0)] {
+        let run = format!("run{}", glance.replace([' ', '-'], ""));
+        place.run(&format!("{train} {glance} --out {run}")).done();
+        let layers = maps("run").max(1) / 2;
+        assert_eq!(maps(&run), expected * layers, "{glance}");
+        let weights = |run: &str| place.read(&format!("{run}/weights/last.safetensors"));
+        assert!(weights(&run) == weights("run"), "{glance}");
+    }
+}
+
+#[test]
 fn a_run_without_the_record_was_squashed_over_black() {
     let place = place();
     place.run("train --data photos --model small.toml --image-size 12 --epochs 1 --background black --out run --quiet").done();

@@ -40,6 +40,10 @@ pub(super) fn check(
     if recorded != found {
         return other("image size", recorded.to_string(), found.to_string());
     }
+    let (recorded, found) = (record.treatment.mean.len(), source.channels());
+    if recorded != found {
+        return other("number of channels", recorded.to_string(), found.to_string());
+    }
     if record.treatment.framing() != config.data.framing() {
         let name = |framing: Framing| format!("{} over {}", framing.resize, framing.background);
         return other("resizing", name(record.treatment.framing()), name(config.data.framing()));
