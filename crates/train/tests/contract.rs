@@ -172,6 +172,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_its_place() {
     let TrainError::Diverged { place, epoch, step } = &error else { panic!("{error}") };
     assert!(place.starts_with("the output of ") || place.starts_with("the gradient of "), "{place}");
     assert_eq!((*epoch, *step), (1, 2));
+    drop(session);
     // The checkpoint from the beginning is still there.
     let resumed = Session::resume(LockedRun::open(&path).unwrap(), source(60)).unwrap();
     assert_eq!(resumed.learner().steps(), 0);
