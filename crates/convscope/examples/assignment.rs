@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example assignment`
 
-use convscope::verify::{Comparison, read_archive};
+use convscope_verify::{Comparison, read_archive};
 use std::error::Error;
 use std::io::{self, Write};
 
