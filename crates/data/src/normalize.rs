@@ -103,9 +103,8 @@ impl Normalization {
     /// The scaled value of every byte.
     pub(crate) fn table(&self) -> Result<Table, DataError> {
         self.check()?;
-        let of_channel = |(mean, std): (&f32, &f32)| {
-            Box::new(std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
-        };
+        let of_channel =
+            |(mean, std): (&f32, &f32)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
         Ok(Table { channels: self.mean.iter().zip(&self.std).map(of_channel).collect() })
     }
 }
@@ -113,7 +112,7 @@ impl Normalization {
 /// A [`Normalization`] worked out for all 256 values of each channel.
 #[derive(Clone)]
 pub(crate) struct Table {
-    channels: Vec<Box<[f32; 256]>>,
+    channels: Vec<[f32; 256]>,
 }
 
 impl Table {

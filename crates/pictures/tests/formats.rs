@@ -16,8 +16,7 @@ fn read(path: &Path) -> Picture {
 
 fn refusal(name: &str, bytes: &[u8]) -> PictureError {
     Picture::decode(bytes.to_vec(), Path::new(name), Background::WHITE, PixelLimit::default())
-        .err()
-        .expect("the file is refused")
+        .expect_err("the file is refused")
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Sink for GlanceSink {
         let seen = look(nodes, |observer| end.observe(observer))?;
         for (node, (distribution, picture)) in nodes.iter().zip(seen) {
             let tag = format!("activations/{}", node.name);
-            end.summaries.push(TensorBoardSummary::Histogram { tag, values: distribution });
+            end.summaries.push(TensorBoardSummary::Histogram { tag, values: Box::new(distribution) });
             if let Some(grid) = picture.filter(|_| shows_pictures) {
                 let png = grid.to_png()?;
                 let tag = format!("feature_maps/{}", node.name);

@@ -25,7 +25,7 @@ pub enum TensorBoardSummary {
         /// Its name, with slashes for groups.
         tag: String,
         /// The values.
-        values: Distribution,
+        values: Box<Distribution>,
     },
     /// A picture.
     Image {
