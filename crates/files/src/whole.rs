@@ -14,8 +14,8 @@ use crate::special::refuse_special;
 /// A file that takes its place when it is complete, so that a reader finds the old file or the new one, at any instant and
 /// after a crash.
 ///
-/// It is written beside its place under a random name, brought to the disk and renamed. A link at its place is replaced, never
-/// followed. Dropped without [`commit`](Self::commit) it is removed.
+/// It is written beside its place under a random name, brought to the disk and renamed. It has the permissions of the file that
+/// it replaces (on Unix). A link at its place is replaced, never followed. Dropped without [`commit`](Self::commit) it is removed.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
@@ -37,8 +37,11 @@ impl WholeFile {
         let partial = parent(path).join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4().simple()));
         fault::before("create", path)?;
         let file = File::options().write(true).create_new(true).open(&partial)?;
-        let file = Counted { file, path: path.to_owned() };
-        Ok(WholeFile { path: path.to_owned(), file: Some(BufWriter::with_capacity(BUFFER, file)), partial })
+        let file = BufWriter::with_capacity(BUFFER, Counted { file, path: path.to_owned() });
+        let file = WholeFile { path: path.to_owned(), file: Some(file), partial };
+        // Before there is anything in it that somebody must not read.
+        keep_permissions(path, &file.partial)?;
+        Ok(file)
     }
 
     /// Brings the file to the disk and puts it in its place.
@@ -124,6 +127,33 @@ pub fn remove_partial_files(folder: &Path) {
 pub fn is_partial_file(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
+/// Gives a file the permissions of the one that it is to replace. Without one, and in place of a link, it keeps those of a new
+/// file.
+#[cfg(unix)]
+fn keep_permissions(old: &Path, new: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    const READ_WRITE_RUN: u32 = 0o777;
+    let mode = |path: &Path| -> io::Result<Option<u32>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(found.is_file().then(|| found.permissions().mode() & READ_WRITE_RUN)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    match mode(old)? {
+        // Some file systems have the same for all files and let nobody change them.
+        Some(wanted) if mode(new)? != Some(wanted) => {
+            fs::set_permissions(new, fs::Permissions::from_mode(wanted))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_permissions(_old: &Path, _new: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 const PREFIX: &str = ".convscope-";
@@ -216,6 +246,37 @@ mod tests {
             assert_eq!(fs::read(run.join(name)).unwrap(), b"new");
         }
         assert_eq!(fs::read(&outside).unwrap(), b"mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_keeps_the_permissions_of_the_one_before() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let fresh = folder.path().join("fresh");
+        write_whole(&fresh, |file| file.write_all(b"new")).unwrap();
+        for wanted in [0o600, 0o444, 0o664, 0o755] {
+            let path = folder.path().join("data.bin");
+            write_whole(&path, |file| file.write_all(b"old")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(wanted)).unwrap();
+            write_whole(&path, |file| {
+                // What is still being written is not open to others either.
+                let partial =
+                    folder.path().read_dir()?.flatten().find(|entry| is_partial_file(&entry.file_name()));
+                assert_eq!(mode(&partial.unwrap().path()), wanted);
+                file.write_all(b"new")
+            })
+            .unwrap();
+            assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"new".to_vec(), wanted));
+            // What a link leads to says nothing about the file in the place of the link.
+            let link = folder.path().join("link");
+            symlink(&path, &link).unwrap();
+            write_whole(&link, |file| file.write_all(b"new")).unwrap();
+            assert_eq!(mode(&link), mode(&fresh));
+            fs::remove_file(&path).unwrap();
+            fs::remove_file(&link).unwrap();
+        }
     }
 
     #[cfg(unix)]
