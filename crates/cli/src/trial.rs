@@ -48,7 +48,8 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
             clear(&folder)?;
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
-        commands::train::train(session, &source, Glance::Off, console)
+        // How to go on is up to the search.
+        commands::train::train(session, &source, Glance::Off, console, |error, _| error.into())
     })
 }
 

@@ -117,7 +117,7 @@ fn train_and_judge(
     console: Console,
 ) -> Result<Exit> {
     let run = recorded(&session).clone();
-    let exit = train(session, source, glance, console)?;
+    let exit = train(session, source, glance, console, what_is_left)?;
     if exit != Exit::Done {
         return Ok(exit);
     }
@@ -151,7 +151,7 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
             };
             let session = Session::start(config, source.clone(), &location)?;
             runs.push(recorded(&session).path().to_owned());
-            let exit = train(session, &source, args.glance, console)?;
+            let exit = train(session, &source, args.glance, console, what_is_left)?;
             if exit != Exit::Done {
                 return Ok(exit);
             }
@@ -181,12 +181,13 @@ fn counterpart(model: &str) -> Result<&'static str> {
 /// Trains until the run is done or interrupted, and says what came of it.
 ///
 /// # Errors
-/// Those of [`Session::run`].
+/// What `explain` makes of those of [`Session::run`]; a page that cannot be written.
 pub(crate) fn train(
     mut session: Session,
     source: &Arc<dyn Source>,
     glance: Glance,
     console: Console,
+    explain: impl FnOnce(TrainError, &RunDir) -> anyhow::Error,
 ) -> Result<Exit> {
     let run = recorded(&session).clone();
     let graph = session.graph();
@@ -201,7 +202,7 @@ pub(crate) fn train(
     let mut sinks = (GlanceSink::new(glance), TrainingProgress::new(session.config().epochs, console));
     let outcome = session.run(&interrupt::INTERRUPTED, &mut sinks);
     sinks.1.finish();
-    let outcome = outcome.map_err(|error| what_is_left(error, &run))?;
+    let outcome = outcome.map_err(|error| explain(error, &run))?;
     if outcome.ending == Ending::Interrupted {
         let done = epochs(outcome.summary.epochs);
         let command = resume_command(run.path());

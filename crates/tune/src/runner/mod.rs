@@ -30,8 +30,8 @@ use setbacks::Setbacks;
 pub struct Runner {
     /// The program that trains. It is started as `<program> train --trial <file> --threads <n> --quiet`; see
     /// [`trial_file`](Self::trial_file). Its exit code says what came of it: 0 it is complete, 130 it has saved its state
-    /// because it was asked to end, 1 or 2 it would fail again; any other, such as 75, and a signal are failures of the
-    /// machine.
+    /// because it was asked to end, 1 or 2 after a line `error: <reason>` on standard error that it would fail again. Anything
+    /// else, such as 75 or a signal, is a failure of the machine.
     pub program: PathBuf,
     /// The folder of the study.
     pub folder: PathBuf,

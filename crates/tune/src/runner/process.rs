@@ -26,9 +26,9 @@ pub(super) enum Exited {
     Completed,
     /// It has saved its state, because it was asked to end.
     Stopped,
-    /// It would fail again.
+    /// It would fail again, and has said why.
     Failed,
-    /// The machine failed it: a file could not be read or written, memory was short, a signal ended it, it panicked.
+    /// The machine failed it: a file could not be read or written, memory was short, somebody ended it, it panicked.
     SetBack(ExitStatus),
 }
 
@@ -70,7 +70,7 @@ impl Process {
     /// How the process ended, if it has.
     pub(super) fn exited(&mut self) -> Result<Option<Exited>, TuneError> {
         let status = self.child.try_wait().map_err(TuneError::io("wait for the process of", &self.log))?;
-        Ok(status.map(judge))
+        Ok(status.map(|status| judge(status, self.error().is_some())))
     }
 
     /// Waits for the end of the process.
@@ -80,20 +80,25 @@ impl Process {
 
     /// Why the process ended: its last error, else how it ended and what it said last.
     pub(super) fn reason(&self, exited: Exited) -> String {
-        let said = fs::read(&self.log).unwrap_or_default();
-        let said = said.get(self.said_before as usize..).unwrap_or_default();
-        let said = String::from_utf8_lossy(said);
-        let lines = || said.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-        let error = lines().find_map(|line| line.strip_prefix("error: "));
-        match (error, exited) {
-            (Some(error), Exited::Failed) => error.to_owned(),
-            (Some(error), Exited::SetBack(status)) if status.code() == Some(TRY_AGAIN) => error.to_owned(),
-            // What Rust appends to a panic is no reason.
-            (_, exited) => match lines().find(|line| !line.starts_with("note: ")) {
+        match (self.error(), exited) {
+            (Some(error), Exited::Failed) => error,
+            (Some(error), Exited::SetBack(status)) if status.code() == Some(TRY_AGAIN) => error,
+            // What Rust appends to a panic is not a reason.
+            (_, exited) => match lines(&self.said()).find(|line| !line.starts_with("note: ")) {
                 Some(last) => format!("{exited}; the last it said: {last}"),
                 None => exited.to_string(),
             },
         }
+    }
+
+    /// The error that it said last.
+    fn error(&self) -> Option<String> {
+        lines(&self.said()).find_map(|line| line.strip_prefix("error: ")).map(str::to_owned)
+    }
+
+    fn said(&self) -> String {
+        let said = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(said.get(self.said_before as usize..).unwrap_or_default()).into_owned()
     }
 }
 
@@ -112,11 +117,17 @@ fn in_its_own_group(command: &mut Command) {
 #[cfg(not(any(unix, windows)))]
 fn in_its_own_group(_command: &mut Command) {}
 
-fn judge(status: ExitStatus) -> Exited {
+/// The lines that are not empty, the last one first.
+fn lines(said: &str) -> impl Iterator<Item = &str> {
+    said.lines().rev().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn judge(status: ExitStatus, has_said_why: bool) -> Exited {
     match status.code() {
         Some(0) => Exited::Completed,
         Some(INTERRUPTED) => Exited::Stopped,
-        Some(code) if FAILED.contains(&code) => Exited::Failed,
+        // Windows gives the code 1 to a process that somebody ends.
+        Some(code) if FAILED.contains(&code) && has_said_why => Exited::Failed,
         _ => Exited::SetBack(status),
     }
 }
@@ -127,10 +138,46 @@ impl fmt::Display for Exited {
             Self::Completed => f.write_str("its process was done"),
             Self::Stopped => f.write_str("its process was interrupted"),
             Self::Failed => f.write_str("its process failed"),
-            Self::SetBack(status) if status.code().is_none() => {
+            Self::SetBack(status) if status.code().is_none_or(|code| FAILED.contains(&code)) => {
                 write!(f, "its process was ended from outside ({status}); the machine may be short of memory")
             }
             Self::SetBack(status) => write!(f, "its process ended with {status}"),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A process that runs this line of a shell.
+    fn ended(line: &str) -> (Exited, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::write(&program, format!("#!/bin/sh\n{line}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut process = Process::start(&program, &folder.path().join("trial.toml"), 1).unwrap();
+        process.wait().unwrap();
+        let exited = process.exited().unwrap().unwrap();
+        (exited, process.reason(exited))
+    }
+
+    #[test]
+    fn a_failure_of_its_own_is_one_that_it_explains() {
+        let (exited, reason) = ended("echo 'error: the loss is not finite' >&2; exit 1");
+        assert!(matches!(exited, Exited::Failed), "{exited:?}");
+        assert_eq!(reason, "the loss is not finite");
+        // So ends a process that the task manager of Windows kills.
+        let (exited, reason) = ended("echo 'warning: slow' >&2; exit 1");
+        assert!(matches!(exited, Exited::SetBack(_)), "{exited:?}");
+        assert!(reason.contains("ended from outside") && reason.ends_with("warning: slow"), "{reason}");
+        let (exited, reason) = ended("kill -KILL $$");
+        assert!(matches!(exited, Exited::SetBack(_)) && reason.contains("ended from outside"), "{reason}");
+        let (exited, reason) = ended("echo 'error: the disk is full' >&2; exit 75");
+        assert!(matches!(exited, Exited::SetBack(_)) && reason == "the disk is full", "{reason}");
+        assert!(matches!(ended("exit 0").0, Exited::Completed));
+        assert!(matches!(ended("exit 130").0, Exited::Stopped));
     }
 }
