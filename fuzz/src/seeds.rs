@@ -89,6 +89,7 @@ fn weights() -> Vec<Vec<u8>> {
     let file = ModelFile::parse("net.toml", MODEL).expect("the model is well-formed");
     let model = file.resolve([3, 8, 6], 2).expect("the model fits");
     let parameters = Parameters::new(&Graph::new(model.clone()).expect("the model fits"), 1);
+    let parameters = parameters.expect("the model is small");
     let input = InputDescription {
         size: [8, 6],
         resize: "squash".into(),

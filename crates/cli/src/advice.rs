@@ -43,10 +43,14 @@ fn of_data(error: &DataError) -> Option<String> {
         DataError::Image { source: PictureError::Unsupported { format }, .. } if format == "HEIC" => {
             Some(format!("convert it to JPEG; {PHONE}"))
         }
+        DataError::BeyondMemory { .. } => Some("choose a smaller --image-size".to_owned()),
         DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file".to_owned()),
         _ => None,
     }
 }
+
+/// What to do where the system refuses memory.
+const SMALLER: &str = "choose a smaller batch size or network, or smaller images";
 
 fn of_graph(error: &GraphError) -> Option<String> {
     match error {
@@ -61,6 +65,7 @@ fn of_graph(error: &GraphError) -> Option<String> {
                 "convscope reads the files that its runs write, such as runs/plain8/weights/last.safetensors";
             Some(advice.to_owned())
         }
+        GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         GraphError::Batch { .. } => {
             Some("choose a --batch-size that leaves no batch of a single image".to_owned())
         }
@@ -85,6 +90,7 @@ fn of_training(error: &TrainError) -> Option<String> {
     match error {
         TrainError::Graph(error) => of_graph(error),
         TrainError::Data(error) => of_data(error),
+        TrainError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         TrainError::UnknownRecipe { name } => did_you_mean(name, RECIPES),
         TrainError::UnknownSetting { name } => {
             let flags = crate::flags_of("train");
@@ -109,6 +115,7 @@ fn of_inspection(error: &InspectError) -> Option<String> {
         InspectError::Train(error) => of_training(error),
         InspectError::Graph(error) => of_graph(error),
         InspectError::Data(error) => of_data(error),
+        InspectError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         InspectError::UnknownNode { name, known } => did_you_mean(name, known.split(", ")),
         InspectError::SizesDiffer { .. } => {
             Some("compare networks that were trained on images of one size".to_owned())

@@ -82,6 +82,7 @@ fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
             other => matches!(
                 other,
                 TrainError::Diverged { .. }
+                    | TrainError::TooLarge { .. }
                     | TrainError::ClassesDiffer { .. }
                     | TrainError::ClassOutOfRange { .. }
                     | TrainError::OtherClasses { .. }
@@ -93,7 +94,10 @@ fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<DataError>() {
         return matches!(
             error,
-            DataError::EmptySplit { .. } | DataError::Normalization { .. } | DataError::TooLarge { .. }
+            DataError::EmptySplit { .. }
+                | DataError::Normalization { .. }
+                | DataError::TooLarge { .. }
+                | DataError::BeyondMemory { .. }
         );
     }
     let refused = |error: &GraphError| {
@@ -245,6 +249,8 @@ mod tests {
         assert_eq!(code(TrainError::from(unreadable).into()), 75);
         let diverged = TrainError::Diverged { place: "the loss".into(), epoch: 1, step: 2 };
         assert_eq!(code(diverged.into()), 1);
+        let large = TrainError::TooLarge { needed: 9, limit: 8, largest_batch: 1 };
+        assert_eq!(code(large.into()), 1);
         let node = GraphError::Structure { node: "pool".into(), problem: "is too small".into() };
         assert_eq!(code(TrainError::from(node).into()), 1);
         let origin = ValuesFrom::Argument { key: "dense.out_features".into(), value: 3 };

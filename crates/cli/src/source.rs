@@ -9,6 +9,7 @@ use convscope_data::{
     Stage,
 };
 use convscope_report::number::{bytes, thousands};
+use convscope_train::memory::memory_limit_bytes;
 use convscope_train::model::image_size_of;
 use convscope_train::{RunDir, TrainConfig};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -61,7 +62,7 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
         let mut shown = observed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         show(&mut shown, progress, console);
     });
-    let opened = convscope_data::open(spec, &SourceOptions { observer, ..options });
+    let opened = convscope_data::open(spec, &within_memory(SourceOptions { observer, ..options }));
     if let Some(Shown { bar: Some(bar), .. }) =
         shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     {
@@ -69,6 +70,16 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
     }
     Ok(opened?)
 }
+
+/// The same options, so that images take no more of the memory that there is than they should.
+fn within_memory(options: SourceOptions) -> SourceOptions {
+    let Some(limit) = memory_limit_bytes() else { return options };
+    let share = usize::try_from(limit / SHARE_OF_IMAGES).unwrap_or(usize::MAX);
+    SourceOptions { memory_budget: options.memory_budget.min(share), memory_limit: Some(limit), ..options }
+}
+
+/// The part of the memory that a folder's images may take before they are read again and again: a quarter.
+const SHARE_OF_IMAGES: u64 = 4;
 
 /// Opens the images for a new run, and says what a person should know of them.
 ///

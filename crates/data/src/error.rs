@@ -45,6 +45,18 @@ pub enum DataError {
         /// The size of each.
         size: ImageSize,
     },
+    /// Images that do not fit into the memory that there is.
+    #[error("{images} images of {size} take {} MB and there are {} MB", bytes / 1_000_000, limit / 1_000_000)]
+    BeyondMemory {
+        /// How many images there are.
+        images: usize,
+        /// The size of each.
+        size: ImageSize,
+        /// What they take, in bytes.
+        bytes: u64,
+        /// What there is, in bytes.
+        limit: u64,
+    },
     /// An option has a value outside its range.
     #[error("{name} is {value}; {expected}")]
     Option {

@@ -272,7 +272,10 @@ impl Worker {
     ) -> Result<Batch, DataError> {
         let size = self.source.image_size();
         let len = self.source.image_len();
-        values.resize(indices.len() * len, 0.0);
+        let values_len = indices.len() * len;
+        let refused = |_| DataError::Memory { images: indices.len(), size };
+        values.try_reserve_exact(values_len.saturating_sub(values.len())).map_err(refused)?;
+        values.resize(values_len, 0.0);
         match &self.pool {
             // Copying is so quick that the cores are better left to the network.
             None => {

@@ -108,6 +108,9 @@ pub struct SourceOptions {
     /// An image folder whose decoded images need more bytes than this is read from disk again and again.
     /// Default 1 GiB.
     pub memory_budget: usize,
+    /// Images that would take more bytes than this in memory are refused before they are loaded. By default all are loaded that
+    /// the system has memory for.
+    pub memory_limit: Option<u64>,
     /// Where downloaded data sets are kept; by default `convscope` in `$XDG_CACHE_HOME` or the platform's
     /// cache folder.
     pub cache_dir: Option<PathBuf>,
@@ -130,6 +133,7 @@ impl Default for SourceOptions {
             pixel_limit: PixelLimit::default(),
             shapes: SplitCounts::default(),
             memory_budget: 1 << 30,
+            memory_limit: None,
             cache_dir: None,
             cifar10: Archive::cifar10(),
             observer: Observer::default(),
@@ -152,6 +156,15 @@ pub(crate) fn check_image_size(size: ImageSize) -> Result<ImageSize, DataError> 
 }
 
 impl SourceOptions {
+    /// Fails for images that do not fit into [`memory_limit`](Self::memory_limit) together.
+    pub(crate) fn check_memory(&self, images: usize, size: ImageSize) -> Result<(), DataError> {
+        let bytes = (images as u64).saturating_mul(size.bytes() as u64);
+        match self.memory_limit {
+            Some(limit) if bytes > limit => Err(DataError::BeyondMemory { images, size, bytes, limit }),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn checked_size(&self) -> Result<Option<ImageSize>, DataError> {
         self.image_size.map(check_image_size).transpose()
     }

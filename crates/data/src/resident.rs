@@ -6,7 +6,7 @@ use convscope_pictures::Resizer;
 use rayon::prelude::*;
 
 use crate::source::check_read;
-use crate::{CHANNELS, DataError, Framing, ImageSize, Manifest, Remarks, Source, Split};
+use crate::{DataError, Framing, ImageSize, Manifest, Remarks, Source, Split};
 
 /// The images of one split, one after the other.
 #[derive(Default)]
@@ -19,12 +19,14 @@ pub(crate) struct ResidentSplit {
 }
 
 impl ResidentSplit {
-    pub(crate) fn with_room_for(images: usize, size: ImageSize) -> ResidentSplit {
-        ResidentSplit {
-            pixels: Vec::with_capacity(images * size.bytes()),
+    /// # Errors
+    /// [`DataError::Memory`].
+    pub(crate) fn with_room_for(images: usize, size: ImageSize) -> Result<ResidentSplit, DataError> {
+        Ok(ResidentSplit {
+            pixels: room(images, size)?,
             labels: Vec::with_capacity(images),
             paths: Vec::with_capacity(images),
-        }
+        })
     }
 }
 
@@ -32,21 +34,19 @@ impl ResidentSplit {
 ///
 /// # Errors
 /// [`DataError::Memory`].
-#[expect(
-    clippy::slow_vector_initialization,
-    reason = "`vec![0; bytes]` aborts where the system refuses the memory"
-)]
 pub(crate) fn zeroed(images: usize, size: ImageSize) -> Result<Vec<u8>, DataError> {
-    let bytes = size.height.checked_mul(size.width).and_then(|pixels| pixels.checked_mul(CHANNELS));
-    let bytes = bytes.and_then(|bytes| bytes.checked_mul(images));
+    let mut pixels = room(images, size)?;
+    pixels.resize(images * size.bytes(), 0);
+    Ok(pixels)
+}
+
+/// Room for the pixels of so many images.
+fn room(images: usize, size: ImageSize) -> Result<Vec<u8>, DataError> {
+    let refused = || DataError::Memory { images, size };
+    let bytes = images.checked_mul(size.bytes()).ok_or_else(refused)?;
     let mut pixels = Vec::new();
-    match bytes.map(|bytes| (bytes, pixels.try_reserve_exact(bytes))) {
-        Some((bytes, Ok(()))) => {
-            pixels.resize(bytes, 0);
-            Ok(pixels)
-        }
-        _ => Err(DataError::Memory { images, size }),
-    }
+    pixels.try_reserve_exact(bytes).map_err(|_| refused())?;
+    Ok(pixels)
 }
 
 /// A source that holds its images as bytes.

@@ -67,6 +67,30 @@ fn options_choose_the_share_and_the_size() {
 }
 
 #[test]
+fn more_than_there_is_memory_for_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cifar10(folder.path());
+    // Reading would find this label.
+    std::fs::write(folder.path().join("data_batch_3.bin"), [record(4, &[99]), record(5, &[1])].concat())
+        .unwrap();
+    let error = |image_size, memory_limit| {
+        let options =
+            SourceOptions { image_size, memory_limit: Some(memory_limit), ..SourceOptions::default() };
+        open(folder.path().to_str().unwrap(), &options).err().expect("the folder is refused")
+    };
+    // Thirteen images of 3 x 32 x 32, or 3 x 64 x 48 bytes.
+    for (size, bytes) in [(None, 39_936), (Some(ImageSize { height: 64, width: 48 }), 119_808)] {
+        match error(size, bytes - 1) {
+            DataError::BeyondMemory { images, bytes: found, limit, .. } => {
+                assert_eq!((images, found, limit), (13, bytes, bytes - 1));
+            }
+            other => panic!("{other}"),
+        }
+        assert!(matches!(error(size, bytes), DataError::CifarLabel { label: 99, record: 0, .. }));
+    }
+}
+
+#[test]
 fn the_archive_folder_inside_is_found_and_names_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("cifar-10-batches-bin");

@@ -45,6 +45,10 @@ fn size_and_share_follow_the_options() {
     let none =
         SourceOptions { shapes: SplitCounts { train: 0, val: 1, test: 1 }, ..SourceOptions::default() };
     assert!(matches!(open("shapes", &none), Err(DataError::Option { .. })));
+    let bytes = 47 * 3 * 20 * 20;
+    assert!(open("shapes", &SourceOptions { memory_limit: Some(bytes), ..options.clone() }).is_ok());
+    let refused = open("shapes", &SourceOptions { memory_limit: Some(bytes - 1), ..options });
+    assert!(matches!(refused, Err(DataError::BeyondMemory { images: 47, .. })));
 }
 
 /// Softmax regression by plain stochastic gradient descent; gives the share of test features it gets right.

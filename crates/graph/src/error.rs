@@ -1,5 +1,6 @@
 //! What can be wrong with a model, its file or its weights.
 
+use convscope_kernels::memory::OutOfMemory;
 use convscope_ops::OpError;
 use thiserror::Error;
 
@@ -88,6 +89,9 @@ pub enum GraphError {
         /// Shape that was given.
         found: Vec<usize>,
     },
+    /// The system does not hand out the memory that a network or a batch takes.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
 }
 
 impl GraphError {

@@ -1,8 +1,7 @@
 //! All arrays of a network.
 
-use crate::Graph;
+use crate::{Graph, GraphError};
 use convscope_ops::{Parameter, ParameterSpec};
-use std::convert::Infallible;
 use std::ops::Range;
 
 /// The weights and statistics of a network, in PyTorch's layouts and in the order of its nodes.
@@ -15,15 +14,17 @@ pub struct Parameters {
 
 impl Parameters {
     /// First values, from the graph's initialiser and a seed.
-    pub fn new(graph: &Graph, seed: u64) -> Parameters {
+    ///
+    /// # Errors
+    /// [`GraphError::OutOfMemory`].
+    pub fn new(graph: &Graph, seed: u64) -> Result<Parameters, GraphError> {
         let mut index = 0;
-        let filled: Result<Parameters, Infallible> = Parameters::from_arrays(graph, |key, spec| {
-            let mut array = Parameter::zeros(key, spec);
+        Parameters::from_arrays(graph, |key, spec| {
+            let mut array = Parameter::zeros(key, spec)?;
             graph.initializer().fill(spec.role, seed, index, array.slice_mut());
             index += 1;
             Ok(array)
-        });
-        filled.unwrap_or_else(|never| match never {})
+        })
     }
 
     /// What `array` gives for each key; nothing is allocated before it is called.

@@ -2,6 +2,7 @@
 
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
+use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_ops::{Parameter, Role};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -172,9 +173,9 @@ impl WeightsFile {
             let unknown = || error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()));
             if spec.role == Role::BatchesTracked {
                 let batches = read_count(&tensor).ok_or_else(unknown)?;
-                return Ok(Parameter { batches, ..Parameter::zeros(key, spec) });
+                return Ok(Parameter { batches, ..Parameter::zeros(key, spec)? });
             }
-            let values = read_values(&tensor).ok_or_else(unknown)?;
+            let values = read_values(&tensor)?.ok_or_else(unknown)?;
             let values = ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape");
             Ok(Parameter { key: key.to_string(), role: spec.role, values, batches: 0 })
         })?;
@@ -204,15 +205,16 @@ fn read_count(tensor: &TensorView<'_>) -> Option<u64> {
     Some(u64::try_from(count).unwrap_or(0))
 }
 
-fn read_values(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
+/// None for numbers of a type that is not known here.
+fn read_values(tensor: &TensorView<'_>) -> Result<Option<Vec<f32>>, OutOfMemory> {
     let data = tensor.data();
+    let mut values = memory::room(tensor.shape().iter().product())?;
     match tensor.dtype() {
-        Dtype::F32 => Some(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
-        Dtype::I64 => {
-            Some(data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32).collect())
-        }
-        _ => None,
+        Dtype::F32 => values.extend(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
+        Dtype::I64 => values.extend(data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32)),
+        _ => return Ok(None),
     }
+    Ok(Some(values))
 }
 
 /// Rewrites the header with its metadata in alphabetical order: the library writes it in a random one.

@@ -14,11 +14,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn a_training_step_and_an_answer_allocate_nothing() {
     for (name, is_timed) in [("plain8", false), ("plain8-bn", false), ("resnet8", false), ("resnet8", true)] {
         let graph = Arc::new(Graph::new(preset(name, [3, 16, 16], 10).unwrap()).unwrap());
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 32);
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 32).unwrap();
         if is_timed {
             executor.start_timing();
         }
-        let mut parameters = Parameters::new(&graph, 1);
+        let mut parameters = Parameters::new(&graph, 1).unwrap();
         let images = Array4::from_elem((32, 3, 16, 16), 0.5);
         let labels = [1; 32];
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
@@ -34,7 +34,7 @@ fn a_training_step_and_an_answer_allocate_nothing() {
             step();
             let used = ALLOCATOR.stats() - before;
             assert_eq!((used.allocations, used.reallocations), (0, 0), "{name}");
-            let mut asked = Executor::new(Arc::clone(&graph), Mode::Inference, 12);
+            let mut asked = Executor::new(Arc::clone(&graph), Mode::Inference, 12).unwrap();
             let mut logits = Vec::new();
             asked.logits_into(images.view(), None, &mut logits).unwrap();
             let before = ALLOCATOR.stats();

@@ -46,9 +46,9 @@ fn loss_of(executor: &mut Executor, parameters: &Parameters, task: &Task, loss: 
 #[test]
 fn gradients_agree_with_finite_differences() {
     let graph = every_operator();
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19).unwrap();
     let task = Task::new(&graph, 19);
-    let parameters = Parameters::new(&graph, 1);
+    let parameters = Parameters::new(&graph, 1).unwrap();
     for loss in [Loss::CrossEntropy { label_smoothing: 0.1 }, Loss::MeanSquaredError] {
         executor.train_step(&mut parameters.clone(), task.batch(), &loss, None).unwrap();
         let gradients = executor.gradients().to_vec();
@@ -91,8 +91,8 @@ fn bits_do_not_depend_on_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut executor =
-                    Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 64);
-                let mut parameters = Parameters::new(&graph, 1);
+                    Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 64).unwrap();
+                let mut parameters = Parameters::new(&graph, 1).unwrap();
                 let outcome =
                     executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
                 (outcome, executor.gradients().to_vec(), parameters)
@@ -111,9 +111,10 @@ fn bits_do_not_depend_on_threads() {
 fn bf16_gradients_point_the_same_way() {
     let graph = Arc::new(Graph::new(preset("plain8", [3, 16, 12], 4).unwrap()).unwrap());
     let task = Task::new(&graph, 24);
-    let parameters = Parameters::new(&graph, 1);
+    let parameters = Parameters::new(&graph, 1).unwrap();
     let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
-        let mut executor = Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 24);
+        let mut executor =
+            Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 24).unwrap();
         executor.train_step(&mut parameters.clone(), task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
         executor.gradients().to_vec()
     });
@@ -132,10 +133,10 @@ fn bf16_gradients_point_the_same_way() {
 fn step_times_are_measured_only_when_asked_for() {
     let graph = every_operator();
     let task = Task::new(&graph, 19);
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19).unwrap();
     let run = |executor: &mut Executor| {
         executor
-            .train_step(&mut Parameters::new(&graph, 1), task.batch(), &Loss::CROSS_ENTROPY, None)
+            .train_step(&mut Parameters::new(&graph, 1).unwrap(), task.batch(), &Loss::CROSS_ENTROPY, None)
             .unwrap();
         executor.gradients().to_vec()
     };
@@ -172,9 +173,9 @@ impl Observer for Recorder {
 #[test]
 fn observers_see_every_value() {
     let graph = every_operator();
-    let parameters = Parameters::new(&graph, 1);
+    let parameters = Parameters::new(&graph, 1).unwrap();
     let task = Task::new(&graph, 23);
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 10);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 10).unwrap();
     executor.load(&parameters);
     let recorder = Recorder(Mutex::new(vec![Vec::new(); graph.nodes().len()]));
     let logits = executor.logits(task.images.view(), Some(&recorder)).unwrap();
@@ -198,14 +199,14 @@ fn observers_see_every_value() {
 fn class_gradients_agree_with_finite_differences() {
     let graph = every_operator();
     let task = Task::new(&graph, 5);
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 5);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 5).unwrap();
     // Weights as they are drawn leave logits that hardly depend on the image.
-    let mut parameters = Parameters::new(&graph, 1);
+    let mut parameters = Parameters::new(&graph, 1).unwrap();
     let weights = parameters.tensors_mut().iter_mut().filter(|tensor| tensor.values.ndim() > 1);
     weights.for_each(|tensor| tensor.values.mapv_inplace(|value| 4.0 * value));
     executor.load(&parameters);
     let found = executor.class_gradients(task.images.view(), &task.labels, None).unwrap();
-    let mut inference = Executor::new(Arc::clone(&graph), Mode::Inference, 5);
+    let mut inference = Executor::new(Arc::clone(&graph), Mode::Inference, 5).unwrap();
     inference.load(&parameters);
     assert_eq!(inference.logits(task.images.view(), None).unwrap(), found.logits);
     let len = task.images.len() / 5;
@@ -229,7 +230,7 @@ fn class_gradients_agree_with_finite_differences() {
 fn classes_that_the_network_does_not_have_are_refused() {
     let graph = every_operator();
     let task = Task::new(&graph, 2);
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 2);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 2).unwrap();
     let error = executor.class_gradients(task.images.view(), &[0, 5], None).unwrap_err().to_string();
     assert!(error.ends_with("is asked about class 5, its 5 classes are counted from 0"), "{error}");
     let error = executor.class_gradients(task.images.view(), &[0], None).unwrap_err().to_string();
@@ -243,10 +244,10 @@ fn dropouts_draw_their_own_masks() {
                 [[node]]\nop = \"flatten\"\n[[node]]\nop = \"linear\"\nout_features = 2\n";
     let model = ModelFile::parse("two", text).unwrap().resolve([3, 40, 40], 2).unwrap();
     let graph = Arc::new(Graph::new(model).unwrap());
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 1);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 1).unwrap();
     let recorder = Recorder(Mutex::new(vec![Vec::new(); graph.nodes().len()]));
     let task = Task::new(&graph, 1);
-    let mut parameters = Parameters::new(&graph, 1);
+    let mut parameters = Parameters::new(&graph, 1).unwrap();
     executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, Some(&recorder)).unwrap();
     let seen = recorder.0.into_inner().unwrap();
     let kept = |values: &[f32]| values.iter().filter(|&&v| v != 0.0).count() as f64 / values.len() as f64;
@@ -256,8 +257,8 @@ fn dropouts_draw_their_own_masks() {
 #[test]
 fn wrong_images_are_refused() {
     let graph = every_operator();
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 4);
-    let mut parameters = Parameters::new(&graph, 1);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 4).unwrap();
+    let mut parameters = Parameters::new(&graph, 1).unwrap();
     let too_many = Task::new(&graph, 5);
     let error =
         executor.train_step(&mut parameters, too_many.batch(), &Loss::CROSS_ENTROPY, None).unwrap_err();
@@ -273,10 +274,10 @@ fn mixed_labels_blend_losses_and_gradients() {
     let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 12, 8], 4).unwrap()).unwrap());
     let task = Task::new(&graph, 29);
     let others: Vec<usize> = (0..29).map(|image| (image * image + 1) % 4).collect();
-    let parameters = Parameters::new(&graph, 1);
+    let parameters = Parameters::new(&graph, 1).unwrap();
     let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
     let step = |labels: Labels<'_>| {
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 29);
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 29).unwrap();
         let batch = TrainingBatch { labels, ..task.batch() };
         let outcome = executor.train_step(&mut parameters.clone(), batch, &loss, None).unwrap();
         (outcome, executor.gradients().concat())
@@ -301,9 +302,9 @@ fn mixed_labels_blend_losses_and_gradients() {
 fn statistics_follow_as_in_training() {
     let small = |name| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());
     for graph in [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")] {
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19);
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 19).unwrap();
         let task = Task::new(&graph, 19);
-        let mut trained = Parameters::new(&graph, 1);
+        let mut trained = Parameters::new(&graph, 1).unwrap();
         let mut followed = trained.clone();
         for _ in 0..2 {
             let batch = task.batch();

@@ -82,7 +82,7 @@ fn recorded(name: &str) -> Recorded {
     let recording = Recording(std::fs::read(fixture(&format!("networks/{name}.safetensors"))).unwrap());
     let file = ModelFile::parse(name, &text).unwrap();
     let graph = Arc::new(Graph::new(file.resolve(file.input().unwrap(), 0).unwrap()).unwrap());
-    let mut parameters = Parameters::new(&graph, 0);
+    let mut parameters = Parameters::new(&graph, 0).unwrap();
     for tensor in parameters.tensors_mut().iter_mut().filter(|tensor| tensor.role != Role::BatchesTracked) {
         let recorded = recording.numbers(&format!("parameter.{}", tensor.key));
         assert_eq!(recorded.len(), tensor.values.len(), "{}", tensor.key);
@@ -98,7 +98,7 @@ fn recorded(name: &str) -> Recorded {
 fn check(name: &str) {
     let Recorded { recording, graph, mut parameters, images, labels } = recorded(name);
     let tolerance = recording.tolerance();
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, labels.len());
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, labels.len()).unwrap();
     let nodes = graph.nodes();
     let empty = || Mutex::new(vec![Vec::new(); nodes.len()]);
     let everything = Everything { values: empty(), gradients: empty() };
@@ -134,7 +134,7 @@ fn check(name: &str) {
         assert_close(&format!("{name}: {what} {}", tensor.key), ours, &expected, tolerance);
     }
 
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 2);
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 2).unwrap();
     executor.load(&parameters);
     let logits = executor.logits(images.view(), None).unwrap();
     let (expected, logits) = (recording.numbers("inference"), logits.into_raw_vec_and_offset().0);
@@ -150,7 +150,7 @@ fn check_attribution(name: &str) {
         tensor.slice_mut().iter_mut().zip(after).for_each(|(value, after)| *value = after as f32);
     }
     let recording = Recording(std::fs::read(fixture(&format!("attribution/{name}.safetensors"))).unwrap());
-    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, labels.len());
+    let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, labels.len()).unwrap();
     executor.load(&parameters);
     let empty = || Mutex::new(vec![Vec::new(); graph.nodes().len()]);
     let everything = Everything { values: empty(), gradients: empty() };

@@ -5,7 +5,7 @@ use convscope_graph::{DataDescription, Graph, InputDescription, Parameters, Weig
 fn weights() -> WeightsFile {
     let model = preset("plain8-bn", [3, 8, 8], 2).unwrap();
     let graph = Graph::new(model.clone()).unwrap();
-    let mut parameters = Parameters::new(&graph, 5);
+    let mut parameters = Parameters::new(&graph, 5).unwrap();
     for tensor in
         parameters.tensors_mut().iter_mut().filter(|tensor| tensor.key.ends_with("num_batches_tracked"))
     {

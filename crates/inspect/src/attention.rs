@@ -167,7 +167,7 @@ impl Inspector {
         nodes: &[usize],
     ) -> Result<Vec<Vec<f32>>, InspectError> {
         let watch = Watch { seen: nodes.iter().map(|&node| (node, Mutex::default())).collect() };
-        self.attribution().class_gradients(planes.view(), &[class], Some(&watch))?;
+        self.attribution()?.class_gradients(planes.view(), &[class], Some(&watch))?;
         let graph = self.graph();
         let maps = watch.seen.into_iter().map(|(node, seen)| {
             let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +177,7 @@ impl Inspector {
     }
 
     fn saliency(&mut self, planes: &Array4<f32>, class: usize) -> Result<Vec<f32>, InspectError> {
-        let found = self.attribution().class_gradients(planes.view(), &[class], None)?;
+        let found = self.attribution()?.class_gradients(planes.view(), &[class], None)?;
         let gradient = found.d_images.index_axis_move(Axis(0), 0);
         let largest = |&d: &f32, most: f32| if d.abs() > most || d.is_nan() { d.abs() } else { most };
         Ok(gradient.fold_axis(Axis(0), 0.0, |most, d| largest(d, *most)).into_iter().collect())

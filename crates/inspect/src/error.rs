@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use convscope_ops::OutOfMemory;
+
 /// An error of this crate; its text is one sentence that names the node or the file and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,6 +105,9 @@ pub enum InspectError {
         /// What went wrong.
         reason: String,
     },
+    /// The system does not hand out the memory that looking takes.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// What is wrong with the run.
     #[error(transparent)]
     Train(#[from] convscope_train::TrainError),

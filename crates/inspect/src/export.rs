@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use convscope_data::{Loader, Order, Source, Split};
 use convscope_files::{WholeFile, create_folders};
 use convscope_graph::{Observation, Observer};
-use convscope_kernels::layout;
+use convscope_kernels::{layout, memory};
+use convscope_ops::OutOfMemory;
 use ndarray::{Array1, ArrayD, ArrayView4, Axis, IxDyn, concatenate, s};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
@@ -59,7 +60,7 @@ impl Inspector {
             |error: WriteNpzError| InspectError::Export { path: path.to_owned(), reason: error.to_string() };
         let mut npz = NpzWriter::new_compressed(file);
         for (index, nodes) in self.groups(images).into_iter().enumerate() {
-            let mut kept = Kept::new(self, &nodes, images);
+            let mut kept = Kept::new(self, &nodes, images)?;
             let (mut pictures, mut labels) = (Vec::new(), Vec::new());
             let mut done = 0;
             let mut batches = loader.epoch(0, 0);
@@ -121,15 +122,15 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(inspector: &Inspector, nodes: &[usize], images: usize) -> Kept {
+    fn new(inspector: &Inspector, nodes: &[usize], images: usize) -> Result<Kept, OutOfMemory> {
         let all = inspector.graph().nodes();
         let place = |index: usize| nodes.iter().position(|&node| node == index);
-        let empty = |&node: &usize| Mutex::new(vec![0.0; all[node].shape.len() * images]);
-        Kept {
+        let empty = |&node: &usize| memory::zeros(all[node].shape.len() * images).map(Mutex::new);
+        Ok(Kept {
             first_image: 0,
             places: (0..all.len()).map(place).collect(),
-            values: nodes.iter().map(empty).collect(),
-        }
+            values: nodes.iter().map(empty).collect::<Result<_, _>>()?,
+        })
     }
 
     fn into_values(self) -> impl Iterator<Item = Vec<f32>> {

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use convscope_graph::{Graph, Node, Observation, Observer, ValueId};
-use convscope_kernels::layout;
-use convscope_ops::{Parameter, Role, Shape};
+use convscope_kernels::{layout, memory};
+use convscope_ops::{OutOfMemory, Parameter, Role, Shape};
 use serde::Serialize;
 
 use crate::{ExampleImage, InspectError, Inspector};
@@ -88,11 +88,14 @@ impl Inspector {
     /// An image of another size than the network's.
     pub fn feature_maps(&mut self, image: &ExampleImage) -> Result<FeatureMaps, InspectError> {
         let planes = self.planes(image)?;
-        let recorder = Recorder(Mutex::new(vec![Vec::new(); self.graph().nodes().len()]));
+        let nodes = self.graph().nodes().iter();
+        let empty: Result<_, _> = nodes.map(|node| memory::zeros(node.shape.len())).collect();
+        let recorder = Recorder(Mutex::new(empty?));
         self.executor_mut().logits(planes.view(), Some(&recorder))?;
         let values = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let nodes = self.graph().nodes().iter();
-        let layers = nodes.zip(values).map(|(node, values)| layer_maps(node, values)).collect();
+        let layers =
+            nodes.zip(values).map(|(node, values)| layer_maps(node, values)).collect::<Result<_, _>>()?;
         Ok(FeatureMaps { image: image.clone(), layers, filters: self.filters() })
     }
 
@@ -135,23 +138,23 @@ fn filters(name: &str, weight: &Parameter) -> Filters {
     Filters { name: name.to_string(), height, width, max_abs, rgb }
 }
 
-fn layer_maps(node: &Node, planes: Vec<f32>) -> LayerMaps {
+fn layer_maps(node: &Node, planes: Vec<f32>) -> Result<LayerMaps, OutOfMemory> {
     let [height, width] = node.shape.size();
     let is_vector = matches!(node.shape, Shape::Vector { .. });
     let whole = range(&planes);
     let channel = |values: &[f32]| {
         let (min, max) = if is_vector { whole } else { range(values) };
         let is_constant = !is_vector && values.iter().all(|value| *value == values[0]);
-        ChannelMap { values: values.to_vec(), min, max, is_constant }
+        Ok(ChannelMap { values: memory::copy(values)?, min, max, is_constant })
     };
-    LayerMaps {
+    Ok(LayerMaps {
         name: node.name.clone(),
         kind: node.operator.layer().keras_name().to_string(),
         height,
         width,
         is_vector,
-        channels: planes.chunks_exact(height * width).map(channel).collect(),
-    }
+        channels: planes.chunks_exact(height * width).map(channel).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Smallest and largest finite value; zeros where there is none.
@@ -169,8 +172,7 @@ struct Recorder(Mutex<Vec<Vec<f32>>>);
 
 impl Observer for Recorder {
     fn observe(&self, seen: &Observation<'_>) {
-        let mut planes = vec![0.0; seen.values.len()];
-        layout::to_planes(seen.values, seen.shape.channels(), seen.shape.len(), &mut planes);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[seen.node] = planes;
+        let planes = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner)[seen.node];
+        layout::to_planes(seen.values, seen.shape.channels(), seen.shape.len(), planes);
     }
 }

@@ -51,7 +51,7 @@ impl Inspector {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
         let input: usize = graph.description().input.iter().product();
         let batch = (BATCH_VALUES / input).clamp(1, LARGEST_BATCH);
-        let mut executor = Executor::new(graph, Mode::Inference, batch);
+        let mut executor = Executor::new(graph, Mode::Inference, batch)?;
         executor.load(&weights.parameters);
         let normalization = normalization_of(&weights.input);
         let (framing, pixel_limit) = (framing_of(&weights.input)?, PixelLimit::default());
@@ -132,13 +132,16 @@ impl Inspector {
     }
 
     /// An executor for the gradients of one image.
-    pub(crate) fn attribution(&mut self) -> &mut Executor {
-        let (graph, parameters) = (self.executor.graph(), &self.weights.parameters);
-        self.attribution.get_or_insert_with(|| {
-            let mut executor = Executor::new(Arc::clone(graph), Mode::Attribution, 1);
-            executor.load(parameters);
-            executor
-        })
+    pub(crate) fn attribution(&mut self) -> Result<&mut Executor, InspectError> {
+        let executor = match self.attribution.take() {
+            Some(executor) => executor,
+            None => {
+                let mut executor = Executor::new(Arc::clone(self.executor.graph()), Mode::Attribution, 1)?;
+                executor.load(&self.weights.parameters);
+                executor
+            }
+        };
+        Ok(self.attribution.insert(executor))
     }
 
     /// Whether it was trained on bytes, as pictures are, rather than on numbers.

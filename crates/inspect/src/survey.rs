@@ -142,7 +142,7 @@ impl Inspector {
     /// let shapes = SplitCounts { train: 8, val: 4, test: 4 };
     /// let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() })?;
     /// let model = preset("plain8", [3, 32, 32], source.classes().len())?;
-    /// let parameters = Parameters::new(&Graph::new(model.clone())?, 1);
+    /// let parameters = Parameters::new(&Graph::new(model.clone())?, 1)?;
     /// let input = InputDescription { size: [32, 32], resize: "squash".into(), background: "white".into(), scale: 1.0 / 255.0, mean: vec![0.5; 3], std: vec![0.25; 3] };
     /// let mut inspector = Inspector::new(WeightsFile { model, classes: source.classes().to_vec(), input, data: None, parameters })?;
     /// let survey = inspector.survey(source, SurveyOptions { split: Split::Test, ..SurveyOptions::default() }, &mut |_| {})?;

@@ -1,8 +1,8 @@
 //! Convolution forward, by input and by weight, in the way that is chosen for each shape.
 
-use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers};
+use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers, zeros};
 use convscope_kernels::conv::{Conv, Epilogue, Precision};
-use convscope_kernels::{Buffer, Isa};
+use convscope_kernels::Isa;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn convolutions(criterion: &mut Criterion) {
@@ -22,11 +22,11 @@ fn convolution(criterion: &mut Criterion, label: &str, conv: &Conv) {
     let (isa, size) = (Isa::best(), *conv.size());
     let weight = numbers(size.weight_len());
     let (input, d_output) = (numbers(IMAGES * size.input_len()), numbers(IMAGES * size.output_len()));
-    let (mut output, mut d_input) = (Buffer::zeros(d_output.len()), Buffer::zeros(input.len()));
-    let mut scratch = Buffer::zeros(conv.scratch_len());
-    let mut forward = Buffer::zeros(conv.forward_len());
-    let mut backward = Buffer::zeros(conv.backward_len());
-    let mut gradient = Buffer::zeros(conv.gradient_len());
+    let (mut output, mut d_input) = (zeros(d_output.len()), zeros(input.len()));
+    let mut scratch = zeros(conv.scratch_len());
+    let mut forward = zeros(conv.forward_len());
+    let mut backward = zeros(conv.backward_len());
+    let mut gradient = zeros(conv.gradient_len());
     conv.pack_forward(&weight, None, &mut forward);
     conv.pack_backward(&weight, None, &mut backward);
 

@@ -82,9 +82,17 @@ pub const RESNET18: [Shape; 11] = [
     Shape::new("resnet18", [512, 512], 2, 3, 1),
 ];
 
+/// Memory for results.
+///
+/// # Panics
+/// The system does not hand it out.
+pub fn zeros(len: usize) -> Buffer {
+    Buffer::zeros(len).expect("the machine has memory for a benchmark")
+}
+
 /// Numbers between -1 and 1.
 pub fn numbers(len: usize) -> Buffer {
-    let mut buffer = Buffer::zeros(len);
+    let mut buffer = zeros(len);
     let mut state = 1_u32;
     for value in buffer.iter_mut() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

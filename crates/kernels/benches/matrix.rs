@@ -1,8 +1,8 @@
 //! Convolutions that are matrix products (dense layers, 1x1 kernels), beside the `gemm` crate on the same matrices.
 
-use convscope_bench_kernels::{Shape, announce_peak, numbers};
+use convscope_bench_kernels::{Shape, announce_peak, numbers, zeros};
 use convscope_kernels::conv::{Conv, Epilogue};
-use convscope_kernels::{Buffer, Isa};
+use convscope_kernels::Isa;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Dense layers of 128 and 512 inputs, a large one, and 1x1 convolutions of few and of many pixels.
@@ -22,9 +22,9 @@ fn products(criterion: &mut Criterion) {
         let pixels = IMAGES * shape.side * shape.side;
         let (inner, outer) = (shape.in_channels, shape.out_channels);
         let (input, weight) = (numbers(pixels * inner), numbers(inner * outer));
-        let mut output = Buffer::zeros(pixels * outer);
-        let mut scratch = Buffer::zeros(conv.scratch_len());
-        let mut packed = Buffer::zeros(conv.forward_len());
+        let mut output = zeros(pixels * outer);
+        let mut scratch = zeros(conv.scratch_len());
+        let mut packed = zeros(conv.forward_len());
         conv.pack_forward(&weight, None, &mut packed);
 
         let mut group = criterion.benchmark_group(shape.label());

@@ -5,13 +5,16 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
+use crate::memory::{self, OutOfMemory};
+
 /// A slice of `f32` that starts on a cache line, so that vectors at multiples of their length lie within one.
 ///
 /// ```
-/// let mut buffer = convscope_kernels::Buffer::zeros(3);
+/// let mut buffer = convscope_kernels::Buffer::zeros(3)?;
 /// buffer[2] = 5.0;
 /// assert_eq!(buffer[..], [0.0, 0.0, 5.0]);
 /// assert_eq!(buffer.as_ptr() as usize % 64, 0);
+/// # Ok::<(), convscope_kernels::memory::OutOfMemory>(())
 /// ```
 #[derive(Debug)]
 pub struct Buffer {
@@ -32,29 +35,41 @@ const LINE: usize = 64;
 const LINE_VALUES: usize = LINE / size_of::<f32>();
 /// Values of a huge page.
 const HUGE_PAGE_VALUES: usize = (2 << 20) / size_of::<f32>();
+/// Values that no machine has room for; a few pages more are still a number.
+const LARGEST: usize = usize::MAX / 16;
 
 impl Buffer {
     /// `len` zeros.
-    pub fn zeros(len: usize) -> Buffer {
-        Buffer::zeros_together([len]).pop().unwrap_or_default()
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn zeros(len: usize) -> Result<Buffer, OutOfMemory> {
+        Ok(Buffer::zeros_together([len])?.pop().unwrap_or_default())
     }
 
     /// Buffers of so many zeros each, one beside the other. The system hands memory out where it is first written to, by
     /// the thread that does so, and huge pages (on Linux) many times faster than small ones; single buffers rarely fill
     /// one.
     ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    ///
     /// ```
-    /// let buffers = convscope_kernels::Buffer::zeros_together([3, 0, 20]);
+    /// let buffers = convscope_kernels::Buffer::zeros_together([3, 0, 20])?;
     /// assert_eq!(buffers.iter().map(|buffer| buffer.len()).collect::<Vec<_>>(), [3, 0, 20]);
+    /// # Ok::<(), convscope_kernels::memory::OutOfMemory>(())
     /// ```
-    pub fn zeros_together(lens: impl IntoIterator<Item = usize>) -> Vec<Buffer> {
+    pub fn zeros_together(lens: impl IntoIterator<Item = usize>) -> Result<Vec<Buffer>, OutOfMemory> {
         let lens: Vec<usize> = lens.into_iter().collect();
-        let total: usize = lens.iter().map(|len| len.next_multiple_of(LINE_VALUES)).sum();
+        let total = lens.iter().try_fold(0, |total: usize, len| {
+            total.checked_add(len.checked_next_multiple_of(LINE_VALUES)?).filter(|&total| total <= LARGEST)
+        });
+        let total = total.ok_or(OutOfMemory { bytes: usize::MAX })?;
         // Half a page or more is worth a whole one.
         let huge = (total + HUGE_PAGE_VALUES / 2) / HUGE_PAGE_VALUES * HUGE_PAGE_VALUES;
         let align = if huge == 0 { LINE_VALUES } else { HUGE_PAGE_VALUES };
         // A vector of zeros is had without writing them, unlike aligned memory, so what is too much is never touched.
-        let mut values = vec![0.0_f32; total.max(huge) + align];
+        let mut values = memory::zeros(total.max(huge) + align)?;
         let skipped = values.as_ptr().align_offset(align * size_of::<f32>()).min(align);
         let rest = &mut values[skipped..];
         ask_for_huge_pages(&mut rest[..huge]);
@@ -67,7 +82,7 @@ impl Buffer {
         }
         let region = Arc::new(Region { _values: values });
         let buffer = |(start, len)| Buffer { start, len, _region: Some(Arc::clone(&region)) };
-        parts.into_iter().map(buffer).collect()
+        Ok(parts.into_iter().map(buffer).collect())
     }
 }
 
@@ -79,14 +94,6 @@ unsafe impl Sync for Buffer {}
 impl Default for Buffer {
     fn default() -> Buffer {
         Buffer { start: NonNull::dangling(), len: 0, _region: None }
-    }
-}
-
-impl Clone for Buffer {
-    fn clone(&self) -> Buffer {
-        let mut buffer = Buffer::zeros(self.len);
-        buffer.copy_from_slice(self);
-        buffer
     }
 }
 
@@ -125,21 +132,26 @@ mod tests {
     #[test]
     fn every_buffer_has_a_place_of_its_own_on_a_cache_line() {
         for lens in [[0, 1, 15, 16, 17], [100_003, 3, 0, 900_001, 40]] {
-            let mut buffers = Buffer::zeros_together(lens);
+            let mut buffers = Buffer::zeros_together(lens).unwrap();
             assert!(buffers.iter().flat_map(|buffer| buffer.iter()).all(|&value| value == 0.0));
             for (number, buffer) in (1_u8..).zip(&mut buffers) {
                 buffer.fill(f32::from(number));
             }
+            for ((number, buffer), len) in (1_u8..).zip(&buffers).zip(lens) {
+                assert_eq!(buffer[..], vec![f32::from(number); len]);
+                assert!(buffer.as_ptr().addr().is_multiple_of(LINE), "{len}");
+            }
             // What they share is kept by each of them.
-            let copies = buffers.clone();
             let last = buffers.pop().unwrap();
             drop(buffers);
-            assert_eq!(last[..], copies[4][..]);
-            for ((number, copy), len) in (1_u8..).zip(&copies).zip(lens) {
-                assert_eq!(copy[..], vec![f32::from(number); len]);
-                assert!(len == 0 || copy.as_ptr().addr().is_multiple_of(LINE), "{len}");
-            }
-            assert!(last.as_ptr().addr().is_multiple_of(LINE));
+            assert_eq!(last[..], vec![5.0; lens[4]]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_an_error() {
+        for lens in [[1, 1 << 50], [usize::MAX, 1], [usize::MAX / 2, usize::MAX / 2], [usize::MAX / 4, 3]] {
+            assert!(Buffer::zeros_together(lens).is_err(), "{lens:?}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! - [`Isa`]: which vector instructions a call uses; a value of it is proof that the processor has them.
 //! - [`Buffer`]: memory that suits vectors.
+//! - [`memory`]: vectors whose memory may be refused.
 //! - [`conv`]: convolution, by input and by weight.
 //! - [`pool`]: maximum and mean over windows.
 //! - [`elementwise`]: activations and sums.
@@ -30,6 +31,7 @@ pub mod elementwise;
 mod epilogue;
 pub mod layout;
 pub mod loss;
+pub mod memory;
 pub mod peak;
 pub mod pool;
 pub mod random;

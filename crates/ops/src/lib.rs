@@ -89,6 +89,7 @@ pub use conv2d::{
 };
 pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
+pub use convscope_kernels::memory::OutOfMemory;
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
 pub use error::OpError;

@@ -1,6 +1,7 @@
 //! The arrays that belong to an operator: weights, and statistics that are not trained.
 
-use ndarray::ArrayD;
+use convscope_kernels::memory::{self, OutOfMemory};
+use ndarray::{ArrayD, IxDyn};
 
 /// What an array is for; initialisers and optimizers go by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +63,14 @@ pub struct Parameter {
 
 impl Parameter {
     /// An array of zeros, or a count of 0.
-    pub fn zeros(key: impl Into<String>, spec: &ParameterSpec) -> Parameter {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn zeros(key: impl Into<String>, spec: &ParameterSpec) -> Result<Parameter, OutOfMemory> {
         let shape = if spec.role == Role::BatchesTracked { &[0] } else { spec.shape.as_slice() };
-        Parameter { key: key.into(), role: spec.role, values: ArrayD::zeros(shape), batches: 0 }
+        let values = memory::zeros(shape.iter().product())?;
+        let values = ArrayD::from_shape_vec(IxDyn(shape), values).expect("the values fill the shape");
+        Ok(Parameter { key: key.into(), role: spec.role, values, batches: 0 })
     }
 
     /// The values in memory order.

@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn every_node_is_seen_and_the_last_one_holds_probabilities() {
         let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 8, 8], 3).unwrap()).unwrap());
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 5);
-        executor.load(&Parameters::new(&graph, 1));
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 5).unwrap();
+        executor.load(&Parameters::new(&graph, 1).unwrap());
         let images =
             Array4::from_shape_fn([5, 3, 8, 8], |(n, c, y, x)| ((n + 2 * c + y * x) % 7) as f32 - 3.0);
         let glance =

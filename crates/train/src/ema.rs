@@ -1,7 +1,10 @@
 //! The exponential moving average of the weights.
 
+use convscope_kernels::memory;
+use convscope_ops::OutOfMemory;
+
 use crate::error::TrainError;
-use crate::optimizer::copy_state;
+use crate::optimizer::saved_state;
 
 /// A second copy of the weights that follows the trained ones slowly and often does better on new images.
 ///
@@ -12,10 +15,11 @@ use crate::optimizer::copy_state;
 ///
 /// ```
 /// use convscope_train::ema::Ema;
-/// let mut ema = Ema::new(0.999, [[0.0_f32].as_slice()]);
+/// let mut ema = Ema::new(0.999, [[0.0_f32].as_slice()])?;
 /// ema.begin_step();
 /// ema.update(0, &[1.0]);
 /// assert_eq!(ema.average(0), [0.9]);
+/// # Ok::<(), convscope_ops::OutOfMemory>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ema {
@@ -27,13 +31,16 @@ pub struct Ema {
 
 impl Ema {
     /// Averages that start at the present weights; `decay` is in `[0, 1)`.
-    pub fn new<'a>(decay: f64, weights: impl IntoIterator<Item = &'a [f32]>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn new<'a>(decay: f64, weights: impl IntoIterator<Item = &'a [f32]>) -> Result<Self, OutOfMemory> {
+        Ok(Self {
             decay,
             step_count: 0,
             share: 0.0,
-            averages: weights.into_iter().map(<[f32]>::to_vec).collect(),
-        }
+            averages: weights.into_iter().map(memory::copy).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Starts the averaging after an optimizer step.
@@ -82,11 +89,13 @@ impl Ema {
         step_count: u64,
         find: impl Fn(&str) -> Option<&'a [f32]>,
     ) -> Result<(), TrainError> {
-        let mut averages = self.averages.clone();
-        for (index, average) in averages.iter_mut().enumerate() {
-            copy_state(&format!("ema.{index}"), average, &find)?;
+        let saved: Vec<&[f32]> = self
+            .state()
+            .map(|(name, average)| saved_state(&name, average.len(), &find))
+            .collect::<Result<_, _>>()?;
+        for (average, saved) in self.averages.iter_mut().zip(saved) {
+            average.copy_from_slice(saved);
         }
-        self.averages = averages;
         self.step_count = step_count;
         Ok(())
     }
@@ -98,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_decay_warms_up_to_its_limit() {
-        let mut ema = Ema::new(0.2, [[1.0_f32, 5.0].as_slice(), &[0.0]]);
+        let mut ema = Ema::new(0.2, [[1.0_f32, 5.0].as_slice(), &[0.0]]).unwrap();
         let mut expected = 0.0_f64;
         for decay in [0.1, 2.0 / 11.0, 0.2, 0.2] {
             ema.begin_step();
@@ -111,12 +120,12 @@ mod tests {
 
     #[test]
     fn restored_average_continues_with_the_same_bits() {
-        let mut ema = Ema::new(0.9, [[0.5_f32, -0.25].as_slice()]);
+        let mut ema = Ema::new(0.9, [[0.5_f32, -0.25].as_slice()]).unwrap();
         for step in 0..5 {
             ema.begin_step();
             ema.update(0, &[step as f32, 0.3]);
         }
-        let mut resumed = Ema::new(0.9, [[0.0_f32, 0.0].as_slice()]);
+        let mut resumed = Ema::new(0.9, [[0.0_f32, 0.0].as_slice()]).unwrap();
         let saved = ema.average(0).to_vec();
         resumed.restore(ema.step_count(), |name| (name == "ema.0").then_some(saved.as_slice())).unwrap();
         for ema in [&mut ema, &mut resumed] {

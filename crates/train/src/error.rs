@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use convscope_data::Split;
+use convscope_ops::OutOfMemory;
 
 /// An error of this crate; its text is one sentence that names the file or the field and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -277,11 +278,8 @@ pub enum TrainError {
         largest_batch: usize,
     },
     /// The system does not hand out the memory.
-    #[error("the system refuses {} MB of memory; choose a smaller batch size or network", bytes / 1_000_000)]
-    OutOfMemory {
-        /// The bytes that were asked for.
-        bytes: u64,
-    },
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// What is wrong with the data.
     #[error(transparent)]
     Data(#[from] convscope_data::DataError),

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn means_are_over_the_steps_and_norms_over_a_layers_arrays() {
         let graph = Graph::new(preset("plain8-bn", [3, 8, 8], 2).unwrap()).unwrap();
-        let parameters = Parameters::new(&graph, 0);
+        let parameters = Parameters::new(&graph, 0).unwrap();
         let layers = layers_of_tensors(&graph, &parameters);
         // A convolution's weight and bias, then a normalisation's weight and bias and three arrays that are not trained.
         assert_eq!(layers[..8], [Some(0), Some(0), Some(1), Some(1), None, None, None, Some(2)]);

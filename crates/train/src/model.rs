@@ -8,7 +8,7 @@ use convscope_data::{
 };
 use convscope_graph::{
     DataDescription, Executor, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions,
-    PlanMemory, WeightsFile, preset_file,
+    WeightsFile, preset_file,
 };
 use convscope_kernels::elementwise::softmax;
 use convscope_kernels::threads;
@@ -18,7 +18,6 @@ use rayon::prelude::*;
 
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
-use crate::memory::ask_for;
 use crate::run_dir::{RunDir, write_atomic};
 use crate::views::Views;
 
@@ -126,8 +125,7 @@ impl TrainedModel {
     /// A network that does not fit into memory, or a treatment of pictures that this version does not know.
     pub fn new(weights: WeightsFile, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
-        ask_for(PlanMemory::new(&graph, Mode::Inference, Precision::F32, batch_size).total() as u64)?;
-        let mut executor = Executor::new(graph, Mode::Inference, batch_size);
+        let mut executor = Executor::new(graph, Mode::Inference, batch_size)?;
         executor.load(&weights.parameters);
         let normalization = normalization_of(&weights.input);
         let framing = framing_of(&weights.input)?;
@@ -146,11 +144,14 @@ impl TrainedModel {
     }
 
     /// The same network with convolutions that multiply in this precision. Default `f32`.
-    pub fn with_precision(self, precision: Precision) -> TrainedModel {
+    ///
+    /// # Errors
+    /// The system does not hand out the memory.
+    pub fn with_precision(self, precision: Precision) -> Result<TrainedModel, TrainError> {
         let (graph, batch) = (Arc::clone(self.executor.graph()), self.executor.plan().batch);
-        let mut executor = Executor::with_precision(graph, Mode::Inference, precision, batch);
+        let mut executor = Executor::with_precision(graph, Mode::Inference, precision, batch)?;
         executor.load(&self.weights.parameters);
-        TrainedModel { executor, ..self }
+        Ok(TrainedModel { executor, ..self })
     }
 
     /// Names of the classes in the order of the outputs.
@@ -332,7 +333,7 @@ mod tests {
     fn pictures_are_asked_together_and_answered_one_by_one() {
         let folder = tempfile::tempdir().unwrap();
         let model = preset("plain8", [3, 16, 16], 3).unwrap();
-        let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 4);
+        let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 4).unwrap();
         let input = InputDescription {
             size: [16, 16],
             resize: "squash".into(),
@@ -358,7 +359,8 @@ mod tests {
             })
             .collect();
         let answers = |batch_size: usize| -> Vec<Option<Vec<f32>>> {
-            let mut model = TrainedModel::open(&weights, batch_size).unwrap().with_precision(Precision::F32);
+            let mut model =
+                TrainedModel::open(&weights, batch_size).unwrap().with_precision(Precision::F32).unwrap();
             assert_eq!(model.batch_size(), batch_size);
             let predictions = model.predict(&paths);
             assert_eq!(predictions.len(), 7);

@@ -1,7 +1,8 @@
 //! Sharpness-aware minimization.
 
 use convscope_graph::{Executor, GraphError, Parameters, StepOutcome, TrainingBatch};
-use convscope_ops::{Loss, Parameter, Role};
+use convscope_kernels::memory;
+use convscope_ops::{Loss, OutOfMemory, Parameter, Role};
 
 /// Gives each step the gradient of the place nearby where the batch has the highest loss, so that training ends where
 /// the loss is low all around.
@@ -20,10 +21,10 @@ use convscope_ops::{Loss, Parameter, Role};
 /// use convscope_graph::{Graph, Parameters, preset};
 /// use convscope_train::sam::Sam;
 /// let graph = Graph::new(preset("plain8", [3, 8, 8], 2)?)?;
-/// let mut parameters = Parameters::new(&graph, 1);
+/// let mut parameters = Parameters::new(&graph, 1)?;
 /// let gradients: Vec<Vec<f32>> = parameters.tensors().iter().map(|tensor| vec![1.0; tensor.slice().len()]).collect();
 /// let before = parameters.clone();
-/// let mut sam = Sam::new(0.5, &parameters);
+/// let mut sam = Sam::new(0.5, &parameters)?;
 /// sam.climb(&mut parameters, &gradients);
 /// assert_ne!(parameters, before);
 /// sam.descend(&mut parameters);
@@ -42,13 +43,20 @@ const ETA: f32 = 0.01;
 
 impl Sam {
     /// None for a `rho` of 0.
-    pub fn wanted(rho: f64, parameters: &Parameters) -> Option<Sam> {
-        (rho > 0.0).then(|| Sam::new(rho, parameters))
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn wanted(rho: f64, parameters: &Parameters) -> Result<Option<Sam>, OutOfMemory> {
+        (rho > 0.0).then(|| Sam::new(rho, parameters)).transpose()
     }
 
     /// Takes memory for a copy of these parameters. `rho` is finite and above 0.
-    pub fn new(rho: f64, parameters: &Parameters) -> Sam {
-        Sam { rho, kept: parameters.tensors().iter().map(|tensor| (tensor.slice().to_vec(), 0)).collect() }
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn new(rho: f64, parameters: &Parameters) -> Result<Sam, OutOfMemory> {
+        let copy = |tensor: &Parameter| Ok((memory::copy(tensor.slice())?, 0));
+        Ok(Sam { rho, kept: parameters.tensors().iter().map(copy).collect::<Result<_, _>>()? })
     }
 
     /// Moves all trained parameters to where the loss is high; one gradient for each array, in their order. Where the
@@ -139,7 +147,7 @@ mod tests {
     /// Arrays of every role, with values and gradients of both signs.
     fn parameters() -> (Parameters, Vec<Vec<f32>>) {
         let graph = Graph::new(preset("plain8-bn", [3, 8, 8], 3).unwrap()).unwrap();
-        let mut parameters = Parameters::new(&graph, 7);
+        let mut parameters = Parameters::new(&graph, 7).unwrap();
         let mut gradients = Vec::new();
         for (index, tensor) in parameters.tensors_mut().iter_mut().enumerate() {
             let wave = |at: usize, step: f64| ((at + 31 * index) as f64 * step).sin() as f32;
@@ -164,7 +172,7 @@ mod tests {
             }
         }
         let mut after = before.clone();
-        let mut sam = Sam::new(0.7, &before);
+        let mut sam = Sam::new(0.7, &before).unwrap();
         sam.climb(&mut after, &gradients);
         for ((kept, moved), gradient) in before.tensors().iter().zip(after.tensors()).zip(&gradients) {
             for ((&w, &up), &g) in kept.slice().iter().zip(moved.slice()).zip(gradient) {
@@ -187,7 +195,7 @@ mod tests {
                 _ => gradients[2][1] = wrong,
             }
             let mut after = before.clone();
-            Sam::new(0.7, &before).climb(&mut after, &gradients);
+            Sam::new(0.7, &before).unwrap().climb(&mut after, &gradients);
             assert_eq!(after, before, "{wrong}");
         }
     }

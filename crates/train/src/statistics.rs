@@ -50,7 +50,7 @@ impl RunningStatistics {
         let (batch, seed) = (config.batch_size, config.seed);
         let order = Order::Shuffled { seed };
         Ok(Some(RunningStatistics {
-            executor: Executor::with_precision(graph, Mode::Training, config.precision, batch),
+            executor: Executor::with_precision(graph, Mode::Training, config.precision, batch)?,
             loader: Loader::new(Arc::clone(source), Split::Train, batch, order, normalization)?,
             seed,
         }))

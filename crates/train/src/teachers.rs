@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use convscope_data::{Normalization, Source, Split};
 use convscope_graph::{Executor, Graph, WeightsFile};
+use convscope_kernels::memory;
 use convscope_ops::{Labels, Mode, SoftTargets};
 use ndarray::{Array4, ArrayView4, Axis};
 
@@ -147,7 +148,7 @@ impl Teacher {
         }
         let graph = Arc::new(Graph::new(model)?);
         let batch = config.batch_size;
-        let mut executor = Executor::with_precision(graph, Mode::Inference, config.precision, batch);
+        let mut executor = Executor::with_precision(graph, Mode::Inference, config.precision, batch)?;
         executor.load(&parameters);
         let scale = |channel: usize| {
             let (mean, std) = (normalization.mean[channel], normalization.std[channel]);
@@ -164,7 +165,9 @@ impl Teacher {
             return Ok(self.executor.logits_into(images, None, logits)?);
         };
         if self.rescaled.raw_dim() != images.raw_dim() {
-            self.rescaled = Array4::zeros(images.raw_dim());
+            let values = memory::zeros(images.len())?;
+            self.rescaled =
+                Array4::from_shape_vec(images.raw_dim(), values).expect("the values fill the shape");
         }
         self.rescaled.assign(&images);
         for (mut channel, (factor, summand)) in self.rescaled.axis_iter_mut(Axis(1)).zip(rescaling) {
@@ -197,7 +200,7 @@ mod tests {
         let classes = source().classes().to_vec();
         let model = preset("plain8", [3, 32, 32], classes.len()).unwrap();
         let graph = Arc::new(Graph::new(model.clone()).unwrap());
-        let parameters = Parameters::new(&graph, seed);
+        let parameters = Parameters::new(&graph, seed).unwrap();
         let Normalization { mean, std } = normalization;
         let input = InputDescription {
             size: [32, 32],
@@ -207,7 +210,7 @@ mod tests {
             mean,
             std,
         };
-        let mut executor = Executor::new(graph, Mode::Inference, 2);
+        let mut executor = Executor::new(graph, Mode::Inference, 2).unwrap();
         executor.load(&parameters);
         std::fs::write(path, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())
             .unwrap();
@@ -271,7 +274,7 @@ mod tests {
         assert!(error(&weights).contains(&classes), "{}", error(&weights));
         weights.classes.swap(0, 1);
         weights.model = preset("plain8", [3, 32, 48], weights.classes.len()).unwrap();
-        weights.parameters = Parameters::new(&Graph::new(weights.model.clone()).unwrap(), 1);
+        weights.parameters = Parameters::new(&Graph::new(weights.model.clone()).unwrap(), 1).unwrap();
         weights.input.size = [32, 48];
         let text = error(&weights);
         assert!(

@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn an_image_and_its_mirror_image_are_judged_alike() {
         let graph = Arc::new(Graph::new(preset("plain8", [3, 8, 12], 4).unwrap()).unwrap());
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 3);
-        executor.load(&Parameters::new(&graph, 2));
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 3).unwrap();
+        executor.load(&Parameters::new(&graph, 2).unwrap());
         let images =
             Array4::from_shape_fn((5, 3, 8, 12), |(n, c, y, x)| ((n + 2 * c + 3 * y + x * x) % 7) as f32);
         let mirrored = images.slice(s![.., .., .., ..;-1]);

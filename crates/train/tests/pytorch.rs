@@ -165,7 +165,7 @@ fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
     let Normalization { mean, std } = Normalize::Standard.fit(source).unwrap();
     let (height, width) = (Stripes::SIZE.height, Stripes::SIZE.width);
     let model = preset("plain8-bn", [3, height, width], source.classes.len()).unwrap();
-    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), seed);
+    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), seed).unwrap();
     let input = InputDescription {
         size: [height, width],
         resize: "squash".into(),

@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     let mut model =
-        TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision);
+        TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision)?;
     let network = Network {
         path: &args.run,
         classes: model.classes(),

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn predict(args: &Args, console: Console) -> Result<Exit> {
     let limit = args.max_pixels.or_of_run(config_of_run(&args.run)?.as_ref())?;
-    let model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta).with_precision(args.precision);
+    let model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta).with_precision(args.precision)?;
     let mut model = model.with_pixel_limit(limit);
     let names = model.classes().to_vec();
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);

@@ -13,16 +13,15 @@ mod archive;
 #[cfg(feature = "download")]
 mod fetch;
 mod names;
+mod records;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 pub use self::archive::Archive;
-use crate::CHANNELS;
+use self::records::DataFile;
 use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
-use crate::resident::{Resident, ResidentSplit};
+use crate::resident::Resident;
 use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Splits};
 
 /// Which of the two layouts a folder has.
@@ -109,31 +108,31 @@ pub(crate) fn open(
         _ => None,
     };
     let classes = class_names(folder, variant)?;
-    let read = |file: &&str| read_records(folder, file, variant, classes.len());
-
-    let (mut train, mut files) = (ResidentSplit::default(), Vec::new());
-    for (part, file) in variant.train_files().par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
-        train.pixels.extend(part.pixels);
-        train.labels.extend(part.labels);
-        files.push(file);
-    }
-    let (test, file) = read(&variant.test_file())?;
-    files.push(file);
-
-    let images = train.labels.len();
+    let measure = |name: &&'static str| DataFile::measure(folder, name, variant);
+    let mut files = variant.train_files().iter().map(measure).collect::<Result<Vec<_>, _>>()?;
+    let images: usize = files.iter().map(|file| file.records).sum();
     if images < 2 {
         return Err(DataError::CifarTooFew { path: folder.to_owned(), images, expected: 2 });
     }
     let train_images = match recorded {
-        Some(manifest) => recorded_split(folder, manifest, &files)?,
+        Some(manifest) => recorded_train_images(folder, manifest)?.min(images),
         None => images - ((images as f64 * val_fraction).round() as usize).clamp(1, images - 1),
     };
+    files.push(measure(&variant.test_file())?);
+    let total = files.iter().map(|file| file.records).sum();
+    options.check_memory(total, size.unwrap_or(SIZE))?;
+    let counts = [train_images, images - train_images, total - images];
+    let (splits, files) = records::read(&files, counts, classes.len())?;
+    if let Some(manifest) = recorded {
+        refuse_other_files(folder, manifest, &files)?;
+    }
     let splitting = recorded.map_or_else(
         || Splitting { split_seed: options.splits.seed(), val_share: val_fraction, test_share: 0.0 },
         Manifest::splitting,
     );
-    let splits = PerSplit { train: 0..train_images, val: train_images..images, test: 0..test.labels.len() };
-    let manifest = Manifest::new(classes.clone(), splitting, Contents::Records { files, splits });
+    let ranges = PerSplit { train: 0..train_images, val: train_images..images, test: 0..total - images };
+    let contents = Contents::Records { files, splits: ranges };
+    let manifest = Manifest::new(classes.clone(), splitting, contents);
     if let Some(recorded) = recorded
         && recorded.digest() != manifest.digest()
     {
@@ -142,26 +141,29 @@ pub(crate) fn open(
         let path = folder.to_owned();
         return Err(DataError::OtherImages { path, missing: Vec::new(), changed, new_files: 0 });
     }
-    let val = ResidentSplit {
-        pixels: train.pixels.split_off(train_images * SIZE.bytes()),
-        labels: train.labels.split_off(train_images),
-        paths: Vec::new(),
-    };
     let source = Resident {
         name: name.to_owned(),
         synthetic: false,
         classes,
         size: SIZE,
-        splits: [train, val, test],
+        splits,
         remarks: Remarks::default(),
         manifest: Some(manifest),
     };
     Ok(Arc::new(source.resized(size.unwrap_or(SIZE), options.framing)?))
 }
 
-/// How many of the records outside the test file are training images by a manifest, whose files these must be.
-fn recorded_split(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> Result<usize, DataError> {
-    let Contents::Records { files: recorded, splits } = manifest.contents() else {
+/// How many of the records outside the test file are training images by a manifest.
+fn recorded_train_images(folder: &Path, manifest: &Manifest) -> Result<usize, DataError> {
+    match manifest.contents() {
+        Contents::Records { splits, .. } => Ok(splits.train.len()),
+        _ => Err(DataError::OtherKind { path: folder.to_owned() }),
+    }
+}
+
+/// Fails unless these are the files of a manifest.
+fn refuse_other_files(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> Result<(), DataError> {
+    let Contents::Records { files: recorded, .. } = manifest.contents() else {
         return Err(DataError::OtherKind { path: folder.to_owned() });
     };
     let path = |file: &FileRecord| file.below(folder);
@@ -175,7 +177,7 @@ fn recorded_split(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> R
     if !missing.is_empty() || !changed.is_empty() {
         return Err(DataError::OtherImages { path: folder.to_owned(), missing, changed, new_files: 0 });
     }
-    Ok(splits.train.len())
+    Ok(())
 }
 
 fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError> {
@@ -191,56 +193,5 @@ fn class_names(folder: &Path, variant: Variant) -> Result<Vec<String>, DataError
         Ok(names)
     } else {
         Err(DataError::CifarNames { path, classes: names.len() })
-    }
-}
-
-/// The images of a file, and what tells it from others.
-fn read_records(
-    folder: &Path,
-    file: &str,
-    variant: Variant,
-    classes: usize,
-) -> Result<(ResidentSplit, FileRecord), DataError> {
-    let path = &folder.join(file);
-    let bytes = convscope_files::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => DataError::CifarMissing { path: path.to_owned() },
-        _ => DataError::Io { path: path.to_owned(), source },
-    })?;
-    let label_bytes = variant.label_bytes();
-    let record_len = label_bytes + SIZE.bytes();
-    if !bytes.len().is_multiple_of(record_len) {
-        return Err(DataError::CifarTruncated {
-            path: path.to_owned(),
-            bytes: bytes.len(),
-            record: record_len,
-        });
-    }
-    if bytes.is_empty() {
-        return Err(DataError::CifarTooFew { path: path.to_owned(), images: 0, expected: 1 });
-    }
-    let mut labels = Vec::with_capacity(bytes.len() / record_len);
-    let mut pixels = vec![0; bytes.len() / record_len * SIZE.bytes()];
-    for (record, (bytes, image)) in
-        bytes.chunks_exact(record_len).zip(pixels.chunks_exact_mut(SIZE.bytes())).enumerate()
-    {
-        let label = usize::from(bytes[label_bytes - 1]);
-        if label >= classes {
-            return Err(DataError::CifarLabel { path: path.to_owned(), record, label, classes });
-        }
-        labels.push(label);
-        interleave(&bytes[label_bytes..], image);
-    }
-    let record = FileRecord::of(Path::new(file), &bytes);
-    Ok((ResidentSplit { pixels, labels, paths: Vec::new() }, record))
-}
-
-/// From planes (3, pixels) to interleaved colour (pixels, 3).
-fn interleave(planes: &[u8], image: &mut [u8]) {
-    let (red, rest) = planes.split_at(SIZE.pixels());
-    let (green, blue) = rest.split_at(SIZE.pixels());
-    for (pixel, ((&red, &green), &blue)) in
-        image.chunks_exact_mut(CHANNELS).zip(red.iter().zip(green).zip(blue))
-    {
-        pixel.copy_from_slice(&[red, green, blue]);
     }
 }

@@ -13,7 +13,7 @@ use super::sizing::{SameSize, Sizing};
 use super::streaming::Streaming;
 use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};
-use crate::{ImageSize, Remarks, Source, SourceOptions, Split, Stage, UnreadableFile};
+use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Split, Stage, UnreadableFile};
 
 /// The images that have passed every check so far, and those that have not.
 pub(super) struct Images {
@@ -96,7 +96,7 @@ pub(super) fn assemble(
     decoded: Decoded,
     remarks: Remarks,
     options: &SourceOptions,
-) -> Arc<dyn Source> {
+) -> Result<Arc<dyn Source>, DataError> {
     let name = path.display().to_string();
     let Decoded { images: SameSize { size, pixels }, records } = decoded;
     let mut of_splits = Split::ALL.map(|_| vec![Vec::new(); classes.len()]);
@@ -111,14 +111,17 @@ pub(super) fn assemble(
         let mut splits = [const { Vec::new() }; 3];
         entries.into_iter().for_each(|(split, entry)| splits[split as usize].push(entry));
         let (framing, limit) = (options.framing, options.pixel_limit);
-        return Arc::new(Streaming { name, classes, size, framing, limit, splits, remarks, manifest });
+        return Ok(Arc::new(Streaming { name, classes, size, framing, limit, splits, remarks, manifest }));
     };
-    let mut splits = counts.map(|count| ResidentSplit::with_room_for(count, size));
+    let mut splits = <[ResidentSplit; 3]>::default();
+    for (split, count) in splits.iter_mut().zip(counts) {
+        *split = ResidentSplit::with_room_for(count, size)?;
+    }
     for ((split, entry), pixels) in entries.into_iter().zip(pixels) {
         let split = &mut splits[split as usize];
         split.pixels.extend_from_slice(&pixels);
         split.labels.push(entry.label);
         split.paths.push(entry.path);
     }
-    Arc::new(Resident { name, synthetic: false, classes, size, splits, remarks, manifest })
+    Ok(Arc::new(Resident { name, synthetic: false, classes, size, splits, remarks, manifest }))
 }

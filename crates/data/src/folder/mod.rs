@@ -118,7 +118,7 @@ fn open_splits(
     let entries = kept.into_iter().map(|(_, entry)| entry);
     let entries = splits.into_iter().zip(entries).collect();
     let splitting = Splitting { split_seed: seed, val_share: shares.val, test_share: shares.test };
-    Ok(assemble(path, listing.classes, splitting, entries, decoded, remarks, options))
+    assemble(path, listing.classes, splitting, entries, decoded, remarks, options)
 }
 
 /// All images of the folder in the test split.
@@ -139,7 +139,7 @@ fn open_whole(
     }
     let splitting = Splitting { split_seed: 0, val_share: 0.0, test_share: 0.0 };
     let remarks = Remarks { unreadable, ..found.remarks };
-    Ok(assemble(path, classes.to_vec(), splitting, kept, decoded, remarks, options))
+    assemble(path, classes.to_vec(), splitting, kept, decoded, remarks, options)
 }
 
 fn shares(listing: &Listing, val_fraction: Option<f64>) -> Shares {

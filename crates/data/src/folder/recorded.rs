@@ -81,7 +81,7 @@ pub(super) fn open(
     let entries = present.into_iter().map(entry).collect();
     let remarks = Remarks { new_files, ..Remarks::default() };
     let (classes, splitting) = (manifest.classes().to_vec(), manifest.splitting());
-    Ok(assemble(root, classes, splitting, entries, Decoded { images, records }, remarks, options))
+    assemble(root, classes, splitting, entries, Decoded { images, records }, remarks, options)
 }
 
 /// A file of the manifest.

@@ -105,6 +105,7 @@ impl Shapes {
 
 pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {
     let size = options.checked_size()?.unwrap_or(SIZE);
+    options.check_memory(images_of(options), size)?;
     if let Splits::Recorded(manifest) = &options.splits {
         return Ok(Arc::new(again(manifest)?.resized(size, options.framing)?));
     }
@@ -115,6 +116,18 @@ pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError
         counts.train = images - counts.val;
     }
     Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size, options.framing)?))
+}
+
+/// How many pictures are to be made.
+fn images_of(options: &SourceOptions) -> usize {
+    let (train, val, test) = match &options.splits {
+        Splits::Recorded(manifest) => match manifest.contents() {
+            Contents::Generated { splits, .. } => (splits.train, splits.val, splits.test),
+            _ => (0, 0, 0),
+        },
+        _ => (options.shapes.train, options.shapes.val, options.shapes.test),
+    };
+    train.saturating_add(val).saturating_add(test)
 }
 
 /// The pictures of a manifest.

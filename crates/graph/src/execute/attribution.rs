@@ -2,7 +2,7 @@
 
 use super::{Batch, Executor};
 use crate::{GraphError, Observer, ValueId};
-use convscope_kernels::layout;
+use convscope_kernels::{layout, memory};
 use convscope_ops::{Labels, Mode, Sample};
 use ndarray::{Array2, Array4, ArrayView4};
 
@@ -39,9 +39,9 @@ impl Executor {
         let input = input.as_slice().unwrap_or(&[]);
         let batch = Batch { images: count, input, labels: Labels::new(classes), sample: Sample::default() };
         for stage in 0..self.plan.stages {
-            self.run_stage(stage, &batch, None, observer);
+            self.run_stage(stage, &batch, None, observer)?;
         }
-        let (mut logits, mut d_images) = (Vec::new(), vec![0.0; input.len()]);
+        let (mut logits, mut d_images) = (Vec::new(), memory::zeros(input.len())?);
         let mut rest = d_images.as_mut_slice();
         let shape = self.graph.shape(ValueId::Input);
         for lane in self.active_lanes(count) {

@@ -4,6 +4,7 @@ use super::Moments;
 use super::workspace::Workspace;
 use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
+use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer as Memory, elementwise, layout};
 use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Labels, Loss, Mode, Sample};
 use std::mem::take;
@@ -71,13 +72,18 @@ impl Chunk {
 
 impl Lane {
     /// The lanes of a plan for batches of at most `batch` images.
-    pub(super) fn all(graph: &Graph, plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> Vec<Lane> {
+    pub(super) fn all(
+        graph: &Graph,
+        plan: &Plan,
+        bound: &[Box<dyn Bound>],
+        batch: usize,
+    ) -> Result<Vec<Lane>, OutOfMemory> {
         let images = plan.lane_images(batch);
         let kept = plan.kept_slots.iter().map(|len| len * images);
         let trained = if plan.mode.is_training() { bound } else { &[] };
         let lens = (0..plan.lanes)
             .flat_map(|_| kept.clone().chain(trained.iter().map(|bound| bound.gradient_len())));
-        let mut memory = Memory::zeros_together(lens).into_iter();
+        let mut memory = Memory::zeros_together(lens)?.into_iter();
         let lane = |_| {
             let kept = memory.by_ref().take(plan.kept_slots.len()).collect();
             let gradients = memory.by_ref().take(trained.len()).collect();
@@ -93,9 +99,9 @@ impl Lane {
         images: usize,
         kept: Vec<Memory>,
         gradients: Vec<Memory>,
-    ) -> Lane {
+    ) -> Result<Lane, OutOfMemory> {
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
-        Lane {
+        Ok(Lane {
             workspace: Workspace::default(),
             kept,
             gradients,
@@ -105,10 +111,10 @@ impl Lane {
                 .collect(),
             loss: 0.0,
             correct: 0,
-            logits: Vec::with_capacity(images * graph.classes()),
-            input_gradient: Vec::with_capacity(images * input_len),
+            logits: memory::room(images * graph.classes())?,
+            input_gradient: memory::room(images * input_len)?,
             times: Vec::new(),
-        }
+        })
     }
 
     /// Runs one stage on the lane's images.

@@ -9,6 +9,7 @@ pub use attribution::ClassGradients;
 
 use crate::plan::{Action, Plan, Step, bind_all};
 use crate::{Graph, GraphError, Observer, Parameters};
+use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, threads};
 use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
 use lane::{Lane, Shared};
@@ -60,41 +61,52 @@ pub struct StepOutcome {
 
 impl Executor {
     /// An executor for batches of at most `batch` images, with products of `f32`.
-    pub fn new(graph: Arc<Graph>, mode: Mode, batch: usize) -> Executor {
+    ///
+    /// # Errors
+    /// [`GraphError::OutOfMemory`].
+    pub fn new(graph: Arc<Graph>, mode: Mode, batch: usize) -> Result<Executor, GraphError> {
         Executor::with_precision(graph, mode, Precision::F32, batch)
     }
 
     /// An executor for batches of at most `batch` images. Parameters, gradients and everything that is put out are
     /// `f32` in any case.
-    pub fn with_precision(graph: Arc<Graph>, mode: Mode, precision: Precision, batch: usize) -> Executor {
+    ///
+    /// # Errors
+    /// [`GraphError::OutOfMemory`].
+    pub fn with_precision(
+        graph: Arc<Graph>,
+        mode: Mode,
+        precision: Precision,
+        batch: usize,
+    ) -> Result<Executor, GraphError> {
         let bound = bind_all(&graph, mode, precision);
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
         let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
-        let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Vec<Buffer> {
+        let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Result<Vec<Buffer>, OutOfMemory> {
             Buffer::zeros_together(bound.iter().map(|bound| len(bound.as_ref())))
         };
         let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {
             if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
-        Executor {
-            lanes: Lane::all(&graph, &plan, &bound, batch.max(1)),
-            workspaces: Workspaces::new(&plan, &bound),
-            packed: zeros(&|bound| bound.packed_len()),
-            states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len())),
+        Ok(Executor {
+            lanes: Lane::all(&graph, &plan, &bound, batch.max(1))?,
+            workspaces: Workspaces::new(&plan, &bound)?,
+            packed: zeros(&|bound| bound.packed_len())?,
+            states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len()))?,
             sums: bound
                 .iter()
                 .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
                 .collect(),
-            packed_gradients: zeros(&gradient_len),
-            gradients: specs.map(|spec| vec![0.0; trained_len(spec)]).collect(),
+            packed_gradients: zeros(&gradient_len)?,
+            gradients: specs.map(|spec| memory::zeros(trained_len(spec))).collect::<Result<_, _>>()?,
             moments: Moments::new(&plan, graph.nodes().len()),
             isa: Isa::best(),
             batch: batch.max(1),
             bound,
             plan,
             graph,
-        }
+        })
     }
 
     /// The plan it runs.
@@ -140,7 +152,7 @@ impl Executor {
             sample: batch.sample,
         };
         for stage in 0..self.plan.stages {
-            self.run_stage(stage, &shared, Some(loss), observer);
+            self.run_stage(stage, &shared, Some(loss), observer)?;
             self.finish_stage(stage, images, Some(parameters));
         }
         self.collect_gradients(images, parameters);
@@ -172,7 +184,7 @@ impl Executor {
         // The loss comes a stage after the last reduction.
         let stages = self.plan.steps.iter().rfind(is_measured).map_or(0, |last| last.stage + 1);
         for stage in 0..stages {
-            self.run_stage(stage, &batch, None, None);
+            self.run_stage(stage, &batch, None, None)?;
             self.finish_stage(stage, total, Some(parameters));
         }
         Ok(())
@@ -197,7 +209,7 @@ impl Executor {
         observer: Option<&dyn Observer>,
     ) -> Result<Array2<f32>, GraphError> {
         let (total, classes) = (images.dim().0, self.graph.classes());
-        let mut logits = Vec::with_capacity(total * classes);
+        let mut logits = memory::room(total * classes)?;
         self.logits_into(images, observer, &mut logits)?;
         Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane puts out its images"))
     }
@@ -223,7 +235,7 @@ impl Executor {
             let sample = Sample { first_image: first, ..Sample::default() };
             let batch = Batch { images, input, labels: Labels::default(), sample };
             for stage in 0..self.plan.stages {
-                self.run_stage(stage, &batch, None, observer);
+                self.run_stage(stage, &batch, None, observer)?;
             }
             self.active_lanes(images).iter().for_each(|lane| logits.extend_from_slice(&lane.logits));
         }
@@ -250,8 +262,8 @@ impl Executor {
         batch: &Batch<'_>,
         loss: Option<&Loss>,
         observer: Option<&dyn Observer>,
-    ) {
-        threads::in_pool(|| self.run_lanes(stage, batch, loss, observer));
+    ) -> Result<(), OutOfMemory> {
+        threads::in_pool(|| self.run_lanes(stage, batch, loss, observer))
     }
 
     fn run_lanes(
@@ -260,10 +272,10 @@ impl Executor {
         batch: &Batch<'_>,
         loss: Option<&Loss>,
         observer: Option<&dyn Observer>,
-    ) {
+    ) -> Result<(), OutOfMemory> {
         let lane_images = self.plan.lane_images(batch.images);
         let active = batch.images.div_ceil(lane_images);
-        self.workspaces.provide(&self.plan, &self.bound);
+        self.workspaces.provide(&self.plan, &self.bound)?;
         let shared = Shared {
             graph: &self.graph,
             plan: &self.plan,
@@ -279,13 +291,13 @@ impl Executor {
             loss,
             observer,
         };
-        self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).for_each(|(index, lane)| {
+        self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).try_for_each(|(index, lane)| {
             let first = index * lane_images;
             let images = first..(first + lane_images).min(batch.images);
             self.workspaces.lend(&self.plan, &self.bound, |workspace| {
                 lane.run(stage, images, workspace, &shared);
-            });
-        });
+            })
+        })
     }
 
     /// Adds up the sums of the lanes, in their order, and lets coupled nodes make their state of them.

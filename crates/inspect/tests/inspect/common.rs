@@ -71,7 +71,7 @@ pub(crate) fn recorded(name: &str) -> WeightsFile {
     let file = ModelFile::parse(name, &text).unwrap();
     let model = file.resolve(file.input().unwrap(), 0).unwrap();
     let graph = Graph::new(model.clone()).unwrap();
-    let mut parameters = Parameters::new(&graph, 0);
+    let mut parameters = Parameters::new(&graph, 0).unwrap();
     for tensor in parameters.tensors_mut().iter_mut().filter(|tensor| tensor.role != Role::BatchesTracked) {
         let when = if tensor.role.is_trained() { "parameter" } else { "after" };
         let recorded = tensors.tensor(&format!("{when}.{}", tensor.key)).unwrap();
@@ -105,7 +105,7 @@ pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Para
 /// A network of a model file's text with fresh weights and sound running statistics.
 pub(crate) fn fresh(text: &str, input: [usize; 3], classes: usize) -> WeightsFile {
     let model = ModelFile::parse("net.toml", text).unwrap().resolve(input, classes).unwrap();
-    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 3);
+    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 3).unwrap();
     weights(model, parameters)
 }
 

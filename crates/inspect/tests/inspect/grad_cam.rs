@@ -26,7 +26,7 @@ fn the_chosen_layers_map_is_captums() {
         let recorded = SafeTensors::deserialize(&bytes).unwrap();
         let file = ModelFile::parse(name, &text).unwrap();
         let model = file.resolve(file.input().unwrap(), 0).unwrap();
-        let mut parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 0);
+        let mut parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 0).unwrap();
         let arrays = parameters.tensors_mut().iter_mut().filter(|tensor| !tensor.values.is_empty());
         for tensor in arrays {
             let values = recorded.tensor(&format!("parameter.{}", tensor.key)).unwrap();
@@ -70,7 +70,7 @@ fn layer_of(weights: convscope_graph::WeightsFile) -> Option<String> {
 fn the_layer_is_one_that_everything_passes_through() {
     let of_preset = |name: &str| {
         let model = preset(name, [3, 32, 32], 10).unwrap();
-        let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 1);
+        let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 1).unwrap();
         layer_of(weights(model, parameters)).unwrap()
     };
     assert_eq!(of_preset("plain8"), "conv2d_7");
@@ -100,7 +100,7 @@ fn the_layer_is_one_that_everything_passes_through() {
 #[test]
 fn all_maps_of_one_pass_are_those_of_each_layer() {
     let model = preset("resnet8", [3, 16, 24], 4).unwrap();
-    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 5);
+    let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 5).unwrap();
     let mut inspector = inspector(weights(model, parameters));
     let known = classes(inspector.graph());
     let pixels: Vec<u8> = (0..3 * 16 * 24).map(|at| (at * 37 % 251) as u8).collect();

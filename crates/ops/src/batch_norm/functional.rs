@@ -183,7 +183,7 @@ impl Call {
         let specs = layer.parameters(&[Shape::image(channels, [pixels, 1])]);
         let mut parameters = Vec::new();
         for (spec, given) in specs.into_iter().zip([weight, bias, mean, var, None]) {
-            let mut parameter = Parameter::zeros(spec.name, &spec);
+            let mut parameter = Parameter::zeros(spec.name, &spec).unwrap();
             match given {
                 None if matches!(spec.role, Role::Scale | Role::RunningVar) => parameter.values.fill(1.0),
                 None => {}

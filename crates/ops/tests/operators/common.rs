@@ -41,7 +41,7 @@ pub(crate) fn slice<D: ndarray::Dimension>(array: &ndarray::Array<f32, D>) -> &[
 
 pub(crate) fn parameters(layer: &dyn Layer, shapes: &[Shape]) -> Vec<Parameter> {
     let make = |(index, spec): (usize, ParameterSpec)| {
-        let mut parameter = Parameter::zeros(spec.name, &spec);
+        let mut parameter = Parameter::zeros(spec.name, &spec).unwrap();
         if spec.role != Role::BatchesTracked {
             parameter.values = array(100 + index as u64, &spec.shape);
         }

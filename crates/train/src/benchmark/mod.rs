@@ -125,7 +125,7 @@ impl Benchmark {
     /// A training run on the benchmark's images that goes as far as its owner wants.
     ///
     /// # Errors
-    /// A batch that is too large.
+    /// The system does not hand out the memory.
     pub fn training_workload(&self) -> Result<TrainingWorkload, TrainError> {
         TrainingWorkload::new(&self.graph, self.precision, self.batch_size)
     }
@@ -136,9 +136,9 @@ impl Benchmark {
 
     fn forward_seconds(&self, batch_size: usize) -> Result<Vec<f64>, TrainError> {
         let graph = Arc::clone(&self.graph);
-        let mut executor = Executor::with_precision(graph, Mode::Inference, self.precision, batch_size);
-        executor.load(&convscope_graph::Parameters::new(&self.graph, SEED));
-        let images = Images::new(&self.graph, batch_size);
+        let mut executor = Executor::with_precision(graph, Mode::Inference, self.precision, batch_size)?;
+        executor.load(&convscope_graph::Parameters::new(&self.graph, SEED)?);
+        let images = Images::new(&self.graph, batch_size)?;
         repeat(self.budget, || {
             std::hint::black_box(executor.logits(images.view(), None)?);
             Ok(())

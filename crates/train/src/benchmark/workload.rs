@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use convscope_data::Batch;
 use convscope_graph::{Executor, Graph};
-use convscope_ops::Precision;
+use convscope_kernels::memory;
+use convscope_ops::{OutOfMemory, Precision};
 use ndarray::{Array4, ArrayView4};
 
 use crate::schedule::RunLength;
@@ -21,7 +22,7 @@ const PERIOD: usize = 8191;
 pub(super) struct Images(Array4<f32>);
 
 impl Images {
-    pub(super) fn new(graph: &Graph, count: usize) -> Images {
+    pub(super) fn new(graph: &Graph, count: usize) -> Result<Images, OutOfMemory> {
         let [channels, rows, columns] = graph.description().input;
         let mut state = 1_u32;
         let block: [f32; PERIOD] = std::array::from_fn(|_| {
@@ -29,12 +30,12 @@ impl Images {
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
         });
         let len = count * channels * rows * columns;
-        let mut noise = Vec::with_capacity(len);
+        let mut noise = memory::room(len)?;
         while noise.len() < len {
             noise.extend_from_slice(&block[..PERIOD.min(len - noise.len())]);
         }
         let noise = Array4::from_shape_vec((count, channels, rows, columns), noise);
-        Images(noise.expect("there are as many values as the shape asks for"))
+        Ok(Images(noise.expect("there are as many values as the shape asks for")))
     }
 
     pub(super) fn view(&self) -> ArrayView4<'_, f32> {
@@ -65,7 +66,7 @@ impl TrainingWorkload {
         };
         let length = RunLength { epochs: 1, steps_per_epoch: 1 };
         let labels = (0..batch_size).map(|image| image % graph.classes()).collect();
-        let Images(images) = Images::new(graph, batch_size);
+        let Images(images) = Images::new(graph, batch_size)?;
         Ok(TrainingWorkload {
             learner: Learner::new(Arc::clone(graph), &config, length)?,
             batch: Batch { images, labels, mixed: None, indices: (0..batch_size).collect() },

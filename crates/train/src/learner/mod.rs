@@ -90,28 +90,29 @@ impl Learner {
     /// step is used; `length` is what the schedule needs to know of the run.
     ///
     /// # Errors
-    /// A value of the configuration that is outside its range.
+    /// A value of the configuration that is outside its range; the system does not hand out the memory.
     pub fn new(graph: Arc<Graph>, config: &TrainConfig, length: RunLength) -> Result<Learner, TrainError> {
         config.validate()?;
-        let parameters = Parameters::new(&graph, config.seed);
+        let parameters = Parameters::new(&graph, config.seed)?;
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
+        let ema = config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice())));
         Ok(Learner {
             layers: layers_of_tensors(&graph, &parameters),
             meter: LayerMeter::default(),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             class_weights: Vec::new(),
             clip_norm: config.clip_norm,
-            optimizer: setup::optimizer(config, &parameters),
+            optimizer: setup::optimizer(config, &parameters)?,
             schedule: Schedule::new(&config.schedule, config.lr, length),
             length,
-            sam: Sam::wanted(config.sam, &parameters),
+            sam: Sam::wanted(config.sam, &parameters)?,
             teachers: None,
-            ema: config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice()))),
+            ema: ema.transpose()?,
             exchange: None,
             probed: None,
             seed: config.seed,
             step: 0,
-            executor: Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size),
+            executor: Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size)?,
             parameters,
         })
     }
@@ -246,7 +247,7 @@ impl Learner {
         }
         let gradients = self.parameters.tensors().iter().zip(self.executor.gradients());
         let gradients = gradients.filter(|(tensor, _)| tensor.role.is_trained());
-        self.optimizer.begin_step(learning_rate, gradients.map(|(_, gradient)| gradient.as_slice()));
+        self.optimizer.begin_step(learning_rate, gradients.map(|(_, gradient)| gradient.as_slice()))?;
         if let Some(ema) = &mut self.ema {
             ema.begin_step();
         }

@@ -2,7 +2,7 @@
 
 use convscope_data::Loader;
 use convscope_graph::{Graph, Parameters};
-use convscope_ops::Role;
+use convscope_ops::{OutOfMemory, Role};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -16,7 +16,7 @@ pub(crate) fn check_batches(graph: &Graph, loader: &Loader) -> Result<(), TrainE
 }
 
 /// The optimizer that a configuration asks for, for the arrays of a network that are trained.
-pub(super) fn optimizer(config: &TrainConfig, parameters: &Parameters) -> Optimizer {
+pub(super) fn optimizer(config: &TrainConfig, parameters: &Parameters) -> Result<Optimizer, OutOfMemory> {
     let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
     let is_spared =
         |role: Role| config.weight_decay_on == DecayScope::Weights && !matches!(role, Role::Weight { .. });
@@ -31,7 +31,7 @@ pub(super) fn optimizer(config: &TrainConfig, parameters: &Parameters) -> Optimi
         .collect();
     // The last weight is the classifier's.
     matrices.pop();
-    Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))
+    Optimizer::new(&config.optimizer, trained().map(|tensor| tensor.values.len()))?
         .sparing(spared)
         .with_matrices(matrices)
 }

@@ -1,6 +1,7 @@
 //! How much memory a training run will take.
 
 use convscope_graph::{Graph, PlanMemory};
+use convscope_kernels::memory;
 use convscope_ops::{Mode, Precision};
 use serde::Serialize;
 
@@ -82,14 +83,14 @@ impl Footprint {
     }
 }
 
-/// Fails when the system does not hand out so many bytes, which are given back at once. Where it has them, the many pieces of an
-/// executor, which cannot fail one by one, are had as well.
+/// Fails when the system does not hand out so many bytes, which are given back at once. So a run that cannot have its memory ends
+/// before it has begun.
 ///
 /// # Errors
 /// [`TrainError::OutOfMemory`].
-pub(crate) fn ask_for(bytes: u64) -> Result<(), TrainError> {
-    let reserved = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
-    if matches!(reserved, Some(Ok(()))) { Ok(()) } else { Err(TrainError::OutOfMemory { bytes }) }
+fn ask_for(bytes: u64) -> Result<(), TrainError> {
+    memory::room::<u8>(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+    Ok(())
 }
 
 /// The program itself with what its libraries hold, in bytes.

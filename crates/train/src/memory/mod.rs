@@ -4,7 +4,6 @@ mod footprint;
 mod limit;
 
 pub use footprint::Footprint;
-pub(crate) use footprint::ask_for;
 pub use limit::memory_limit_bytes;
 
 /// The largest resident memory of this process so far, in bytes: `VmHWM` of `/proc/self/status` on Linux, `None` on

@@ -8,6 +8,7 @@ pub use config::{DecayScope, OptimizerConfig};
 
 use crate::error::TrainError;
 use convscope_kernels::Buffer;
+use convscope_ops::OutOfMemory;
 use orthogonal::{Orthogonalizer, Workspaces};
 use rayon::prelude::*;
 use update::{AdamStep, MuonStep, SgdStep};
@@ -20,16 +21,17 @@ use update::{AdamStep, MuonStep, SgdStep};
 /// ```
 /// use convscope_train::{Optimizer, OptimizerConfig};
 /// let config = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
-/// let mut optimizer = Optimizer::new(&config, [2]);
+/// let mut optimizer = Optimizer::new(&config, [2])?;
 /// let mut weights = [1.0, 2.0];
-/// optimizer.begin_step(0.5, [[1.0, -1.0].as_slice()]);
+/// optimizer.begin_step(0.5, [[1.0, -1.0].as_slice()])?;
 /// optimizer.update(0, &mut weights, &[1.0, -1.0]);
 /// assert_eq!(weights, [0.5, 2.5]);
-/// optimizer.begin_step(0.5, [[0.0, 0.0].as_slice()]);
+/// optimizer.begin_step(0.5, [[0.0, 0.0].as_slice()])?;
 /// optimizer.update(0, &mut weights, &[0.0, 0.0]);
 /// assert_eq!(weights, [0.5 - 0.45, 2.5 + 0.45]);
+/// # Ok::<(), convscope_ops::OutOfMemory>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
     step_count: u64,
@@ -41,7 +43,7 @@ pub struct Optimizer {
 }
 
 /// The running values of one parameter; those that the optimizer does not use are empty.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Slot {
     first: Buffer,
     second: Buffer,
@@ -50,7 +52,7 @@ struct Slot {
     matrix: Option<Matrix>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Matrix {
     orthogonalizer: Orthogonalizer,
     /// Of the step that was begun.
@@ -67,18 +69,21 @@ enum Step {
 
 impl Optimizer {
     /// An optimizer for parameters of these lengths, with all running values zero.
-    pub fn new(config: &OptimizerConfig, lens: impl IntoIterator<Item = usize>) -> Self {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn new(config: &OptimizerConfig, lens: impl IntoIterator<Item = usize>) -> Result<Self, OutOfMemory> {
         let names = state_names(config, None);
         let lens =
             lens.into_iter().flat_map(|len| [0, 1].map(|index| if index < names.len() { len } else { 0 }));
-        let mut memory = Buffer::zeros_together(lens).into_iter();
+        let mut memory = Buffer::zeros_together(lens)?.into_iter();
         let mut slots = Vec::with_capacity(memory.len() / 2);
         while let (Some(first), Some(second)) = (memory.next(), memory.next()) {
             slots.push(Slot { first, second, is_spared: false, matrix: None });
         }
         let step = step(config, 0, 0.0);
         let workspaces = Workspaces::new([]);
-        Self { config: config.clone(), step_count: 0, step, spared_step: step, slots, workspaces }
+        Ok(Self { config: config.clone(), step_count: 0, step, spared_step: step, slots, workspaces })
     }
 
     /// The same optimizer without weight decay for these parameters.
@@ -95,20 +100,26 @@ impl Optimizer {
     ///
     /// # Panics
     /// When there is no such parameter, or it has another number of elements.
-    pub fn with_matrices(mut self, matrices: impl IntoIterator<Item = (usize, [usize; 2])>) -> Self {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn with_matrices(
+        mut self,
+        matrices: impl IntoIterator<Item = (usize, [usize; 2])>,
+    ) -> Result<Self, OutOfMemory> {
         if !matches!(self.config, OptimizerConfig::Muon { .. }) {
-            return self;
+            return Ok(self);
         }
         for (index, size) in matrices {
             let slot = &mut self.slots[index];
             assert_eq!(slot.first.len(), size[0] * size[1]);
             slot.second = Buffer::default();
-            let direction = Buffer::zeros(slot.first.len());
+            let direction = Buffer::zeros(slot.first.len())?;
             slot.matrix = Some(Matrix { orthogonalizer: Orthogonalizer::new(size), direction });
         }
         let matrices = self.slots.iter().filter_map(|slot| slot.matrix.as_ref());
         self.workspaces = Workspaces::new(matrices.map(|matrix| &matrix.orthogonalizer));
-        self
+        Ok(self)
     }
 
     /// Starts the next step, whose learning rate is `lr`, for these gradients of all parameters in their order. What takes
@@ -116,11 +127,18 @@ impl Optimizer {
     ///
     /// # Panics
     /// When there is not one gradient for each parameter, of its length.
-    pub fn begin_step<'a>(&mut self, lr: f64, gradients: impl IntoIterator<Item = &'a [f32]>) {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`], of the working space that the first step takes.
+    pub fn begin_step<'a>(
+        &mut self,
+        lr: f64,
+        gradients: impl IntoIterator<Item = &'a [f32]>,
+    ) -> Result<(), OutOfMemory> {
         self.step_count += 1;
         self.step = step(&self.config, self.step_count, lr);
         self.spared_step = step(&self.config.without_decay(), self.step_count, lr);
-        let Step::Muon(step, _) = self.step else { return };
+        let Step::Muon(step, _) = self.step else { return Ok(()) };
         let mut gradients = gradients.into_iter();
         for slot in &mut self.slots {
             let gradient = gradients.next().expect("there is a gradient for each parameter");
@@ -129,11 +147,11 @@ impl Optimizer {
             }
         }
         let workspaces = &self.workspaces;
-        self.slots.par_iter_mut().with_max_len(1).filter_map(|slot| slot.matrix.as_mut()).for_each(
-            |matrix| {
-                matrix.orthogonalizer.apply(&mut matrix.direction, workspaces);
-            },
-        );
+        self.slots
+            .par_iter_mut()
+            .with_max_len(1)
+            .filter_map(|slot| slot.matrix.as_mut())
+            .try_for_each(|matrix| matrix.orthogonalizer.apply(&mut matrix.direction, workspaces))
     }
 
     /// Moves parameter `index` against its gradient, in one pass over memory and without allocating. Matrices under Muon
@@ -182,14 +200,17 @@ impl Optimizer {
         step_count: u64,
         find: impl Fn(&str) -> Option<&'a [f32]>,
     ) -> Result<(), TrainError> {
-        let mut slots = self.slots.clone();
-        for (index, slot) in slots.iter_mut().enumerate() {
+        let saved: Vec<&[f32]> = self
+            .state()
+            .map(|(name, values)| saved_state(&name, values.len(), &find))
+            .collect::<Result<_, _>>()?;
+        let mut saved = saved.into_iter();
+        for slot in &mut self.slots {
             let names = state_names(&self.config, slot.matrix.as_ref());
-            for (values, name) in [&mut slot.first, &mut slot.second].into_iter().zip(names) {
-                copy_state(&state_name(name, index), values, &find)?;
+            for (values, _) in [&mut slot.first, &mut slot.second].into_iter().zip(names) {
+                values.copy_from_slice(saved.next().expect("there is one array for each name"));
             }
         }
-        self.slots = slots;
         self.step_count = step_count;
         Ok(())
     }
@@ -201,12 +222,18 @@ pub(crate) fn copy_state<'a>(
     values: &mut [f32],
     find: impl Fn(&str) -> Option<&'a [f32]>,
 ) -> Result<(), TrainError> {
-    let expected = values.len();
+    values.copy_from_slice(saved_state(name, values.len(), find)?);
+    Ok(())
+}
+
+/// The saved array called `name`, which has to have so many numbers.
+pub(crate) fn saved_state<'a>(
+    name: &str,
+    expected: usize,
+    find: impl Fn(&str) -> Option<&'a [f32]>,
+) -> Result<&'a [f32], TrainError> {
     match find(name) {
-        Some(saved) if saved.len() == expected => {
-            values.copy_from_slice(saved);
-            Ok(())
-        }
+        Some(saved) if saved.len() == expected => Ok(saved),
         found => Err(TrainError::StateMismatch {
             name: name.to_owned(),
             found: found.map_or("no such array".to_owned(), |saved| format!("{} numbers", saved.len())),
@@ -267,13 +294,14 @@ mod tests {
     impl Replay {
         fn optimizer(&self) -> Optimizer {
             Optimizer::new(&self.config, self.parameters.iter().map(Vec::len))
-                .with_matrices(self.matrices.iter().copied().enumerate())
+                .and_then(|plain| plain.with_matrices(self.matrices.iter().copied().enumerate()))
+                .unwrap()
         }
 
         fn run(&self, optimizer: &mut Optimizer, parameters: &mut [Vec<f32>], steps: Range<usize>) {
             for step in steps {
                 let gradients = &self.gradients[step];
-                optimizer.begin_step(self.rates[step], gradients.iter().map(Vec::as_slice));
+                optimizer.begin_step(self.rates[step], gradients.iter().map(Vec::as_slice)).unwrap();
                 for (index, parameter) in parameters.iter_mut().enumerate() {
                     optimizer.update(index, parameter, &gradients[index]);
                 }
@@ -332,8 +360,8 @@ mod tests {
         for name in ["adam", "adamw", "sgd", "muon"] {
             let decaying = format!(r#"{{"name": "{name}", "weight_decay": 0.1}}"#);
             let config: OptimizerConfig = serde_json::from_str(&decaying).unwrap();
-            let mut optimizer = Optimizer::new(&config, [1, 1, 1]).sparing([1]);
-            optimizer.begin_step(0.5, [[0.0].as_slice(); 3]);
+            let mut optimizer = Optimizer::new(&config, [1, 1, 1]).unwrap().sparing([1]);
+            optimizer.begin_step(0.5, [[0.0].as_slice(); 3]).unwrap();
             let mut values = [2.0f32; 3];
             for (index, value) in values.iter_mut().enumerate() {
                 optimizer.update(index, std::slice::from_mut(value), &[0.0]);
@@ -364,18 +392,24 @@ mod tests {
 
     #[test]
     fn state_of_another_network_is_refused() {
-        let small = Optimizer::new(&OptimizerConfig::adam(), [5, 2]);
+        let small = Optimizer::new(&OptimizerConfig::adam(), [5, 2]).unwrap();
         let saved: Vec<(String, Vec<f32>)> =
             small.state().map(|(name, values)| (name, values.to_vec())).collect();
         let find = |name: &str| saved.iter().find(|entry| entry.0 == name).map(|entry| entry.1.as_slice());
-        let error =
-            Optimizer::new(&OptimizerConfig::adam(), [5, 3]).restore(1, find).unwrap_err().to_string();
+        let error = Optimizer::new(&OptimizerConfig::adam(), [5, 3])
+            .unwrap()
+            .restore(1, find)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with("optimizer.exp_avg.1: the saved state has 2 numbers, this run needs 3"),
             "{error}"
         );
-        let error =
-            Optimizer::new(&OptimizerConfig::adam(), [5, 2, 1]).restore(1, find).unwrap_err().to_string();
+        let error = Optimizer::new(&OptimizerConfig::adam(), [5, 2, 1])
+            .unwrap()
+            .restore(1, find)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("optimizer.exp_avg.2: the saved state has no such array"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
 use convscope_kernels::{Buffer, Isa};
+use convscope_ops::OutOfMemory;
 use std::sync::{Mutex, PoisonError};
 
 /// Of Newton's and Schulz's iteration, as in `torch.optim.Muon`: singular values `s <- a s + b s^3 + c s^5`.
@@ -71,8 +72,8 @@ impl Orthogonalizer {
     }
 
     /// `matrix` is `[rows, columns]`.
-    pub(super) fn apply(&self, matrix: &mut [f32], workspaces: &Workspaces) {
-        workspaces.lend(|work| self.apply_with(matrix, work));
+    pub(super) fn apply(&self, matrix: &mut [f32], workspaces: &Workspaces) -> Result<(), OutOfMemory> {
+        workspaces.lend(|work| self.apply_with(matrix, work))
     }
 
     fn apply_with(&self, matrix: &mut [f32], work: &mut Workspace) {
@@ -143,27 +144,23 @@ impl Workspaces {
         Workspaces { lens, free: Mutex::default() }
     }
 
-    fn lend(&self, work: impl FnOnce(&mut Workspace)) {
+    fn lend(&self, work: impl FnOnce(&mut Workspace)) -> Result<(), OutOfMemory> {
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = free().pop();
-        let mut workspace = lent.unwrap_or_else(|| Workspace::new(self.lens));
+        let mut workspace = lent.map_or_else(|| Workspace::new(self.lens), Ok)?;
         work(&mut workspace);
         free().push(workspace);
-    }
-}
-
-/// A copy starts without memory.
-impl Clone for Workspaces {
-    fn clone(&self) -> Workspaces {
-        Workspaces { lens: self.lens, free: Mutex::default() }
+        Ok(())
     }
 }
 
 impl Workspace {
-    fn new(Lens { matrix, square, packed }: Lens) -> Workspace {
+    fn new(Lens { matrix, square, packed }: Lens) -> Result<Workspace, OutOfMemory> {
         let lens = [matrix, matrix, square, square, square, square, packed];
-        let [wide, tall, gram, polynomial, total, product, packed] = lens.map(Buffer::zeros);
-        Workspace { wide, tall, gram, polynomial, total, product, packed }
+        let mut buffers = Buffer::zeros_together(lens)?.into_iter();
+        let [wide, tall, gram, polynomial, total, product, packed] =
+            std::array::from_fn(|_| buffers.next().expect("there is one buffer for each length"));
+        Ok(Workspace { wide, tall, gram, polynomial, total, product, packed })
     }
 }
 
@@ -250,9 +247,9 @@ mod tests {
         let larger = Orthogonalizer::new([50, 60]);
         let workspaces = Workspaces::new([&orthogonalizer, &larger]);
         // Memory that was used before serves again.
-        larger.apply(&mut [0.5; 3000], &workspaces);
+        larger.apply(&mut [0.5; 3000], &workspaces).unwrap();
         let mut found = matrix;
-        orthogonalizer.apply(&mut found, &workspaces);
+        orthogonalizer.apply(&mut found, &workspaces).unwrap();
         found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
     }
 
@@ -278,7 +275,7 @@ mod tests {
     fn a_matrix_of_zeros_stays_one() {
         let orthogonalizer = Orthogonalizer::new([3, 2]);
         let mut matrix = [0.0; 6];
-        orthogonalizer.apply(&mut matrix, &Workspaces::new([&orthogonalizer]));
+        orthogonalizer.apply(&mut matrix, &Workspaces::new([&orthogonalizer])).unwrap();
         assert_eq!(matrix, [0.0; 6]);
     }
 }

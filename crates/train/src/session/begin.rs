@@ -147,7 +147,7 @@ impl Session {
         let mut progress = Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
         progress.data = data.as_ref().map(|data| data.identity(source.classes()));
         Ok(Session {
-            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size),
+            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size)?,
             learner: Learner::new(graph, &config, length)?
                 .with_teachers(teachers)
                 .with_class_weights(config.class_weights.of(&*source)),
