@@ -145,3 +145,45 @@ fn a_report_that_cannot_be_written_is_a_failure_and_the_run_is_complete() {
     place.run("report run --quiet").done();
     assert!(place.exists("run/report.html"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_threads_are_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = place();
+    let open_to_all = |path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    open_to_all(place.path(""));
+    let program = place.path("convscope");
+    fs::copy(env!("CARGO_BIN_EXE_convscope"), &program).unwrap();
+    open_to_all(program.clone());
+    let id = Command::new("id").arg("-u").output().unwrap();
+    // Limits do not hold for the superuser, and another user has no threads beside these.
+    let (other_user, limits): (&[&str], _) = match id.stdout.as_slice() {
+        b"0\n" => (&["setpriv", "--reuid=65534", "--clear-groups"], 1..=4),
+        _ => (&[], 1..=1),
+    };
+    for limit in limits {
+        let nproc = format!("--nproc={limit}");
+        let line =
+            format!("{TRAIN} --threads 2 --epochs 1 --quiet --out run{limit}").replace("--threads 1", "");
+        let words: Vec<&str> = other_user
+            .iter()
+            .copied()
+            .chain(["prlimit", &nproc, "./convscope"])
+            .chain(line.split_whitespace())
+            .collect();
+        let output = Command::new(words[0]).args(&words[1..]).current_dir(place.path("")).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{limit}: {err}");
+        assert!(err.starts_with("error: ") && err.lines().count() == 1, "{limit}: {err}");
+    }
+    // Stacks for which there is no memory.
+    let output = Command::new("prlimit")
+        .args(["--as=400000000", "./convscope", "train", "--data", "data", "--threads", "400", "--quiet"])
+        .current_dir(place.path(""))
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("400 threads cannot be started") && err.contains("--threads"), "{err}");
+    assert_eq!(output.status.code(), Some(1), "{err}");
+}
