@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .add(Linear::new(10))
         .build()?;
 
-    let config = TrainConfig { epochs: 3, lr: 0.003, ..TrainConfig::default() };
+    let config = TrainConfig { epochs: 8, batch_size: 16, lr: 0.02, ..TrainConfig::default() };
     let mut session = Session::with_model(config, network, source)?;
     let outcome = session.run(&AtomicBool::new(false), &mut ProgressSink::new(std::io::stderr()))?;
     println!("test accuracy {:.1} %", outcome.test.map_or(0.0, |test| test.accuracy * 100.0));

@@ -12,7 +12,9 @@ use crate::format::has_extension;
 /// files have it too are left to the name.
 pub fn looks_like_picture(path: &Path) -> bool {
     let format = start(path).ok().and_then(|start| image::guess_format(&start).ok());
-    format.is_some_and(|format| is_readable(format) && !matches!(format, ImageFormat::Pnm | ImageFormat::Ico))
+    format.is_some_and(|format| {
+        is_readable(format) && !matches!(format, ImageFormat::Pnm | ImageFormat::Ico | ImageFormat::Tiff)
+    })
 }
 
 /// Whether a file is in a format that can be read, by its first bytes and, where they say nothing, its name.
@@ -26,7 +28,10 @@ fn start(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// The format of these bytes; the name is asked only about TGA.
+/// What cameras call their raw files, which begin as a TIFF file does.
+const RAW: [&str; 8] = ["arw", "cr2", "dng", "nef", "orf", "pef", "rw2", "srw"];
+
+/// The format of these bytes; the name is asked only about TGA and the raw files of cameras.
 pub(crate) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty);
@@ -36,8 +41,8 @@ pub(crate) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, Pictur
         return unsupported(format);
     }
     match image::guess_format(bytes) {
+        Ok(ImageFormat::Tiff) if RAW.iter().any(|raw| has_extension(path, raw)) => unsupported("camera raw"),
         Ok(format) if is_readable(format) => Ok(format),
-        Ok(ImageFormat::Tiff) => unsupported("TIFF"),
         Ok(format) => unsupported(&format!("{format:?}")),
         Err(_) if has_extension(path, "tga") => Ok(ImageFormat::Tga),
         Err(_) => Err(PictureError::NotAPicture),
@@ -45,8 +50,8 @@ pub(crate) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, Pictur
 }
 
 fn is_readable(format: ImageFormat) -> bool {
-    use ImageFormat::{Bmp, Gif, Ico, Jpeg, Png, Pnm, Qoi, Tga, WebP};
-    matches!(format, Bmp | Gif | Ico | Jpeg | Png | Pnm | Qoi | Tga | WebP)
+    use ImageFormat::{Bmp, Gif, Ico, Jpeg, Png, Pnm, Qoi, Tga, Tiff, WebP};
+    matches!(format, Bmp | Gif | Ico | Jpeg | Png | Pnm | Qoi | Tga | Tiff | WebP)
 }
 
 /// The name of a format that phones and browsers write and that cannot be read here.

@@ -33,7 +33,7 @@ fn bytes_per_pixel(color: ColorType, format: ImageFormat, orientation: Orientati
         // A frame beside the canvas, the mask beside the picture.
         ImageFormat::Gif | ImageFormat::Ico => 4,
         // The bytes as the file has them.
-        ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Qoi => decoded,
+        ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Tiff | ImageFormat::Qoi => decoded,
         _ => 0,
     };
     let turned = if swaps_sides(orientation) { 2 * decoded } else { decoded };

@@ -44,7 +44,8 @@ fn decoder(
     // The name's extension plays no part: many a .png is a JPEG.
     let mut reader = ImageReader::with_format(std::io::Cursor::new(bytes), format);
     let mut limits = image::Limits::no_limits();
-    limits.max_alloc = Some(MOST_BESIDE);
+    // The decoder of TIFF counts the picture itself.
+    limits.max_alloc = Some(if format == ImageFormat::Tiff { limit.bytes() } else { MOST_BESIDE });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// The formats that can be read, for sentences.
-pub(crate) const FORMATS: &str = "PNG, JPEG, WebP, BMP, GIF, PNM, TGA, ICO or QOI";
+pub(crate) const FORMATS: &str = "PNG, JPEG, WebP, BMP, GIF, TIFF, PNM, TGA, ICO or QOI";
 
 /// Names that say a file is meant as a picture, readable here or not.
 const EXTENSIONS: [&str; 22] = [

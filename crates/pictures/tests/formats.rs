@@ -25,7 +25,7 @@ fn every_format_keeps_size_and_colours() {
     // Lopsided: one row is another colour.
     let picture =
         DynamicImage::from(RgbImage::from_fn(7, 4, |_, y| Rgb(if y == 3 { [0, 0, 200] } else { ORANGE })));
-    for name in ["a.png", "a.bmp", "a.webp", "a.gif", "a.ppm", "a.tga", "a.ico", "a.qoi"] {
+    for name in ["a.png", "a.bmp", "a.webp", "a.gif", "a.tif", "a.ppm", "a.tga", "a.ico", "a.qoi"] {
         let path = folder.path().join(name);
         // Pictures inside an ICO file have transparency.
         let picture = if name == "a.ico" { picture.to_rgba8().into() } else { picture.clone() };
@@ -43,7 +43,7 @@ fn every_format_keeps_size_and_colours() {
         // The name of a file plays a part only where its contents do not tell.
         let renamed = folder.path().join("renamed");
         std::fs::rename(&path, &renamed).unwrap();
-        let by_content = !["a.tga", "a.ico", "a.ppm"].contains(&name);
+        let by_content = !["a.tga", "a.tif", "a.ico", "a.ppm"].contains(&name);
         assert_eq!(looks_like_picture(&renamed), by_content, "{name}");
     }
 }
@@ -99,8 +99,9 @@ fn formats_that_cannot_be_read_are_named() {
             "{error}"
         );
     }
-    let tiff = refusal("scan.tif", b"II*\0\x08\0\0\0\0\0\0\0");
-    assert!(tiff.to_string().starts_with("TIFF images are not supported"), "{tiff}");
+    let raw = refusal("photo.dng", b"II*\0\x08\0\0\0\0\0\0\0");
+    assert!(raw.to_string().starts_with("camera raw images are not supported"), "{raw}");
+    assert!(matches!(refusal("scan.tif", b"II*\0\x08\0\0\0\0\0\0\0"), PictureError::Damaged(_)));
     assert!(matches!(refusal("photo.jpg", b"hello"), PictureError::NotAPicture));
     assert!(matches!(refusal("photo.tga", b""), PictureError::Empty));
     // Anything may be a TGA file by its name, and damage is still found.
@@ -122,5 +123,14 @@ fn too_many_pixels_are_refused_from_the_headers_of_all_formats() {
     // More pixels than the limit, and fewer than the format's own.
     let wide = 15_000_u32.to_be_bytes();
     header("a.qoi", [&b"qoif"[..], &wide, &wide, &[3, 0], &[0; 16]].concat());
+    // Width, rows, bits, compression, colours, and one strip.
+    let entries =
+        [(256, 15_000), (257, 15_000), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 15_000)];
+    let entry = |(tag, value): (u16, u32)| {
+        [&tag.to_le_bytes()[..], &4_u16.to_le_bytes(), &1_u32.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let strip = entry((279, 225_000_000));
+    let entries = [entries.map(entry).concat(), strip].concat();
+    header("a.tif", [&b"II*\0\x08\0\0\0\x09\0"[..], &entries, &[0; 4]].concat());
     header("a.tga", [&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &side, &side, &[24, 0]].concat());
 }
