@@ -7,10 +7,10 @@ use std::time::Instant;
 use convscope_data::Split;
 use ndarray::Array4;
 
-use super::{BatchEvent, Session, scale_of};
+use super::{BatchEvent, Session};
 use crate::error::TrainError;
 use crate::metrics::EpochMetrics;
-use crate::sink::{Clock, EpochEnd, RunState, Sinks, published};
+use crate::sink::{Clock, EpochEnd, Sinks, published};
 use crate::stop::Verdict;
 
 impl Session {
@@ -83,16 +83,7 @@ impl Session {
         self.progress.has_stopped = verdict == Verdict::Stop;
         let metrics = self.count_epoch(val_loss, val_accuracy, clock);
         let layers = self.learner.take_layer_metrics(metrics.epoch);
-        let state = RunState {
-            config: &self.config,
-            learner: &self.learner,
-            classes: self.source.classes(),
-            normalization: &self.normalization,
-            scale: scale_of(&*self.source),
-            data: self.data.as_ref(),
-            progress: &self.progress,
-            clock,
-        };
+        let (state, evaluator, _) = self.apart(clock);
         let mut end = EpochEnd {
             state,
             metrics: &metrics,
@@ -101,7 +92,7 @@ impl Session {
             is_best,
             summaries: Vec::new(),
             shown: shown.view(),
-            evaluator: &mut self.evaluator,
+            evaluator,
         };
         sinks.tell(|sink| sink.epoch(&mut end))?;
         sinks.tell(|sink| sink.epoch_saved(&metrics))?;

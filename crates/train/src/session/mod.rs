@@ -197,7 +197,15 @@ impl Session {
     }
 
     fn interrupted(&mut self, sinks: &mut Sinks<'_>, clock: Clock) -> Result<(), TrainError> {
-        let Session { config, learner, source, normalization, data, progress, statistics, .. } = self;
+        let (state, _, statistics) = self.apart(clock);
+        let mut at = Interruption { state, statistics };
+        sinks.tell(|sink| sink.interrupted(&mut at))
+    }
+
+    /// What sinks are shown, and beside it what they may use.
+    fn apart(&mut self, clock: Clock) -> (RunState<'_>, &mut Executor, Option<&mut RunningStatistics>) {
+        let Session { config, learner, source, normalization, data, progress, evaluator, statistics, .. } =
+            self;
         let state = RunState {
             config,
             learner,
@@ -208,8 +216,7 @@ impl Session {
             progress,
             clock,
         };
-        let mut at = Interruption { state, statistics: statistics.as_mut() };
-        sinks.tell(|sink| sink.interrupted(&mut at))
+        (state, evaluator, statistics.as_mut())
     }
 
     fn state(&self, clock: Clock) -> RunState<'_> {
