@@ -163,7 +163,7 @@ fn links_that_lead_nowhere_or_in_circles_can_be_skipped() {
     let cat = folder.path().join("cat");
     symlink("nowhere.png", cat.join("gone.png")).unwrap();
     symlink("..", cat.join("up")).unwrap();
-    // A loop of the data folder itself is no class.
+    // A loop of the data folder itself is not a class.
     symlink(".", folder.path().join("self")).unwrap();
     // A real link works.
     symlink("../dog/4.png", cat.join("linked.png")).unwrap();

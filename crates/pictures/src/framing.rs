@@ -33,7 +33,7 @@ pub enum Resize {
     Crop,
 }
 
-/// A text that names no way of resizing.
+/// A text that is not a way of resizing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a way of resizing; it must be squash, pad or crop")]
 pub struct NotAResize {
@@ -104,7 +104,7 @@ impl fmt::Display for Background {
     }
 }
 
-/// A text that is no colour.
+/// A text that is not a colour.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is not a colour; it must be white, black, or a # and six hexadecimal digits such as #808080"

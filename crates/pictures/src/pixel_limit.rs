@@ -60,7 +60,7 @@ impl PixelLimit {
     }
 }
 
-/// A number of pixels that is no [`PixelLimit`].
+/// A number of pixels that is not a [`PixelLimit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a limit of {pixels} pixels; it must be between 1 and {}", PixelLimit::LARGEST)]
 pub struct LimitOutOfRange {
