@@ -94,7 +94,11 @@ impl Inspector {
                 self.image_of(&**source, split, index)
             }
             (Choice::CorrectlyClassified, Some(source)) => {
-                let (split, index) = self.correctly_classified(&**source)?;
+                let right = self.right_images(&**source, 1)?;
+                let (split, index) = match right.first() {
+                    Some(&place) => place,
+                    None => (looked_at(&**source)?, 0),
+                };
                 self.image_of(&**source, split, index)
             }
         }
@@ -154,25 +158,38 @@ impl Inspector {
         Ok(self.executor_mut().logits(images.view(), None)?)
     }
 
-    fn correctly_classified(&mut self, source: &dyn Source) -> Result<(Split, usize), InspectError> {
-        let split =
-            [Split::Test, Split::Val, Split::Train].into_iter().find(|&split| !source.is_empty(split));
-        let split = split.ok_or(InspectError::NoData)?;
-        let most = source.len(split).min(MOST_TRIED);
-        for first in (0..most).step_by(TRIED_TOGETHER) {
-            let indices = first..(first + TRIED_TOGETHER).min(most);
-            let read = |index| self.read_planes(source, split, index);
-            let images: Vec<Vec<f32>> = indices.clone().map(read).collect::<Result<_, _>>()?;
+    /// Images that the network gets right, of the test images, or where there are none of the validation or training images: the
+    /// first one of each class in the order in which they come, at most `most`. Among the first 2,048 images there may be none.
+    ///
+    /// # Errors
+    /// Data without images or that does not fit the network, an image that cannot be read.
+    pub fn right_images(
+        &mut self,
+        source: &dyn Source,
+        most: usize,
+    ) -> Result<Vec<(Split, usize)>, InspectError> {
+        self.check_source(source)?;
+        let split = looked_at(source)?;
+        let tried = source.len(split).min(MOST_TRIED);
+        let mut found: Vec<(Split, usize)> = Vec::new();
+        let mut is_shown = vec![false; source.classes().len()];
+        for first in (0..tried).step_by(TRIED_TOGETHER) {
+            let indices: Vec<usize> = (first..(first + TRIED_TOGETHER).min(tried)).collect();
+            let read = |&index: &usize| self.read_planes(source, split, index);
+            let images: Vec<Vec<f32>> = indices.iter().map(read).collect::<Result<_, _>>()?;
             let logits = self.logits_of(&images.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
-            let is_right = |(row, index): &(ndarray::ArrayView1<'_, f32>, &usize)| {
-                argmax(&row.to_vec()) == source.label(split, **index)
-            };
-            let indices: Vec<usize> = indices.collect();
-            if let Some((_, &index)) = logits.outer_iter().zip(&indices).find(is_right) {
-                return Ok((split, index));
+            for (row, &index) in logits.outer_iter().zip(&indices) {
+                let label = source.label(split, index);
+                if found.len() < most && !is_shown[label] && argmax(&row.to_vec()) == label {
+                    is_shown[label] = true;
+                    found.push((split, index));
+                }
+            }
+            if found.len() == most {
+                break;
             }
         }
-        Ok((split, 0))
+        Ok(found)
     }
 
     fn image_of(
@@ -228,4 +245,10 @@ impl Inspector {
             classes: self.classes().to_vec(),
         })
     }
+}
+
+/// The split from which images are chosen.
+fn looked_at(source: &dyn Source) -> Result<Split, InspectError> {
+    let splits = [Split::Test, Split::Val, Split::Train];
+    splits.into_iter().find(|&split| !source.is_empty(split)).ok_or(InspectError::NoData)
 }

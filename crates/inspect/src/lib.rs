@@ -30,6 +30,7 @@ pub mod histogram;
 mod inspector;
 pub mod layers;
 pub mod number;
+pub mod quantity;
 mod rank;
 pub mod survey;
 
@@ -44,4 +45,5 @@ pub use findings::{Finding, FindingKind};
 pub use histogram::Histogram;
 pub use inspector::Inspector;
 pub use layers::{LayerRow, LayerTable};
+pub use quantity::Quantity;
 pub use survey::{Survey, SurveyOptions, SurveyProgress};

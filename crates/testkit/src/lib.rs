@@ -3,6 +3,7 @@
 //! A dev-dependency only; nothing here is fast. The oracles compute forward; [`numeric_gradient`] makes their
 //! gradients.
 
+pub mod browser;
 mod convolution;
 mod gradient;
 pub mod hostile;
