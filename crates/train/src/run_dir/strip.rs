@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::LockedRun;
 use crate::error::TrainError;
+use crate::sink::BATCHES;
 
 impl LockedRun {
     /// Removes what takes space: weights, checkpoint, event files and the page `report.html`. Configuration, model, metrics
@@ -24,7 +25,7 @@ impl LockedRun {
             }
         }
         // The weights go last, so that a run without their folder has been stripped whole.
-        for folder in ["checkpoint", "weights"] {
+        for folder in [BATCHES, "checkpoint", "weights"] {
             let folder = self.path().join(folder);
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

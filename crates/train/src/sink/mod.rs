@@ -15,7 +15,7 @@ pub use metrics::MetricsSink;
 pub use progress::ProgressSink;
 pub(crate) use state::{Clock, fingerprint, published};
 pub use state::{EpochEnd, Interruption, RunEnd, RunState};
-pub use tensorboard::{TensorBoardSink, TensorBoardSummary};
+pub use tensorboard::{BATCHES, TensorBoardSink, TensorBoardSummary};
 
 use convscope_data::Split;
 

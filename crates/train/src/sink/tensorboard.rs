@@ -2,20 +2,30 @@
 
 use std::path::PathBuf;
 
+use convscope_files::create_folders;
 use convscope_graph::Parameters;
 use convscope_ops::Role;
 
 use super::{EpochEnd, RunState, Sink, SinkResult};
+use crate::error::TrainError;
 use crate::layer_meter::LayerMetrics;
 use crate::metrics::EpochMetrics;
 use crate::run_dir::{Distribution, EventsWriter};
+use crate::session::BatchEvent;
 
-/// Writes an event file for TensorBoard: scalars of the run and of each layer, a histogram of each weight, and what sinks before it
-/// have [added](EpochEnd::summaries).
+/// Writes event files for TensorBoard. One has a step for each epoch: scalars of the run and of each layer, charts that show training
+/// and validation together, a histogram of each weight, and what sinks before it have [added](EpochEnd::summaries). The other,
+/// in the folder [`BATCHES`], has a step for each batch: its loss, accuracy and learning rate.
 pub struct TensorBoardSink {
     folder: PathBuf,
     events: Option<EventsWriter>,
+    batches: Option<EventsWriter>,
+    /// Images of the epoch so far, the sum of their losses, and how many of them are right.
+    so_far: [f64; 3],
 }
+
+/// The folder in a run directory with the event files of batches, which TensorBoard shows as a run of its own.
+pub const BATCHES: &str = "batches";
 
 /// What a sink adds to TensorBoard for an epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +51,41 @@ pub enum TensorBoardSummary {
 impl TensorBoardSink {
     /// Into a new file in `folder`, which is made when training begins.
     pub fn new(folder: PathBuf) -> TensorBoardSink {
-        TensorBoardSink { folder, events: None }
+        TensorBoardSink { folder, events: None, batches: None, so_far: [0.0; 3] }
     }
 }
 
 impl Sink for TensorBoardSink {
     fn begin(&mut self, state: &RunState<'_>) -> SinkResult {
-        self.events = Some(EventsWriter::create(&self.folder, state.epochs_done() + 1)?);
+        let mut events = EventsWriter::create(&self.folder, state.epochs_done() + 1)?;
+        events.charts("training and validation", &CHARTS);
+        self.events = Some(events);
+        Ok(())
+    }
+
+    fn batch(&mut self, event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
+        let step = (event.epoch - 1) * event.batches as u64 + event.batch as u64;
+        let images = event.images as f64;
+        let now = [images, event.loss * images, event.accuracy * images];
+        let before = std::mem::replace(&mut self.so_far, now);
+        // The event tells the means of the epoch so far. After a resumption in its middle, the first batch is not known alone.
+        let before = if event.batch == 1 { [0.0; 3] } else { before };
+        let is_known = event.batch == 1 || before[0] > 0.0;
+        let batches = match &mut self.batches {
+            Some(batches) => batches,
+            None => {
+                let folder = self.folder.join(BATCHES);
+                create_folders(&folder).map_err(TrainError::io("create the folder", &folder))?;
+                self.batches.insert(EventsWriter::create(&folder, step)?)
+            }
+        };
+        let mut scalars = vec![("batch/learning_rate", event.learning_rate)];
+        if is_known {
+            let count = now[0] - before[0];
+            scalars.push(("batch/loss", (now[1] - before[1]) / count));
+            scalars.push(("batch/accuracy", (now[2] - before[2]) / count));
+        }
+        batches.scalars(step, &scalars);
         Ok(())
     }
 
@@ -61,9 +99,17 @@ impl Sink for TensorBoardSink {
                 TensorBoardSummary::Image { tag, size, png } => events.image(epoch, tag, *size, png),
             }
         }
-        Ok(events.sync()?)
+        events.sync()?;
+        if let Some(batches) = &mut self.batches {
+            batches.sync()?;
+        }
+        Ok(())
     }
 }
+
+/// What is shown in one chart: tags as regular expressions.
+const CHARTS: [(&str, &[&str]); 2] =
+    [("loss", &["^loss/train$", "^loss/val$"]), ("accuracy", &["^accuracy/train$", "^accuracy/val$"])];
 
 fn write_epoch(
     events: &mut EventsWriter,

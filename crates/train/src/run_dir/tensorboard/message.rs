@@ -46,16 +46,47 @@ pub(super) fn histogram_event(time: f64, step: u64, tag: &str, values: &Distribu
 }
 
 /// The same with `Value { tag = 1, image = 4 }` of `Image { height = 1, width = 2, colorspace = 3, encoded_image_string = 4 }`,
-/// whose colour space 1 is grey.
+/// whose colour space 3 is red, green and blue.
 pub(super) fn image_event(time: f64, step: u64, tag: &str, [height, width]: [u32; 2], png: &[u8]) -> Vec<u8> {
     let mut image = Message::default();
     image.varint(1, u64::from(height));
     image.varint(2, u64::from(width));
-    image.varint(3, 1);
+    image.varint(3, 3);
     image.bytes(4, png);
     let mut value = tagged(tag);
     value.bytes(4, &image.0);
     summary_event(time, step, [value])
+}
+
+/// The same at step 0 with a layout of charts for the `custom_scalars` plugin: `Value { tag = 1, tensor = 8, metadata = 9 }` around
+/// `Layout { category = 2 }`, `Category { title = 1, chart = 2 }`, `Chart { title = 1, multiline = 2 }` and
+/// `MultilineChartContent { tag = 1 }` (`tensorboard/plugins/custom_scalar/layout.proto`).
+pub(super) fn layout_event(time: f64, category: &str, charts: &[(&str, &[&str])]) -> Vec<u8> {
+    let mut group = Message::default();
+    group.bytes(1, category.as_bytes());
+    for (title, tags) in charts {
+        let mut lines = Message::default();
+        tags.iter().for_each(|tag| lines.bytes(1, tag.as_bytes()));
+        let mut chart = Message::default();
+        chart.bytes(1, title.as_bytes());
+        chart.bytes(2, &lines.0);
+        group.bytes(2, &chart.0);
+    }
+    let mut layout = Message::default();
+    layout.bytes(2, &group.0);
+    // A scalar of the type 7, which is a string.
+    let mut tensor = Message::default();
+    tensor.varint(1, 7);
+    tensor.bytes(2, &[]);
+    tensor.bytes(8, &layout.0);
+    let mut plugin = Message::default();
+    plugin.bytes(1, b"custom_scalars");
+    let mut metadata = Message::default();
+    metadata.bytes(1, &plugin.0);
+    let mut value = tagged("custom_scalars__config__");
+    value.bytes(8, &tensor.0);
+    value.bytes(9, &metadata.0);
+    summary_event(time, 0, [value])
 }
 
 fn summary_event(time: f64, step: u64, values: impl IntoIterator<Item = Message>) -> Vec<u8> {
@@ -151,7 +182,7 @@ mod tests {
     fn pictures_have_their_size_in_rows_and_columns() {
         let event = image_event(0.0, 3, "m", [2, 300], b"png");
         let expected =
-            [0x0a, 1, b'm', 0x22, 12, 0x08, 2, 0x10, 0xac, 0x02, 0x18, 1, 0x22, 3, b'p', b'n', b'g'];
+            [0x0a, 1, b'm', 0x22, 12, 0x08, 2, 0x10, 0xac, 0x02, 0x18, 3, 0x22, 3, b'p', b'n', b'g'];
         assert_eq!(event[event.len() - expected.len()..], expected);
     }
 }

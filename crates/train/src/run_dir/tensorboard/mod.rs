@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use convscope_files::AppendFile;
 
 use crate::error::TrainError;
-use message::{histogram_event, image_event, scalars_event, start_event, version_event};
+use message::{histogram_event, image_event, layout_event, scalars_event, start_event, version_event};
 
 /// An open event file. Scalars are stored as f32, as TensorBoard has them. Events are collected and brought to the disk together
 /// by [`sync`](Self::sync); those that are not are lost when the value is dropped.
@@ -50,6 +50,12 @@ impl EventsWriter {
         writer.add(&start_event(now, first_step));
         writer.sync()?;
         Ok(writer)
+    }
+
+    /// Adds charts that show several scalars together: the title of each with the tags of its lines. They are on TensorBoard's page
+    /// "Custom scalars".
+    pub fn charts(&mut self, category: &str, charts: &[(&str, &[&str])]) {
+        self.add(&layout_event(wall_time(), category, charts));
     }
 
     /// Adds the scalars of one step.
