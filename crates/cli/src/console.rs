@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use convscope_report::Style;
 use convscope_report::escape::{escaped, escaped_lines};
+use convscope_report::{Colours, Style};
+use terminal_size::{Height, Width, terminal_size_of};
 
 /// Where a command writes.
 #[derive(Clone, Copy, Debug)]
@@ -50,24 +51,24 @@ impl Console {
 
     /// Writes an error to standard error.
     pub(crate) fn error(self, sentence: &str) {
-        let label = if colour(io::stderr().is_terminal()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+        let has_colours = colours(io::stderr().is_terminal()) == Colours::Ansi;
+        let label = if has_colours { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
         let _ = writeln!(io::stderr().lock(), "{label} {}", escaped(sentence));
     }
 
-    /// Whether results may have colours.
+    /// How results are written: with colours and in lines that fit where standard output is a terminal.
     pub(crate) fn style(self) -> Style {
-        if colour(io::stdout().is_terminal()) { Style::Ansi } else { Style::Plain }
+        Style { colours: colours(io::stdout().is_terminal()), width: width(terminal_size_of(io::stdout())) }
     }
 
-    /// Whether progress may have colours.
+    /// The same of progress, which goes to standard error.
     pub(crate) fn progress_style(self) -> Style {
-        if colour(io::stderr().is_terminal()) { Style::Ansi } else { Style::Plain }
+        Style { colours: colours(io::stderr().is_terminal()), width: self.width() }
     }
 
     /// How many places a line of progress has; none where that is not known.
     pub(crate) fn width(self) -> Option<usize> {
-        let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
-        Some(usize::from(width.0))
+        width(terminal_size_of(io::stderr()))
     }
 
     /// Whether progress is shown by bars that redraw themselves, rather than by lines.
@@ -85,8 +86,12 @@ impl std::fmt::Display for OutputClosed {
 impl std::error::Error for OutputClosed {}
 
 /// The rules of <https://no-color.org>, and none for terminals that cannot.
-fn colour(is_terminal: bool) -> bool {
+fn colours(is_terminal: bool) -> Colours {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    is_terminal && !refused && !dumb
+    if is_terminal && !refused && !dumb { Colours::Ansi } else { Colours::None }
+}
+
+fn width(size: Option<(Width, Height)>) -> Option<usize> {
+    size.map(|(width, _)| usize::from(width.0))
 }

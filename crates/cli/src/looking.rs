@@ -11,6 +11,7 @@ use convscope_inspect::{
     SurveyOptions, SurveyProgress,
 };
 use convscope_report::escape::escaped;
+use convscope_report::html::CloseupSection;
 use convscope_report::number::percent;
 use convscope_report::{feature_maps, heat_map};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -124,14 +125,31 @@ impl Closeup {
         for &class in &classes {
             heat_maps.extend(heat_maps_of(inspector, &image, class, &wanted.layers)?);
         }
-        classes.extend([Some(image.prediction), image.label].into_iter().flatten());
-        let mut grad_cams = Vec::new();
-        for (index, class) in classes.iter().enumerate() {
-            if !classes[..index].contains(class) {
-                grad_cams.extend(inspector.grad_cams(&image, *class)?);
-            }
-        }
+        let grad_cams = grad_cams_of(inspector, &image, classes)?;
         Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps, grad_cams })
+    }
+
+    /// The same without the heat maps that take long.
+    ///
+    /// # Errors
+    /// Those of [`of`](Closeup::of).
+    pub(crate) fn brief(
+        inspector: &mut Inspector,
+        source: &Arc<dyn Source>,
+        choice: &Choice,
+    ) -> Result<Closeup> {
+        let image = inspector.example(Some(source), choice)?;
+        let grad_cams = grad_cams_of(inspector, &image, vec![image.prediction])?;
+        Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps: Vec::new(), grad_cams })
+    }
+
+    /// What a page shows of it.
+    pub(crate) fn section(&self) -> CloseupSection {
+        CloseupSection {
+            maps: self.maps.clone(),
+            heat_maps: self.heat_maps.clone(),
+            grad_cams: self.grad_cams.clone(),
+        }
     }
 
     /// Writes `feature_maps/*.png` and `heat_maps.png`, both with `suffix` behind their names, into a folder.
@@ -167,6 +185,26 @@ impl Closeup {
         let probability = f64::from(image.probabilities[image.prediction]);
         format!("{}{label}: {} {}", image.name, image.classes[image.prediction], percent(probability))
     }
+}
+
+/// Grad-CAM at every layer for these classes, for the two that the network finds the most probable, and for the true one.
+fn grad_cams_of(
+    inspector: &mut Inspector,
+    image: &ExampleImage,
+    mut classes: Vec<usize>,
+) -> Result<Vec<HeatMap>> {
+    let likely = |class: &usize| image.probabilities[*class];
+    let second = (0..image.probabilities.len())
+        .filter(|class| *class != image.prediction)
+        .max_by(|a, b| likely(a).total_cmp(&likely(b)));
+    classes.extend([Some(image.prediction), image.label, second].into_iter().flatten());
+    let mut grad_cams = Vec::new();
+    for (index, class) in classes.iter().enumerate() {
+        if !classes[..index].contains(class) {
+            grad_cams.extend(inspector.grad_cams(image, *class)?);
+        }
+    }
+    Ok(grad_cams)
 }
 
 /// Grad-CAM at each of the layers, saliency and occlusion for a class.

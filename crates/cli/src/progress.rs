@@ -1,4 +1,4 @@
-//! How far training has come: a bar on a terminal, else a line an epoch.
+//! How far training has come: a bar on a terminal, else a line an epoch and within a long epoch a line now and then.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,12 @@ pub(crate) struct TrainingProgress {
     /// The end of the evaluation before the present epoch, and how many images of it were done before.
     epoch: Option<(Instant, usize)>,
     left: TimeLeft,
+    /// When a line was written last, where there is no bar.
+    told: Option<Instant>,
 }
+
+/// Within a long epoch a line is written after so long.
+const SILENCE: Duration = Duration::from_secs(30);
 
 impl TrainingProgress {
     /// Nothing is drawn until the first event.
@@ -30,7 +35,14 @@ impl TrainingProgress {
             let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
             ProgressBar::no_length().with_style(style)
         });
-        TrainingProgress { console, bar, epochs, epoch: None, left: TimeLeft::new(Instant::now()) }
+        TrainingProgress {
+            console,
+            bar,
+            epochs,
+            epoch: None,
+            left: TimeLeft::new(Instant::now()),
+            told: None,
+        }
     }
 
     /// Removes the bar; the lines of the epochs stay.
@@ -54,27 +66,29 @@ impl Sink for TrainingProgress {
         let done = (event.epoch - 1) as f64 + event.batch as f64 / event.batches as f64;
         self.left.observe(now, done);
         let (since, before) = *self.epoch.get_or_insert((now, event.images));
-        let Some(bar) = &self.bar else { return Ok(()) };
         let seconds = now.duration_since(since).as_secs_f64();
         let speed = (event.images - before) as f64 / seconds;
-        let speed = if speed.is_finite() {
-            format!("  {} images/s", thousands(speed.round() as u64))
-        } else {
-            String::new()
-        };
-        let left = match self.left.until(now, event.epochs as f64) {
-            Some(left) => format!("  {} left", duration(left)),
-            None => String::new(),
-        };
-        bar.set_message(format!(
-            "{} [{:<width$}] {} images  loss {}  accuracy {}{speed}{left}",
-            counter(event.epoch, event.epochs),
-            table::bar(event.batch as f64 / event.batches as f64, BAR),
-            thousands(event.images as u64),
-            loss(event.loss),
-            percent(event.accuracy),
-            width = BAR,
-        ));
+        let mut parts =
+            vec![format!("loss {}", loss(event.loss)), format!("accuracy {}", percent(event.accuracy))];
+        if speed.is_finite() {
+            parts.push(format!("{} images/s", thousands(speed.round() as u64)));
+        }
+        if let Some(left) = self.left.until(now, event.epochs as f64) {
+            parts.push(format!("{} left", duration(left)));
+        }
+        let share = event.batch as f64 / event.batches as f64;
+        let epoch = counter(event.epoch, event.epochs);
+        if let Some(bar) = &self.bar {
+            let drawn = format!("{epoch} [{:<width$}]", table::bar(share, BAR), width = BAR);
+            bar.set_message(fitted(drawn, &parts, self.console.width()));
+        } else if event.batch < event.batches && self.told.is_none_or(|told| now - told >= SILENCE) {
+            // The first batch begins the silence.
+            if self.told.is_some() {
+                let line = format!("{epoch}, {:.0} % of it", (100.0 * share).floor());
+                self.console.note(&fitted(line, &parts, None));
+            }
+            self.told = Some(now);
+        }
         Ok(())
     }
 
@@ -88,6 +102,7 @@ impl Sink for TrainingProgress {
     fn epoch_saved(&mut self, metrics: &EpochMetrics) -> SinkResult {
         let now = Instant::now();
         self.epoch = None;
+        self.told = Some(now);
         self.left.observe(now, metrics.epoch as f64);
         let left = match self.left.until(now, self.epochs as f64) {
             Some(left) if metrics.epoch < self.epochs => format!("  {} left", duration(left)),
@@ -96,6 +111,18 @@ impl Sink for TrainingProgress {
         self.line(&format!("{}{left}", epoch_line(metrics, self.epochs)));
         Ok(())
     }
+}
+
+/// A line with as many of its parts as have room.
+fn fitted(mut line: String, parts: &[String], width: Option<usize>) -> String {
+    let room = width.unwrap_or(usize::MAX);
+    for part in parts {
+        if line.chars().count() + 2 + part.chars().count() >= room {
+            break;
+        }
+        line = format!("{line}  {part}");
+    }
+    line
 }
 
 /// A loss with four decimals, or `n/a`.
@@ -183,6 +210,15 @@ mod tests {
         left.observe(after(35), 6.5);
         assert_eq!(left.until(after(35), 10.0), Some(Duration::from_secs_f64(52.5)));
         assert_eq!(left.until(after(35), 6.5), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_bar_has_the_parts_that_fit() {
+        let parts = ["loss 0.5000", "accuracy 25.00 %", "12 images/s"].map(String::from);
+        let line = |width| fitted("epoch 3/12 [█████     ]".to_owned(), &parts, width);
+        assert_eq!(line(Some(40)), "epoch 3/12 [█████     ]  loss 0.5000");
+        assert_eq!(line(Some(80)), "epoch 3/12 [█████     ]  loss 0.5000  accuracy 25.00 %  12 images/s");
+        assert_eq!(line(None), line(Some(200)));
     }
 
     #[test]

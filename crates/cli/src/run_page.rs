@@ -16,6 +16,7 @@ use convscope_train::run_dir::{Summary, read_layer_metrics, read_metrics};
 use convscope_train::{Evaluation, RunDir};
 
 use crate::flags::config_of_run;
+use crate::page_contents::{PageContents, save_unless_fuller};
 use crate::{course, source};
 
 /// The name of the page in a run directory.
@@ -99,7 +100,10 @@ pub(crate) fn save_after_training(
     let found = course::findings(run, &**source)?;
     section.findings = (!found.is_empty()).then_some(found);
     let title = format!("{} on {}", section.name, data_name(&**source));
-    page(title, source, run.path(), vec![section])?.save(&run.path().join(PAGE_FILE))?;
+    let judged = section.evaluation.as_ref().map_or(0, |judged| judged.confusion.images());
+    let made_from = PageContents { judged, ..PageContents::of_weights(run.path())? };
+    let page = page(title, source, run.path(), vec![section])?;
+    save_unless_fuller(page, &made_from, &run.path().join(PAGE_FILE))?;
     Ok(())
 }
 

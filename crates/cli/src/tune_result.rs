@@ -146,12 +146,18 @@ pub(crate) fn save(place: &Place, found: &Found<'_>, console: Console) -> Result
         subtitle,
         origin: if synthetic { DataOrigin::Synthetic } else { DataOrigin::Pictures },
         generator: run_page::GENERATOR.to_owned(),
-        extra: report.sections(),
+        extra: report.sections(&|trial| page_of(trial, &place.folder)),
         ..ReportPage::default()
     };
     page.save(&place.folder.join(PAGE_FILE))?;
     console.note(&format!("report: {}", place.folder.join(PAGE_FILE).display()));
     Ok(())
+}
+
+/// The page of a trial, as the page of the study leads to it; none where it is gone.
+fn page_of(trial: &Trial, folder: &Path) -> Option<String> {
+    let run = trial.run()?;
+    folder.join(run).join(PAGE_FILE).is_file().then(|| format!("{run}/{PAGE_FILE}"))
 }
 
 /// The document of `--json`.

@@ -8,7 +8,6 @@ use image::imageops::{FilterType, resize};
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK};
 use crate::feature_maps::fitted_size;
-use crate::table::shorten;
 use crate::{ReportError, png};
 
 /// A row for each image: the original at the left with its class, the variants beside it, and below a variant that is
@@ -36,18 +35,17 @@ pub fn augmentation_sheet(preview: &AugmentationPreview) -> RgbImage {
         let filter = if wide >= picture.width() { FilterType::Nearest } else { FilterType::Triangle };
         resize(picture, wide, high, filter)
     };
-    let room = (wide / Font::Text.width(" ")) as usize;
     for (number, row) in preview.rows.iter().enumerate() {
         let top = head + number as u32 * step;
         canvas.paste(MARGIN, top, &enlarged(&row.original));
-        canvas.text(MARGIN, top + high + 4, &shorten(&row.class, room), Font::Text, INK);
+        canvas.text(MARGIN, top + high + 4, &Font::Text.fitted(&row.class, wide), Font::Text, INK);
         for (number, variant) in row.variants.iter().enumerate() {
             let left = column(number as u32);
             canvas.paste(left, top, &enlarged(&variant.picture));
             if let Some((class, share)) = &variant.mixed {
                 let percent = format!("{:.0} % ", share * 100.0);
-                let caption = percent.clone() + &shorten(class, room.saturating_sub(percent.len()).max(1));
-                canvas.text(left, top + high + 4, &caption, Font::Text, PALE_INK);
+                let caption = format!("{percent}{class}");
+                canvas.text(left, top + high + 4, &Font::Text.fitted(&caption, wide), Font::Text, PALE_INK);
             }
         }
     }

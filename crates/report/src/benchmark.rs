@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn text_has_each_figure_with_its_share_of_the_ceiling() {
-        let text = render(&report(), Style::Plain);
+        let text = render(&report(), Style::PLAIN);
         for line in [
             "tiny for images of 3x8x9: batches of 16, f32, 1 thread, portable\n",
             "peak          100.0 GFLOP/s in f32, 200.0 in bf16, all threads together\n",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::number::thousands;
+use crate::number::{percent, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone, shorten};
 use crate::{ReportError, csv};
 
@@ -15,7 +15,7 @@ use crate::{ReportError, csv};
 /// let counts = [vec![90, 10], vec![25, 75]];
 /// let matrix = ConfusionMatrix::new(&labels, &counts)?;
 /// assert_eq!(
-///     matrix.render(Style::Plain),
+///     matrix.render(Style::PLAIN),
 ///     "true \\ predicted  cat  dog\n\
 ///      ──────────────────────────\n\
 ///      cat                90   10\n\
@@ -45,10 +45,18 @@ impl<'a> ConfusionMatrix<'a> {
         Ok(Self { labels, counts })
     }
 
-    /// A text table with the true class at the left and the predicted class above. Long labels are cut above the
-    /// columns and whole at the left; what was never predicted is a `.`, so that the mistakes can be seen.
+    /// A text table with the true class at the left and the predicted class above. Long labels are cut above the columns; what was
+    /// never predicted is a `.`, so that the mistakes can be seen. Where the table does not fit into the style's lines, or has
+    /// more than 20 classes, the most confused pairs are there instead.
     pub fn render(&self, style: Style) -> String {
-        const COLUMN_LABEL: usize = 8;
+        let matrix = self.matrix();
+        if self.labels.len() <= MOST_CLASSES && matrix.fits(style) {
+            return matrix.render(style);
+        }
+        self.pairs(style)
+    }
+
+    fn matrix(&self) -> Table {
         let predicted = self.labels.iter().map(|label| Column::right(shorten(label, COLUMN_LABEL)));
         let mut table = Table::new([Column::left("true \\ predicted")].into_iter().chain(predicted));
         for (row, (label, counts)) in self.labels.iter().zip(self.counts).enumerate() {
@@ -57,9 +65,42 @@ impl<'a> ConfusionMatrix<'a> {
                 _ if row == column => Cell::new(thousands(count), Tone::Good),
                 _ => Cell::new(thousands(count), Tone::Normal),
             });
-            table.row([Cell::from(label.as_str())].into_iter().chain(cells));
+            table.row([Cell::from(shorten(label, ROW_LABEL))].into_iter().chain(cells));
         }
-        table.render(style)
+        table
+    }
+
+    /// The most frequent mistakes, the most frequent first.
+    fn pairs(&self, style: Style) -> String {
+        let mut pairs: Vec<(usize, usize, u64)> = Vec::new();
+        for (label, counts) in self.counts.iter().enumerate() {
+            let wrong =
+                counts.iter().enumerate().filter(|&(prediction, &count)| prediction != label && count > 0);
+            pairs.extend(wrong.map(|(prediction, &count)| (label, prediction, count)));
+        }
+        if pairs.is_empty() {
+            return "no image was taken for another class\n".to_owned();
+        }
+        pairs.sort_by_key(|&(.., count)| std::cmp::Reverse(count));
+        let mut table = Table::new([
+            Column::left("class"),
+            Column::left("predicted as"),
+            Column::right("images"),
+            Column::right("of its class"),
+        ]);
+        for &(label, prediction, count) in pairs.iter().take(MOST_PAIRS) {
+            let total: u64 = self.counts[label].iter().sum();
+            table.row([
+                Cell::from(shorten(&self.labels[label], ROW_LABEL)),
+                shorten(&self.labels[prediction], ROW_LABEL).into(),
+                thousands(count).into(),
+                percent(count as f64 / total as f64).into(),
+            ]);
+        }
+        let rest = pairs.len().saturating_sub(MOST_PAIRS);
+        let more =
+            if rest > 0 { format!("and {} more pairs\n", thousands(rest as u64)) } else { String::new() };
+        format!("{}{more}", table.render(style))
     }
 
     /// Writes the matrix as CSV: `true` and the labels in the first line, then a line for each true class.
@@ -77,6 +118,13 @@ impl<'a> ConfusionMatrix<'a> {
     }
 }
 
+/// A matrix of more classes cannot be read on a terminal.
+const MOST_CLASSES: usize = 20;
+const MOST_PAIRS: usize = 15;
+/// How many places of a label are shown above a column, and at the beginning of a line.
+const COLUMN_LABEL: usize = 8;
+const ROW_LABEL: usize = 40;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +141,7 @@ mod tests {
     fn rows_are_the_true_classes() {
         let (labels, counts) = (labels(), counts());
         assert_eq!(
-            ConfusionMatrix::new(&labels, &counts).unwrap().render(Style::Plain),
+            ConfusionMatrix::new(&labels, &counts).unwrap().render(Style::PLAIN),
             "true \\ predicted  automob…  cat  飛行機\n\
              ───────────────────────────────────────\n\
              automobile           1,234    5       .\n\
@@ -103,9 +151,30 @@ mod tests {
     }
 
     #[test]
+    fn of_many_classes_the_most_confused_pairs_are_told() {
+        let labels: Vec<String> = (0..21).map(|class| format!("class {class}")).collect();
+        let mut counts = vec![vec![0; 21]; 21];
+        counts[3][3] = 6;
+        counts[3][20] = 2;
+        counts[7][0] = 1;
+        let text = ConfusionMatrix::new(&labels, &counts).unwrap().render(Style::PLAIN);
+        assert_eq!(
+            text,
+            "class    predicted as  images  of its class\n\
+             ───────────────────────────────────────────\n\
+             class 3  class 20           2       25.00 %\n\
+             class 7  class 0            1      100.00 %\n"
+        );
+        let (labels, counts) = (self::labels(), self::counts());
+        let narrow = Style { width: Some(34), ..Style::PLAIN };
+        let text = ConfusionMatrix::new(&labels, &counts).unwrap().render(narrow);
+        assert!(text.starts_with("class"), "{text}");
+    }
+
+    #[test]
     fn only_the_right_answers_are_green() {
         let (labels, counts) = (labels(), counts());
-        let text = ConfusionMatrix::new(&labels, &counts).unwrap().render(Style::Ansi);
+        let text = ConfusionMatrix::new(&labels, &counts).unwrap().render(Style::ANSI);
         for green in ["1,234", "70", "9"] {
             assert!(text.contains(&format!("\x1b[32m{green}\x1b[0m")), "{text}");
         }

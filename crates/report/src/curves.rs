@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convscope_inspect::LayerTable;
+use convscope_inspect::{LayerTable, Quantity};
 use convscope_train::LayerMetrics;
 use convscope_train::metrics::EpochMetrics;
 
@@ -52,7 +52,7 @@ pub fn learning_charts(lines: &[LayerMetrics]) -> Vec<Chart> {
     };
     vec![
         chart("Norm of the gradient of each layer", |line| line.gradient_norm),
-        chart("Update ratio of each layer (0.001 is healthy)", |line| line.update_ratio),
+        chart("Update ratio of each layer", |line| line.update_ratio),
     ]
 }
 
@@ -91,31 +91,73 @@ pub fn save_depth(runs: &[(&str, &LayerTable)], path: &Path) -> Result<(), Repor
     chart::save(&[depth_chart(runs)], path)
 }
 
-/// The mean |activation| of every layer, in the order of the network, a line a run. Layers of the same name share a
-/// place; one that only some runs have stands after the layer it follows there, and the lines of the others pass by.
-/// The vertical axis is logarithmic where the largest value is more than twenty times the smallest.
+/// [`layer_chart`] of the mean |activation|.
 pub fn depth_chart(runs: &[(&str, &LayerTable)]) -> Chart {
-    let names = merged_names(runs);
-    let place = |name: &str| names.iter().position(|known| known == name).unwrap_or(0) as f64;
+    layer_chart(runs, Quantity::MeanAbsActivation, Scaling::Raw)
+}
+
+/// Whether a chart of layers shows values as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scaling {
+    /// As they are.
+    Raw,
+    /// Scaled so that the smallest layer of a run is 0 and its largest 1: [`LayerTable::normalized`].
+    Normalized,
+}
+
+/// A quantity of every layer that has it, in the order of the network, a line in a colour of its own for each run. Layers of the
+/// same name share a place; one that only some runs have stands after the layer it follows there, and the lines of the others
+/// pass by. The vertical axis of raw values is logarithmic where the largest is more than twenty times the smallest.
+pub fn layer_chart(runs: &[(&str, &LayerTable)], quantity: Quantity, scaling: Scaling) -> Chart {
+    let of = |table: &LayerTable| match scaling {
+        Scaling::Raw => table.values(quantity),
+        Scaling::Normalized => table.normalized(quantity),
+    };
+    let has_it = |name: &String| {
+        runs.iter().any(|(_, table)| {
+            table
+                .rows
+                .iter()
+                .zip(table.values(quantity))
+                .any(|(row, value)| row.name == *name && value.is_some())
+        })
+    };
+    let names: Vec<String> = merged_names(runs).into_iter().filter(has_it).collect();
+    let place = |name: &str| names.iter().position(|known| known == name);
     let series: Vec<Series> = runs
         .iter()
         .enumerate()
         .map(|(colour, (name, table))| Series {
             name: (*name).to_owned(),
-            points: table.rows.iter().map(|row| (place(&row.name), row.mean_abs_activation)).collect(),
+            points: table
+                .rows
+                .iter()
+                .zip(of(table))
+                .filter_map(|(row, value)| Some((place(&row.name)? as f64, value?)))
+                .collect(),
             colour,
-            stroke: if colour % 2 == 0 { Stroke::Solid } else { Stroke::Dashed },
+            stroke: Stroke::Solid,
         })
         .collect();
     let values =
         || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite() && *v > 0.0);
     let wide = values().fold(0.0, f64::max) > 20.0 * values().fold(f64::INFINITY, f64::min);
+    let normalised = if scaling == Scaling::Normalized { ", normalised" } else { "" };
     Chart {
-        title: "Mean |activation| of each layer".to_owned(),
+        title: format!("{} of each layer{normalised}", quantity_name(quantity)),
         x_label: "layer, from input to output".to_owned(),
         x_axis: XAxis::Names(names),
-        y_axis: if wide { YAxis::Logarithm } else { YAxis::Number },
+        y_axis: if wide && scaling == Scaling::Raw { YAxis::Logarithm } else { YAxis::Number },
         series,
+    }
+}
+
+/// How a quantity is called.
+pub fn quantity_name(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::MeanAbsWeight => "Mean |weight|",
+        Quantity::SumAbsWeight => "Sum of |weight|",
+        Quantity::MeanAbsActivation => "Mean |activation|",
     }
 }
 
@@ -218,6 +260,15 @@ mod tests {
         assert_eq!(chart.series[0].points[1].0, 2.0);
         assert_eq!(chart.series[1].points[1], (1.0, 900.0));
         assert_eq!(chart.y_axis, YAxis::Logarithm);
+        // Dashes mean training images and nothing else.
+        assert!(chart.series.iter().all(|series| series.stroke == Stroke::Solid));
+        let weights = layer_chart(
+            &[("plain", &plain), ("bn", &normalised)],
+            Quantity::SumAbsWeight,
+            Scaling::Normalized,
+        );
+        assert_eq!(weights.title, "Sum of |weight| of each layer, normalised");
+        assert_eq!(weights.x_axis, XAxis::Names(expected[..3].to_vec()), "the last layer has no weights");
         assert_eq!(depth_chart(&[("plain", &plain)]).y_axis, YAxis::Number);
     }
 }

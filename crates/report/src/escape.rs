@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::table::{CODES, Style};
+use crate::table::{CODES, Colours, Style};
 
 /// The text with every character written as `\u202e` that could steer a terminal or change the direction of what stands beside
 /// it: control characters, line and paragraph separators, and Unicode's bidirectional controls. The form is JSON's, so that an
@@ -20,7 +20,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 /// A result of several lines, as [`escaped`] without its line ends, tabs and, where it may have any, its colours.
 pub fn escaped_lines(text: &str, style: Style) -> Cow<'_, str> {
-    let is_colour = |rest: &str| style == Style::Ansi && CODES.iter().any(|code| rest.starts_with(code));
+    let is_colour =
+        |rest: &str| style.colours == Colours::Ansi && CODES.iter().any(|code| rest.starts_with(code));
     replaced(text, |c| steers(c) && !['\n', '\t'].contains(&c), is_colour)
 }
 
@@ -53,19 +54,19 @@ mod tests {
     fn a_result_keeps_its_lines_and_only_its_own_colours() {
         let text = "a\tb\n\x1b[31mred\x1b[0m \x1b[2Jcleared\u{9b}6n\r\u{2066}\n";
         assert_eq!(
-            escaped_lines(text, Style::Ansi),
+            escaped_lines(text, Style::ANSI),
             "a\tb\n\x1b[31mred\x1b[0m \\u001b[2Jcleared\\u009b6n\\u000d\\u2066\n"
         );
-        assert!(!escaped_lines(text, Style::Plain).contains('\x1b'));
+        assert!(!escaped_lines(text, Style::PLAIN).contains('\x1b'));
         let twice = escaped("\x1b[31mred").into_owned();
-        assert_eq!(escaped_lines(&twice, Style::Ansi), twice);
+        assert_eq!(escaped_lines(&twice, Style::ANSI), twice);
     }
 
     #[test]
     fn an_escaped_document_has_the_same_contents() {
         let name = "a\u{202e}b\u{1}\"\\u";
         let document = serde_json::to_string(&[name]).unwrap();
-        let shown = escaped_lines(&document, Style::Plain);
+        let shown = escaped_lines(&document, Style::PLAIN);
         assert!(!shown.contains('\u{202e}'), "{shown}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [name]);
     }

@@ -8,6 +8,8 @@ use convscope_train::run_dir::{Distribution, ValueRange};
 use convscope_train::sink::{EpochEnd, Sink, SinkResult, TensorBoardSummary};
 use serde::Deserialize;
 
+use crate::colour::{NOT_A_NUMBER, viridis};
+
 /// After which epochs the network is looked into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,8 +88,8 @@ fn look<E>(
     Ok(counts.seen.into_iter().map(inner).zip(counts.ranges).map(merged).collect())
 }
 
-/// The first channels of a node for one image side by side, in grey: each from its own smallest value (black) to its own
-/// largest (white).
+/// The first channels of a node for one image side by side in viridis, each from its own smallest value to its own largest. A pixel
+/// is a place in [`palette`].
 #[derive(Debug, PartialEq)]
 struct MapGrid {
     size: [u32; 2],
@@ -143,6 +145,16 @@ const SIDE: usize = 32;
 /// Pixels between maps.
 const GAP: usize = 2;
 
+/// Places of the palette: viridis up to the largest value, then a colour for values that are not finite, and white between maps.
+const LARGEST: u8 = 253;
+const NOT_FINITE: u8 = 254;
+const WHITE: u8 = 255;
+
+fn palette() -> Vec<[u8; 3]> {
+    let values = (0..=LARGEST).map(|place| viridis(f32::from(place) / f32::from(LARGEST)));
+    values.chain([NOT_A_NUMBER, [255; 3]]).collect()
+}
+
 impl MapGrid {
     /// Of one image's values, channels-last.
     fn new(values: &[f32], channels: usize, [height, width]: [usize; 2]) -> MapGrid {
@@ -152,7 +164,7 @@ impl MapGrid {
         let (down, up) = (longer.div_ceil(SIDE), (SIDE / longer).max(1));
         let map = [height.div_ceil(down) * up, width.div_ceil(down) * up];
         let size = [shown.div_ceil(columns) * (map[0] + GAP) - GAP, columns * (map[1] + GAP) - GAP];
-        let mut pixels = vec![0; size[0] * size[1]];
+        let mut pixels = vec![WHITE; size[0] * size[1]];
         for channel in 0..shown {
             let (top, left) = (channel / columns * (map[0] + GAP), channel % columns * (map[1] + GAP));
             let plane = averaged(values, (channel, channels), [height, width], down);
@@ -163,9 +175,10 @@ impl MapGrid {
             for y in 0..map[0] {
                 for x in 0..map[1] {
                     let value = plane[y / up * plane_width + x / up];
-                    // What is not finite is black, as is a map without any difference.
-                    let grey = if span > 0.0 { (value - min) / span * 255.0 } else { 0.0 };
-                    pixels[(top + y) * size[1] + left + x] = grey.round() as u8;
+                    let share = if span > 0.0 { (value - min) / span } else { value * 0.0 };
+                    let place = (share * f32::from(LARGEST)).round() as u8;
+                    pixels[(top + y) * size[1] + left + x] =
+                        if value.is_finite() { place } else { NOT_FINITE };
                 }
             }
         }
@@ -177,7 +190,8 @@ impl MapGrid {
         let mut file = Vec::new();
         let [height, width] = self.size;
         let mut encoder = png::Encoder::new(&mut file, width, height);
-        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_color(png::ColorType::Indexed);
+        encoder.set_palette(palette().concat());
         encoder.set_depth(png::BitDepth::Eight);
         encoder.write_header()?.write_image_data(&self.pixels)?;
         Ok(file)
@@ -219,8 +233,11 @@ mod tests {
         // Enlarged by 16: two columns of maps of 16 by 32.
         assert_eq!(grid.size, [16 + GAP as u32 + 16, 32 + GAP as u32 + 32]);
         let at = |y: usize, x: usize| grid.pixels[y * grid.size[1] as usize + x];
-        assert_eq!((at(0, 0), at(15, 31), at(15, 34), at(0, 65)), (0, 255, 255, 0));
-        assert_eq!((at(18, 0), at(33, 31), at(0, 33)), (0, 0, 0));
+        assert_eq!((at(0, 0), at(15, 31), at(15, 34), at(0, 65)), (0, LARGEST, LARGEST, 0));
+        assert_eq!((at(18, 0), at(33, 31), at(0, 33)), (0, 0, WHITE));
+        let broken = MapGrid::new(&[0.0, f32::NAN], 1, [1, 2]);
+        assert_eq!((broken.pixels[0], broken.pixels[31]), (0, NOT_FINITE));
+        assert_eq!((palette().len(), palette()[usize::from(LARGEST)]), (256, viridis(1.0)));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use image::{Rgb, RgbImage};
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK};
 use crate::colour::{mix, viridis};
+use crate::font::legible;
 use crate::picture::picture;
-use crate::table::shorten;
 use crate::{ReportError, png};
 
 /// A heat map in viridis blended over a picture, which is enlarged by a whole factor where it is small.
@@ -46,15 +46,21 @@ pub fn heat_map_sheet(image: &ExampleImage, maps: &[HeatMap]) -> Result<RgbImage
     let mut place = |column: usize, picture: &RgbImage, title: &str, note: &str| {
         let left = MARGIN + column as u32 * cell.0;
         canvas.paste(left, MARGIN, picture);
-        let room = (cell.0 - MARGIN) as usize;
-        canvas.text(left, MARGIN + picture.height() + 6, &shorten(title, room / 8), Font::Title, INK);
+        let room = cell.0 - MARGIN;
+        canvas.text(left, MARGIN + picture.height() + 6, &Font::Title.fitted(title, room), Font::Title, INK);
         let below = MARGIN + picture.height() + 6 + CAPTION;
-        canvas.text(left, below, &shorten(note, room / 6), Font::Text, PALE_INK);
+        canvas.text(left, below, &Font::Text.fitted(note, room), Font::Text, PALE_INK);
     };
-    let known = image.label.and_then(|label| image.classes.get(label));
-    place(0, &shown, &image.name, &known.map_or_else(String::new, |class| format!("class {class}")));
+    let known = image.label.and_then(|label| Some((label, image.classes.get(label)?)));
+    let known = known.map_or_else(String::new, |(label, class)| format!("class {}", legible(class, label)));
+    place(0, &shown, &image.name, &known);
     for (column, heat) in maps.iter().enumerate() {
-        place(column + 1, &blend(&plain, heat), method_name(heat.method), &caption(heat));
+        place(
+            column + 1,
+            &blend(&plain, heat),
+            method_name(heat.method),
+            &caption(heat, &legible(&heat.class_name, heat.class)),
+        );
     }
     Ok(canvas.into_image())
 }
@@ -77,10 +83,10 @@ pub fn method_name(method: HeatMapMethod) -> &'static str {
 }
 
 /// What a heat map is of: `for dog, at conv2d_7`.
-pub(crate) fn caption(heat: &HeatMap) -> String {
+pub(crate) fn caption(heat: &HeatMap, class: &str) -> String {
     let at = heat.node.as_ref().map_or_else(String::new, |node| format!(", at {node}"));
     let nothing = if heat.is_constant { ", the same everywhere" } else { "" };
-    format!("for {}{at}{nothing}", heat.class_name)
+    format!("for {class}{at}{nothing}")
 }
 
 /// How large a picture is shown: enlarged by a whole factor where it is small.

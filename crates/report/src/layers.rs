@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_terminal_shows_bars_and_names_dead_channels() {
-        let text = render(&table(), Style::Plain);
+        let text = render(&table(), Style::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2 + 3);
         assert!(lines[2].starts_with("conv2d    conv2d, relu"), "{text}");
@@ -205,7 +205,7 @@ mod tests {
         assert!(lines[2].ends_with("3 of 16") && lines[3].ends_with('%'), "{text}");
         let mut normalized = table();
         normalized.rows[1].running_statistics = 1024;
-        let text = render(&normalized, Style::Plain);
+        let text = render(&normalized, Style::PLAIN);
         assert!(
             text.ends_with("\n896 parameters, and 1,024 running statistics of batch normalisation\n"),
             "{text}"

@@ -74,7 +74,10 @@ pub fn significant(value: f64) -> String {
         let sign = if value < 0.0 { "-" } else { "" };
         format!("{sign}{}", thousands(size.round() as u64))
     } else {
-        let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+        // The power of ten after rounding: 0.099999 has the digits of 0.1.
+        let rounded = format!("{size:.3e}");
+        let power: i32 = rounded.rsplit('e').next().and_then(|power| power.parse().ok()).unwrap_or(0);
+        let decimals = (3 - power).clamp(0, 6) as usize;
         format!("{value:.decimals$}")
     }
 }
@@ -171,6 +174,8 @@ mod tests {
             (-1234.5, "-1,235"),
             (0.001, "0.001000"),
             (0.000_999, "9.990e-4"),
+            (0.099_999_999, "0.1000"),
+            (9.9999, "10.00"),
             (1e6, "1.000e6"),
             (f64::INFINITY, "n/a"),
         ];

@@ -16,8 +16,8 @@ use image::RgbImage;
 
 use crate::curves::loss_chart;
 use crate::html::{
-    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview,
-    ReportPage, RunSection, Setting,
+    CloseupSection, ComparisonSection, DataOrigin, EvaluationSection, ExtraCell, ExtraRow, ExtraSection,
+    ExtraTable, KeyFigure, Preview, ReportPage, RunSection, Setting,
 };
 
 /// A layer whose values are `value(channel, y, x)`.
@@ -233,6 +233,13 @@ pub(crate) fn page() -> ReportPage {
         layers,
         filters: Some(filters),
     };
+    let mut wrong = FeatureMaps {
+        image: ExampleImage { name: "test image 3".to_owned(), label: Some(2), ..maps.image.clone() },
+        ..maps.clone()
+    };
+    wrong.layers[0] = layer_of("conv2d", [16, 24, 32], |c, y, x| wave(c, x, y) * 7.0);
+    let closeup =
+        CloseupSection { maps: maps.clone(), heat_maps: vec![heat.clone(); 3], grad_cams: grad_cams.clone() };
     let run = |name: &str, epochs| RunSection {
         name: name.to_owned(),
         figures: vec![KeyFigure::percent("test accuracy", 0.842), KeyFigure::count("parameters", 294_810)],
@@ -252,9 +259,8 @@ pub(crate) fn page() -> ReportPage {
         }),
         layers: Some(table()),
         findings: Some(vec![finding(Severity::Warning, "3 of 16 channels of conv2d are <dead> & gone.")]),
-        maps: Some(maps.clone()),
-        heat_maps: vec![heat.clone(); 3],
-        grad_cams: grad_cams.clone(),
+        layers_over: "40,000 training images".to_owned(),
+        closeups: vec![closeup.clone(), CloseupSection { maps: wrong.clone(), ..closeup.clone() }],
         charts: Vec::new(),
     };
     let differences =
@@ -274,16 +280,20 @@ pub(crate) fn page() -> ReportPage {
         extra: vec![ExtraSection {
             title: "Study".to_owned(),
             text: "Of 3 trials.".to_owned(),
-            charts: vec![loss_chart(&[("a", &metrics(4))])],
+            charts: vec![loss_chart(&[("a", &metrics(4))]).diagram()],
             tables: vec![ExtraTable {
                 caption: "Trials".to_owned(),
                 columns: vec!["trial".to_owned(), "lr".to_owned()],
                 rows: [["1", "0.1"], ["2", "0.02"], ["3", "0.5"]]
-                    .map(|r| r.map(String::from).to_vec())
+                    .map(|r| ExtraRow {
+                        cells: r.map(|text| ExtraCell { text: text.to_owned(), link: None }).to_vec(),
+                        is_marked: false,
+                    })
                     .to_vec(),
             }],
             pictures: vec![preview],
         }],
+        contents: None,
     }
 }
 

@@ -1,23 +1,39 @@
 //! Text tables for terminals and log files.
 //!
 //! Columns are as wide as their widest cell on screen, so that wide (East Asian) characters and combining marks
-//! keep their place. Colour is written only where the caller asks for it with [`Style::Ansi`].
+//! keep their place. Colour is written only where the caller asks for it with [`Style::ANSI`].
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::escape::escaped;
 
+/// How text is written: with which colours, and how wide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whether escape sequences for colour may be written.
+    pub colours: Colours,
+    /// How many places a line has; none where lines may be as long as they are, as in files and pipes.
+    pub width: Option<usize>,
+}
+
 /// Whether escape sequences for colour may be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
+pub enum Colours {
     /// Text only: for files, pipes and terminals without colour.
     #[default]
-    Plain,
+    None,
     /// ANSI escape sequences for bold, dim and coloured text.
     Ansi,
 }
 
-/// How a cell stands out in [`Style::Ansi`].
+impl Style {
+    /// Text only, in lines of any length.
+    pub const PLAIN: Style = Style { colours: Colours::None, width: None };
+    /// Colours, in lines of any length.
+    pub const ANSI: Style = Style { colours: Colours::Ansi, width: None };
+}
+
+/// How a cell stands out where there are colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// As the terminal shows all text.
@@ -89,7 +105,7 @@ impl From<String> for Cell {
 /// table.rule();
 /// table.row(["total".into(), number::thousands(1738).into()]);
 /// assert_eq!(
-///     table.render(Style::Plain),
+///     table.render(Style::PLAIN),
 ///     "layer   parameters\n\
 ///      ──────────────────\n\
 ///      conv2d         448\n\
@@ -126,21 +142,59 @@ impl Table {
         self.lines.push(Line::Rule);
     }
 
-    /// The table as text: every line ends with a line feed, none with spaces.
+    /// The table as text: every line ends with a line feed, none with spaces. Where it is wider than the style has room for,
+    /// its columns follow one another in several tables, each of which begins with the first column; text, but no number, is
+    /// then shortened.
     pub fn render(&self, style: Style) -> String {
-        let widths = self.widths();
-        let gaps = GAP.width() * widths.len().saturating_sub(1);
-        let rule = paint(&"─".repeat(widths.iter().sum::<usize>() + gaps), Tone::Dim, style);
-        let mut text = String::new();
+        let room = style.width.unwrap_or(usize::MAX).max(NARROWEST);
+        let mut widths = self.widths();
+        let mut columns = 0..widths.len();
+        if total(&widths) <= room || columns.len() < 2 {
+            return self.part(&columns.collect::<Vec<_>>(), &widths, style);
+        }
+        columns.next();
+        widths[0] = widths[0].min(room / 2);
+        let most = room - widths[0] - GAP.width();
+        for (width, column) in widths.iter_mut().zip(&self.columns).skip(1) {
+            if column.side == Side::Left {
+                *width = (*width).min(most);
+            }
+        }
+        let mut parts: Vec<Vec<usize>> = Vec::new();
+        let mut left = 0;
+        for column in columns {
+            let wide = GAP.width() + widths[column];
+            match parts.last_mut() {
+                Some(part) if wide <= left => part.push(column),
+                _ => {
+                    parts.push(vec![0, column]);
+                    left = room - widths[0];
+                }
+            }
+            left = left.saturating_sub(wide);
+        }
+        let texts: Vec<String> = parts.iter().map(|part| self.part(part, &widths, style)).collect();
+        texts.join("\n")
+    }
 
+    /// Whether the table fits into the style's lines as it is.
+    pub fn fits(&self, style: Style) -> bool {
+        style.width.is_none_or(|room| total(&self.widths()) <= room)
+    }
+
+    /// These columns as a table.
+    fn part(&self, columns: &[usize], widths: &[usize], style: Style) -> String {
+        let own: Vec<usize> = columns.iter().map(|&column| widths[column]).collect();
+        let rule = paint(&"─".repeat(total(&own)), Tone::Dim, style);
         let titles: Vec<Cell> =
             self.columns.iter().map(|c| Cell::new(c.title.as_str(), Tone::Bold)).collect();
-        self.push_cells(&mut text, &titles, &widths, style);
+        let mut text = String::new();
+        self.push_cells(&mut text, &titles, columns, widths, style);
         text.push_str(&rule);
         text.push('\n');
         for line in &self.lines {
             match line {
-                Line::Cells(cells) => self.push_cells(&mut text, cells, &widths, style),
+                Line::Cells(cells) => self.push_cells(&mut text, cells, columns, widths, style),
                 Line::Rule => {
                     text.push_str(&rule);
                     text.push('\n');
@@ -162,18 +216,27 @@ impl Table {
         widths
     }
 
-    fn push_cells(&self, text: &mut String, cells: &[Cell], widths: &[usize], style: Style) {
+    fn push_cells(
+        &self,
+        text: &mut String,
+        cells: &[Cell],
+        columns: &[usize],
+        widths: &[usize],
+        style: Style,
+    ) {
         let start = text.len();
-        for (index, ((cell, column), &width)) in cells.iter().zip(&self.columns).zip(widths).enumerate() {
-            if index > 0 {
+        for (place, &index) in columns.iter().enumerate() {
+            if place > 0 {
                 text.push_str(GAP);
             }
-            let padding = " ".repeat(width - cell.text.width());
-            if column.side == Side::Right {
+            let (cell, side, width) = (&cells[index], self.columns[index].side, widths[index]);
+            let shown = shorten(&cell.text, width);
+            let padding = " ".repeat(width - shown.width());
+            if side == Side::Right {
                 text.push_str(&padding);
             }
-            text.push_str(&paint(&cell.text, cell.tone, style));
-            if column.side == Side::Left {
+            text.push_str(&paint(&shown, cell.tone, style));
+            if side == Side::Left {
                 text.push_str(&padding);
             }
         }
@@ -181,6 +244,36 @@ impl Table {
         text.truncate(end);
         text.push('\n');
     }
+}
+
+/// How many places columns of these widths take with the gaps between them.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.width() * widths.len().saturating_sub(1)
+}
+
+/// Text in lines of at most the style's width, broken between words; a word that is longer has a line of its own.
+///
+/// ```
+/// use convscope_report::table::{Style, wrapped};
+/// let narrow = Style { width: Some(12), ..Style::PLAIN };
+/// assert_eq!(wrapped("note: a long line", narrow), "note: a long\nline");
+/// ```
+pub fn wrapped(text: &str, style: Style) -> String {
+    let Some(room) = style.width else { return text.to_owned() };
+    let (mut lines, mut used) = (String::with_capacity(text.len()), 0);
+    for word in text.split(' ') {
+        let wide = word.width();
+        if used > 0 && used + 1 + wide > room {
+            lines.push('\n');
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += wide;
+    }
+    lines
 }
 
 /// Text of at most `width` places on screen: what is longer loses its end, and gets `…` in its place.
@@ -221,6 +314,8 @@ pub fn bar(ratio: f64, width: usize) -> String {
 }
 
 const GAP: &str = "  ";
+/// Narrower lines are taken to have so many places.
+const NARROWEST: usize = 24;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -235,13 +330,13 @@ enum Line {
 }
 
 pub(crate) fn paint(text: &str, tone: Tone, style: Style) -> String {
-    let code = match (style, tone) {
-        (Style::Plain, _) | (_, Tone::Normal) => return text.to_owned(),
-        (Style::Ansi, _) if text.is_empty() => return String::new(),
-        (Style::Ansi, Tone::Bold) => 1,
-        (Style::Ansi, Tone::Dim) => 2,
-        (Style::Ansi, Tone::Good) => 32,
-        (Style::Ansi, Tone::Bad) => 31,
+    let code = match (style.colours, tone) {
+        (Colours::None, _) | (_, Tone::Normal) => return text.to_owned(),
+        (Colours::Ansi, _) if text.is_empty() => return String::new(),
+        (Colours::Ansi, Tone::Bold) => 1,
+        (Colours::Ansi, Tone::Dim) => 2,
+        (Colours::Ansi, Tone::Good) => 32,
+        (Colours::Ansi, Tone::Bad) => 31,
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
@@ -259,7 +354,7 @@ mod tests {
         table.row(["longer".into(), "1".into(), "x".into()]);
         table.row(["b".into(), "1234567".into(), "".into()]);
         assert_eq!(
-            table.render(Style::Plain),
+            table.render(Style::PLAIN),
             "a         count  note\n\
              ─────────────────────\n\
              longer        1  x\n\
@@ -268,12 +363,52 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_table_becomes_several_of_the_same_first_column() {
+        let mut table = Table::new([
+            Column::left("layer"),
+            Column::left("type"),
+            Column::right("parameters"),
+            Column::right("dead"),
+        ]);
+        table.row(["a_name_that_is_far_too_long".into(), "conv2d".into(), "294,810".into(), "3".into()]);
+        table.rule();
+        table.row(["b".into(), "x".into(), "1".into(), "".into()]);
+        let narrow = Style { width: Some(30), ..Style::PLAIN };
+        assert_eq!(
+            table.render(narrow),
+            "layer            type\n\
+             ───────────────────────\n\
+             a_name_that_is…  conv2d\n\
+             ───────────────────────\n\
+             b                x\n\
+             \n\
+             layer            parameters\n\
+             ───────────────────────────\n\
+             a_name_that_is…     294,810\n\
+             ───────────────────────────\n\
+             b                         1\n\
+             \n\
+             layer            dead\n\
+             ─────────────────────\n\
+             a_name_that_is…     3\n\
+             ─────────────────────\n\
+             b\n"
+        );
+        for width in [40, 80, 200] {
+            let text = table.render(Style { width: Some(width), ..Style::PLAIN });
+            assert!(text.lines().all(|line| line.width() <= width), "{width}:\n{text}");
+            assert!(text.contains("294,810"));
+        }
+        assert_eq!(table.render(Style { width: Some(200), ..Style::PLAIN }), table.render(Style::PLAIN));
+    }
+
+    #[test]
     fn wide_and_combining_characters_keep_their_place() {
         let mut table = Table::new([Column::left("class"), Column::right("n")]);
         table.row(["飛行機".into(), "1".into()]);
         table.row(["e\u{301}te\u{301}".into(), "22".into()]);
         assert_eq!(
-            table.render(Style::Plain),
+            table.render(Style::PLAIN),
             "class    n\n\
              ──────────\n\
              飛行機   1\n\
@@ -287,29 +422,29 @@ mod tests {
         table.row([Cell::new("x", Tone::Good), Cell::new("10", Tone::Bad)]);
         table.row(["y".into(), Cell::new("5", Tone::Dim)]);
         assert_eq!(
-            table.render(Style::Ansi),
+            table.render(Style::ANSI),
             "\x1b[1ma\x1b[0m   \x1b[1mb\x1b[0m\n\
              \x1b[2m─────\x1b[0m\n\
              \x1b[32mx\x1b[0m  \x1b[31m10\x1b[0m\n\
              y   \x1b[2m5\x1b[0m\n"
         );
-        assert!(!table.render(Style::Plain).contains('\x1b'));
+        assert!(!table.render(Style::PLAIN).contains('\x1b'));
     }
 
     #[test]
     fn control_characters_cannot_reach_the_terminal() {
         let mut table = Table::new([Column::left("file\t")]);
         table.row([Cell::new("a\x1b[2Jb\nc", Tone::Bold)]);
-        assert_eq!(table.render(Style::Plain), "file\\u0009\n──────────────────\na\\u001b[2Jb\\u000ac\n");
+        assert_eq!(table.render(Style::PLAIN), "file\\u0009\n──────────────────\na\\u001b[2Jb\\u000ac\n");
     }
 
     #[test]
     fn a_table_without_lines_has_its_titles() {
         assert_eq!(
-            Table::new([Column::left("run"), Column::right("loss")]).render(Style::Plain),
+            Table::new([Column::left("run"), Column::right("loss")]).render(Style::PLAIN),
             "run  loss\n─────────\n"
         );
-        assert_eq!(Table::new([]).render(Style::Plain), "\n\n");
+        assert_eq!(Table::new([]).render(Style::PLAIN), "\n\n");
     }
 
     #[test]

@@ -1,27 +1,24 @@
 //! `convscope inspect`: what happens inside a trained network.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use convscope_data::{Source, Split};
-use convscope_inspect::{
-    Choice, Finding, HeatMap, HeatMapMethod, Inspector, LayerTable, Survey, SurveyOptions,
-};
-use convscope_report::html::{ExtraSection, Preview, ReportPage, RunSection};
+use convscope_inspect::{Choice, Finding, HeatMap, HeatMapMethod, Inspector, LayerTable, Survey};
 use convscope_report::number::{duration, percent, thousands};
-use convscope_report::{curves, findings, heat_map, layers};
+use convscope_report::{findings, layers};
 use serde::Serialize;
 
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
-use crate::looking::{Closeup, HeatMapChoice, network, survey};
+use crate::look::{Look, LookOptions};
+use crate::looking::{Closeup, HeatMapChoice, network};
 use crate::progress::loss;
-use crate::run_page::{self, PAGE_FILE};
-use crate::{course, source};
+use crate::run_page::PAGE_FILE;
+use crate::source;
 
 /// Look inside a trained network: a table of its layers, what it means, and what each layer sees
 #[derive(clap::Args)]
@@ -34,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Which of the run's images
+    /// Take the layer table over these images of the run; what is right and wrong is always told of the test images
     #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
@@ -152,16 +149,14 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let mut inspector = inspector.with_pixel_limit(limit);
     let asked = args.images.open(&network(&args.run, &inspector), args.split, args.max_pixels, console)?;
     let Asked { source, split } = &asked;
-    // The images come first: one that cannot be read is known before the long walk.
-    let closeups = closeups(args, &mut inspector, &asked)?;
-    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split: *split, limit, ..SurveyOptions::default() };
-    let mut survey = survey(&mut inspector, source, options, console)?;
-    if let Some(run) = inspector.run_dir().filter(|_| args.images.are_own()) {
-        survey.findings.extend(course::findings(&run, &**source)?);
-        survey.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    }
-    save(args, folder, &survey, &closeups, source)?;
+    let options = LookOptions {
+        limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        choices: choices(args, *split),
+        heat_maps: HeatMapChoice { layers: args.layer.clone(), classes: classes(args, &inspector)? },
+    };
+    let look = Look::at(&mut inspector, &asked, &args.images, &options, console)?;
+    let Look { survey, closeups, .. } = &look;
+    look.save(&args.run, folder, source)?;
     let exported = match &args.export {
         Some(folder) => {
             let images = usize::try_from(args.limit.unwrap_or(EXPORTED)).unwrap_or(usize::MAX);
@@ -170,11 +165,11 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
         None => None,
     };
     if args.json {
-        let document = document(args, folder, &survey, &closeups, &**source);
+        let document = document(args, folder, survey, closeups, &**source);
         console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        let mut text = render(args, &survey, &**source, console);
-        for closeup in &closeups {
+        let mut text = render(args, survey, &**source, console);
+        for closeup in closeups {
             text += &format!("looked at     {}\n", closeup.describe());
         }
         text += &format!("feature maps  {}\n", folder.join("feature_maps").display());
@@ -200,17 +195,14 @@ fn folder(args: &Args) -> Result<&Path> {
     }
 }
 
-fn closeups(args: &Args, inspector: &mut Inspector, asked: &Asked) -> Result<Vec<Closeup>> {
-    let mut choices: Vec<Choice> = args.image.iter().cloned().map(Choice::File).collect();
-    if let Some(index) = args.index {
-        choices.push(Choice::Index(asked.split, usize::try_from(index).unwrap_or(usize::MAX)));
-    }
-    if choices.is_empty() {
-        choices.push(Choice::default());
-    }
-    let classes = args.class.iter().map(|class| class_index(class, inspector.classes()));
-    let wanted = HeatMapChoice { layers: args.layer.clone(), classes: classes.collect::<Result<_>>()? };
-    choices.iter().map(|choice| Closeup::of(inspector, &asked.source, choice, &wanted)).collect()
+/// The images that are asked for.
+fn choices(args: &Args, split: Split) -> Vec<Choice> {
+    let index = args.index.map(|index| Choice::Index(split, usize::try_from(index).unwrap_or(usize::MAX)));
+    args.image.iter().cloned().map(Choice::File).chain(index).collect()
+}
+
+fn classes(args: &Args, inspector: &Inspector) -> Result<Vec<usize>> {
+    args.class.iter().map(|class| class_index(class, inspector.classes())).collect()
 }
 
 /// The class of this name, or of this index where none has it as its name.
@@ -223,66 +215,6 @@ fn class_index(text: &str, classes: &[String]) -> Result<usize> {
         ))
         .into()
     })
-}
-
-fn save(
-    args: &Args,
-    folder: &Path,
-    survey: &Survey,
-    closeups: &[Closeup],
-    source: &Arc<dyn Source>,
-) -> Result<()> {
-    convscope_files::create_folders(folder)
-        .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
-    layers::save_channels(&survey.layers, &folder.join("channels.csv"))?;
-    layers::save_json(&survey.layers, &folder.join("layers.json"))?;
-    findings::save_json(&survey.findings, &folder.join("findings.json"))?;
-    let suffix = |index: usize| if index == 0 { String::new() } else { format!("_{}", index + 1) };
-    for (index, closeup) in closeups.iter().enumerate() {
-        closeup.save(folder, &suffix(index))?;
-    }
-    // What an earlier look at more images left would pass for this one's.
-    let mut old = closeups.len();
-    while Closeup::remove(folder, &suffix(old))? {
-        old += 1;
-    }
-    let section = run_page::section(&args.run)?;
-    curves::save_depth(&[(section.name.as_str(), &survey.layers)], &folder.join("depth.png"))?;
-    if !section.metrics.is_empty() {
-        let path = folder.join("curves.png");
-        curves::save(&section.name, &section.metrics, &section.layer_metrics, &path)?;
-    }
-    page(&args.run, section, survey, closeups, source)?.save(&folder.join(PAGE_FILE))?;
-    Ok(())
-}
-
-fn page(
-    run: &Path,
-    section: RunSection,
-    survey: &Survey,
-    closeups: &[Closeup],
-    source: &Arc<dyn Source>,
-) -> Result<ReportPage> {
-    let title = format!("{} on {}", section.name, run_page::data_name(&**source));
-    let mut section = section.with_survey(survey);
-    let mut further = Vec::new();
-    for (index, closeup) in closeups.iter().enumerate() {
-        if index == 0 {
-            section.maps = Some(closeup.maps.clone());
-            section.heat_maps.clone_from(&closeup.heat_maps);
-            section.grad_cams.clone_from(&closeup.grad_cams);
-        } else {
-            let picture = heat_map::heat_map_sheet(&closeup.maps.image, &closeup.heat_maps)?;
-            further.push(Preview { caption: closeup.describe(), picture });
-        }
-    }
-    let mut page = run_page::page(title, source, run, vec![section])?;
-    if !further.is_empty() {
-        let title = "Further images".to_owned();
-        page.extra.push(ExtraSection { title, pictures: further, ..ExtraSection::default() });
-    }
-    Ok(page)
 }
 
 fn document<'a>(

@@ -120,7 +120,7 @@ fn described(name: &str, tensors: &[&str], arguments: &[Argument]) -> String {
         "{name} as in PyTorch. Tensors are .npy, .npz or .safetensors files; one that PyTorch takes as None may be left \
          out.\n\nUsage: convscope op {name} --{} FILE ...\n\n{}",
         tensors.first().unwrap_or(&"input"),
-        table.render(Style::Plain)
+        table.render(Style::PLAIN)
     )
 }
 

@@ -1,18 +1,18 @@
 //! `convscope report`: the page of a run again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
-use convscope_data::{Source, Split};
-use convscope_inspect::{Choice, Inspector, SurveyOptions};
-use convscope_report::html::RunSection;
+use convscope_data::Split;
+use convscope_inspect::Inspector;
 
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{MaxPixels, Threads, at_least_1, named};
-use crate::looking::{Closeup, HeatMapChoice, network, survey};
+use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
+use crate::look::{Look, LookOptions};
+use crate::looking::network;
+use crate::page_contents::is_fuller;
 use crate::run_page::{self, PAGE_FILE};
 
 /// Write the page of one or more runs: configuration, curves, confusion matrix, layers, feature maps
@@ -26,8 +26,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Which of each run's images
-    #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
+    /// Take the layer table over these images of each run; what is right and wrong is always told of the test images
+    #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
     /// Look at the first N images only [default: all of the split]
@@ -48,7 +48,8 @@ pub(crate) struct Args {
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
-The page is one file that opens by double-click and asks nothing of any network.
+The page is a single file that opens with a double-click and makes no network requests. It is the page that `inspect` \
+writes; without --out, the tables and pictures beside it are written too. A page that already shows more is left alone.
 
 Examples:
   convscope report runs/plain8
@@ -62,16 +63,38 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn report(args: &Args, console: Console) -> Result<Exit> {
     let out = out(args)?;
-    let (mut sections, mut first) = (Vec::new(), None);
+    let mut sections = Vec::new();
+    let mut first = None;
     for run in &args.runs {
-        let (section, source) = section(args, run, console)?;
-        sections.push(section);
-        first.get_or_insert(source);
+        let (mut inspector, asked) = open(args, run, console)?;
+        let options = LookOptions {
+            limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            ..LookOptions::default()
+        };
+        let look = Look::at(&mut inspector, &asked, &args.images, &options, console)?;
+        sections.push(look.section(run)?);
+        first.get_or_insert((asked.source, look));
     }
-    let Some(source) = first else { return Err(UsageError("name a run".to_owned()).into()) };
-    let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
-    let title = format!("{} on {}", names.join(" and "), run_page::data_name(&*source));
-    run_page::page(title, &source, &args.runs[0], sections)?.save(&out)?;
+    let Some((source, look)) = first else { return Err(UsageError("name a run".to_owned()).into()) };
+    if let [run] = args.runs.as_slice() {
+        let contents = look.contents(run)?;
+        let is_fuller = is_fuller(&out, &contents);
+        if is_fuller {
+            console.warning(&format!(
+                "{}: this page already shows all of that and more, so it was left as it is; --out FILE.html writes another one",
+                out.display()
+            ));
+        } else if args.out.is_none() {
+            // The tables beside the page have the same figures.
+            look.save(run, run, &source)?;
+        } else {
+            look.page(run, &source)?.save(&out)?;
+        }
+    } else {
+        let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
+        let title = format!("{} on {}", names.join(" and "), run_page::data_name(&*source));
+        run_page::page(title, &source, &args.runs[0], sections)?.save(&out)?;
+    }
     console.result(&format!("{}\n", out.display()))?;
     Ok(Exit::Done)
 }
@@ -89,19 +112,9 @@ fn out(args: &Args) -> Result<PathBuf> {
     }
 }
 
-fn section(args: &Args, run: &Path, console: Console) -> Result<(RunSection, Arc<dyn Source>)> {
-    let mut inspector = Inspector::open(run)?;
-    let Asked { source, split } =
-        args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
-    let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
-    let survey = survey(&mut inspector, &source, options, console)?;
-    let closeup = Closeup::of(&mut inspector, &source, &Choice::default(), &HeatMapChoice::default())?;
-    let section = RunSection {
-        maps: Some(closeup.maps),
-        heat_maps: closeup.heat_maps,
-        grad_cams: closeup.grad_cams,
-        ..run_page::section(run)?.with_survey(&survey)
-    };
-    Ok((section, source))
+fn open(args: &Args, run: &Path, console: Console) -> Result<(Inspector, Asked)> {
+    let limit = args.max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
+    let inspector = Inspector::open(run)?.with_pixel_limit(limit);
+    let asked = args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
+    Ok((inspector, asked))
 }

@@ -167,6 +167,21 @@ fn pages_are_written_after_training_and_again() {
     let again = place.text("one/report.html");
     assert_self_contained(&again);
     assert!(again.contains("5 test images") && again.contains("id=\"r0-layers\""));
+    // The layer table is over training images, right and wrong over test images; the tables beside the page have its figures.
+    assert!(again.contains("over <strong>5 training images</strong>"), "{again}");
+    assert!(again.contains("Over <strong>5 test images</strong>"));
+    let layers = place.text("one/layers.csv");
+    place.run("inspect one --limit 5").done();
+    assert_eq!(place.text("one/layers.csv"), layers);
+    // A page that shows more stays; one of its own is written where it is asked for.
+    place.png("red.png", [200, 60, 60]);
+    place.run("inspect one --image red.png").done();
+    let fuller = place.text("one/report.html");
+    let ran = place.run("report one --limit 5").done();
+    assert!(ran.err.contains("already shows all of that and more"), "{}", ran.err);
+    assert_eq!(place.text("one/report.html"), fuller);
+    place.run("report one --limit 5 --out other.html").done();
+    assert!(place.text("other.html").contains("5 training images"));
     assert_eq!(place.run("report one two").done().out, "report.html\n");
     assert_self_contained(&place.text("report.html"));
 }
@@ -355,10 +370,7 @@ fn heat_maps_are_drawn_at_the_layers_and_for_the_classes_that_are_named() {
     assert_eq!(asked, expected);
     let page = place.text("run/report.html");
     assert_self_contained(&page);
-    assert!(
-        page.contains("class=\"chooser\"") && page.contains("<option>max_pooling2d</option>"),
-        "a choice"
-    );
+    assert!(page.contains("class=\"chooser\"") && page.contains(">max_pooling2d</option>"), "a choice");
     for (flags, parts) in [
         ("--layer conv2d_9", ["there is no node conv2d_9", "conv2d, batch_normalization"]),
         ("--layer conv2", ["there is no node conv2", "did you mean conv2d?"]),

@@ -34,7 +34,9 @@ impl Frame {
         let x = match &chart.x_axis {
             XAxis::Counts => range(&mut drawn.iter().map(|point| point.0)),
             // Points that stand for themselves have room at both sides.
-            XAxis::Names(names) if chart.series.iter().any(|series| series.stroke == Stroke::Dots) => {
+            XAxis::Names(names)
+                if chart.series.iter().any(|series| matches!(series.stroke, Stroke::Dots | Stroke::Best)) =>
+            {
                 (-0.5, names.len() as f64 - 0.5)
             }
             XAxis::Names(names) => (0.0, names.len().saturating_sub(1) as f64),
@@ -47,7 +49,11 @@ impl Frame {
         let x = if x.0 < x.1 { x } else { (x.0 - 0.5, x.0 + 0.5) };
         let (low, high) = range(&mut drawn.iter().map(|point| point.1));
         let y = match y_axis {
-            YAxis::Percent => (low.min(0.0), high.max(1.0)),
+            YAxis::Percent if high - low > 0.5 => (low.min(0.0), high.max(1.0)),
+            YAxis::Percent => {
+                let margin = (0.08 * (high - low)).max(0.005);
+                ((low - margin).max(low.min(0.0)), (high + margin).min(high.max(1.0)))
+            }
             YAxis::Number if low >= 0.0 => (0.0, if high > 0.0 { high * 1.05 } else { 1.0 }),
             _ if low == high => (low - 0.5, high + 0.5),
             _ => (low - 0.05 * (high - low), high + 0.05 * (high - low)),
@@ -80,7 +86,7 @@ impl Frame {
         }
         let values = round_values(low, high, 5.0).into_iter();
         let text = |value: f64| match self.y_axis {
-            YAxis::Percent => format!("{}\u{a0}%", (value * 100.0).round()),
+            YAxis::Percent => format!("{}\u{a0}%", plain((value * 1e6).round() / 1e4)),
             _ => plain(value),
         };
         values.map(|value| (self.up(value), text(value))).collect()
@@ -201,6 +207,11 @@ mod tests {
         let percent = frame(YAxis::Percent, &[(1.0, 0.3), (2.0, 0.9)]);
         assert_eq!(texts(&percent.y_marks).last(), Some(&"100\u{a0}%"));
         assert_eq!(texts(&percent.x_marks), ["1", "2"]);
+        // Values that lie close together have the axis to themselves.
+        let close = frame(YAxis::Percent, &[(1.0, 0.46), (2.0, 0.6)]);
+        assert_eq!(texts(&close.y_marks), ["45\u{a0}%", "50\u{a0}%", "55\u{a0}%", "60\u{a0}%"]);
+        let high = frame(YAxis::Percent, &[(1.0, 0.995), (2.0, 1.0)]);
+        assert_eq!(texts(&high.y_marks).last(), Some(&"100\u{a0}%"));
         let factors = frame(YAxis::Logarithm, &[(1.0, 0.05), (2.0, 900.0), (3.0, 0.0)]);
         assert_eq!(texts(&factors.y_marks), ["0.1", "0.3", "1", "3", "10", "30", "100", "300", "1,000"]);
         for marks in [&linear.y_marks, &linear.x_marks, &factors.y_marks] {

@@ -1,8 +1,14 @@
-//! Line charts: the numbers, drawn as PNG or as SVG for a page.
+//! Charts: the numbers, drawn once and shown as SVG on a page or as PNG.
 
+pub(crate) mod diagram;
 mod frame;
+mod layout;
 mod png;
 mod svg;
+
+pub use diagram::Diagram;
+pub(crate) use layout::text;
+pub(crate) use svg::{class, escape};
 
 use std::path::Path;
 
@@ -62,6 +68,8 @@ pub enum Stroke {
     Dashed,
     /// Points that no line joins.
     Dots,
+    /// Points with a ring around them, for what matters most.
+    Best,
     /// A thin pale line behind the others, whose values the page does not tell.
     Faint,
 }
@@ -88,22 +96,26 @@ pub enum YAxis {
     Number,
     /// Even steps, numbers, from the least to the largest.
     Span,
-    /// Even steps from 0 to 1, written as percentages.
+    /// Even steps, written as percentages; from 0 to 1 where the values span more than half of that, else around them.
     Percent,
     /// Even factors; values of 0 and below leave a gap.
     Logarithm,
 }
 
 impl Chart {
-    /// The chart as a picture of its own, with title and legend: 960 pixels wide, 460 high and more for a long legend.
-    pub fn to_image(&self) -> RgbImage {
-        png::draw(self)
+    /// The chart as a drawing.
+    pub fn diagram(&self) -> Diagram {
+        layout::lay_out(self)
     }
 
-    /// The chart as an `<svg>` element for a page: its colours are the classes `s0` to `s5`, its numbers lie in
-    /// `data-chart` as JSON. The legend is left to the page.
+    /// The chart as a picture of its own, with title and legend, 960 pixels wide.
+    pub fn to_image(&self) -> RgbImage {
+        self.diagram().to_image()
+    }
+
+    /// The chart as an `<svg>` element for a page: see [`Diagram::to_svg`].
     pub fn to_svg(&self) -> String {
-        svg::draw(self)
+        self.diagram().to_svg()
     }
 
     /// The lines with the pale ones first, which lie below the others.
@@ -124,28 +136,24 @@ impl Chart {
 /// # Errors
 /// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] where there is no chart.
 pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
-    let images: Vec<RgbImage> = charts.iter().map(Chart::to_image).collect();
-    let width = images.iter().map(RgbImage::width).max().unwrap_or(0);
-    let mut whole =
-        RgbImage::from_pixel(width, images.iter().map(RgbImage::height).sum(), image::Rgb([255; 3]));
-    let mut top = 0;
-    for image in &images {
-        image::imageops::replace(&mut whole, image, 0, i64::from(top));
-        top += image.height();
-    }
-    crate::png::save(&whole, path)
+    Diagram::save(&charts.iter().map(Chart::diagram).collect::<Vec<_>>(), path)
 }
 
-/// How a value of the vertical axis is written.
 /// A line of more points than this has no dots on it.
 const MOST_DOTS: usize = 60;
 
-/// Whether names are written level, because the longest has room under its place.
-fn are_level(names: &[String], plot_width: f64, letter: f64) -> bool {
-    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    (longest as f64 + 1.0) * letter <= plot_width / names.len() as f64
+/// Whether names in letters of this size are written level, because the longest has room under its place.
+fn are_level(names: &[String], plot_width: f64, size: f64) -> bool {
+    let longest = names.iter().map(|name| crate::font::width(name, size)).fold(0.0, f64::max);
+    longest + size <= plot_width / names.len() as f64
 }
 
+/// Which of the colours a series has; they start over after the last.
+fn colour_index(colour: usize) -> usize {
+    colour % crate::colour::OKABE_ITO.len()
+}
+
+/// How a value of the vertical axis is written.
 pub(crate) fn value_text(axis: YAxis, value: f64) -> String {
     match axis {
         YAxis::Percent => crate::number::percent(value),
@@ -196,7 +204,13 @@ mod tests {
         assert!(!svg.contains("<b>") && !svg.contains("<line &"), "{svg}");
         assert!(svg.contains("a &lt;b&gt; &amp; &quot;c&quot;"), "{svg}");
         // The broken line is two single points, each a path of its own move.
-        let broken = svg.split("class=\"line s1 dashed\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+        let broken = svg
+            .split("class=\"line s1 dashed\" stroke-width=\"2.2\" d=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
         assert_eq!(broken.matches('M').count(), 2, "{broken}");
     }
 

@@ -1,151 +1,157 @@
-//! A chart as a picture.
+//! A drawing as a picture.
 
 use image::RgbImage;
 
-use super::frame::Frame;
-use super::{Chart, MOST_DOTS, Series, Stroke, XAxis, are_level};
-use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
+use super::colour_index;
+use super::diagram::{Align, Diagram, Ink, LegendEntry, Mark, Shape};
+use super::layout::{TEXT, WIDTH};
+use crate::canvas::{Canvas, INK, PALE_INK, PAPER, RULE};
 use crate::colour::OKABE_ITO;
-use crate::table::shorten;
+use crate::font;
 
-/// The chart with its title above and its legend below the title.
-pub(super) fn draw(chart: &Chart) -> RgbImage {
-    let rows = legend_rows(&chart.series);
-    let top = 44 + rows.len() as u32 * 18 + 8;
-    let height = top + PLOT_HEIGHT + bottom(chart);
-    let mut canvas = Canvas::new(WIDTH, height);
-    canvas.text(LEFT, 16, &chart.title, Font::Title, INK);
+/// The drawing with its title above and its legend below the title.
+pub(super) fn draw(diagram: &Diagram) -> RgbImage {
+    let rows = legend_rows(&diagram.legend);
+    let head = HEAD + rows.len() as f64 * LEGEND_ROW;
+    let mut canvas =
+        Canvas::new((WIDTH * SCALE) as u32, ((head + diagram.height + FOOT) * SCALE).ceil() as u32);
+    write(&mut canvas, (20.0, 24.0), &diagram.title, Align::Start, 0.0, 15.0, INK);
     for (row, entries) in rows.iter().enumerate() {
-        for &(x, series) in entries {
-            let y = 44 + row as u32 * 18;
-            let middle = f64::from(y) + 6.5;
-            if series.stroke == Stroke::Dots {
-                canvas.line(
-                    (f64::from(x) + 12.0, middle),
-                    (f64::from(x) + 12.0, middle),
-                    DOT,
-                    colour(series),
-                );
-            } else {
-                stroke(&mut canvas, &[(f64::from(x), middle), (f64::from(x) + 24.0, middle)], series);
+        let middle = HEAD - 8.0 + row as f64 * LEGEND_ROW;
+        for &(left, entry) in entries {
+            let colour = colour(entry.ink);
+            match entry.mark {
+                Mark::Dot => canvas.line(
+                    scaled((left + 12.0, middle)),
+                    scaled((left + 12.0, middle)),
+                    8.0 * SCALE,
+                    colour,
+                ),
+                mark => line(
+                    &mut canvas,
+                    &[(left, middle), (left + 24.0, middle)],
+                    2.2,
+                    mark == Mark::Dashed,
+                    colour,
+                ),
             }
-            canvas.text(x + 30, y, &shorten(&series.name, LEGEND_NAME), Font::Text, INK);
+            let name = font::fitted(&entry.name, TEXT, LEGEND_NAME);
+            write(&mut canvas, (left + 31.0, middle + 4.5), &name, Align::Start, 0.0, TEXT, INK);
         }
     }
-    let Some(frame) = Frame::new(chart) else {
-        canvas.text(LEFT, top + PLOT_HEIGHT / 2, "nothing to show", Font::Text, PALE_INK);
-        return canvas.into_image();
-    };
-    axes(&mut canvas, chart, &frame, top);
-    for series in chart.in_drawing_order() {
-        let pixel = |(x, y): (f64, f64)| {
-            (f64::from(LEFT) + x * f64::from(PLOT_WIDTH), f64::from(top) + (1.0 - y) * f64::from(PLOT_HEIGHT))
-        };
-        let places: Vec<Option<(f64, f64)>> =
-            series.points.iter().map(|&point| frame.place(point).map(pixel)).collect();
-        for part in places.split(Option::is_none) {
-            let part: Vec<(f64, f64)> = part.iter().flatten().copied().collect();
-            if series.stroke != Stroke::Dots {
-                stroke(&mut canvas, &part, series);
-            }
-            let dot = match series.stroke {
-                Stroke::Dots => DOT,
-                Stroke::Faint if part.len() > 1 => continue,
-                Stroke::Faint => 4.0,
-                Stroke::Solid | Stroke::Dashed if places.len() > MOST_DOTS => continue,
-                Stroke::Solid | Stroke::Dashed => 5.0,
-            };
-            for &point in &part {
-                canvas.line(point, point, dot, colour(series));
-            }
-        }
+    for shape in &diagram.shapes {
+        draw_shape(&mut canvas, shape, head);
     }
     canvas.into_image()
 }
 
-const WIDTH: u32 = 960;
-const LEFT: u32 = 72;
-const PLOT_WIDTH: u32 = WIDTH - LEFT - 32;
-const PLOT_HEIGHT: u32 = 320;
-const LEGEND_NAME: usize = 48;
-const DOT: f64 = 8.0;
-/// The width of a letter.
-const LETTER: f64 = 7.0;
+/// Pixels of a unit.
+const SCALE: f64 = 1.5;
+const HEAD: f64 = 44.0;
+const FOOT: f64 = 6.0;
+const LEGEND_ROW: f64 = 20.0;
+const LEGEND_NAME: f64 = 320.0;
 const FAINT: [u8; 3] = [196, 202, 208];
-const DASH: (f64, f64) = (7.0, 5.0);
+const DASH: (f64, f64) = (6.0, 5.0);
 
-fn bottom(chart: &Chart) -> u32 {
-    match &chart.x_axis {
-        XAxis::Counts | XAxis::Numbers | XAxis::Logarithm => 60,
-        XAxis::Names(names) if are_level(names, f64::from(PLOT_WIDTH), LETTER) => 60,
-        // Names are written at a slant of 45 degrees.
-        XAxis::Names(names) => {
-            let longest = names.iter().map(|name| Font::Text.width(name)).max().unwrap_or(0);
-            40 + (f64::from(longest.min(170)) * 0.71) as u32 + 20
+fn scaled((x, y): (f64, f64)) -> (f64, f64) {
+    (x * SCALE, y * SCALE)
+}
+
+fn draw_shape(canvas: &mut Canvas, shape: &Shape, down: f64) {
+    let below = |(x, y): (f64, f64)| (x, y + down);
+    match shape {
+        Shape::Line { parts, ink, width, dashed } => {
+            for part in parts {
+                let part: Vec<(f64, f64)> = part.iter().map(|&point| below(point)).collect();
+                line(canvas, &part, *width, *dashed, colour(*ink));
+            }
+        }
+        Shape::Dot { at, radius, ink } => {
+            let at = scaled(below(*at));
+            canvas.line(at, at, 2.0 * radius * SCALE, colour(*ink));
+        }
+        Shape::Ring { at, radius, ink } => {
+            let turn = |step: i32| {
+                let (sin, cos) = (f64::from(step) * std::f64::consts::TAU / 24.0).sin_cos();
+                (at.0 + radius * cos, at.1 + radius * sin)
+            };
+            let around: Vec<(f64, f64)> = (0..=24).map(|step| below(turn(step))).collect();
+            line(canvas, &around, 1.6, false, colour(*ink));
+        }
+        Shape::Bar { at, width, height, ink } => {
+            let (left, top) = scaled(below(*at));
+            let side = |length: f64| (length * SCALE).round() as u32;
+            canvas.fill(left as u32, top as u32, side(*width), side(*height), colour(*ink));
+        }
+        Shape::Text { at, text, align, slant, ink, halo } => {
+            let at = below(*at);
+            if *halo {
+                for (x, y) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)] {
+                    write(canvas, (at.0 + x, at.1 + y), text, *align, *slant, TEXT, PAPER);
+                }
+            }
+            write(canvas, at, text, *align, *slant, TEXT, colour(*ink));
         }
     }
 }
 
-fn axes(canvas: &mut Canvas, chart: &Chart, frame: &Frame, top: u32) {
-    for (place, text) in &frame.y_marks {
-        let y = top + ((1.0 - place) * f64::from(PLOT_HEIGHT)).round() as u32;
-        canvas.fill(LEFT, y, PLOT_WIDTH, 1, RULE);
-        canvas.text(
-            LEFT.saturating_sub(8 + Font::Text.width(text)),
-            y.saturating_sub(6),
-            text,
-            Font::Text,
-            PALE_INK,
-        );
-    }
-    canvas.fill(LEFT, top + PLOT_HEIGHT, PLOT_WIDTH, 1, PALE_INK);
-    for (place, text) in &frame.x_marks {
-        let x = LEFT + (place * f64::from(PLOT_WIDTH)).round() as u32;
-        canvas.fill(x, top + PLOT_HEIGHT, 1, 5, PALE_INK);
-        match &chart.x_axis {
-            XAxis::Names(names) if !are_level(names, f64::from(PLOT_WIDTH), LETTER) => {
-                canvas.text_rising(x + 4, top + PLOT_HEIGHT + 8, &shorten(text, 28), PALE_INK)
-            }
-            _ => {
-                let left = x.saturating_sub(Font::Text.width(text) / 2);
-                canvas.text(left, top + PLOT_HEIGHT + 9, text, Font::Text, PALE_INK);
-            }
-        }
-    }
-    let label = LEFT + (PLOT_WIDTH - Font::Text.width(&chart.x_label).min(PLOT_WIDTH)) / 2;
-    canvas.text(label, top + PLOT_HEIGHT + bottom(chart) - 26, &chart.x_label, Font::Text, INK);
+fn write(
+    canvas: &mut Canvas,
+    at: (f64, f64),
+    text: &str,
+    align: Align,
+    slant: f64,
+    size: f64,
+    colour: [u8; 3],
+) {
+    let back = match align {
+        Align::Start => 0.0,
+        Align::Middle => font::width(text, size) / 2.0,
+        Align::End => font::width(text, size),
+    };
+    let (sin, cos) = slant.to_radians().sin_cos();
+    let origin = scaled((at.0 - back * cos, at.1 + back * sin));
+    canvas.text_at(origin, text, size * SCALE, slant, colour);
 }
 
 /// The entries of the legend in rows that fit, with the place where each begins.
-fn legend_rows(series: &[Series]) -> Vec<Vec<(u32, &Series)>> {
-    let mut rows: Vec<Vec<(u32, &Series)>> = Vec::new();
-    let mut left = u32::MAX;
-    for series in series {
-        let width = 30 + Font::Text.width(&shorten(&series.name, LEGEND_NAME)) + 24;
-        if rows.is_empty() || left + width > WIDTH {
+fn legend_rows(legend: &[LegendEntry]) -> Vec<Vec<(f64, &LegendEntry)>> {
+    let mut rows: Vec<Vec<(f64, &LegendEntry)>> = Vec::new();
+    // A single line is named by the title.
+    let shown = if legend.len() > 1 { legend } else { &[] };
+    let mut left = f64::INFINITY;
+    for entry in shown {
+        let width = 31.0 + font::width(&font::fitted(&entry.name, TEXT, LEGEND_NAME), TEXT) + 20.0;
+        if left + width > WIDTH {
             rows.push(Vec::new());
-            left = LEFT;
+            left = 20.0;
         }
         if let Some(row) = rows.last_mut() {
-            row.push((left, series));
+            row.push((left, entry));
         }
         left += width;
     }
     rows
 }
 
-fn colour(series: &Series) -> [u8; 3] {
-    if series.stroke == Stroke::Faint { FAINT } else { OKABE_ITO[series.colour % OKABE_ITO.len()] }
+fn colour(ink: Ink) -> [u8; 3] {
+    match ink {
+        Ink::Series(colour) => OKABE_ITO[colour_index(colour)],
+        Ink::Faint => FAINT,
+        Ink::Rule => RULE,
+        Ink::Soft => PALE_INK,
+        Ink::Text => INK,
+    }
 }
 
 /// Draws a line through points, in dashes that run on around its corners.
-fn stroke(canvas: &mut Canvas, points: &[(f64, f64)], series: &Series) {
+fn line(canvas: &mut Canvas, points: &[(f64, f64)], width: f64, dashed: bool, colour: [u8; 3]) {
     let mut travelled = 0.0;
     for pair in points.windows(2) {
         let (from, to) = (pair[0], pair[1]);
-        if series.stroke != Stroke::Dashed {
-            let width = if series.stroke == Stroke::Faint { 1.0 } else { 2.0 };
-            canvas.line(from, to, width, colour(series));
+        if !dashed {
+            canvas.line(scaled(from), scaled(to), width * SCALE, colour);
             continue;
         }
         let length = (to.0 - from.0).hypot(to.1 - from.1);
@@ -158,7 +164,7 @@ fn stroke(canvas: &mut Canvas, points: &[(f64, f64)], series: &Series) {
         while start < length {
             let (dash, end) = (start.max(0.0), (start + DASH.0).min(length));
             if dash < end {
-                canvas.line(at(dash), at(end), 2.0, colour(series));
+                canvas.line(scaled(at(dash)), scaled(at(end)), width * SCALE, colour);
             }
             start += period;
         }

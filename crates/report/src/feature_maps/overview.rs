@@ -7,7 +7,6 @@ use super::channel::{Scale, fitted_size, picture_of};
 use super::sheet::input_picture;
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
-use crate::table::shorten;
 
 /// A row for every layer, from the input down: its name, its shape and as many of its channels as fit, taken evenly
 /// from all and numbered. Colours are those of [`sheet`](super::sheet()).
@@ -62,8 +61,14 @@ impl Row {
         let (channels, height, width) = (layer.channels.len(), layer.height, layer.width);
         canvas.fill(MARGIN, top, NAMES + STRIP, 1, RULE);
         let top = top + GAP;
-        canvas.text(MARGIN, top, &shorten(&layer.name, 26), Font::Title, INK);
-        canvas.text(MARGIN, top + CAPTION, &shorten(&layer.kind, 34), Font::Text, PALE_INK);
+        canvas.text(MARGIN, top, &Font::Title.fitted(&layer.name, NAMES - GAP), Font::Title, INK);
+        canvas.text(
+            MARGIN,
+            top + CAPTION,
+            &Font::Text.fitted(&layer.kind, NAMES - GAP),
+            Font::Text,
+            PALE_INK,
+        );
         let shape = if height * width == 1 {
             channels.to_string()
         } else {

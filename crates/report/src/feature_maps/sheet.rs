@@ -168,7 +168,10 @@ mod tests {
         let picture = sheet(&layer_of("a", [2, 4, 2], |c, y, _| (c * y) as f32), &RgbImage::new(8, 8));
         let grid = Grid::new(2, 4, 2);
         let (x, y) = grid.place(1);
-        let (x, y) = (x + MARGIN + INPUT_SIDE + 2 * MARGIN, y + MARGIN + 13 + 4 + 13 + MARGIN);
+        let (x, y) = (
+            x + MARGIN + INPUT_SIDE + 2 * MARGIN,
+            y + MARGIN + Font::Title.height() + 4 + Font::Text.height() + MARGIN,
+        );
         assert_eq!(*picture.get_pixel(x + 1, y + 1), Rgb(viridis(0.0)));
         assert_eq!(*picture.get_pixel(x + 1, y + grid.map.1 - 2), Rgb(viridis(1.0)));
         assert_eq!(*picture.get_pixel(x + grid.map.0 - 2, y + 1), Rgb(viridis(0.0)));

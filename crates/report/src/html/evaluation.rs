@@ -2,10 +2,13 @@
 
 use convscope_inspect::survey::Mistake;
 use minijinja::{Value, context};
+use serde_json::json;
 
 use super::page::EvaluationSection;
-use super::uri::picture_uri;
+use super::pictures::script_text;
+use super::uri::{indexed_uri, picture_uri};
 use crate::ReportError;
+use crate::colour::viridis;
 use crate::number::{percent, significant, thousands};
 use crate::picture::picture;
 
@@ -13,20 +16,23 @@ use crate::picture::picture;
 pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError> {
     let mistakes: Vec<Value> =
         evaluation.mistakes.iter().map(|m| mistake(m, evaluation)).collect::<Result<_, _>>()?;
+    let classes = evaluation.confusion.classes();
     Ok(context! {
         over => evaluation.over.clone(),
         loss => significant(evaluation.loss),
         accuracy => percent(evaluation.accuracy),
         classes => evaluation.classes.clone(),
-        matrix => (evaluation.confusion.classes() <= MOST_CLASSES).then(|| matrix(evaluation)),
+        matrix => (classes <= MOST_CLASSES).then(|| matrix(evaluation)),
+        map => if classes > MOST_CLASSES { Some(map(evaluation)?) } else { None },
+        map_data => (classes > MOST_CLASSES).then(|| map_data(evaluation)),
         pairs => pairs(evaluation),
         scores => scores(evaluation),
         mistakes,
     })
 }
 
-/// From so many classes on a matrix is too large to be read.
-const MOST_CLASSES: usize = 50;
+/// The matrix of more classes is a picture that is enlarged and read square by square.
+const MOST_CLASSES: usize = 20;
 const PAIRS: usize = 10;
 
 fn class(evaluation: &EvaluationSection, index: usize) -> String {
@@ -54,6 +60,34 @@ fn matrix(evaluation: &EvaluationSection) -> Value {
         context! { label => class(evaluation, label), cells => cells.collect::<Vec<_>>() }
     });
     Value::from(rows.collect::<Vec<_>>())
+}
+
+/// The matrix as a picture of one pixel a square.
+fn map(evaluation: &EvaluationSection) -> Result<String, ReportError> {
+    let confusion = &evaluation.confusion;
+    let side = confusion.classes();
+    let mut places = Vec::with_capacity(side * side);
+    for label in 0..side {
+        let counts = confusion.row(label);
+        let total = counts.iter().sum::<u64>().max(1);
+        places.extend(
+            counts.iter().map(|&count| (255.0 * (count as f64 / total as f64).powf(0.6)).round() as u8),
+        );
+    }
+    let palette: Vec<[u8; 3]> = (0..=255).map(|place| viridis(place as f32 / 255.0)).collect();
+    indexed_uri((side as u32, side as u32), &places, &palette, &[], "confusion matrix")
+}
+
+/// The names and the counts that are not 0, for the script.
+fn map_data(evaluation: &EvaluationSection) -> String {
+    let confusion = &evaluation.confusion;
+    let mut counts = Vec::new();
+    for label in 0..confusion.classes() {
+        let row = confusion.row(label).iter().enumerate().filter(|(_, count)| **count > 0);
+        counts.extend(row.map(|(prediction, &count)| json!([label, prediction, count])));
+    }
+    let classes: Vec<String> = (0..confusion.classes()).map(|index| class(evaluation, index)).collect();
+    script_text(&json!({ "classes": classes, "counts": counts }))
 }
 
 /// How strongly a cell is coloured: rare confusions are lifted so that they can be seen, and the range in which

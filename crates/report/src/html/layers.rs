@@ -1,16 +1,18 @@
 //! The layer table, the findings and the table of epochs, as text for the templates.
 
-use convscope_inspect::{Finding, LayerRow, LayerTable};
+use convscope_inspect::{Finding, LayerRow, LayerTable, Quantity};
 use convscope_train::metrics::EpochMetrics;
 use minijinja::{Value, context};
 
 use super::bars;
-use crate::findings::severity;
+use super::words;
+use crate::chart::escape;
+use crate::findings::{measured, severity};
 use crate::layers::{kind, shape};
 use crate::number::{percent, significant, thousands};
 
 /// Everything that `layers.html` names, but for the depth plot.
-pub(super) fn table_view(table: &LayerTable) -> Value {
+pub(super) fn table_view(table: &LayerTable, over: &str) -> Value {
     let trend = table.trend.as_ref().map(|trend| {
         let change = if trend.factor_per_layer >= 1.0 { "grows" } else { "fades" };
         format!(
@@ -26,7 +28,8 @@ pub(super) fn table_view(table: &LayerTable) -> Value {
         )
     });
     context! {
-        images => thousands(table.images),
+        images => if over.is_empty() { format!("{} images", thousands(table.images)) } else { over.to_owned() },
+        has_saturated => table.rows.iter().any(|row| row.saturated_share.is_some()),
         parameters => thousands(table.parameters()),
         statistics => (table.running_statistics() > 0).then(|| thousands(table.running_statistics())),
         rows => table.rows.iter().map(row_view).collect::<Vec<_>>(),
@@ -41,8 +44,8 @@ pub(super) fn findings_view(findings: &[Finding]) -> Vec<Value> {
             severity => severity(finding),
             node => finding.node.clone(),
             text => finding.text.clone(),
-            value => significant(finding.value),
-            threshold => significant(finding.threshold),
+            measured => measured(finding),
+            word => words::of(finding.kind),
         }
     };
     findings.iter().map(view).collect()
@@ -64,26 +67,52 @@ pub(super) fn epochs_view(metrics: &[EpochMetrics]) -> Vec<Value> {
     metrics.iter().map(view).collect()
 }
 
-/// The mean |activation| of every layer of several runs: names down, runs across. Empty for fewer than two.
-pub(super) fn side_by_side(tables: &[(&str, &LayerTable)]) -> Value {
-    if tables.len() < 2 {
-        return Value::from(());
-    }
-    let names = crate::curves::merged_names(tables);
-    let rows = names.iter().map(|name| {
-        let cells = tables.iter().map(|(_, table)| {
-            let row = table.rows.iter().find(|row| row.name == *name)?;
-            Some(context! {
-                activation => significant(row.mean_abs_activation),
-                bar => bar(row.normalized_activation),
+/// A quantity of every layer of several runs as it is and normalised: names down, runs across.
+pub(super) fn side_by_side(tables: &[(&str, &LayerTable)], quantity: Quantity) -> Vec<Value> {
+    let columns: Vec<_> =
+        tables.iter().map(|(_, table)| (table, table.values(quantity), table.normalized(quantity))).collect();
+    let number = |value: Option<f64>| value.map_or_else(String::new, significant);
+    let rows = crate::curves::merged_names(tables).into_iter().filter_map(|name| {
+        let cells: Vec<(Option<f64>, Option<f64>)> = columns
+            .iter()
+            .map(|(table, values, normalized)| {
+                let place = table.rows.iter().position(|row| row.name == name);
+                place.map_or((None, None), |place| (values[place], normalized[place]))
             })
-        });
-        context! { name => name.clone(), cells => cells.collect::<Vec<_>>() }
+            .collect();
+        let view = |&(value, normalized): &(Option<f64>, Option<f64>)| {
+            context! {
+                value => number(value),
+                normalized => normalized.map_or_else(String::new, |share| format!("{share:.3}")),
+                bar => normalized.map(bar),
+            }
+        };
+        let is_there = cells.iter().any(|(value, _)| value.is_some());
+        is_there.then(|| context! { name, cells => cells.iter().map(view).collect::<Vec<_>>() })
     });
-    context! {
-        runs => tables.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>(),
-        rows => rows.collect::<Vec<_>>(),
+    rows.collect()
+}
+
+/// A name as HTML that may be broken where its words end, and within a word only where that is too long for a line.
+pub(super) fn breakable(name: &str) -> String {
+    const LONGEST_WORD: usize = 15;
+    let (mut html, mut word) = (String::new(), 0);
+    let mut rest = name;
+    for letter in name.chars() {
+        rest = &rest[letter.len_utf8()..];
+        if word == LONGEST_WORD {
+            html.push_str("<wbr>");
+            word = 0;
+        }
+        html.push_str(&escape(letter.encode_utf8(&mut [0; 4])));
+        word += 1;
+        // A number stays with its word.
+        if "_./- ".contains(letter) && !rest.chars().all(|letter| letter.is_ascii_digit()) {
+            html.push_str("<wbr>");
+            word = 0;
+        }
     }
+    html
 }
 
 fn row_view(row: &LayerRow) -> Value {
@@ -117,11 +146,26 @@ fn row_view(row: &LayerRow) -> Value {
         rank => number(row.effective_rank),
         broken => (broken > 0).then(|| thousands(broken)),
         histogram => bars::svg(&row.histogram, row.min, row.max),
-        histogram_text => format!("{} to {}", significant(row.min), significant(row.max)),
+        low => significant(row.min),
+        high => significant(row.max),
     }
 }
 
 /// A share as percent of a bar's length.
 fn bar(share: f64) -> String {
     format!("{:.1}", if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_break_between_words_and_words_only_where_they_must() {
+        assert_eq!(breakable("max_pooling2d"), "max_<wbr>pooling2d");
+        assert_eq!(breakable("conv2d_12"), "conv2d_12");
+        assert_eq!(breakable("batch_normalization_7"), "batch_<wbr>normalization_7");
+        assert_eq!(breakable("a<b"), "a&lt;b");
+        assert_eq!(breakable(&"x".repeat(16)), format!("{}<wbr>x", "x".repeat(15)));
+    }
 }

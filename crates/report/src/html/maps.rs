@@ -2,57 +2,61 @@
 
 use convscope_inspect::feature_maps::{Filters, LayerMaps};
 use convscope_inspect::layers::ChannelRow;
-use convscope_inspect::{ExampleImage, FeatureMaps, HeatMapMethod, LayerTable};
+use convscope_inspect::{FeatureMaps, LayerTable};
 use minijinja::{Value, context};
 
 use super::atlas::Atlas;
-use super::page::RunSection;
+use super::bars;
+use super::page::{CloseupSection, RunSection};
+use super::pictures::{choices, class, described, guesses, pick, script_text};
 use super::uri::picture_uri;
 use super::view::Sprites;
-use super::{bars, chooser};
 use crate::ReportError;
 use crate::feature_maps::{fitted_size, is_single};
-use crate::heat_map::{blend, caption, method_name};
+use crate::heat_map::{blend, caption, enlarged, method_name};
 use crate::number::{percent, significant};
 use crate::picture::picture;
 
-/// Everything that `maps.html` names. The pictures of all layers together have about `budget` pixels at most.
+/// Everything that `maps.html` names; none of a run without a closeup. The sheets of all layers of all pictures together have
+/// about `budget` pixels at most.
 pub(super) fn maps_view(
-    maps: &FeatureMaps,
     run: &RunSection,
     sprites: &mut Sprites,
     budget: usize,
-) -> Result<Value, ReportError> {
-    let (table, image) = (run.layers.as_ref(), &maps.image);
+) -> Result<Option<Value>, ReportError> {
+    let Some(first) = run.closeups.first() else { return Ok(None) };
+    let (maps, image, table) = (&first.maps, &first.maps.image, run.layers.as_ref());
     let shown = picture(&image.rgb, image.height, image.width, image.name.as_ref())?;
-    let each = budget / maps.layers.len().max(1);
-    let layers: Vec<Value> = maps
-        .layers
-        .iter()
-        .filter(|layer| !layer.channels.is_empty() && layer.height * layer.width > 0)
-        .map(|layer| {
+    let each = budget / (run.closeups.len() * maps.layers.len()).max(1);
+    let layers: Vec<Value> = drawn(maps)
+        .enumerate()
+        .map(|(place, layer)| {
             let rows = table.and_then(|table| table.row(&layer.name)).map(|row| row.channel_rows.as_slice());
-            layer_view(layer, rows.unwrap_or_default(), maps, sprites, each)
+            let view = layer_view(layer, rows.unwrap_or_default(), maps, sprites, each)?;
+            Ok(context! { inputs => inputs(layer, place, maps, table), ..view })
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, ReportError>>()?;
     let filters = match &maps.filters {
         Some(filters) if !filters.rgb.is_empty() => Some(filters_view(filters)?),
         _ => None,
     };
-    let grad_cams = run.heat_maps.iter().filter(|heat| heat.method == HeatMapMethod::GradCam).count();
-    let heat_maps: Vec<Value> = run
+    let heat_maps: Vec<Value> = first
         .heat_maps
         .iter()
         .map(|heat| {
             let blended = blend(&shown, heat);
             let (width, height) = blended.dimensions();
             let uri = picture_uri(&blended, method_name(heat.method))?;
-            let still = grad_cams == 1 && heat.method == HeatMapMethod::GradCam && !run.grad_cams.is_empty();
-            Ok(context! { method => method_name(heat.method), caption => caption(heat), uri, width, height, still })
+            let caption = caption(heat, &heat.class_name);
+            Ok(context! { method => method_name(heat.method), caption, uri, width, height })
         })
         .collect::<Result<_, ReportError>>()?;
-    let (width, height) = fitted_size(image.height, image.width, 192);
-    Ok(context! {
+    let (cam_layers, cam_classes, cam_chosen) = choices(first);
+    let (width, height) = enlarged(image.width as u32, image.height as u32);
+    let guesses = guesses(image).into_iter().map(|guess| {
+        context! { name => guess.name, share => guess.share, bar => guess.bar, tone => guess.tone }
+    });
+    Ok(Some(context! {
         image => context! {
             name => image.name.clone(),
             uri => picture_uri(&shown, &image.name)?,
@@ -61,40 +65,80 @@ pub(super) fn maps_view(
             thumb => fitted_size(image.height, image.width, THUMB),
             label => image.label.map(|label| class(image, label)),
             right => image.label == Some(image.prediction),
-            guesses => guesses(image),
+            guesses => guesses.collect::<Vec<_>>(),
         },
-        skips => skips(maps, table),
-        net_width => (maps.layers.len() + 1) * NODE,
+        images => run.closeups.iter().map(|closeup| pick(&closeup.maps.image)).collect::<Result<Vec<_>, _>>()?,
+        data => data(&run.closeups, &cam_layers, each)?,
+        small => layers.len() > MANY_LAYERS,
         layers,
         filters,
         heat_maps,
-        chooser => chooser::view(image, &run.grad_cams, &run.heat_maps, sprites)?,
-    })
+        cam_layers,
+        cam_classes,
+        cam_chosen,
+    }))
 }
 
-/// The side of a picture in the drawing of the network, and how wide a node of it is; `maps.css` knows it too.
-const THUMB: u32 = 64;
-const NODE: usize = 104;
-
-fn class(image: &ExampleImage, index: usize) -> String {
-    image.classes.get(index).cloned().unwrap_or_else(|| format!("class {index}"))
+/// The layers that there is something to draw of.
+fn drawn(maps: &FeatureMaps) -> impl Iterator<Item = &LayerMaps> {
+    maps.layers.iter().filter(|layer| !layer.channels.is_empty() && layer.height * layer.width > 0)
 }
 
-/// The most probable classes.
-fn guesses(image: &ExampleImage) -> Vec<Value> {
-    let mut order: Vec<usize> = (0..image.probabilities.len()).collect();
-    order.sort_by(|&a, &b| image.probabilities[b].total_cmp(&image.probabilities[a]));
-    let guess = |&index: &usize| {
-        let share = f64::from(image.probabilities[index]);
-        context! {
-            name => class(image, index),
-            share => percent(share),
-            bar => format!("{:.1}", share.clamp(0.0, 1.0) * 100.0),
-            right => image.label == Some(index),
+/// What the script needs to show another picture: the sheet of each layer and the range of each channel. The sheets of the
+/// first picture are in the style sheet already.
+fn data(closeups: &[CloseupSection], cam_layers: &[String], budget: usize) -> Result<String, ReportError> {
+    let mut pictures = Vec::new();
+    for (index, closeup) in closeups.iter().enumerate() {
+        let mut fields = described(closeup, cam_layers)?;
+        let (mut sheets, mut ranges) = (Vec::new(), Vec::new());
+        for layer in drawn(&closeup.maps) {
+            if index > 0 {
+                sheets.push(Atlas::new(layer, budget)?.uri);
+            }
+            ranges.push((0..layer.channels.len()).map(|channel| range(layer, channel)).collect::<Vec<_>>());
+        }
+        fields.insert("sheets".to_owned(), sheets.into());
+        fields.insert("ranges".to_owned(), ranges.into());
+        pictures.push(serde_json::Value::Object(fields));
+    }
+    Ok(script_text(&pictures.into()))
+}
+
+/// From which value to which a channel runs.
+fn range(layer: &LayerMaps, channel: usize) -> String {
+    let channel = &layer.channels[channel];
+    let (min, max) = (f64::from(channel.min), f64::from(channel.max));
+    if is_single(layer) {
+        significant(f64::from(channel.values.first().copied().unwrap_or(f32::NAN)))
+    } else if channel.is_constant {
+        format!("{} everywhere", significant(min))
+    } else {
+        format!("{} to {}", significant(min), significant(max))
+    }
+}
+
+/// The places of a layer's inputs in the drawing, where the input of the network is 0: `3 7`.
+fn inputs(layer: &LayerMaps, place: usize, maps: &FeatureMaps, table: Option<&LayerTable>) -> String {
+    let found = |name: &String| {
+        if name == "input" {
+            Some(0)
+        } else {
+            drawn(maps).position(|layer| layer.name == *name).map(|at| at + 1)
         }
     };
-    order.iter().take(5).map(guess).collect()
+    let row = table.and_then(|table| table.row(&layer.name));
+    let mut places: Vec<usize> = row.map_or(&[][..], |row| &row.inputs).iter().filter_map(found).collect();
+    places.retain(|&input| input <= place);
+    if places.is_empty() {
+        places.push(place);
+    }
+    places.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
+
+/// The side of a picture in the drawing of the network; `maps.css` knows it too.
+const THUMB: u32 = 64;
+/// A network of more layers than this is drawn small.
+const MANY_LAYERS: usize = 40;
 
 fn layer_view(
     layer: &LayerMaps,
@@ -110,18 +154,11 @@ fn layer_view(
     let class_names = layer.is_vector && layer.channels.len() == image.classes.len();
     let channels = layer.channels.iter().enumerate().map(|(index, channel)| {
         let (x, y) = atlas.position(index);
-        let range = if single {
-            significant(f64::from(channel.values.first().copied().unwrap_or(f32::NAN)))
-        } else if channel.is_constant {
-            format!("{} everywhere", significant(f64::from(channel.min)))
-        } else {
-            format!("{} to {}", significant(f64::from(channel.min)), significant(f64::from(channel.max)))
-        };
         context! {
             index,
             x => shortest(x),
             y => shortest(y),
-            range,
+            range => range(layer, index),
             facts => rows.get(index).map(channel_facts),
             bars => rows.get(index).and_then(|row| bars::digits(&row.histogram, row.min, row.max)),
             ends => rows.get(index).map(|row| format!("{} to {}", significant(row.min), significant(row.max))),
@@ -181,30 +218,6 @@ fn channel_facts(row: &ChannelRow) -> String {
 fn shortest(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Connections that pass over layers, as arcs over the drawing: paths in its pixels.
-fn skips(maps: &FeatureMaps, table: Option<&LayerTable>) -> Vec<String> {
-    let Some(table) = table else { return Vec::new() };
-    // The input is node 0 of the drawing.
-    let place = |name: &str| {
-        if name == "input" {
-            Some(0)
-        } else {
-            maps.layers.iter().position(|layer| layer.name == name).map(|i| i + 1)
-        }
-    };
-    let mut paths = Vec::new();
-    for row in &table.rows {
-        let Some(to) = place(&row.name) else { continue };
-        for from in row.inputs.iter().filter_map(|name| place(name)).filter(|&from| from + 1 < to) {
-            let middle = |node: usize| node * NODE + NODE / 2;
-            let rise = 40 - (6 * (to - from)).min(34);
-            let (left, right) = (middle(from), middle(to));
-            paths.push(format!("M{left} 44C{left} {rise} {right} {rise} {right} 44"));
-        }
-    }
-    paths
 }
 
 fn filters_view(filters: &Filters) -> Result<Value, ReportError> {

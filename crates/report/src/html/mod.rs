@@ -4,17 +4,18 @@ mod atlas;
 mod bars;
 #[cfg(test)]
 mod browser;
-mod chooser;
 mod evaluation;
 mod layers;
 mod maps;
 mod page;
+mod pictures;
 mod uri;
 mod view;
+mod words;
 
 pub use page::{
-    ComparisonSection, DataOrigin, EvaluationSection, ExtraSection, ExtraTable, KeyFigure, Preview,
-    ReportPage, RunSection, Setting, settings,
+    CloseupSection, ComparisonSection, DataOrigin, EvaluationSection, ExtraCell, ExtraRow, ExtraSection,
+    ExtraTable, KeyFigure, Preview, ReportPage, RunSection, Setting, contents, settings,
 };
 
 use std::io::Write;
@@ -34,6 +35,9 @@ impl ReportPage {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.add_filter("breakable", |name: String| {
+            minijinja::Value::from_safe_string(layers::breakable(&name))
+        });
         let wrong = |error: minijinja::Error| ReportError::Page { reason: format!("{error:#}") };
         for (name, text) in TEMPLATES {
             environment.add_template(name, text).map_err(wrong)?;
@@ -65,12 +69,15 @@ const TEMPLATES: [(&str, &str); 7] = [
 const STYLES: [&str; 3] =
     [include_str!("style/base.css"), include_str!("style/parts.css"), include_str!("style/maps.css")];
 
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 8] = [
     include_str!("script/theme.js"),
     include_str!("script/tables.js"),
     include_str!("script/charts.js"),
+    include_str!("script/take.js"),
+    include_str!("script/classes.js"),
     include_str!("script/maps.js"),
-    include_str!("script/chooser.js"),
+    include_str!("script/network.js"),
+    include_str!("script/fold.js"),
 ];
 
 #[cfg(test)]
@@ -100,6 +107,14 @@ mod tests {
         let sources = html.split("src=\"").skip(1);
         assert!(sources.clone().count() > 10);
         assert!(sources.into_iter().all(|source| source.starts_with("data:image/png;base64,")));
+    }
+
+    #[test]
+    fn what_a_page_was_made_from_is_found_in_it() {
+        let made_from = r#"{"images": "<a> & 'b'/c"}"#;
+        let page = ReportPage { contents: Some(made_from.to_owned()), ..page() };
+        assert_eq!(contents(&page.render().unwrap()).as_deref(), Some(made_from));
+        assert_eq!(contents(&ReportPage::default().render().unwrap()), None);
     }
 
     #[test]
@@ -143,22 +158,29 @@ mod tests {
         for shapes in [reference.to_vec(), vec![(64, 224); 4]] {
             let mut page = page();
             page.runs.truncate(1);
-            let maps = page.runs[0].maps.as_mut().unwrap();
-            maps.layers =
+            let closeup = &mut page.runs[0].closeups[0];
+            closeup.maps.layers =
                 shapes.iter().map(|&(c, side)| layer_of("conv2d", [c, side, side], noise)).collect();
+            // As many pictures to choose among as `inspect` takes.
+            page.runs[0].closeups = vec![page.runs[0].closeups[0].clone(); 9];
             let size = page.render().unwrap().len();
-            assert!((100_000..4_000_000).contains(&size), "{size}");
+            assert!((100_000..5_000_000).contains(&size), "{size}");
         }
     }
 
     #[test]
-    fn a_picture_without_pixels_is_an_error_and_many_classes_are_no_matrix() {
+    fn a_picture_without_pixels_is_an_error_and_many_classes_are_a_picture() {
         let mut page = page();
         page.previews[0].picture = image::RgbImage::new(0, 4);
         assert!(matches!(page.render(), Err(ReportError::NoPixels { .. })));
         page.previews.clear();
         let evaluation = page.runs[0].evaluation.as_mut().unwrap();
         evaluation.confusion = convscope_train::metrics::Confusion::new(51);
-        assert!(page.render().unwrap().contains("too many classes for a readable"));
+        evaluation.confusion.record(50, 3).unwrap();
+        let html = page.render().unwrap();
+        assert!(
+            html.contains("alt=\"Confusion matrix of 3 classes\"") && html.contains("[[50,3,1]]"),
+            "{html}"
+        );
     }
 }

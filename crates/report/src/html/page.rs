@@ -9,7 +9,7 @@ use convscope_train::{Evaluation, LayerMetrics};
 use image::RgbImage;
 use serde::Serialize;
 
-use crate::chart::Chart;
+use crate::chart::{Chart, Diagram};
 use crate::number::{percent, significant, thousands};
 
 /// What a page shows. Every part may be empty; the page then leaves it out.
@@ -45,6 +45,8 @@ pub struct ReportPage {
     pub previews: Vec<Preview>,
     /// Further sections, such as those of a study.
     pub extra: Vec<ExtraSection>,
+    /// What the page was made from, for programs: it lies in the page's head, where [`contents`] finds it.
+    pub contents: Option<String>,
 }
 
 /// Where images are from.
@@ -74,16 +76,25 @@ pub struct RunSection {
     pub evaluation: Option<EvaluationSection>,
     /// The layer table.
     pub layers: Option<LayerTable>,
+    /// Over which images the layer table and the findings are: `40,000 training images`.
+    pub layers_over: String,
     /// What was found; none where nobody looked.
     pub findings: Option<Vec<Finding>>,
-    /// What each layer makes of an image.
-    pub maps: Option<FeatureMaps>,
-    /// Where the network looks in the image of `maps`.
-    pub heat_maps: Vec<HeatMap>,
-    /// Grad-CAM at the layers and for the classes among which a reader chooses, over the same image.
-    pub grad_cams: Vec<HeatMap>,
+    /// The images that were looked at closely; the first is shown first, and a reader chooses among them.
+    pub closeups: Vec<CloseupSection>,
     /// Further charts of training.
     pub charts: Vec<Chart>,
+}
+
+/// An image that was looked at closely.
+#[derive(Clone, Debug)]
+pub struct CloseupSection {
+    /// What each layer makes of it.
+    pub maps: FeatureMaps,
+    /// Where the network looks in it.
+    pub heat_maps: Vec<HeatMap>,
+    /// Grad-CAM at the layers and for the classes among which a reader chooses.
+    pub grad_cams: Vec<HeatMap>,
 }
 
 /// A number and what it is.
@@ -147,7 +158,7 @@ pub struct ExtraSection {
     /// What stands below it.
     pub text: String,
     /// Charts.
-    pub charts: Vec<Chart>,
+    pub charts: Vec<Diagram>,
     /// Tables.
     pub tables: Vec<ExtraTable>,
     /// Pictures.
@@ -162,7 +173,25 @@ pub struct ExtraTable {
     /// Names of the columns.
     pub columns: Vec<String>,
     /// Rows of as many cells.
-    pub rows: Vec<Vec<String>>,
+    pub rows: Vec<ExtraRow>,
+}
+
+/// A row of an [`ExtraTable`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExtraRow {
+    /// A cell for each column.
+    pub cells: Vec<ExtraCell>,
+    /// Whether it stands out.
+    pub is_marked: bool,
+}
+
+/// A cell of an [`ExtraTable`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExtraCell {
+    /// What stands in it.
+    pub text: String,
+    /// Where it leads to: a path from the page.
+    pub link: Option<String>,
 }
 
 impl ReportPage {
@@ -172,7 +201,11 @@ impl ReportPage {
             let section = RunSection {
                 name: run.name.clone(),
                 metrics: run.curves.clone(),
-                maps: Some(run.feature_maps.clone()),
+                closeups: vec![CloseupSection {
+                    maps: run.feature_maps.clone(),
+                    heat_maps: Vec::new(),
+                    grad_cams: Vec::new(),
+                }],
                 ..RunSection::default()
             };
             section.with_survey(&run.survey)
@@ -197,6 +230,7 @@ impl RunSection {
     pub fn with_survey(mut self, survey: &Survey) -> Self {
         self.evaluation.get_or_insert_with(|| EvaluationSection::from_survey(survey));
         self.layers = Some(survey.layers.clone());
+        self.layers_over = over(survey.images, survey.split);
         self.findings = Some(survey.findings.clone());
         self
     }
@@ -248,6 +282,14 @@ impl KeyFigure {
     pub fn count(label: &str, value: u64) -> Self {
         Self { label: label.to_owned(), value: thousands(value) }
     }
+}
+
+/// What a page says it was made from ([`ReportPage::contents`]); none where it does not say, or is not a page.
+pub fn contents(html: &str) -> Option<String> {
+    let (_, rest) = html.split_once("<meta name=\"convscope-contents\" content=\"")?;
+    let (escaped, _) = rest.split_once('"')?;
+    let plain = escaped.replace("&quot;", "\"").replace("&#x27;", "'").replace("&#x2f;", "/");
+    Some(plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
 /// Every value of a configuration under its key with those above it, sorted; keys without a value are left out.

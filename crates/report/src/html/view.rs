@@ -1,24 +1,28 @@
 //! What the templates are given: the page's parts as text.
 
+use convscope_inspect::Quantity;
 use minijinja::{Value, context};
 
 use super::maps::maps_view;
-use super::page::{DataOrigin, ExtraSection, Preview, ReportPage, RunSection};
+use super::page::{DataOrigin, ExtraRow, ExtraSection, Preview, ReportPage, RunSection};
 use super::uri::picture_uri;
-use super::{SCRIPTS, STYLES, evaluation, layers};
+use super::{SCRIPTS, STYLES, evaluation, layers, words};
 use crate::ReportError;
-use crate::chart::{Chart, Stroke};
-use crate::colour::OKABE_ITO;
-use crate::curves::{accuracy_chart, depth_chart, learning_charts, loss_chart};
+use crate::chart::diagram::Mark;
+use crate::chart::{Chart, Diagram, class};
+use crate::curves::{
+    Scaling, accuracy_chart, depth_chart, layer_chart, learning_charts, loss_chart, quantity_name,
+};
 
 /// Everything that `page.html` names.
 pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
     let mut sprites = Sprites::default();
     let several = page.runs.len() > 1;
-    let budget = MAP_PIXELS / page.runs.iter().filter(|run| run.maps.is_some()).count().max(1);
+    let budget = MAP_PIXELS / page.runs.iter().filter(|run| !run.closeups.is_empty()).count().max(1);
     let runs = page.runs.iter().enumerate();
-    let runs: Vec<Value> =
-        runs.map(|(index, run)| run_view(index, run, &mut sprites, budget)).collect::<Result<_, _>>()?;
+    let runs: Vec<Value> = runs
+        .map(|(index, run)| run_view(index, run, several, &mut sprites, budget))
+        .collect::<Result<_, _>>()?;
     let comparison = if several { Some(comparison_view(page, &runs)) } else { None };
     let previews: Vec<Value> = page.previews.iter().map(preview_view).collect::<Result<_, _>>()?;
     let extra: Vec<Value> = page.extra.iter().map(extra_view).collect::<Result<_, _>>()?;
@@ -35,6 +39,8 @@ pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
         comparison,
         previews,
         extra,
+        contents => page.contents.clone(),
+        terms => words::view(),
     })
 }
 
@@ -46,32 +52,33 @@ pub(super) struct Sprites {
 }
 
 impl Sprites {
-    /// Adds a picture; returns the class that has it as its background.
+    /// Adds a picture; returns the class in which maps have it as their background.
     pub(super) fn add(&mut self, uri: &str) -> String {
         let class = format!("m{}", self.count);
         self.count += 1;
-        self.rules.push_str(&format!(".{class}{{background-image:url({uri})}}\n"));
+        self.rules.push_str(&format!(".{class}{{--image:url({uri})}}\n"));
         class
     }
 }
 
 /// A chart and its legend.
 pub(super) fn chart_view(chart: &Chart) -> Value {
-    let entry = |series: &crate::chart::Series| {
+    diagram_view(&chart.diagram())
+}
+
+fn diagram_view(diagram: &Diagram) -> Value {
+    let entry = |entry: &crate::chart::diagram::LegendEntry| {
         context! {
-            name => series.name.clone(),
-            class => match series.stroke {
-                Stroke::Faint => "faint".to_owned(),
-                Stroke::Dashed => format!("s{} dashed", series.colour % OKABE_ITO.len()),
-                Stroke::Solid | Stroke::Dots => format!("s{}", series.colour % OKABE_ITO.len()),
-            },
-            dots => series.stroke == Stroke::Dots,
+            name => entry.name.clone(),
+            class => class(entry.ink),
+            dot => entry.mark == Mark::Dot,
+            dashed => entry.mark == Mark::Dashed,
         }
     };
     context! {
-        title => chart.title.clone(),
-        svg => chart.to_svg(),
-        legend => chart.series.iter().map(entry).collect::<Vec<_>>(),
+        title => diagram.title.clone(),
+        svg => diagram.to_svg(),
+        legend => diagram.legend.iter().map(entry).collect::<Vec<_>>(),
     }
 }
 
@@ -88,6 +95,7 @@ const MAP_PIXELS: usize = 1_500_000;
 fn run_view(
     index: usize,
     run: &RunSection,
+    several: bool,
     sprites: &mut Sprites,
     budget: usize,
 ) -> Result<Value, ReportError> {
@@ -100,15 +108,14 @@ fn run_view(
     curves.extend(run.charts.iter().map(chart_view));
     let layers = run.layers.as_ref().map(|table| {
         let depth = chart_view(&depth_chart(&[(run.name.as_str(), table)]));
-        context! { depth, ..layers::table_view(table) }
+        context! { depth, ..layers::table_view(table, &run.layers_over) }
     });
-    let maps = match &run.maps {
-        Some(maps) => Some(maps_view(maps, run, sprites, budget)?),
-        None => None,
-    };
+    let maps = maps_view(run, sprites, budget)?;
     Ok(context! {
         id => format!("r{index}"),
         name => run.name.clone(),
+        // Of several runs the comparison is what a reader came for.
+        open => if several { "" } else { " open" },
         figures => run.figures.iter().map(|figure| {
             context! { label => figure.label.clone(), value => figure.value.clone() }
         }).collect::<Vec<_>>(),
@@ -125,6 +132,18 @@ fn run_view(
     })
 }
 
+/// By what the layers of several runs are compared.
+const QUANTITIES: [Quantity; 3] =
+    [Quantity::MeanAbsWeight, Quantity::SumAbsWeight, Quantity::MeanAbsActivation];
+
+/// A large whole number with its commas; any other value as it is.
+fn count(value: &str) -> String {
+    match value.parse::<u64>() {
+        Ok(number) if number >= 10_000 => crate::number::thousands(number),
+        _ => value.to_owned(),
+    }
+}
+
 fn comparison_view(page: &ReportPage, runs: &[Value]) -> Value {
     let trained: Vec<_> = page.runs.iter().filter(|run| !run.metrics.is_empty()).collect();
     let metrics: Vec<_> = trained.iter().map(|run| (run.name.as_str(), run.metrics.as_slice())).collect();
@@ -134,7 +153,19 @@ fn comparison_view(page: &ReportPage, runs: &[Value]) -> Value {
     if !metrics.is_empty() {
         charts.extend([chart_view(&loss_chart(&metrics)), chart_view(&accuracy_chart(&metrics))]);
     }
-    let depth = (tables.len() > 1).then(|| chart_view(&depth_chart(&tables)));
+    let quantity = |quantity: Quantity| {
+        context! {
+            title => quantity_name(quantity),
+            raw => chart_view(&layer_chart(&tables, quantity, Scaling::Raw)),
+            normalized => chart_view(&layer_chart(&tables, quantity, Scaling::Normalized)),
+            rows => layers::side_by_side(&tables, quantity),
+        }
+    };
+    let compared = if tables.len() > 1 { &QUANTITIES[..] } else { &[] };
+    let over: Vec<&str> =
+        page.runs.iter().map(|run| run.layers_over.as_str()).filter(|over| !over.is_empty()).collect();
+    let layers_over =
+        if over.windows(2).all(|pair| pair[0] == pair[1]) { over.first().copied() } else { None };
     let empty = super::page::ComparisonSection::default();
     let section = page.comparison.as_ref().unwrap_or(&empty);
     let results = page.runs.iter().map(|run| {
@@ -153,12 +184,13 @@ fn comparison_view(page: &ReportPage, runs: &[Value]) -> Value {
         names => page.runs.iter().map(|run| run.name.clone()).collect::<Vec<_>>(),
         results => results.collect::<Vec<_>>(),
         differences => section.differences.iter().map(|difference| {
-            context! { key => difference.key.clone(), values => difference.values.clone() }
+            let values: Vec<Option<String>> = difference.values.iter().map(|value| value.as_deref().map(count)).collect();
+            context! { key => difference.key.clone(), values }
         }).collect::<Vec<_>>(),
         statements => layers::findings_view(&section.statements),
         charts,
-        depth,
-        layers => layers::side_by_side(&tables),
+        quantities => compared.iter().map(|&name| quantity(name)).collect::<Vec<_>>(),
+        layers_over => layers_over.unwrap_or("the images of each run"),
         strips => runs.iter().filter(|run| run.get_attr("maps").is_ok_and(|maps| maps.is_true())).cloned().collect::<Vec<_>>(),
     }
 }
@@ -167,14 +199,20 @@ fn extra_view(section: &ExtraSection) -> Result<Value, ReportError> {
     Ok(context! {
         title => section.title.clone(),
         text => section.text.clone(),
-        charts => section.charts.iter().map(chart_view).collect::<Vec<_>>(),
+        charts => section.charts.iter().map(diagram_view).collect::<Vec<_>>(),
         tables => section.tables.iter().map(|table| {
             context! {
                 caption => table.caption.clone(),
                 columns => table.columns.clone(),
-                rows => table.rows.clone(),
+                rows => table.rows.iter().map(row_view).collect::<Vec<_>>(),
             }
         }).collect::<Vec<_>>(),
         pictures => section.pictures.iter().map(preview_view).collect::<Result<Vec<_>, _>>()?,
     })
+}
+
+fn row_view(row: &ExtraRow) -> Value {
+    let cells =
+        row.cells.iter().map(|cell| context! { text => cell.text.clone(), link => cell.link.clone() });
+    context! { cells => cells.collect::<Vec<_>>(), is_marked => row.is_marked }
 }

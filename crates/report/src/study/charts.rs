@@ -6,7 +6,7 @@ use super::{StudyReport, short};
 use crate::chart::{Chart, Series, Stroke, XAxis, YAxis};
 
 /// How many trials have a colour of their own.
-const SHOWN: usize = 5;
+pub(super) const SHOWN: usize = 5;
 
 /// Validation accuracy over the epochs: the best five trials in colour, all others behind them.
 pub fn accuracy_over_epochs(study: &StudyReport<'_>) -> Chart {
@@ -79,6 +79,11 @@ fn against(study: &StudyReport<'_>, axis: usize, parameter: &Parameter) -> Chart
     if !pruned.points.is_empty() {
         series.push(pruned);
     }
+    let best = study.best().and_then(|trial| Some((trial, (trial.point(study.space)?[axis], trial.value?))));
+    if let Some((trial, point)) = best {
+        let name = format!("best: trial {}", trial.number);
+        series.push(Series { name, points: vec![point], colour: 2, stroke: Stroke::Best });
+    }
     Chart {
         title: format!("Validation accuracy against {}", parameter.name),
         x_label: parameter.name.clone(),
@@ -109,5 +114,7 @@ mod tests {
         assert_eq!(against[1].x_axis, XAxis::Names(vec!["adam".into(), "sgd".into()]));
         assert!(against[0].series[0].points.contains(&(0.03, 0.81)));
         assert_eq!(against[1].series[1].name, "pruned");
+        let best = &against[0].series[2];
+        assert_eq!((best.name.as_str(), best.points.as_slice()), ("best: trial 3", &[(0.03, 0.81)][..]));
     }
 }

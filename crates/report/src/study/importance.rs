@@ -1,37 +1,45 @@
 //! How much each parameter matters, as bars.
 
 use convscope_tune::Importance;
-use image::RgbImage;
 
-use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
-use crate::colour::OKABE_ITO;
+use crate::chart::diagram::{Align, Diagram, Ink, Shape};
+use crate::chart::text;
+use crate::font;
 use crate::number::percent;
-use crate::table::shorten;
 
-const WIDTH: u32 = 960;
-const LEFT: u32 = 200;
-const LENGTH: u32 = 640;
-const ROW: u32 = 30;
+const WIDTH: f64 = 640.0;
+const LEFT: f64 = 170.0;
+const LENGTH: f64 = 380.0;
+const ROW: f64 = 26.0;
+const BAR: f64 = 16.0;
 
 /// A bar for each parameter, the most important first.
-pub fn importance_picture(importances: &[Importance]) -> RgbImage {
+pub fn importance_diagram(importances: &[Importance]) -> Diagram {
     let mut sorted: Vec<&Importance> = importances.iter().collect();
     sorted.sort_by(|a, b| b.explained.unwrap_or(-1.0).total_cmp(&a.explained.unwrap_or(-1.0)));
-    let mut canvas = Canvas::new(WIDTH, 64 + ROW * sorted.len().max(1) as u32 + 16);
-    canvas.text(20, 16, "Share of the variance of the validation accuracy explained", Font::Title, INK);
-    for (row, found) in sorted.into_iter().enumerate() {
-        let top = 56 + ROW * row as u32;
-        let name = shorten(&found.name, 26);
-        canvas.text(LEFT - 12 - Font::Text.width(&name), top + 4, &name, Font::Text, INK);
+    let mut shapes = Vec::new();
+    for (row, found) in sorted.iter().enumerate() {
+        let top = 10.0 + ROW * row as f64;
+        let baseline = top + BAR - 3.5;
+        let name = font::fitted(&found.name, 15.0, LEFT - 20.0);
+        shapes.push(text((LEFT - 10.0, baseline), &name, Align::End, Ink::Text));
         let Some(share) = found.explained else {
-            canvas.text(LEFT, top + 4, "too few trials", Font::Text, PALE_INK);
+            shapes.push(text((LEFT, baseline), "too few trials", Align::Start, Ink::Soft));
             continue;
         };
-        canvas.fill(LEFT, top, LENGTH, 20, RULE);
-        canvas.fill(LEFT, top, (share * f64::from(LENGTH)).round() as u32, 20, OKABE_ITO[0]);
-        canvas.text(LEFT + LENGTH + 10, top + 4, &percent(share), Font::Text, INK);
+        let bar = |width, ink| Shape::Bar { at: (LEFT, top), width, height: BAR, ink };
+        shapes.push(bar(LENGTH, Ink::Rule));
+        shapes.push(bar(share * LENGTH, Ink::Series(0)));
+        shapes.push(text((LEFT + LENGTH + 8.0, baseline), &percent(share), Align::Start, Ink::Text));
     }
-    canvas.into_image()
+    Diagram {
+        title: "Share of the variance of the validation accuracy explained".to_owned(),
+        legend: Vec::new(),
+        width: WIDTH,
+        height: 20.0 + ROW * sorted.len().max(1) as f64,
+        shapes,
+        values: None,
+    }
 }
 
 #[cfg(test)]
@@ -41,10 +49,13 @@ mod tests {
     #[test]
     fn bars_are_as_long_as_the_shares_and_sorted() {
         let found = |name: &str, explained| Importance { name: name.into(), explained };
-        let image = importance_picture(&[found("a", Some(0.25)), found("b", None), found("c", Some(0.5))]);
-        let length = |row: u32| {
-            (0..WIDTH).filter(|&x| image.get_pixel(x, 56 + ROW * row + 18).0 == OKABE_ITO[0]).count()
-        };
-        assert_eq!([length(0), length(1), length(2)], [320, 160, 0]);
+        let diagram = importance_diagram(&[found("a", Some(0.25)), found("b", None), found("c", Some(0.5))]);
+        let bars = diagram.shapes.iter().filter_map(|shape| match shape {
+            Shape::Bar { at, width, ink: Ink::Series(0), .. } => Some((at.1, *width)),
+            _ => None,
+        });
+        assert_eq!(bars.collect::<Vec<_>>(), [(10.0, 190.0), (10.0 + ROW, 95.0)]);
+        let svg = diagram.to_svg();
+        assert!(svg.contains(">50.00 %<") && svg.contains(">too few trials<"), "{svg}");
     }
 }

@@ -5,7 +5,7 @@ mod importance;
 mod parallel;
 
 pub use charts::{accuracy_against, accuracy_over_epochs};
-pub use importance::importance_picture;
+pub use importance::importance_diagram;
 pub use parallel::parallel_coordinates;
 
 use std::collections::HashMap;
@@ -16,10 +16,11 @@ use convscope_tune::{Space, Trial, TrialState, importance as importances, ranked
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::html::{ExtraSection, ExtraTable, Preview};
+use crate::chart::Diagram;
+use crate::html::{ExtraCell, ExtraRow, ExtraSection, ExtraTable};
 use crate::number::{percent, significant, thousands};
 use crate::table::shorten;
-use crate::{Cell, Column, ReportError, Table, Tone, chart, csv, png};
+use crate::{Cell, Column, ReportError, Table, Tone, chart, csv};
 
 /// How much of a reason the table of a terminal has room for; `study.csv` has all of it.
 const REASON: usize = 80;
@@ -67,6 +68,11 @@ impl<'a> StudyReport<'a> {
     /// The finished trials, the best first.
     pub fn lines(&self) -> Vec<TrialLine> {
         self.places().map(|(rank, trial)| self.line(rank, trial)).collect()
+    }
+
+    /// The best completed trial.
+    fn best(&self) -> Option<&'a Trial> {
+        self.places().map(|(_, trial)| trial).find(|trial| trial.state == TrialState::Complete)
     }
 
     /// The completed trials whose accuracy is so close to the best one's that it may be chance, the best first; empty where the
@@ -159,70 +165,59 @@ impl<'a> StudyReport<'a> {
     /// `parallel_coordinates.png` and `importance.png`.
     ///
     /// # Errors
-    /// Those of [`png::save`](crate::png::save()).
+    /// Those of [`Diagram::save`].
     pub fn save_plots(&self, folder: &Path) -> Result<(), ReportError> {
         chart::save(&[accuracy_over_epochs(self)], &folder.join("accuracy_over_epochs.png"))?;
         chart::save(&accuracy_against(self), &folder.join("accuracy_by_parameter.png"))?;
-        png::save(&parallel_coordinates(self), &folder.join("parallel_coordinates.png"))?;
-        png::save(&importance_picture(&importances(self.space, self.trials)), &folder.join("importance.png"))
+        Diagram::save(&[parallel_coordinates(self)], &folder.join("parallel_coordinates.png"))?;
+        let importance = importance_diagram(&importances(self.space, self.trials));
+        Diagram::save(&[importance], &folder.join("importance.png"))
     }
 
-    /// The sections of a page: ranking, curves, accuracy against each parameter, parallel coordinates, importance.
-    pub fn sections(&self) -> Vec<ExtraSection> {
+    /// The sections of a page: ranking, curves, accuracy against each parameter, parallel coordinates, importance. The ranking
+    /// leads to the page of each trial that `page_of` knows.
+    pub fn sections(&self, page_of: &dyn Fn(&Trial) -> Option<String>) -> Vec<ExtraSection> {
         let importances = importances(self.space, self.trials);
-        let share = |explained: Option<f64>| explained.map_or_else(|| "n/a".to_owned(), percent);
-        let rows = importances.iter().map(|found| vec![found.name.clone(), share(found.explained)]).collect();
-        let section = |title: &str, text: &str| ExtraSection {
+        let section = |title: &str, text: &str, charts| ExtraSection {
             title: title.to_owned(),
             text: text.to_owned(),
+            charts,
             ..ExtraSection::default()
         };
-        let table = |caption: &str, columns: Vec<String>, rows| ExtraTable {
-            caption: caption.to_owned(),
-            columns,
-            rows,
-        };
-        let picture = |caption: &str, picture| Preview { caption: caption.to_owned(), picture };
+        let chance = self.chance().map_or_else(String::new, |text| format!(" {text}"));
+        let against: Vec<Diagram> = accuracy_against(self).iter().map(chart::Chart::diagram).collect();
         vec![
             ExtraSection {
-                tables: vec![table("Finished trials, the best first", self.columns(), self.rows())],
-                ..section(
-                    "Ranking",
-                    &format!("{JUDGED}{}", self.chance().map_or_else(String::new, |text| format!(" {text}"))),
-                )
+                tables: vec![ExtraTable {
+                    caption: "Finished trials, the best first".to_owned(),
+                    columns: self.columns(),
+                    rows: self.rows(page_of),
+                }],
+                ..section("Ranking", &format!("{JUDGED}{chance}"), Vec::new())
             },
-            ExtraSection {
-                charts: vec![accuracy_over_epochs(self)],
-                ..section("Accuracy over epochs", "The best five trials in colour, all others behind them.")
-            },
-            ExtraSection {
-                charts: accuracy_against(self),
-                ..section(
-                    "Accuracy against each parameter",
-                    "A point is a trial, at the accuracy that it ended with.",
-                )
-            },
-            ExtraSection {
-                pictures: vec![picture(
-                    "Each line is a completed trial; the lighter, the better",
-                    parallel_coordinates(self),
-                )],
-                ..section("Parallel coordinates", "From a trial's parameters to its accuracy.")
-            },
-            ExtraSection {
-                tables: vec![table(
-                    "Share of the variance explained",
-                    vec!["parameter".into(), "explained".into()],
-                    rows,
-                )],
-                pictures: vec![picture("Share of the variance explained", importance_picture(&importances))],
-                ..section(
-                    "Importance of the parameters",
-                    "The share of the variance of the validation accuracy that a parameter explains by itself: the means \
-                     of its groups, corrected for their number (epsilon squared). What is missing to 100 % is due to \
-                     interactions and chance.",
-                )
-            },
+            section(
+                "Accuracy over epochs",
+                "The best five trials in colour, all others behind them.",
+                vec![accuracy_over_epochs(self).diagram()],
+            ),
+            section(
+                "Accuracy against each parameter",
+                "A point is a trial, at the accuracy that it ended with; the best one has a ring.",
+                against,
+            ),
+            section(
+                "Parallel coordinates",
+                "A line is a completed trial, from its parameters to its accuracy: the best five in colour, the best of all with \
+                 a thick line and a ring.",
+                vec![parallel_coordinates(self)],
+            ),
+            section(
+                "Importance of the parameters",
+                "The share of the variance of the validation accuracy that a parameter explains by itself: the means of its \
+                 groups, corrected for their number (epsilon squared). What is missing to 100 % is due to interactions and \
+                 chance.",
+                vec![importance_diagram(&importances)],
+            ),
         ]
     }
 
@@ -235,14 +230,22 @@ impl<'a> StudyReport<'a> {
             .collect()
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
+    fn rows(&self, page_of: &dyn Fn(&Trial) -> Option<String>) -> Vec<ExtraRow> {
         self.places()
             .map(|(rank, trial)| {
                 let mut cells = self.cells(rank, trial);
                 if let (Some(state), Some(reason)) = (cells.last_mut(), trial.reason()) {
                     *state = format!("{state}: {reason}");
                 }
-                cells
+                let is_best = rank == Some(1);
+                if let Some(state) = cells.last_mut().filter(|_| is_best) {
+                    *state = "best".to_owned();
+                }
+                let mut cells: Vec<ExtraCell> =
+                    cells.into_iter().map(|text| ExtraCell { text, link: None }).collect();
+                // The number of the trial.
+                cells[1].link = page_of(trial);
+                ExtraRow { cells, is_marked: is_best }
             })
             .collect()
     }
@@ -317,7 +320,7 @@ mod tests {
     fn the_table_and_the_file_hold_every_finished_trial() {
         let (space, trials) = study();
         let report = StudyReport { space: &space, trials: &trials, images: 2000 };
-        let table = report.table().render(Style::Plain);
+        let table = report.table().render(Style::PLAIN);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 2 + trials.len(), "{table}");
         assert!(lines[2].contains("81.00 %") && lines[2].ends_with("best"), "{table}");
@@ -333,7 +336,10 @@ mod tests {
         let ranks: Vec<Option<usize>> = report.lines().iter().map(|line| line.rank).collect();
         assert_eq!(ranks, [1, 2, 3, 4, 5, 6, 7].map(Some).into_iter().chain([None]).collect::<Vec<_>>());
         assert!(csv.lines().nth(6).unwrap().starts_with("5,FAIL,,0.09,"), "{csv}");
-        assert_eq!(report.rows().last().unwrap()[..2], ["", "5"]);
+        let rows = report.rows(&|_| None);
+        let texts: Vec<&str> = rows.last().unwrap().cells.iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(texts[..2], ["", "5"]);
+        assert!(rows[0].is_marked && rows[0].cells.last().unwrap().text == "best" && !rows[1].is_marked);
         let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(cells(lines.last().unwrap())[0], "5", "{table}");
     }
@@ -349,7 +355,7 @@ mod tests {
             let said = report.chance();
             assert_eq!(said.is_some(), expected.is_some(), "{images}: {said:?}");
             assert!(said.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{images}");
-            let table = report.table().render(Style::Plain);
+            let table = report.table().render(Style::PLAIN);
             assert_eq!(table.contains("within chance"), expected.is_some(), "{table}");
         }
     }
@@ -361,8 +367,12 @@ mod tests {
         for trials in [&trials[..], &trials[..1], &[]] {
             let report = StudyReport { space: &space, trials, images: 2000 };
             report.save_plots(folder.path()).unwrap();
-            let page = ReportPage { extra: report.sections(), ..ReportPage::default() }.render().unwrap();
+            let page_of = |trial: &Trial| (trial.number == 3).then(|| "trials/3/report.html".to_owned());
+            let page =
+                ReportPage { extra: report.sections(&page_of), ..ReportPage::default() }.render().unwrap();
             assert!(page.contains("Parallel coordinates") && !page.contains("<b>no</b>"));
+            assert_eq!(page.contains("<a href=\"trials&#x2f;3&#x2f;report.html\">3</a>"), trials.len() > 1);
+            assert!(!page.contains("<figure class=\"preview\">"), "every plot is drawn in shapes");
             assert_eq!(page.contains("81.00 %"), trials.len() > 1);
         }
         for name in ["accuracy_over_epochs", "accuracy_by_parameter", "parallel_coordinates", "importance"] {

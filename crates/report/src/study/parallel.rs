@@ -1,37 +1,38 @@
 //! Parallel coordinates: an upright axis for each parameter and one for the accuracy, a line a trial.
 
 use convscope_tune::{Distribution, Parameter, Scale, Trial, TrialState, Value, ranked};
-use image::RgbImage;
 
+use super::charts::SHOWN;
 use super::{StudyReport, short};
-use crate::canvas::{Canvas, Font, INK, PALE_INK};
-use crate::colour::viridis;
+use crate::chart::diagram::{Align, Diagram, Ink, LegendEntry, Mark, Shape};
+use crate::chart::text;
+use crate::font;
 use crate::number::percent;
-use crate::table::shorten;
 
-const WIDTH: u32 = 960;
-const HEIGHT: u32 = 440;
-const TOP: f64 = 96.0;
-const BOTTOM: f64 = 400.0;
-const LEFT: f64 = 90.0;
-const RIGHT: f64 = 850.0;
+const WIDTH: f64 = 640.0;
+const TOP: f64 = 44.0;
+const BOTTOM: f64 = 290.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 560.0;
+/// The size of letters where they are largest, on a narrow screen.
+const LETTERS: f64 = 15.0;
 
-/// Each completed trial as a line from its parameters to its accuracy, the lighter the better; better ones lie above.
-pub fn parallel_coordinates(study: &StudyReport<'_>) -> RgbImage {
-    let mut canvas = Canvas::new(WIDTH, HEIGHT);
-    canvas.text(20, 16, "From parameters to validation accuracy", Font::Title, INK);
+/// Each completed trial as a line from its parameters to its accuracy. The best five have a colour each, as in the chart over
+/// epochs; the best one has a thicker line and a ring.
+pub fn parallel_coordinates(study: &StudyReport<'_>) -> Diagram {
     let parameters = study.space.parameters();
     let completed = study.trials.iter().filter(|trial| trial.state == TrialState::Complete);
-    let mut trials: Vec<(&Trial, f64)> =
+    let trials: Vec<(&Trial, f64)> =
         ranked(completed).into_iter().filter_map(|t| Some((t, t.value?))).collect();
-    trials.reverse();
     let x = |axis: usize| LEFT + (RIGHT - LEFT) * axis as f64 / parameters.len() as f64;
     let y = |share: f64| BOTTOM - share * (BOTTOM - TOP);
-    let low = trials.first().map_or(0.0, |first| first.1);
-    let high = trials.last().map_or(1.0, |last| last.1);
+    let low = trials.last().map_or(0.0, |last| last.1);
+    let high = trials.first().map_or(1.0, |first| first.1);
     let judged = |value: f64| if high > low { (value - low) / (high - low) } else { 0.5 };
 
-    for (trial, value) in &trials {
+    let mut shapes = Vec::new();
+    // The better ones lie above.
+    for (rank, (trial, value)) in trials.iter().enumerate().rev() {
         let point = trial.point(study.space).unwrap_or_default();
         let shares = parameters.iter().zip(&point).map(|(parameter, &place)| share(parameter, place));
         let stations: Vec<(f64, f64)> = shares
@@ -39,43 +40,67 @@ pub fn parallel_coordinates(study: &StudyReport<'_>) -> RgbImage {
             .enumerate()
             .map(|(axis, s)| (x(axis), y(s)))
             .collect();
-        // The lightest yellow would hardly show on white.
-        let colour = viridis(judged(*value) as f32 * 0.92);
-        for pair in stations.windows(2) {
-            canvas.line(pair[0], pair[1], 2.0, colour);
+        let (ink, width) = match rank {
+            0 => (Ink::Series(0), 3.4),
+            1..SHOWN => (Ink::Series(rank), 2.2),
+            _ => (Ink::Faint, 1.4),
+        };
+        let end = stations.last().copied().unwrap_or((RIGHT, BOTTOM));
+        shapes.push(Shape::Line { parts: vec![stations], ink, width, dashed: false });
+        if rank == 0 {
+            shapes.push(Shape::Ring { at: end, radius: 6.0, ink });
         }
     }
+    let room = (RIGHT - LEFT) / parameters.len() as f64;
     for (axis, parameter) in parameters.iter().enumerate() {
-        upright(&mut canvas, x(axis), &parameter.name);
-        for (at, text) in marks(parameter) {
-            mark(&mut canvas, (x(axis), y(at)), &text);
+        upright(&mut shapes, x(axis), &parameter.name, room);
+        for (at, mark) in marks(parameter) {
+            marked(&mut shapes, (x(axis), y(at)), &mark, room - 12.0);
         }
     }
     let last = x(parameters.len());
-    upright(&mut canvas, last, "accuracy");
+    upright(&mut shapes, last, "accuracy", WIDTH - RIGHT);
     if !trials.is_empty() {
         let values = if high > low { vec![low, (low + high) / 2.0, high] } else { vec![low] };
         for value in values {
-            mark(&mut canvas, (last, y(judged(value))), &percent(value));
+            marked(&mut shapes, (last, y(judged(value))), &percent(value), WIDTH - RIGHT);
         }
     }
-    canvas.into_image()
+    let entry = |(rank, (trial, _)): (usize, &(&Trial, f64))| LegendEntry {
+        name: format!("{}: {}", trial.number, study.values(trial).join(" ")),
+        ink: Ink::Series(rank),
+        mark: Mark::Solid,
+    };
+    Diagram {
+        title: "From parameters to validation accuracy".to_owned(),
+        legend: trials.iter().enumerate().take(SHOWN).map(entry).collect(),
+        width: WIDTH,
+        height: BOTTOM + 22.0,
+        shapes,
+        values: None,
+    }
 }
 
-fn upright(canvas: &mut Canvas, x: f64, name: &str) {
-    canvas.line((x, TOP - 8.0), (x, BOTTOM + 8.0), 1.0, PALE_INK);
-    let name = shorten(name, 18);
-    let left = (x as u32).saturating_sub(Font::Text.width(&name) / 2);
-    canvas.text(left, TOP as u32 - 30, &name, Font::Text, INK);
+/// An axis with its name above, which has so much room.
+fn upright(shapes: &mut Vec<Shape>, x: f64, name: &str, room: f64) {
+    let parts = vec![vec![(x, TOP - 8.0), (x, BOTTOM + 8.0)]];
+    shapes.push(Shape::Line { parts, ink: Ink::Soft, width: 1.0, dashed: false });
+    let name = font::fitted(name, LETTERS, room - 8.0);
+    shapes.push(text((x, TOP - 20.0), &name, Align::Middle, Ink::Text));
 }
 
-fn mark(canvas: &mut Canvas, (x, y): (f64, f64), text: &str) {
-    canvas.line((x - 3.0, y), (x + 3.0, y), 1.0, INK);
-    let text = shorten(text, 16);
-    // Lines pass behind the texts.
-    let (left, top) = (x as u32 + 7, (y - 6.0) as u32);
-    canvas.fill(left - 1, top, Font::Text.width(&text) + 2, Font::Text.height(), [255; 3]);
-    canvas.text(left, top, &text, Font::Text, INK);
+/// A value at its place on an axis. Lines pass behind it.
+fn marked(shapes: &mut Vec<Shape>, (x, y): (f64, f64), mark: &str, room: f64) {
+    let parts = vec![vec![(x - 3.0, y), (x + 3.0, y)]];
+    shapes.push(Shape::Line { parts, ink: Ink::Soft, width: 1.0, dashed: false });
+    shapes.push(Shape::Text {
+        at: (x + 8.0, y + 4.5),
+        text: font::fitted(mark, LETTERS, room).into_owned(),
+        align: Align::Start,
+        slant: 0.0,
+        ink: Ink::Text,
+        halo: true,
+    });
 }
 
 /// Where a place lies on its axis, from 0 below to 1 above. Names start above, numbers have the larger ones there.
@@ -129,16 +154,26 @@ mod tests {
     #[test]
     fn lines_lead_from_the_parameters_to_the_accuracy() {
         let (space, trials) = study();
-        let image = parallel_coordinates(&StudyReport { space: &space, trials: &trials, images: 2000 });
-        assert_eq!(image.dimensions(), (WIDTH, HEIGHT));
-        // The best trial, drawn last, arrives at the top of the last axis in the lightest colour.
-        let best = viridis(0.92);
-        let arrives =
-            (TOP as u32 - 3..TOP as u32 + 6).any(|y| image.get_pixel(RIGHT as u32 - 6, y).0 == best);
-        assert!(arrives);
+        let diagram = parallel_coordinates(&StudyReport { space: &space, trials: &trials, images: 2000 });
+        let lines: Vec<(&Vec<(f64, f64)>, f64)> = diagram
+            .shapes
+            .iter()
+            .filter_map(|shape| match shape {
+                Shape::Line { parts, width, .. } if parts[0].len() == 3 => Some((&parts[0], *width)),
+                _ => None,
+            })
+            .collect();
+        // Six were completed; the best, drawn last, arrives at the top in the thickest line, and the worst at the bottom.
+        assert_eq!(lines.len(), 6);
+        let (best, width) = lines[5];
+        assert_eq!((best[2], width), ((RIGHT, TOP), 3.4));
+        assert_eq!(lines[0].0[2], (RIGHT, BOTTOM));
+        assert!(diagram.shapes.contains(&Shape::Ring { at: (RIGHT, TOP), radius: 6.0, ink: Ink::Series(0) }));
         let rate = &space.parameters()[0];
         assert!((share(rate, 0.01) - 0.5).abs() < 1e-9, "the axis is logarithmic");
         let optimizer = &space.parameters()[1];
         assert_eq!(marks(optimizer), [(1.0, "adam".to_owned()), (0.0, "sgd".to_owned())]);
+        // The best, with sgd, passes the second axis at the bottom.
+        assert_eq!(best[1].1, BOTTOM);
     }
 }

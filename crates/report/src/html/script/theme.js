@@ -2,6 +2,7 @@
 (() => {
   const root = document.documentElement;
   const button = document.getElementById("theme");
+  button.hidden = false;
   const order = ["auto", "light", "dark"];
   const names = { auto: "Auto", light: "Light", dark: "Dark" };
   const show = (theme) => {

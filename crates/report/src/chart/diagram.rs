@@ -1,0 +1,106 @@
+//! A drawing in shapes, which a page shows as SVG and a file as PNG.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::{png, svg};
+use crate::ReportError;
+
+/// A drawing with its title and legend. It is laid out once; [`to_svg`](Self::to_svg) and [`to_image`](Self::to_image) show the
+/// same shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagram {
+    /// What it shows.
+    pub title: String,
+    pub(crate) legend: Vec<LegendEntry>,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) shapes: Vec<Shape>,
+    /// The values under the pointer, as JSON for the page.
+    pub(crate) values: Option<String>,
+}
+
+/// An entry of a legend: a line or a dot, and what it stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LegendEntry {
+    pub(crate) name: String,
+    pub(crate) ink: Ink,
+    pub(crate) mark: Mark,
+}
+
+/// What stands before the name in a legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Solid,
+    Dashed,
+    Dot,
+}
+
+/// A part of a drawing. Places are in units of 1/640 of the drawing's width, from its upper left corner.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Shape {
+    /// Lines through points; a new part is a gap.
+    Line { parts: Vec<Vec<(f64, f64)>>, ink: Ink, width: f64, dashed: bool },
+    /// A filled circle.
+    Dot { at: (f64, f64), radius: f64, ink: Ink },
+    /// A circle around a point that matters most.
+    Ring { at: (f64, f64), radius: f64, ink: Ink },
+    /// A filled rectangle.
+    Bar { at: (f64, f64), width: f64, height: f64, ink: Ink },
+    /// A text on its baseline; with a halo it stays readable where lines pass behind it.
+    Text { at: (f64, f64), text: String, align: Align, slant: f64, ink: Ink, halo: bool },
+}
+
+/// Which side of a text lies at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Start,
+    Middle,
+    End,
+}
+
+/// The colours of a drawing; a page has others for each in the light and in the dark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ink {
+    /// One of the six colours of series.
+    Series(usize),
+    /// What lies behind the others.
+    Faint,
+    /// Lines of a grid.
+    Rule,
+    /// Axes and their texts.
+    Soft,
+    /// Names of axes.
+    Text,
+}
+
+impl Diagram {
+    /// The drawing as a picture of its own, with title and legend: 960 pixels wide.
+    pub fn to_image(&self) -> RgbImage {
+        png::draw(self)
+    }
+
+    /// The drawing as an `<svg>` element for a page, whose style sheet has its colours and sizes. Title and legend are left to the
+    /// page; the values lie in `data-chart` as JSON.
+    pub fn to_svg(&self) -> String {
+        svg::draw(self)
+    }
+
+    /// Writes drawings below one another as one PNG.
+    ///
+    /// # Errors
+    /// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] where there is none.
+    pub fn save(diagrams: &[Diagram], path: &Path) -> Result<(), ReportError> {
+        let images: Vec<RgbImage> = diagrams.iter().map(Diagram::to_image).collect();
+        let width = images.iter().map(RgbImage::width).max().unwrap_or(0);
+        let height = images.iter().map(RgbImage::height).sum();
+        let mut whole = RgbImage::from_pixel(width, height, image::Rgb([255; 3]));
+        let mut top = 0;
+        for image in &images {
+            image::imageops::replace(&mut whole, image, 0, i64::from(top));
+            top += image.height();
+        }
+        crate::png::save(&whole, path)
+    }
+}
