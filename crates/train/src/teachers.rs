@@ -75,6 +75,11 @@ impl Teachers {
         &self.unknown
     }
 
+    /// Their networks.
+    pub(crate) fn graphs(&self) -> impl Iterator<Item = &Graph> {
+        self.teachers.iter().map(|teacher| &**teacher.executor.graph())
+    }
+
     /// The labels of these images, with what the teachers say of them as soft targets.
     ///
     /// # Errors

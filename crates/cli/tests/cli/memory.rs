@@ -47,6 +47,39 @@ fn the_prediction_is_what_training_takes() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn the_prediction_counts_what_settings_add() {
+    let place = Place::new();
+    place.cifar("data");
+    let train = |settings: &str, run: &str| {
+        let settings = format!("{settings} --threads 2 --epochs 1 --quiet --out {run}");
+        place.run(&format!("train --data data {settings}")).done();
+        let summary: Value = serde_json::from_str(&place.text(&format!("{run}/summary.json"))).unwrap();
+        ["predicted_memory_bytes", "peak_memory_bytes"].map(|key| summary[key].as_f64().unwrap())
+    };
+    train("--model plain8 --batch-size 96", "teacher");
+    train("--model plain8 -O width=4 --batch-size 32", "wide");
+    let mut far = Vec::new();
+    for settings in [
+        "--model plain8-bn --batch-size 96 --optimizer muon",
+        "--model resnet18 --batch-size 16 --optimizer muon",
+        "--model resnet18 --batch-size 16 --optimizer sgd --momentum 0",
+        "--model resnet18 --batch-size 16 --sam 0.05",
+        "--model resnet18 --batch-size 16 --ema 0.9 --patience 3",
+        "--model plain8 --batch-size 96 --teachers teacher",
+        "--model plain8 --batch-size 32 --teachers teacher,wide",
+        "--model plain8-bn --batch-size 96 --precision bf16",
+    ] {
+        let [predicted, taken] = train(settings, &format!("run{}", far.len() + settings.len()));
+        eprintln!("{settings}: predicted {predicted:e}, took {taken:e}, {:+.3}", predicted / taken - 1.0);
+        if (predicted / taken - 1.0).abs() > TOLERANCE {
+            far.push(format!("{settings}: predicted {predicted}, took {taken}"));
+        }
+    }
+    assert!(far.is_empty(), "{far:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn what_cannot_fit_is_refused_before_it_starts() {
     let place = Place::new();
     place.cifar("data");

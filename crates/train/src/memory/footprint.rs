@@ -25,8 +25,10 @@ pub struct Footprint {
     pub training: u64,
     /// The executor that validates.
     pub evaluation: u64,
-    /// The executors of averaged weights' statistics and of the teachers, which are taken to be like the network itself.
-    pub others: u64,
+    /// The executor that takes the running statistics of averaged weights.
+    pub statistics: u64,
+    /// The executors of the teachers. Until they are read, each is taken to be like the network itself.
+    pub teachers: u64,
     /// Copies that are made while a checkpoint is written.
     pub saving: u64,
 }
@@ -37,37 +39,54 @@ impl Footprint {
     pub fn new(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Footprint {
         let batch = config.batch_size;
         let plan = |mode, precision| PlanMemory::new(graph, mode, precision, batch).total() as u64;
-        let floats = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
-        let specs = || graph.nodes().iter().flat_map(|node| &node.parameters);
-        let count = |spec: &convscope_ops::ParameterSpec| spec.shape.iter().product::<usize>() as u64;
-        let all: u64 = specs().map(count).sum();
-        let largest = specs().map(count).max().unwrap_or(0);
+        let all: u64 = parameter_counts(graph).sum();
+        let largest = parameter_counts(graph).max().unwrap_or(0);
         let trained = graph.trained_parameters() as u64;
         let average = if config.ema.is_some() { trained } else { 0 };
         let before = if config.sam > 0.0 { all } else { 0 };
+        let best = if config.patience.is_some() { all } else { 0 };
         let state = all + trained * optimizer_values(&config.optimizer) + average;
         let training = plan(Mode::Training, config.precision);
         let evaluation = plan(Mode::Inference, Precision::F32);
         let statistics = if config.ema.is_some() { training + floats(trained) } else { 0 };
-        let teachers = (evaluation + floats(2 * all)) * config.teachers.len() as u64;
         let input: usize = graph.description().input.iter().product();
         Footprint {
             program: PROGRAM + THREAD * rayon::current_num_threads() as u64,
             images: image_bytes,
             batches: BATCHES * floats(input as u64).saturating_mul(batch as u64),
-            parameters: floats(state + before + trained),
+            parameters: floats(state + before + best + trained),
             training,
             evaluation,
-            others: statistics + teachers,
+            statistics,
+            teachers: teacher_bytes(graph, batch) * config.teachers.len() as u64,
             // The state twice, as arrays and as the file, and one array of it once more.
             saving: floats((2 * state + largest).max(3 * all)),
         }
     }
 
+    /// The same with these networks as teachers.
+    pub(crate) fn with_teachers<'a>(
+        self,
+        teachers: impl IntoIterator<Item = &'a Graph>,
+        batch: usize,
+    ) -> Footprint {
+        Footprint { teachers: teachers.into_iter().map(|graph| teacher_bytes(graph, batch)).sum(), ..self }
+    }
+
     /// All of it.
     pub fn total(&self) -> u64 {
-        let Footprint { program, images, batches, parameters, training, evaluation, others, saving } = *self;
-        [program, images, batches, parameters, training, evaluation, others, saving]
+        let Footprint {
+            program,
+            images,
+            batches,
+            parameters,
+            training,
+            evaluation,
+            statistics,
+            teachers,
+            saving,
+        } = *self;
+        [program, images, batches, parameters, training, evaluation, statistics, teachers, saving]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -91,6 +110,23 @@ impl Footprint {
 fn ask_for(bytes: u64) -> Result<(), TrainError> {
     memory::room::<u8>(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     Ok(())
+}
+
+/// What a network takes that only answers: its executor, and its parameters twice, as they are and packed.
+fn teacher_bytes(graph: &Graph, batch: usize) -> u64 {
+    let plan = PlanMemory::new(graph, Mode::Inference, Precision::F32, batch).total() as u64;
+    plan + floats(2 * parameter_counts(graph).sum::<u64>())
+}
+
+/// The sizes of all parameters, trained or not.
+fn parameter_counts(graph: &Graph) -> impl Iterator<Item = u64> {
+    let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
+    specs.map(|spec| spec.shape.iter().product::<usize>() as u64)
+}
+
+/// The bytes of so many float32 values.
+fn floats(count: u64) -> u64 {
+    count.saturating_mul(size_of::<f32>() as u64)
 }
 
 /// The program itself with what its libraries hold, in bytes.
@@ -167,11 +203,17 @@ mod tests {
             adam,
             TrainConfig { ema: Some(0.9), ..plain.clone() },
             TrainConfig { sam: 0.5, ..plain.clone() },
+            TrainConfig { patience: Some(3), ..plain.clone() },
             TrainConfig { teachers: vec!["a".into()], ..plain.clone() },
             TrainConfig { batch_size: plain.batch_size * 2, ..plain.clone() },
         ] {
             assert!(total(&larger) > total(&plain), "{larger:?}");
         }
         assert_eq!(Footprint::new(&plain, &graph, 77).total(), total(&plain) + 77);
+
+        let taught = TrainConfig { teachers: vec!["a".into()], ..plain.clone() };
+        let wide = Graph::new(preset("resnet18", [3, 16, 16], 10).unwrap()).unwrap();
+        let taught = Footprint::new(&taught, &graph, 0);
+        assert!(taught.with_teachers([&wide], plain.batch_size).total() > taught.total());
     }
 }

@@ -39,6 +39,9 @@ pub struct Summary {
     pub images_per_second: f64,
     /// The largest resident memory; `null` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// What was [predicted](crate::memory::Footprint) of it before the run began; `null` in older summaries.
+    #[serde(default)]
+    pub predicted_memory_bytes: Option<u64>,
     /// The version of convscope.
     pub version: String,
     /// The seed of the run.
@@ -95,6 +98,7 @@ mod tests {
             seconds: 12.5,
             images_per_second: 1000.25,
             peak_memory_bytes: Some(u64::MAX),
+            predicted_memory_bytes: Some(70_000_000),
             version: "0.1.0".into(),
             seed: (1 << 63) - 1,
         };
@@ -103,7 +107,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let keys: Vec<&str> = text.lines().filter_map(|line| line.trim().split('"').nth(1)).collect();
         let expected = "model data parameters epochs best_epoch train_loss val_loss test_loss train_accuracy val_accuracy \
-                        test_accuracy seconds images_per_second peak_memory_bytes version seed";
+                        test_accuracy seconds images_per_second peak_memory_bytes predicted_memory_bytes version seed";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         fs::write(&path, "{}").unwrap();
         assert!(

@@ -138,6 +138,11 @@ impl Session {
         let loader = train_loader(&config, &source, &normalization)?;
         check_batches(&graph, &loader)?;
         let teachers = Teachers::open(&config, &*source, &normalization)?;
+        let footprint = Footprint::new(&config, &graph, held_bytes(&*source));
+        let footprint = match &teachers {
+            Some(teachers) => footprint.with_teachers(teachers.graphs(), config.batch_size),
+            None => footprint,
+        };
         let warnings = Warning::of_teachers(teachers.as_ref());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
         let statistics = match config.ema {
@@ -153,6 +158,7 @@ impl Session {
                 .with_class_weights(config.class_weights.of(&*source)),
             statistics,
             best: None,
+            footprint,
             sinks: Vec::new(),
             run: None,
             progress,

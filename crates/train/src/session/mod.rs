@@ -28,7 +28,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_unless};
 use crate::learner::Learner;
-use crate::memory::peak_memory_bytes;
+use crate::memory::{Footprint, peak_memory_bytes};
 use crate::model::TrainedModel;
 use crate::run_dir::{DataRecord, LockedRun, RunDir, Summary};
 use crate::sink::{Clock, Interruption, RunEnd, RunState, Sink, Sinks, published};
@@ -69,6 +69,8 @@ pub struct Session {
     /// The parameters with the lowest validation loss, where they are the ones that count.
     best: Option<Parameters>,
     progress: Progress,
+    /// The memory that the run was predicted to take.
+    footprint: Footprint,
     /// Those of the run directory.
     sinks: Vec<Box<dyn Sink>>,
 }
@@ -293,6 +295,7 @@ impl Session {
             seconds: progress.seconds,
             images_per_second: progress.images as f64 / progress.train_seconds.max(1e-9),
             peak_memory_bytes: peak_memory_bytes(),
+            predicted_memory_bytes: Some(self.footprint.total()),
             version: self.config.version.clone(),
             seed: self.config.seed,
         }
