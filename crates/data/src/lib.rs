@@ -37,7 +37,7 @@ mod arrays;
 pub mod augment;
 pub mod cifar;
 #[cfg(feature = "pictures")]
-mod contact_sheet;
+mod class_examples;
 mod decode;
 mod error;
 pub mod folder;
@@ -62,7 +62,7 @@ pub use convscope_pictures::{
 pub use arrays::{Arrays, Pixels};
 pub use augment::{Augmentation, Mixed};
 #[cfg(feature = "pictures")]
-pub use contact_sheet::{SheetLayout, contact_sheet};
+pub use class_examples::{ClassExamples, ExampleLimits, class_examples};
 pub use decode::decode_image;
 pub use error::DataError;
 pub use grey::{Channels, NotChannels, grey, in_grey};

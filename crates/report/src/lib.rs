@@ -8,6 +8,7 @@
 //! | [`html`] | `report.html`: one page without requests, from a [`ReportPage`] |
 //! | [`layers`], [`findings`] | the layer table and what was found, as text, CSV, JSON |
 //! | [`feature_maps`], [`heat_map`] | what each layer sees and where the network looks, as PNG |
+//! | [`contact_sheet`] | examples of every class, as a picture |
 //! | [`augmentation`] | training images beside what training makes of them, as PNG |
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
 //! | [`plan`], [`benchmark`] | the steps of a plan with their work, and the times they take, as text |
@@ -27,6 +28,7 @@ mod canvas;
 pub mod chart;
 pub mod colour;
 pub mod confusion;
+mod contact_sheet;
 pub mod csv;
 pub mod curves;
 mod error;
@@ -51,6 +53,7 @@ pub mod table;
 pub mod torch;
 
 pub use confusion::ConfusionMatrix;
+pub use contact_sheet::contact_sheet;
 pub use error::ReportError;
 pub use html::ReportPage;
 pub use table::{Cell, Colours, Column, Style, Table, Tone};

@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use convscope_data::augment::{Augmentation, PreviewOptions, preview};
 use convscope_data::manifest::Duplicate;
 use convscope_data::{
-    Background, BadImages, Framing, ImageSize, Manifest, MovedImage, Resize, SheetLayout, SkippedFiles,
-    Source, SourceOptions, Split, SplitFolder, Splits, Statistics, UnreadableFile, contact_sheet,
+    Background, BadImages, ExampleLimits, Framing, ImageSize, Manifest, MovedImage, Resize, SkippedFiles,
+    Source, SourceOptions, Split, SplitFolder, Splits, Statistics, UnreadableFile, class_examples,
 };
 use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::escape::escaped;
 use convscope_report::number::thousands;
-use convscope_report::{Cell, Column, Style, Table, Tone, png};
+use convscope_report::{Cell, Column, Style, Table, Tone, contact_sheet, png};
 use convscope_train::TrainConfig;
 use serde::Serialize;
 
@@ -139,7 +139,10 @@ fn look(args: &Args, console: Console) -> Result<Exit> {
                 let options = PreviewOptions { seed, ..PreviewOptions::default() };
                 augmentation_sheet(&preview(&source, augmentation, options)?)
             }
-            None => contact_sheet(&*source, Split::Train, SheetLayout::default())?,
+            None => {
+                let examples = class_examples(&*source, Split::Train, ExampleLimits::default())?;
+                contact_sheet(&format!("{}: training images", source.name()), &examples)
+            }
         };
         png::save(&sheet, path)?;
     }
