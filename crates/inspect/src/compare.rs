@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convscope_data::Source;
+use convscope_data::{Source, Split};
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::run_dir::read_metrics;
 use serde::Serialize;
@@ -35,8 +35,10 @@ pub struct Comparison {
 pub struct ComparedRun {
     /// What it is called: the last part of its path, longer where two are the same.
     pub name: String,
-    /// The same images for all of them: accuracy, layer table, findings.
+    /// Accuracy, confusion matrix and mistakes, over the same images for all of them.
     pub survey: Survey,
+    /// Layer table and findings, over the same images for all of them: the same survey, or one over the training images.
+    pub layers: Survey,
     /// An epoch each; empty for a weights file without a run.
     pub curves: Vec<EpochMetrics>,
     /// The same image for all of them.
@@ -52,18 +54,28 @@ pub struct Difference {
     pub values: Vec<Option<String>>,
 }
 
-/// Surveys all networks over the same images, and looks at the same example image with each. A choice that depends on
-/// the network is made by the first one.
+/// What networks are compared over.
+#[derive(Clone, Debug)]
+pub struct CompareOptions {
+    /// The images for accuracy, confusion matrix and mistakes.
+    pub survey: SurveyOptions,
+    /// The split for layer tables and findings.
+    pub layers: Split,
+    /// The image that all networks are shown. A choice that depends on the network is made by the first one.
+    pub example: Choice,
+}
+
+/// Surveys all networks over the same images, and looks at the same example image with each.
 ///
 /// # Errors
 /// Fewer than two networks, or networks for images of different sizes; what [`Inspector::survey`] and [`Inspector::example`] have.
 pub fn compare(
     inspectors: &mut [Inspector],
     source: &Arc<dyn Source>,
-    options: SurveyOptions,
-    example: &Choice,
+    options: &CompareOptions,
     progress: &mut dyn FnMut(usize, SurveyProgress),
 ) -> Result<Comparison, InspectError> {
+    let CompareOptions { survey: options, layers, example } = options;
     let given = inspectors.len();
     let Some(first) = inspectors.first().filter(|_| given > 1) else {
         return Err(InspectError::TooFewRuns { given });
@@ -84,14 +96,19 @@ pub fn compare(
     let differences = differences(inspectors)?;
     let mut runs = Vec::new();
     for (index, (inspector, name)) in inspectors.iter_mut().zip(names).enumerate() {
-        let survey = inspector.survey(Arc::clone(source), options, &mut |done| progress(index, done))?;
+        let mut survey = |split| {
+            let options = SurveyOptions { split, ..*options };
+            inspector.survey(Arc::clone(source), options, &mut |done| progress(index, done))
+        };
+        let of_layers = survey(*layers)?;
+        let survey = if *layers == options.split { of_layers.clone() } else { survey(options.split)? };
         let image = inspector.example(Some(source), &choice)?;
         let feature_maps = inspector.feature_maps(&image)?;
         let curves = match inspector.run_dir().map(|run| run.metrics_path()) {
             Some(path) if path.is_file() => read_metrics(&path)?,
             _ => Vec::new(),
         };
-        runs.push(ComparedRun { name, survey, curves, feature_maps });
+        runs.push(ComparedRun { name, survey, layers: of_layers, curves, feature_maps });
     }
     Ok(Comparison { statements: statements(&runs), runs, differences })
 }
@@ -201,7 +218,7 @@ fn verb(trend: &DepthTrend) -> &'static str {
 }
 
 fn about_depth(run: &ComparedRun) -> Option<Finding> {
-    let trend = run.survey.layers.trend.as_ref()?;
+    let trend = run.layers.layers.trend.as_ref()?;
     let text = format!(
         "In {} the activations of the {} layers that sum {}: the largest, of {}, is {} times the smallest, of {}; from \
          layer to layer the trend is a factor of {}.",
@@ -224,9 +241,9 @@ fn about_depth(run: &ComparedRun) -> Option<Finding> {
 /// What batch normalisation does: the first network that has it against the first one that has not.
 fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
     let is_normalized =
-        |run: &&ComparedRun| run.survey.layers.rows.iter().any(|row| row.running_statistics > 0);
+        |run: &&ComparedRun| run.layers.layers.rows.iter().any(|row| row.running_statistics > 0);
     let (with, without) = (runs.iter().find(is_normalized)?, runs.iter().find(|run| !is_normalized(run))?);
-    let trend = |run: &'_ ComparedRun| run.survey.layers.trend.clone();
+    let trend = |run: &'_ ComparedRun| run.layers.layers.trend.clone();
     Some(effect_of_batch_norm((&with.name, &trend(with)?), (&without.name, &trend(without)?)))
 }
 
@@ -272,7 +289,7 @@ fn effect_of_batch_norm(
 fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
     let spreads: Vec<(&str, f64)> = runs
         .iter()
-        .map(|run| Some((run.name.as_str(), run.survey.layers.trend.as_ref()?.spread)))
+        .map(|run| Some((run.name.as_str(), run.layers.layers.trend.as_ref()?.spread)))
         .collect::<Option<_>>()?;
     let least = spreads.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let most = spreads.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;

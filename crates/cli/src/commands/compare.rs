@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use convscope_data::{Source, Split, only};
-use convscope_inspect::compare::{ComparedRun, Difference, compare as compare_networks};
+use convscope_inspect::compare::{CompareOptions, ComparedRun, Difference, compare as compare_networks};
 use convscope_inspect::{Choice, Comparison, Finding, Inspector, LayerTable, SurveyOptions};
 use convscope_report::chart::XAxis;
 use convscope_report::number::{percent, significant, thousands};
@@ -69,8 +69,8 @@ pub(crate) const PAGE_FILE: &str = "comparison.html";
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
-Layers of the same name stand side by side: mean |a| is the mean size of a layer's outputs over all images, positions \
-and channels.
+Layers of the same name stand side by side: mean |a| is the mean size of a layer's outputs over all training images, \
+positions and channels. With --on it is over these images.
 
 Examples:
   convscope compare runs/plain8 runs/plain8-bn
@@ -93,6 +93,9 @@ struct Run<'a> {
     images: u64,
     loss: f64,
     accuracy: f64,
+    /// The images that `layers` is over.
+    layer_images: u64,
+    layer_split: Split,
     layers: &'a LayerTable,
 }
 
@@ -134,14 +137,16 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
         args.images.open(&network(&args.runs[0], &inspectors[0]), args.split, args.max_pixels, console)?;
     let Asked { source, split } = fair(&args.runs, &inspectors, asked, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let options = SurveyOptions { split, limit, ..SurveyOptions::default() };
-    let choice = match (&args.image, args.index) {
+    let survey = SurveyOptions { split, limit, ..SurveyOptions::default() };
+    let example = match (&args.image, args.index) {
         (Some(file), _) => Choice::File(file.clone()),
         (None, Some(index)) => Choice::Index(split, usize::try_from(index).unwrap_or(usize::MAX)),
         (None, None) => Choice::default(),
     };
     let mut bar: Option<(usize, SurveyBar)> = None;
-    let comparison = compare_networks(&mut inspectors, &source, options, &choice, &mut |index, progress| {
+    // As the layer table of a run: over the training images, where there are any.
+    let layers = if source.is_empty(Split::Train) { split } else { Split::Train };
+    let mut show = |index, progress| {
         if bar.as_ref().is_none_or(|(shown, _)| *shown != index) {
             // The bar before is gone before the next one is drawn.
             bar = None;
@@ -150,7 +155,9 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
         if let Some((_, bar)) = &bar {
             bar.show(progress);
         }
-    })?;
+    };
+    let options = CompareOptions { survey, layers, example };
+    let comparison = compare_networks(&mut inspectors, &source, &options, &mut show)?;
     drop(bar);
     page(args, &comparison, &*source)?.save(&args.out)?;
     if args.json {
@@ -215,7 +222,9 @@ impl<'a> Document<'a> {
             images: run.survey.images,
             loss: run.survey.loss,
             accuracy: run.survey.accuracy,
-            layers: &run.survey.layers,
+            layer_images: run.layers.images,
+            layer_split: run.layers.split,
+            layers: &run.layers.layers,
         };
         Document {
             data: source.name(),
@@ -258,6 +267,14 @@ fn render(comparison: &Comparison, source: &dyn Source, style: Style) -> String 
         text += &table.render(style);
         text += "\n";
     }
+    let of_layers = &comparison.runs[0].layers;
+    if of_layers.split != survey.split {
+        text += &format!(
+            "layers over {} {} images\n\n",
+            thousands(of_layers.images),
+            of_layers.split.adjective()
+        );
+    }
     text += &layers(&comparison.runs).render(style);
     text += "\n";
     text += &findings::render(&comparison.statements, style);
@@ -276,7 +293,7 @@ fn results(runs: &[ComparedRun]) -> Table {
         let tone = if run.survey.accuracy == best { Tone::Bold } else { Tone::Normal };
         table.row([
             Cell::from(run.name.as_str()),
-            thousands(run.survey.layers.parameters()).into(),
+            thousands(run.layers.layers.parameters()).into(),
             loss(run.survey.loss).into(),
             Cell::new(percent(run.survey.accuracy), tone),
         ]);
@@ -287,7 +304,7 @@ fn results(runs: &[ComparedRun]) -> Table {
 /// A row for every layer that a run has, in the order of the depth chart; bars share one scale.
 fn layers(runs: &[ComparedRun]) -> Table {
     const BAR: usize = 12;
-    let tables: Vec<_> = runs.iter().map(|run| (run.name.as_str(), &run.survey.layers)).collect();
+    let tables: Vec<_> = runs.iter().map(|run| (run.name.as_str(), &run.layers.layers)).collect();
     let names = match curves::depth_chart(&tables).x_axis {
         XAxis::Names(names) => names,
         _ => Vec::new(),

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use convscope_data::{SourceOptions, Split, SplitCounts, open};
-use convscope_inspect::{Choice, InspectError, Inspector, SurveyOptions, compare};
+use convscope_inspect::compare::{CompareOptions, compare};
+use convscope_inspect::{Choice, InspectError, Inspector, SurveyOptions};
 use convscope_train::run_dir::{RunLocation, read_layer_metrics};
 use convscope_train::{PartialConfig, Session, TrainConfig};
 use std::sync::atomic::AtomicBool;
@@ -34,20 +35,30 @@ fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
     let before = listing(folder.path());
     let shapes = SplitCounts { train: 96, val: 32, test: 32 };
     let source = open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap();
-    let options = SurveyOptions { split: Split::Test, limit: Some(20), mistakes: 2 };
+    let options = CompareOptions {
+        survey: SurveyOptions { split: Split::Test, limit: Some(20), mistakes: 2 },
+        layers: Split::Train,
+        example: Choice::default(),
+    };
     let mut told = Vec::new();
-    let comparison =
-        compare(&mut [plain, normalized], &source, options, &Choice::default(), &mut |run, done| {
-            told.push((run, done.done))
-        })
-        .unwrap();
+    let comparison = compare(&mut [plain, normalized], &source, &options, &mut |run, done| {
+        told.push((run, done.done));
+    })
+    .unwrap();
     assert_eq!(listing(folder.path()), before);
-    assert_eq!(told, [(0, 20), (1, 20)]);
+    assert_eq!(told, [(0, 20), (0, 20), (1, 20), (1, 20)]);
     let [plain, normalized] = &comparison.runs[..] else { panic!("two runs") };
     assert_eq!((plain.name.as_str(), normalized.name.as_str()), ("plain", "normalized"));
     assert_eq!((plain.survey.images, plain.curves.len(), normalized.curves.len()), (20, 2, 2));
     assert_eq!(plain.feature_maps.image.rgb, normalized.feature_maps.image.rgb);
-    assert!(normalized.survey.layers.rows.len() > plain.survey.layers.rows.len());
+    assert!(normalized.layers.layers.rows.len() > plain.layers.layers.rows.len());
+    assert_eq!((plain.survey.split, plain.layers.split), (Split::Test, Split::Train));
+    // The layer tables are those of the training images.
+    let training = SurveyOptions { split: Split::Train, ..options.survey };
+    let mut inspector = Inspector::open(&folder.path().join("plain")).unwrap();
+    let alone = inspector.survey(Arc::clone(&source), training, &mut |_| {}).unwrap();
+    assert_eq!(plain.layers.layers, alone.layers);
+    assert_ne!(plain.survey.layers, alone.layers);
     let keys: Vec<&str> = comparison.differences.iter().map(|difference| difference.key.as_str()).collect();
     assert_eq!(keys, ["model", "network.nodes", "network.trained_parameters"]);
     assert_eq!(comparison.differences[0].values, [Some("plain8".to_string()), Some("plain8-bn".to_string())]);
@@ -96,16 +107,15 @@ fn resuming_leaves_the_same_layer_metrics() {
 fn one_network_is_no_comparison_and_other_data_is_refused() {
     let mut one = [inspector(recorded("narrow8_bn"))];
     let source = Formula::for_network(one[0].graph(), 4);
-    let alone = compare(&mut one, &source, SurveyOptions::default(), &Choice::default(), &mut |_, _| {});
+    let options = CompareOptions {
+        survey: SurveyOptions { split: Split::Test, ..SurveyOptions::default() },
+        layers: Split::Test,
+        example: Choice::default(),
+    };
+    let alone = compare(&mut one, &source, &options, &mut |_, _| {});
     assert!(matches!(alone, Err(InspectError::TooFewRuns { given: 1 })));
     let mut two = [inspector(recorded("narrow8_bn")), inspector(recorded("every_operator"))];
-    let error = compare(
-        &mut two,
-        &source,
-        SurveyOptions { split: Split::Test, ..Default::default() },
-        &Choice::default(),
-        &mut |_, _| {},
-    );
+    let error = compare(&mut two, &source, &options, &mut |_, _| {});
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,

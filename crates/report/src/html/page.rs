@@ -208,7 +208,10 @@ impl ReportPage {
                 }],
                 ..RunSection::default()
             };
-            section.with_survey(&run.survey)
+            RunSection {
+                evaluation: Some(EvaluationSection::from_survey(&run.survey)),
+                ..section.with_survey(&run.layers)
+            }
         });
         let names: Vec<&str> = comparison.runs.iter().map(|run| run.name.as_str()).collect();
         Self {
