@@ -57,7 +57,7 @@ fn the_prediction_counts_what_settings_add() {
         ["predicted_memory_bytes", "peak_memory_bytes"].map(|key| summary[key].as_f64().unwrap())
     };
     train("--model plain8 --batch-size 96", "teacher");
-    train("--model plain8 -O width=4 --batch-size 32", "wide");
+    train("--model plain8 --model-option width=4 --batch-size 32", "wide");
     let mut far = Vec::new();
     for settings in [
         "--model plain8-bn --batch-size 96 --optimizer muon",
