@@ -82,7 +82,7 @@ pub enum DataError {
     },
     /// A CIFAR file ends within a record.
     #[error(
-        "{path}: {bytes} bytes is no whole number of {record}-byte records; the file is truncated, fetch it again"
+        "{path}: {bytes} bytes is not a whole number of {record}-byte records; the file is truncated, fetch it again"
     )]
     CifarTruncated {
         /// The file.

@@ -18,7 +18,7 @@ pub struct ModelDescription {
     /// How weights start; default `glorot_uniform`.
     #[serde(default)]
     pub initializer: Initializer,
-    /// The nodes in order; the last one puts out one value for each class.
+    /// The nodes in order; the last one outputs one value for each class.
     #[serde(rename = "node")]
     pub nodes: Vec<NodeDescription>,
 }
@@ -32,7 +32,7 @@ pub struct NodeDescription {
     /// The operator with its arguments.
     #[serde(flatten)]
     pub operator: Operator,
-    /// A function applied to what the operator puts out, which belongs to this node; default none.
+    /// A function applied to the output of the operator, which belongs to this node; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
     /// Names of the nodes it takes its inputs from, `input` for the image; default the node before.

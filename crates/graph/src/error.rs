@@ -23,7 +23,7 @@ pub enum GraphError {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A model file that is no description of a model.
+    /// A model file that is not a description of a model.
     #[error("{file}: {problem}")]
     File {
         /// The file.

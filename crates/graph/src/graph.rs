@@ -15,7 +15,7 @@ pub(crate) const INPUT: &str = "input";
 pub enum ValueId {
     /// The image.
     Input,
-    /// What the node at this index puts out.
+    /// The output of the node at this index.
     Node(usize),
 }
 
@@ -35,13 +35,13 @@ pub struct Node {
     pub name: String,
     /// The operator.
     pub operator: Operator,
-    /// The function applied to what it puts out.
+    /// The function applied to its output.
     pub activation: Option<Activation>,
     /// Where its inputs come from.
     pub inputs: Vec<ValueId>,
     /// Their shapes.
     pub input_shapes: Vec<Shape>,
-    /// The shape of what it puts out.
+    /// The shape of its output.
     pub shape: Shape,
     /// The arrays it needs.
     pub parameters: Vec<ParameterSpec>,
@@ -71,7 +71,7 @@ impl Graph {
     ///
     /// # Errors
     /// Names that are unknown or taken, a node whose output nothing uses, arguments or shapes that do not fit (with
-    /// the node's name and the numbers), a last node that puts out no vector, a network beyond the [`limits`](crate::limits).
+    /// the node's name and the numbers), a last node that outputs no vector, a network beyond the [`limits`](crate::limits).
     pub fn new(description: ModelDescription) -> Result<Graph, GraphError> {
         let [channels, height, width] = description.input;
         let input = Shape::image(channels, [height, width]);
@@ -224,7 +224,7 @@ impl Graph {
         }
         if !matches!(last.shape, Shape::Vector { .. }) {
             let problem = format!(
-                "is the last node and puts out {}, but one value for each class is needed; end with 'flatten' and 'linear'",
+                "is the last node and outputs {}, but one value for each class is needed; end with 'flatten' and 'linear'",
                 last.shape
             );
             return Err(GraphError::structure(&last.name, problem));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Several chunks run at once, so calls come from several threads and in no fixed order; an observer that adds up
 /// numbers keeps one sum for each `first_image` and adds those in their order.
 pub trait Observer: Sync {
-    /// A node has put out its value for a few images.
+    /// A node has computed its value for a few images.
     fn observe(&self, observation: &Observation<'_>);
 
     /// The gradient of the loss by a node's value is complete for a few images. Of a last node with a softmax it is
@@ -33,7 +33,7 @@ pub struct Observation<'a> {
     pub input: Option<&'a [f32]>,
 }
 
-/// Finds the first node, in the network's order, that puts out a value that is not finite.
+/// Finds the first node, in the network's order, that outputs a value that is not finite.
 #[derive(Debug)]
 pub struct FirstNonFinite {
     first: AtomicUsize,

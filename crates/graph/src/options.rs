@@ -101,7 +101,7 @@ impl ModelOptions {
             let Value::Table(arguments) = arguments else { return Err(unknown(key)) };
             let place = names.iter().position(|name| name == key);
             let Some(Value::Table(node)) = place.and_then(|place| nodes.get_mut(place)) else {
-                let problem = format!("is no node of the model; its nodes are {}", names.join(", "));
+                let problem = format!("is not a node of the model; its nodes are {}", names.join(", "));
                 return Err(GraphError::Option { key: key.clone(), problem, known: names.to_vec() });
             };
             for (argument, value) in arguments {
@@ -116,7 +116,7 @@ impl ModelOptions {
                 })?;
                 // An argument that the operator does not have is not read, and would change nothing.
                 if !Table::try_from(parsed).is_ok_and(|known| known.contains_key(argument)) {
-                    let problem = format!("is no argument of {}", node.get("op").unwrap_or(value));
+                    let problem = format!("is not an argument of {}", node.get("op").unwrap_or(value));
                     return Err(GraphError::Option { key, problem, known: Vec::new() });
                 }
                 *node = changed;
@@ -129,7 +129,7 @@ impl ModelOptions {
 fn unknown(key: &str) -> GraphError {
     let keys = ModelOptions::KEYS.join(", ");
     let problem =
-        format!("is no option of a model; there are {keys} and <node>.<argument>, such as dropout.p");
+        format!("is not an option of a model; there are {keys} and <node>.<argument>, such as dropout.p");
     let known = ModelOptions::KEYS.map(str::to_owned).to_vec();
     GraphError::Option { key: key.to_owned(), problem, known }
 }

@@ -77,7 +77,7 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
             "which does not stand before it",
         ),
         (format!("{CONV}{CONV}inputs = [\"input\"]\n{END}"), "conv2d: nothing uses its output"),
-        (CONV.to_string(), "conv2d: is the last node and puts out [5, 6, 4]"),
+        (CONV.to_string(), "conv2d: is the last node and outputs [5, 6, 4]"),
         (format!("{CONV}name = \"a b\"\n{END}"), "a b: a node's name consists of letters"),
         (format!("{CONV}name = \"x\"\n{CONV}name = \"x\"\n{END}"), "x: two nodes have this name"),
         (format!("{CONV}strides = 2\n{END}"), "net.toml: node 1: unknown field `strides`"),
@@ -127,7 +127,7 @@ fn width_scales_all_layers_but_the_classes_and_arguments_win() {
     let own = format!("width = 3\n{nodes}");
     assert_eq!(with_options(&own, "").unwrap(), [15, 15, 360, 4]);
     assert_eq!(with_options(&own, "width = 1").unwrap(), [5, 5, 120, 4]);
-    // Classes that are written as a number are no width.
+    // Classes that are written as a number are not a width.
     let fixed = nodes.replace("\"classes\"", "4");
     assert_eq!(with_options(&fixed, "width = 2").unwrap(), [10, 10, 240, 4]);
 }
@@ -138,10 +138,10 @@ fn an_option_that_does_not_fit_the_model_is_named() {
     for (options, expected) in [
         ("width = 0", "model option width is 0; it must be a number above 0"),
         ("width = 'wide'", "model option width is \"wide\"; it must be a number above 0"),
-        ("depth = 3", "model option depth is no option of a model; there are width, initializer"),
+        ("depth = 3", "model option depth is not an option of a model; there are width, initializer"),
         (
             "dropout.p = 0.5",
-            "model option dropout is no node of the model; its nodes are conv2d, flatten, dense",
+            "model option dropout is not a node of the model; its nodes are conv2d, flatten, dense",
         ),
         (
             "conv2d.p = 0.5",

@@ -10,7 +10,7 @@ use crate::LayerRow;
 /// the last node.
 ///
 /// A layer counts with what it hands on: where nothing else reads it but an activation function or a normalisation, with
-/// what that puts out, so that networks with and without batch normalisation are told apart by what their layers read.
+/// what that outputs, so that networks with and without batch normalisation are told apart by what their layers read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DepthTrend {
     /// Factor from layer to layer: the slope of the straight line through the logarithms, by least squares. Above 1 they

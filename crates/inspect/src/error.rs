@@ -19,16 +19,16 @@ pub enum InspectError {
     },
     /// A method that needs rows and columns, on a node without them.
     #[error(
-        "{node} puts out {shape}, which has no rows and columns to look at; choose a convolution or pooling"
+        "{node} outputs {shape}, which has no rows and columns to look at; choose a convolution or pooling"
     )]
     NotAPicture {
         /// The node.
         node: String,
-        /// What it puts out.
+        /// What it outputs.
         shape: String,
     },
     /// A network without any node that has rows and columns.
-    #[error("no node of the network puts out rows and columns, so there is no map to draw")]
+    #[error("no node of the network outputs rows and columns, so there is no map to draw")]
     NoPictures,
     /// A class that the network does not have.
     #[error("class {class} is out of range; the network has {classes} classes, counted from 0")]

@@ -32,7 +32,7 @@ pub struct LayerMaps {
     pub height: usize,
     /// Columns of a channel; 1 of a vector.
     pub width: usize,
-    /// Whether the node puts out a vector: each channel is then one number, and all are on one scale.
+    /// Whether the node outputs a vector: each channel is then one number, and all are on one scale.
     pub is_vector: bool,
     /// The channels in order.
     pub channels: Vec<ChannelMap>,

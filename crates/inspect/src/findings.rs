@@ -190,7 +190,7 @@ fn outlier(table: &LayerTable, row: &LayerRow) -> Option<Finding> {
     let weight_gain = row.weight_gain?;
     let name = &row.name;
     let stands_out = |factor: f64| factor >= OUTLIER_FACTOR || factor <= 1.0 / OUTLIER_FACTOR;
-    // What a sigmoid or softmax puts out does not grow with the weights; a dead layer is told of elsewhere.
+    // What a sigmoid or softmax outputs does not grow with the weights; a dead layer is told of elsewhere.
     let input = row.inputs.first().and_then(|input| table.row(input));
     let gain = input.map(|input| row.mean_abs_activation / input.mean_abs_activation);
     let gain = gain.filter(|gain| gain.is_finite() && *gain > 0.0 && row.saturated_share.is_none());

@@ -46,7 +46,7 @@ impl Inspector {
     /// Looks at these weights.
     ///
     /// # Errors
-    /// A description that is no network.
+    /// A description that is not a network.
     pub fn new(weights: WeightsFile) -> Result<Inspector, InspectError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
         let input: usize = graph.description().input.iter().product();

@@ -88,7 +88,7 @@ impl Covariance {
             self.sums.iter_mut().zip(&wide).for_each(|(sum, value)| *sum += value);
             for (first, row) in self.products.chunks_exact_mut(self.channels).enumerate() {
                 let value = wide[first];
-                // Half of what a ReLU puts out is zero.
+                // Half of what a ReLU outputs is zero.
                 if value != 0.0 {
                     row[first..]
                         .iter_mut()

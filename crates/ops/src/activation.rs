@@ -1,10 +1,10 @@
-//! Functions that layers apply to what they put out.
+//! Functions that layers apply to their outputs.
 
 use crate::{Backward, Bound, Forward, Isa, Reads};
 use convscope_kernels::{Epilogue, elementwise};
 use serde::{Deserialize, Serialize};
 
-/// A function that a layer applies to what it puts out; it belongs to the layer, as in Keras.
+/// A function that a layer applies to its output; it belongs to the layer, as in Keras.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {

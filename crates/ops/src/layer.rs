@@ -11,7 +11,7 @@ pub trait Layer: Debug {
     /// The shape of one image of the output.
     ///
     /// # Errors
-    /// The arguments are no possible ones, or do not fit the inputs.
+    /// The arguments are not possible, or do not fit the inputs.
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError>;
 
     /// The arrays it needs, for inputs that [`Layer::output_shape`] accepted.

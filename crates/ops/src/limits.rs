@@ -16,7 +16,7 @@ pub const MOST_ENLARGED_PIXELS: usize = 1 << 22;
 /// 512x512.
 pub const MOST_TAPS: usize = 1 << 18;
 
-/// Elements that pooling of regions may put out for all boxes together: 2^28.
+/// Elements that pooling of regions may output for all boxes together: 2^28.
 pub const MOST_REGION_ELEMENTS: usize = 1 << 28;
 
 /// Fails where an array of these axes would have more than [`MOST_ELEMENTS`].

@@ -40,7 +40,7 @@ impl fmt::Display for ImageSize {
     }
 }
 
-/// A text that is no size.
+/// A text that is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a size; it must be a side in pixels such as 64, or width x height such as 96x64")]
 pub struct NotASize {

@@ -12,7 +12,7 @@ use crate::ReportError;
 /// are not finite, which JSON does not have, become `null`.
 ///
 /// # Errors
-/// [`ReportError::Write`] if the file system refuses the file, or the result has a map whose keys are no text.
+/// [`ReportError::Write`] if the file system refuses the file, or the result has a map whose keys are not strings.
 pub fn save(result: &impl Serialize, path: &Path) -> Result<(), ReportError> {
     write_whole(path, |file| {
         serde_json::to_writer_pretty(&mut *file, result).map_err(io::Error::from)?;

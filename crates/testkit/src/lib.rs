@@ -1,4 +1,4 @@
-//! What tests are held against: naive oracles, written as their formulas read, in double precision.
+//! What tests are checked against: naive oracles, written as their formulas read, in double precision.
 //!
 //! A dev-dependency only; nothing here is fast. The oracles compute forward; [`numeric_gradient`] makes their
 //! gradients.

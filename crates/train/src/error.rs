@@ -40,7 +40,7 @@ pub enum TrainError {
     },
     /// A name that no setting has.
     #[error(
-        "{name} is no setting of training; `convscope help train` lists them, and model.width or model.<node>.<argument> change the model"
+        "{name} is not a training setting; `convscope help train` lists them, and model.width or model.<node>.<argument> change the model"
     )]
     UnknownSetting {
         /// The name.
@@ -56,7 +56,7 @@ pub enum TrainError {
         /// What it has to be.
         reason: String,
     },
-    /// A configuration file that is no valid TOML or has a key or value of the wrong kind.
+    /// A configuration file that is not valid TOML or has a key or value of the wrong kind.
     #[error("{}: {message}", path.display())]
     ConfigSyntax {
         /// The file.
@@ -94,8 +94,8 @@ pub enum TrainError {
         /// That process, as `process 4711 on ada`, where it is known.
         holder: Option<String>,
     },
-    /// The folder is no run directory.
-    #[error("{}: is no run directory, it has no config.toml; give the folder that a training run wrote", path.display())]
+    /// The folder is not a run directory.
+    #[error("{}: is not a run directory, it has no config.toml; give the folder that a training run wrote", path.display())]
     NotARun {
         /// The folder.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// A file at the checkpoint's place that is something else.
-    #[error("{}: is no checkpoint of convscope; give a run directory that convscope wrote", path.display())]
+    #[error("{}: is not a Convscope checkpoint; give a run directory that convscope wrote", path.display())]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
@@ -211,7 +211,7 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
-    /// A label or prediction that is no class of the model.
+    /// A label or prediction that is not a class of the model.
     #[error("class {class} is out of range for {classes} classes; the data has other classes than the model")]
     ClassOutOfRange {
         /// The label or prediction.
@@ -237,8 +237,8 @@ pub enum TrainError {
         /// The picture.
         path: PathBuf,
     },
-    /// A network puts out another number of classes than the data has.
-    #[error("the model puts out {model} values, the data has {data} classes{origin}")]
+    /// A network outputs another number of classes than the data has.
+    #[error("the model outputs {model} values, the data has {data} classes{origin}")]
     ClassesDiffer {
         /// Values of the last node.
         model: usize,
@@ -288,7 +288,7 @@ pub enum TrainError {
     Graph(#[from] convscope_graph::GraphError),
 }
 
-/// Where the number of values that a network puts out comes from.
+/// Where the number of values that a network outputs comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValuesFrom {
     /// From a number in an argument of a node.
@@ -314,7 +314,7 @@ impl std::fmt::Display for ValuesFrom {
         match self {
             ValuesFrom::Argument { key, value } => write!(f, ": {key} is {value}"),
             ValuesFrom::Places { node, size: [rows, columns] } => {
-                write!(f, ": {node} puts out each class at {rows} rows and {columns} columns")
+                write!(f, ": {node} outputs each class at {rows} rows and {columns} columns")
             }
             ValuesFrom::Elsewhere => Ok(()),
         }

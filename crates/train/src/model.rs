@@ -25,7 +25,7 @@ use crate::views::Views;
 /// and so many classes.
 ///
 /// # Errors
-/// An unknown preset, a file that is no model or asks for other images, options that do not fit it.
+/// An unknown preset, a file that is not a model or asks for other images, options that do not fit it.
 pub fn resolve_model(
     spec: &str,
     input: [usize; 3],
@@ -59,7 +59,7 @@ pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
 /// last; of a file the file itself.
 ///
 /// # Errors
-/// A folder that is no run directory, or whose configuration cannot be read; a run without a finished epoch.
+/// A folder that is not a run directory, or whose configuration cannot be read; a run without a finished epoch.
 pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
     if !run_or_weights_file.is_dir() {
         return Ok(run_or_weights_file.to_owned());

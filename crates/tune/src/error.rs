@@ -31,7 +31,7 @@ pub enum TuneError {
         cause: io::Error,
     },
     /// A line of the journal that no study could have written.
-    #[error("{}: line {line} is no entry of an Optuna journal: {reason}; restore the file from a copy or name another", path.display())]
+    #[error("{}: line {line} is not an entry of an Optuna journal: {reason}; restore the file from a copy or name another", path.display())]
     Journal {
         /// The journal.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum TuneError {
         /// The operating system's answer.
         cause: io::Error,
     },
-    /// A training that is no trial failed.
+    /// A training that is not a trial failed.
     #[error("{}: the training failed: {reason}", run.display())]
     Training {
         /// The run directory.

@@ -90,7 +90,7 @@ impl Watch {
     /// Whether the worker lives, as far as one can tell. On the same machine its lock tells; on another one its file
     /// is watched for changes, so that the clocks of the machines need not agree.
     pub(crate) fn is_alive(&mut self, owner: &Owner) -> bool {
-        // What stands in a journal is no path until it has been looked at.
+        // What stands in a journal is not a path until it has been looked at.
         if Uuid::parse_str(&owner.worker).is_err() {
             return false;
         }

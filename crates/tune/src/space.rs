@@ -90,7 +90,7 @@ impl Parameter {
     /// whole numbers only: `batch-size=16..256:log`.
     ///
     /// # Errors
-    /// [`TuneError::Parameter`] for another form, or bounds that are no range.
+    /// [`TuneError::Parameter`] for another form, or bounds that are not a range.
     pub fn range(text: &str) -> Result<Parameter, TuneError> {
         let form = "it must have the form NAME=LOW..HIGH or NAME=LOW..HIGH:log, such as lr=1e-4..1e-1:log";
         let wrong = || TuneError::parameter(text, form);
@@ -449,7 +449,7 @@ mod tests {
         let check = |parameter: Parameter| {
             Space::new(vec![parameter]).unwrap().check(&TrainConfig::default()).unwrap_err().to_string()
         };
-        assert!(check(Parameter::grid("learning=1").unwrap()).contains("is no setting of training"));
+        assert!(check(Parameter::grid("learning=1").unwrap()).contains("is not a training setting"));
         assert!(check(Parameter::grid("epochs=3,0").unwrap()).starts_with("epochs is 0"));
         assert!(check(Parameter::range("lr=-1.0..1").unwrap()).starts_with("lr is -1"));
         assert!(

@@ -80,7 +80,7 @@ impl Options {
                 "--rust-peers" => options.rust_peers = true,
                 "--kernels" => options.kernels = true,
                 "--json" => options.json = true,
-                _ => return Err(format!("{flag} is no option\n\n{USAGE}")),
+                _ => return Err(format!("{flag} is not an option\n\n{USAGE}")),
             }
         }
         if let Some(unknown) = options.only.iter().find(|name| !SUBJECTS.contains(&name.as_str())) {
@@ -122,7 +122,7 @@ mod tests {
             (&["--seconds", "-1"], "--seconds -1: not a number from 0 to 3600"),
             (&["--only", "trainn"], "no comparison is called trainn; there are train-plain8, "),
             (&["--rounds"], "--rounds wants a value"),
-            (&["--fast"], "--fast is no option"),
+            (&["--fast"], "--fast is not an option"),
         ] {
             let error = Options::parse(arguments).unwrap_err();
             assert!(error.starts_with(message), "{error}");

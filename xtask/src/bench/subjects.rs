@@ -64,7 +64,7 @@ pub(super) enum Task {
     Start,
 }
 
-/// One comparison; the first program is the one that the others are held against.
+/// One comparison; the first program is the one that the others are checked against.
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) title: String,

@@ -94,7 +94,7 @@ fn a_model_for_other_classes_is_told_where_they_come_from() {
         &[
             "27 values",
             "3 classes",
-            "conv2d puts out each class at 3 rows and 3 columns",
+            "conv2d outputs each class at 3 rows and 3 columns",
             "adaptive_avg_pool2d",
         ],
     );

@@ -374,7 +374,7 @@ fn heat_maps_are_drawn_at_the_layers_and_for_the_classes_that_are_named() {
     for (flags, parts) in [
         ("--layer conv2d_9", ["there is no node conv2d_9", "conv2d, batch_normalization"]),
         ("--layer conv2", ["there is no node conv2", "did you mean conv2d?"]),
-        ("--layer flatten", ["flatten puts out", "no rows and columns"]),
+        ("--layer flatten", ["flatten outputs", "no rows and columns"]),
         ("--class 3", ["--class 3", "red, green, blue"]),
         ("--class purple", ["--class purple", "red, green, blue"]),
     ] {

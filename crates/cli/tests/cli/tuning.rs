@@ -206,12 +206,12 @@ fn mistakes_are_said_before_the_first_trial() {
     for (flags, parts) in [
         ("", &["there is nothing to search"][..]),
         ("--range lr=0.1..1", &["--random N", "--tpe N"]),
-        ("--grid learning=1,2", &["learning is no setting of training"]),
+        ("--grid learning=1,2", &["learning is not a training setting"]),
         ("--grid epochs=1,0", &["epochs is 0"]),
         ("--grid epochs=1,two", &["epochs cannot be two"]),
         ("--grid lr=0.1 --train-on-val", &["--final"]),
         ("--grid model=small.toml,absent", &["absent"]),
-        ("--grid model.absent.p=0.1", &["absent is no node of the model"]),
+        ("--grid model.absent.p=0.1", &["absent is not a node of the model"]),
     ] {
         place.run(&format!("{base} {flags} --out study")).failed(2, parts);
         assert!(!place.exists("study/trials"), "{flags}");

@@ -50,7 +50,7 @@ impl Executor {
             layout::to_planes(&lane.input_gradient, shape.channels(), shape.len(), planes);
             rest = after;
         }
-        let whole = "every lane puts out its images";
+        let whole = "every lane outputs its images";
         Ok(ClassGradients {
             logits: Array2::from_shape_vec((count, self.graph.classes()), logits).expect(whole),
             d_images: Array4::from_shape_vec(images.raw_dim(), d_images).expect(whole),

@@ -68,7 +68,7 @@ impl Executor {
         Executor::with_precision(graph, mode, Precision::F32, batch)
     }
 
-    /// An executor for batches of at most `batch` images. Parameters, gradients and everything that is put out are
+    /// An executor for batches of at most `batch` images. Parameters, gradients and all outputs are
     /// `f32` in any case.
     ///
     /// # Errors
@@ -211,7 +211,7 @@ impl Executor {
         let (total, classes) = (images.dim().0, self.graph.classes());
         let mut logits = memory::room(total * classes)?;
         self.logits_into(images, observer, &mut logits)?;
-        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane puts out its images"))
+        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane outputs its images"))
     }
 
     /// As [`logits`](Self::logits), in place of what the vector holds; one that has been used before is not made anew.

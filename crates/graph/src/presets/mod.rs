@@ -24,7 +24,7 @@ pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<ModelDesc
     ModelFile::parse(name, preset_file(name)?)?.resolve(input, classes)
 }
 
-/// The text of the preset's model file, to start an own one from.
+/// The text of the preset's model file, to start your own from.
 ///
 /// # Errors
 /// There is none of that name.

@@ -214,7 +214,7 @@ fn questions_that_have_no_answer_are_refused() {
     };
     assert!(ask(Some(99), None).starts_with("class 99 is out of range; the network has "));
     assert!(ask(None, Some("conv2d_99")).starts_with("there is no node conv2d_99; the network has conv2d, "));
-    assert!(ask(None, Some("flatten")).starts_with("flatten puts out ["));
+    assert!(ask(None, Some("flatten")).starts_with("flatten outputs ["));
 }
 
 fn odd(text: &str, input: [usize; 3], classes: usize) -> (WeightsFile, Arc<dyn Source>) {

@@ -317,7 +317,7 @@ fn depth_is_measured_behind_a_normalisation() {
     assert!(size("batch_normalization") > 5.0 * size("conv2d_1"));
 }
 
-/// A sigmoid of each colour: what each channel puts out follows from the bytes.
+/// A sigmoid of each colour: what each channel outputs follows from the bytes.
 const COLOURS: &str = r#"
 name = "colours"
 [[node]]

@@ -7,7 +7,7 @@ use convscope_kernels::loss;
 use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 use serde::Deserialize;
 
-/// What logits are held against.
+/// What logits are checked against.
 #[derive(Clone, Debug)]
 pub enum Target<'a> {
     /// The number of the right class: `[N, ...]`, or a single number for an input `[C]`.

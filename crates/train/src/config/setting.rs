@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn what_is_no_setting_or_no_value_of_it_is_named() {
         let error = |name, text| PartialConfig::setting(name, text).unwrap_err().to_string();
-        assert!(error("learning-rate", "1").starts_with("learning-rate is no setting of training"));
-        assert!(error("data.batch_size", "1").starts_with("data.batch_size is no setting of training"));
+        assert!(error("learning-rate", "1").starts_with("learning-rate is not a training setting"));
+        assert!(error("data.batch_size", "1").starts_with("data.batch_size is not a training setting"));
         assert!(
             error("epochs", "many").starts_with("epochs cannot be many: "),
             "{}",
@@ -116,6 +116,6 @@ mod tests {
         );
         let sgd = error("optimizer", "rmsprop");
         assert!(sgd.starts_with("optimizer cannot be rmsprop: ") && sgd.contains("adamw"), "{sgd}");
-        assert!(error("model.depth", "3").starts_with("model option depth is no option"));
+        assert!(error("model.depth", "3").starts_with("model option depth is not an option"));
     }
 }

@@ -59,7 +59,7 @@ impl Confusion {
     /// Counts one image.
     ///
     /// # Errors
-    /// [`TrainError::ClassOutOfRange`] when one of the two is no class.
+    /// [`TrainError::ClassOutOfRange`] when one of the two is not a class.
     pub fn record(&mut self, label: usize, prediction: usize) -> Result<(), TrainError> {
         for class in [label, prediction] {
             if class >= self.classes {

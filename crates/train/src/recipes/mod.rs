@@ -34,7 +34,7 @@ pub fn recipe(name_or_file: &str) -> Result<PartialConfig, TrainError> {
     Ok(toml::from_str(text).expect("the recipes of the program are configurations"))
 }
 
-/// The text of a recipe's file, to start an own one from.
+/// The text of a recipe's file, to start your own from.
 ///
 /// # Errors
 /// [`TrainError::UnknownRecipe`].

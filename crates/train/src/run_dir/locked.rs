@@ -123,7 +123,7 @@ fn claim_numbered(first: &Path) -> Result<LockedRun, TrainError> {
 }
 
 /// Locks a folder for a new run. Whether it is free is only certain under the lock; asking before keeps the lock's file out of
-/// folders that are no runs.
+/// folders that are not runs.
 fn claim(path: &Path) -> Result<LockedRun, TrainError> {
     let run = RunDir { path: path.to_owned() };
     check_free(&run)?;

@@ -83,7 +83,7 @@ fn open_reader(path: &Path) -> Result<csv::Reader<File>, TrainError> {
 }
 
 fn bad_line(path: &Path, error: &csv::Error) -> TrainError {
-    TrainError::BadContents { path: path.to_owned(), reason: format!("is no table of epochs: {error}") }
+    TrainError::BadContents { path: path.to_owned(), reason: format!("is not a table of epochs: {error}") }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::sink::BATCHES;
 
 impl LockedRun {
     /// Removes what takes space: weights, checkpoint, event files and the page `report.html`. Configuration, model, metrics
-    /// and summary stay; the run can neither be resumed nor asked afterwards. What is gone already is no error.
+    /// and summary stay; the run can neither be resumed nor asked afterwards. What is gone already is not an error.
     ///
     /// # Errors
     /// [`TrainError::Io`].

@@ -68,7 +68,7 @@ impl Summary {
         let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
         serde_json::from_str(&text).map_err(|error| TrainError::BadContents {
             path: path.to_owned(),
-            reason: format!("is no summary of a run: {error}"),
+            reason: format!("is not the summary of a run: {error}"),
         })
     }
 }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         fs::write(&path, "{}").unwrap();
         assert!(
-            Summary::read(&path).unwrap_err().to_string().contains("summary.json: is no summary of a run")
+            Summary::read(&path).unwrap_err().to_string().contains("summary.json: is not the summary of a run")
         );
     }
 }

@@ -225,12 +225,12 @@ mod tests {
         let create = study("a").to_line("w");
         fs::write(&path, format!("{create}nonsense\n{create}")).unwrap();
         let error = Journal::open(&path, |_| ()).unwrap_err().to_string();
-        assert!(error.contains("journal.log: line 2 is no entry of an Optuna journal"), "{error}");
+        assert!(error.contains("journal.log: line 2 is not an entry of an Optuna journal"), "{error}");
         for other in ["notes", "notes\n", "{\"name\": 1}", "{}\n"] {
             fs::write(&path, other).unwrap();
             let opened = Journal::open(&path, |_| ())
                 .and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
-            assert!(opened.unwrap_err().to_string().contains("line 1 is no entry"), "{other}");
+            assert!(opened.unwrap_err().to_string().contains("line 1 is not an entry"), "{other}");
             assert_eq!(fs::read_to_string(&path).unwrap(), other, "a file of something else stays as it is");
         }
         fs::write(&path, format!("{create}{{\"op_code\":77}}\n")).unwrap();

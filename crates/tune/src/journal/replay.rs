@@ -135,7 +135,7 @@ impl Replay {
         }
         for (step, value) in entry.get("intermediate_values").and_then(Value::as_object).into_iter().flatten()
         {
-            let step = step.parse().map_err(|_| "a step is no number")?;
+            let step = step.parse().map_err(|_| "a step is not a number")?;
             trial.curve.insert(step, value.as_f64().unwrap_or(f64::NAN));
         }
         if let Some(attributes) = entry.get("user_attrs").and_then(Value::as_object) {
@@ -183,7 +183,7 @@ fn change(trial: &mut Trial, code: u64, entry: &Value) -> Result<(), String> {
 
 /// The value at a place. Its distribution is a text; of an unknown kind of distribution the place is the value.
 fn setting(distribution: Option<&Value>, place: &Value) -> Result<Setting, String> {
-    let place = place.as_f64().ok_or("a parameter is no number")?;
+    let place = place.as_f64().ok_or("a parameter is not a number")?;
     let distribution = distribution.and_then(Value::as_str).and_then(Distribution::from_json);
     Ok(distribution.map_or(Setting::Float(place), |distribution| distribution.value(place)))
 }
@@ -194,13 +194,13 @@ fn state(entry: &Value) -> Result<TrialState, String> {
 }
 
 fn number(entry: &Value, key: &str) -> Result<u64, String> {
-    entry.get(key).and_then(Value::as_u64).ok_or_else(|| format!("{key} is no whole number"))
+    entry.get(key).and_then(Value::as_u64).ok_or_else(|| format!("{key} is not a whole number"))
 }
 
 fn text<'a>(entry: &'a Value, key: &str) -> Result<&'a str, String> {
-    entry.get(key).and_then(Value::as_str).ok_or_else(|| format!("{key} is no text"))
+    entry.get(key).and_then(Value::as_str).ok_or_else(|| format!("{key} is not a string"))
 }
 
 fn object<'a>(entry: &'a Value, key: &str) -> Result<&'a Map<String, Value>, String> {
-    entry.get(key).and_then(Value::as_object).ok_or_else(|| format!("{key} is no object"))
+    entry.get(key).and_then(Value::as_object).ok_or_else(|| format!("{key} is not an object"))
 }
