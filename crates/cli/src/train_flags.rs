@@ -255,7 +255,7 @@ impl TrainFlags {
     /// The defaults, overridden as by [`over`](Self::over), with every value in its range.
     ///
     /// # Errors
-    /// As [`over`](Self::over), and wrong usage with all values that are out of range.
+    /// As for [`over`](Self::over), and wrong usage with all values that are out of range.
     pub(crate) fn checked(&self) -> anyhow::Result<TrainConfig> {
         let config = self.over(TrainConfig::default())?;
         let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();

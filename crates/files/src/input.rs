@@ -19,7 +19,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The bytes of a regular file.
 ///
 /// # Errors
-/// As [`open`], and [`io::ErrorKind::OutOfMemory`] for a file that does not fit into memory.
+/// As for [`open`], and [`io::ErrorKind::OutOfMemory`] for a file that does not fit into memory.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let mut bytes = Vec::new();
@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The text of a regular file in UTF-8.
 ///
 /// # Errors
-/// As [`read`], and [`io::ErrorKind::InvalidData`] for bytes that are not UTF-8.
+/// As for [`read`], and [`io::ErrorKind::InvalidData`] for bytes that are not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Fails where the path, followed through links, leads to a folder, pipe, device or socket. A path that leads nowhere is fine.
+/// Fails if the path, followed through links, leads to a folder, pipe, device or socket. A path that leads nowhere is
+/// fine.
 pub(crate) fn refuse_special(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) => check(&found),

@@ -4,7 +4,7 @@ use convscope_ops::{Activation, Operator};
 
 use crate::{Graph, GraphError, Initializer, ModelDescription, NodeDescription};
 
-/// Describes a network node after node. Each takes its input from the one before, unless it is told otherwise.
+/// Describes a network one node at a time. Each takes its input from the one before, unless told otherwise.
 ///
 /// ```
 /// use convscope_graph::ModelBuilder;
@@ -33,7 +33,7 @@ impl ModelBuilder {
         ModelBuilder { model: ModelDescription { name, input, initializer, nodes } }
     }
 
-    /// The same network with another start of its weights. Default `glorot_uniform`.
+    /// Sets how the weights are initialised. Default `glorot_uniform`.
     pub fn initializer(mut self, initializer: Initializer) -> ModelBuilder {
         self.model.initializer = initializer;
         self
@@ -46,32 +46,32 @@ impl ModelBuilder {
         self
     }
 
-    /// Gives the last node a name; default Keras' name with a number where it is taken.
+    /// Names the last node; by default, Keras' name, with a number if it is taken.
     pub fn named(self, name: impl Into<String>) -> ModelBuilder {
         self.change(|node| node.named(name))
     }
 
-    /// Gives the last node a function that it applies to its output.
+    /// Sets the function that the last node applies to its output.
     pub fn activation(self, activation: Activation) -> ModelBuilder {
         self.change(|node| node.with_activation(activation))
     }
 
-    /// Names the values that the last node takes: nodes before it, or `input` for the image.
+    /// Names the inputs of the last node: nodes before it, or `input` for the image.
     pub fn inputs<'a>(self, names: impl IntoIterator<Item = &'a str>) -> ModelBuilder {
         let names: Vec<&str> = names.into_iter().collect();
         self.change(|node| node.with_inputs(&names))
     }
 
-    /// The description, whose names, inputs and shapes fit together.
+    /// The description, with names, inputs and shapes checked.
     ///
     /// # Errors
-    /// What [`Graph::new`] has against the description.
+    /// Whatever [`Graph::new`] rejects.
     pub fn build(self) -> Result<ModelDescription, GraphError> {
         Graph::new(self.model.clone())?;
         Ok(self.model)
     }
 
-    /// Changes the last node; a network without one stays as it is.
+    /// Changes the last node, if there is one.
     fn change(mut self, change: impl FnOnce(NodeDescription) -> NodeDescription) -> ModelBuilder {
         if let Some(node) = self.model.nodes.pop() {
             self.model.nodes.push(change(node));

@@ -7,15 +7,15 @@ use convscope_ops::{Activation, Operator};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A network as a list of nodes, each after those it takes its input from.
+/// A network as a list of nodes, each listed after its inputs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDescription {
-    /// What the model is called.
+    /// Name of the model.
     pub name: String,
     /// Shape of one image: channels, height, width.
     pub input: [usize; 3],
-    /// How weights start; default `glorot_uniform`.
+    /// How weights are initialised; default `glorot_uniform`.
     #[serde(default)]
     pub initializer: Initializer,
     /// The nodes in order; the last one outputs one value for each class.
@@ -26,16 +26,16 @@ pub struct ModelDescription {
 /// One use of an operator.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct NodeDescription {
-    /// Its name; default Keras' name with a number where it is taken: `conv2d`, `conv2d_1`, ...
+    /// Its name; by default Keras' name, with a number if it is taken: `conv2d`, `conv2d_1`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The operator with its arguments.
     #[serde(flatten)]
     pub operator: Operator,
-    /// A function applied to the output of the operator, which belongs to this node; default none.
+    /// A function that this node applies to the operator's output; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
-    /// Names of the nodes it takes its inputs from, `input` for the image; default the node before.
+    /// Names of the nodes that are its inputs, or `input` for the image; default the node before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
 }
@@ -65,7 +65,7 @@ impl NodeDescription {
 impl ModelDescription {
     /// The description as a TOML file that [`ModelFile`] reads.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a description has nothing that TOML cannot say")
+        toml::to_string(self).expect("TOML can express every description")
     }
 }
 
@@ -114,7 +114,7 @@ impl ModelFile {
     /// Reads a file's text; `file` is its name in errors.
     ///
     /// # Errors
-    /// The text is no TOML.
+    /// The text is not TOML.
     pub fn parse(file: &str, text: &str) -> Result<ModelFile, GraphError> {
         let problem = |error: toml::de::Error| GraphError::File {
             file: file.to_string(),
@@ -124,21 +124,21 @@ impl ModelFile {
         Ok(ModelFile { file: file.to_string(), table, options: ModelOptions::default() })
     }
 
-    /// The same model with these changes.
+    /// The same model with these options.
     #[must_use]
     pub fn with_options(self, options: &ModelOptions) -> ModelFile {
         ModelFile { options: self.options.merged(options), ..self }
     }
 
-    /// The shape of the image that the file asks for, if it does.
+    /// The image shape that the file asks for, if any.
     pub fn input(&self) -> Option<[usize; 3]> {
         self.table.get("input")?.clone().try_into().ok()
     }
 
-    /// The description for images of this shape and this number of classes.
+    /// The description for this image shape and number of classes.
     ///
     /// # Errors
-    /// Something in the file or in its options is unknown or missing, or it asks for images of another shape.
+    /// Something in the file or its options is unknown or missing, or the file asks for images of a different shape.
     pub fn resolve(&self, input: [usize; 3], classes: usize) -> Result<ModelDescription, GraphError> {
         let mut table = self.table.clone();
         let error = |problem: String| GraphError::File { file: self.file.clone(), problem };
@@ -181,7 +181,7 @@ impl ModelFile {
     }
 }
 
-/// A size as a TOML integer; a larger one is refused with the graph.
+/// A size as a TOML integer; one too large for it is rejected by [`Graph::new`](crate::Graph::new).
 fn integer(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ pub enum GraphError {
     Node {
         /// Name of the node.
         node: String,
-        /// What the operator says.
+        /// The operator's message.
         problem: OpError,
     },
     /// The nodes do not make a network.
@@ -23,7 +23,7 @@ pub enum GraphError {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A model file that is not a description of a model.
+    /// A model file that does not describe a model.
     #[error("{file}: {problem}")]
     File {
         /// The file.
@@ -31,17 +31,17 @@ pub enum GraphError {
         /// What is wrong, with the line.
         problem: String,
     },
-    /// A change to a model that does not fit it.
+    /// A model option that does not fit the model.
     #[error("model option {key} {problem}")]
     Option {
         /// The option's key.
         key: String,
-        /// What is wrong and what there is.
+        /// What is wrong, and what is available.
         problem: String,
-        /// What might stand in its place: keys or nodes.
+        /// The keys or nodes that could be used instead.
         known: Vec<String>,
     },
-    /// A model file for images of another shape.
+    /// A model file for images of a different shape.
     #[error("{file}: its input is {expected:?}, the images are {found:?} (channels, rows, columns)")]
     OtherInput {
         /// The file.
@@ -66,22 +66,22 @@ pub enum GraphError {
         problem: String,
     },
     /// A file that PyTorch's own function wrote in the place of a weights file.
-    #[error("{file}: is not a safetensors file but {kind}, as torch.save writes it")]
+    #[error("{file}: is not a safetensors file but {kind}, as written by torch.save")]
     OfTorchSave {
         /// The file.
         file: String,
-        /// What it begins like: a zip archive or a pickle.
+        /// What it looks like: a zip archive or a pickle.
         kind: &'static str,
     },
-    /// A batch that is too small to be trained on.
+    /// A batch that is too small to train on.
     #[error("{node}: {}", problem.detail())]
     Batch {
         /// Name of the node.
         node: String,
-        /// What the operator says.
+        /// The operator's message.
         problem: OpError,
     },
-    /// Input of another shape than the graph was built for.
+    /// Input whose shape is not the one that the graph was built for.
     #[error("the network takes images of shape {expected}, these have {found:?}")]
     Input {
         /// Shape of one image.
@@ -89,7 +89,7 @@ pub enum GraphError {
         /// Shape that was given.
         found: Vec<usize>,
     },
-    /// The system does not hand out the memory that a network or a batch takes.
+    /// The system cannot provide the memory that a network or a batch needs.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
 }

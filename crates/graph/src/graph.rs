@@ -19,16 +19,16 @@ pub enum ValueId {
     Node(usize),
 }
 
-/// A network whose shapes fit: nodes in an order in which each follows its inputs.
+/// A network with matching shapes: its nodes in an order in which each follows its inputs.
 #[derive(Clone, Debug)]
 pub struct Graph {
     description: ModelDescription,
     nodes: Vec<Node>,
-    /// The nodes that take each value, the images first.
+    /// The nodes that use each value, starting with the images.
     consumers: Vec<Vec<usize>>,
 }
 
-/// One use of an operator, with what follows from its inputs.
+/// One use of an operator, with everything derived from its inputs.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Its name, unique in the graph.
@@ -37,25 +37,25 @@ pub struct Node {
     pub operator: Operator,
     /// The function applied to its output.
     pub activation: Option<Activation>,
-    /// Where its inputs come from.
+    /// The values that are its inputs.
     pub inputs: Vec<ValueId>,
     /// Their shapes.
     pub input_shapes: Vec<Shape>,
     /// The shape of its output.
     pub shape: Shape,
-    /// The arrays it needs.
+    /// The arrays that it needs.
     pub parameters: Vec<ParameterSpec>,
-    /// Multiply-adds of one image.
+    /// Multiply-adds for one image.
     pub multiply_adds: u64,
 }
 
 impl Node {
-    /// Number of values that gradients train.
+    /// Number of values trained by gradients.
     pub fn trained_parameters(&self) -> usize {
         self.count(Role::is_trained)
     }
 
-    /// Number of running means and variances, which follow the batches without gradients.
+    /// Number of running means and variances, which are updated without gradients.
     pub fn running_statistics(&self) -> usize {
         self.count(|role| matches!(role, Role::RunningMean | Role::RunningVar))
     }
@@ -70,8 +70,9 @@ impl Graph {
     /// Checks a description.
     ///
     /// # Errors
-    /// Names that are unknown or taken, a node whose output nothing uses, arguments or shapes that do not fit (with
-    /// the node's name and the numbers), a last node that outputs no vector, a network beyond the [`limits`](crate::limits).
+    /// An unknown or duplicate name, a node whose output is not used, arguments or shapes that do not fit (the message
+    /// has the node's name and the numbers), a last node whose output is not a vector, a network beyond the
+    /// [`limits`](crate::limits).
     pub fn new(description: ModelDescription) -> Result<Graph, GraphError> {
         let [channels, height, width] = description.input;
         let input = Shape::image(channels, [height, width]);
@@ -108,7 +109,7 @@ impl Graph {
                 && layer.bind(&input_shapes, Mode::Inference).backward_reads().output
             {
                 let problem = format!(
-                    "is a function itself and takes no activation; make {} a node of its own",
+                    "is itself a function and takes no activation; make {} a separate node",
                     activation.name()
                 );
                 return Err(GraphError::structure(name, problem));
@@ -135,17 +136,17 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The description it was made from.
+    /// The description that it was built from.
     pub fn description(&self) -> &ModelDescription {
         &self.description
     }
 
-    /// What the model is called.
+    /// Name of the model.
     pub fn name(&self) -> &str {
         &self.description.name
     }
 
-    /// How weights start.
+    /// How weights are initialised.
     pub fn initializer(&self) -> Initializer {
         self.description.initializer
     }
@@ -155,7 +156,7 @@ impl Graph {
         &self.nodes
     }
 
-    /// Shape of one image of a value.
+    /// Shape of a value for one image.
     pub fn shape(&self, value: ValueId) -> Shape {
         match value {
             ValueId::Input => {
@@ -176,15 +177,15 @@ impl Graph {
         self.nodes.last().expect("a graph has a node")
     }
 
-    /// The nodes that take a value as input, each as often as it takes it.
+    /// The nodes that use a value as input, each once for every use.
     pub fn consumers(&self, value: ValueId) -> impl Iterator<Item = (usize, &Node)> {
         self.consumers[place(value)].iter().map(|&index| (index, &self.nodes[index]))
     }
 
-    /// The nodes, in order, through which every path from the image to the last node goes: in graph theory, those that
+    /// The nodes, in order, that lie on every path from the image to the last node: in graph theory, those that
     /// dominate the output. The last node is one of them.
     pub fn dominators(&self) -> impl Iterator<Item = usize> {
-        // Paths climb in the order of the nodes, so one that avoids a node steps over it.
+        // Paths follow the order of the nodes, so one that avoids a node skips over it.
         let last_reader = |value| self.consumers(value).map(|(reader, _)| reader).max().unwrap_or(0);
         let mut furthest = last_reader(ValueId::Input);
         (0..self.nodes.len()).filter(move |&node| {
@@ -194,7 +195,7 @@ impl Graph {
         })
     }
 
-    /// Checks that the network can be trained on batches of so many images.
+    /// Checks that the network can be trained on batches of this many images.
     ///
     /// # Errors
     /// A batch normalisation would have one value per channel.
@@ -218,7 +219,7 @@ impl Graph {
             if self.consumers(ValueId::Node(index)).next().is_none() {
                 return Err(GraphError::structure(
                     &node.name,
-                    "nothing uses its output; remove it or name it as an input",
+                    "its output is not used; remove it or name it as an input of another node",
                 ));
             }
         }
@@ -233,7 +234,7 @@ impl Graph {
     }
 }
 
-/// Where the consumers of a value are listed.
+/// Index of a value in the list of consumers.
 fn place(value: ValueId) -> usize {
     match value {
         ValueId::Input => 0,
@@ -249,15 +250,15 @@ fn find(
 ) -> Result<ValueId, GraphError> {
     known.get(wanted).copied().ok_or_else(|| {
         let problem = if names.iter().any(|name| name == wanted) {
-            format!("takes its input from '{wanted}', which does not stand before it")
+            format!("takes its input from '{wanted}', which comes after it")
         } else {
-            format!("takes its input from '{wanted}', and there is no node of that name")
+            format!("takes its input from '{wanted}', but there is no node with that name")
         };
         GraphError::structure(node, problem)
     })
 }
 
-/// Given names, and Keras' names with a number for the others.
+/// The given names, and for other nodes Keras' names with a number.
 pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
     let mut taken: HashSet<&str> = HashSet::from([INPUT]);
     for node in &description.nodes {
@@ -273,7 +274,7 @@ pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, Graph
             return Err(GraphError::structure(name, "two nodes have this name"));
         }
     }
-    // How often each of Keras' names was tried: all numbers below are taken.
+    // For each of Keras' names, the next number to try: all below are taken.
     let mut tried: HashMap<&str, usize> = HashMap::new();
     let named = |node: &NodeDescription| {
         if let Some(name) = &node.name {

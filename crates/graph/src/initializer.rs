@@ -1,11 +1,11 @@
-//! How weights start.
+//! Weight initialisation.
 
 use convscope_ops::Role;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// A rule for the first values of weights and biases.
+/// A rule for the initial values of weights and biases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Initializer {
@@ -18,12 +18,12 @@ pub enum Initializer {
     HeNormal,
     /// Uniform in `±sqrt(6 / fan_in)`, biases zero. (The same paper.)
     HeUniform,
-    /// Uniform in `±1 / sqrt(fan_in)`, biases too: what PyTorch does for `Conv2d` and `Linear`.
+    /// Uniform in `±1 / sqrt(fan_in)`, biases too, as PyTorch does for `Conv2d` and `Linear`.
     Pytorch,
 }
 
 impl Initializer {
-    /// Fills `values`, the parameter number `index` of a network, from `seed`.
+    /// Fills `values`, the network's parameter at `index`, from `seed`.
     pub fn fill(self, role: Role, seed: u64, index: usize, values: &mut [f32]) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(index as u64);
@@ -41,7 +41,8 @@ impl Initializer {
                 uniform(1.0 / (fan_in as f64).sqrt(), values);
             }
             (Role::Weight { fan_in, .. }, Initializer::HeNormal) => {
-                // Cutting at two deviations narrows the distribution; this factor, Keras' too, widens it again.
+                // Truncating at two deviations narrows the distribution; this factor, also used by Keras, makes up for
+                // it.
                 let deviation = (2.0 / fan_in as f64).sqrt() / 0.879_625_661_034_239_8;
                 values
                     .iter_mut()
@@ -60,7 +61,7 @@ fn unit(random: &mut ChaCha8Rng) -> f64 {
     (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Standard normal, by Box and Muller's transform, drawn again until it is within two deviations.
+/// Standard normal, by the Box-Muller transform, redrawn until it is within two deviations.
 fn truncated_normal(random: &mut ChaCha8Rng) -> f64 {
     loop {
         let radius = (-2.0 * libm::log(1.0 - unit(random))).sqrt();
@@ -102,7 +103,7 @@ mod tests {
         assert!((deviation(&normal) / (2.0f64 / 27.0).sqrt() - 1.0).abs() < 0.02);
     }
 
-    /// The same on every platform.
+    /// The same bits on every platform.
     #[test]
     fn normal_draws_have_these_bits() {
         let mut values = [0.0; 3];

@@ -1,9 +1,9 @@
-//! From a model description to a graph, a plan and its execution.
+//! Turns a model description into a graph and a plan, and executes it.
 //!
 //! A [`ModelDescription`] is plain data: a preset or a TOML file. [`Graph::new`] checks it once and works out every
-//! shape. A [`Plan`] orders the steps of a graph, for training or for inference, and gives every value its buffer;
-//! an [`Executor`] runs it and allocates nothing while it does. An [`Observer`] is shown every value that passes.
-//! [`Parameters`] hold the weights in PyTorch's layouts, [`WeightsFile`] stores them with all that prediction needs.
+//! shape. A [`Plan`] orders the steps of a graph, for training or inference, and assigns a buffer to every value; an
+//! [`Executor`] runs it without allocating. An [`Observer`] sees every value that is computed. [`Parameters`] holds the
+//! weights in PyTorch's layouts; [`WeightsFile`] stores them with everything that prediction needs.
 
 mod builder;
 mod description;

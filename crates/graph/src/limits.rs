@@ -1,41 +1,42 @@
 //! How large a network may be.
 //!
-//! A model file or the model in a weights file can come from anybody, and a line of it can ask for more memory than any
-//! machine has. [`Graph::new`](crate::Graph::new) checks these bounds, and those of [`convscope_ops::limits`], before
-//! anything is allocated. They are far above what a CPU can train, and low enough that no product of sizes overflows.
+//! A model file, or the model in a weights file, can come from anybody, and one line of it can ask for more memory than
+//! any machine has. [`Graph::new`](crate::Graph::new) checks these bounds, and those of [`convscope_ops::limits`],
+//! before it allocates anything. They are far above what a CPU can train, and low enough that no product of sizes
+//! overflows.
 
 use crate::GraphError;
 use convscope_ops::{ParameterSpec, Shape};
 use std::path::Path;
 
-/// Nodes of a network at most.
+/// Most nodes in a network.
 pub const MOST_NODES: usize = 10_000;
 
-/// Inputs of all nodes together, at most.
+/// Most inputs of all nodes together.
 pub const MOST_INPUTS: usize = 100_000;
 
-/// Pixels (rows x columns) of one value at most: 2^24, as in 4096x4096.
+/// Most pixels (rows x columns) of one value: 2^24, as in 4096x4096.
 pub const MOST_PIXELS: usize = 1 << 24;
 
-/// Pixels of the values of all nodes together, at most: 2^27.
+/// Most pixels of all nodes' values together: 2^27.
 pub const MOST_PIXELS_OF_ALL: u64 = 1 << 27;
 
-/// Elements of the values of all nodes together, for one image, at most: 2^32.
+/// Most elements of all nodes' values together, for one image: 2^32.
 pub const MOST_ELEMENTS_OF_ALL: u64 = 1 << 32;
 
-/// Elements of all parameters together, at most: 2^31, which are 8 GiB.
+/// Most elements of all parameters together: 2^31, or 8 GiB.
 pub const MOST_PARAMETERS: u64 = 1 << 31;
 
-/// Images of a batch at most.
+/// Most images in a batch.
 pub const MOST_IMAGES: usize = 1 << 20;
 
-/// Bytes of a model file at most: 16 MiB.
+/// Most bytes in a model file: 16 MiB.
 pub const MOST_MODEL_BYTES: u64 = 1 << 24;
 
-/// Bytes of a weights file at most: those of [`MOST_PARAMETERS`], and the longest header that the format allows.
+/// Most bytes in a weights file: those of [`MOST_PARAMETERS`], plus the longest header that the format allows.
 pub const MOST_WEIGHTS_BYTES: u64 = 4 * MOST_PARAMETERS + 100_000_000;
 
-/// What the nodes of a network have added up to so far.
+/// Running totals over the nodes of a network.
 #[derive(Default)]
 pub(crate) struct Extent {
     nodes: usize,
@@ -46,12 +47,12 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Adds the images that go in.
+    /// Adds the input images.
     pub(crate) fn add_images(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
         self.add_value(name, shape)
     }
 
-    /// Adds a node, once its output's shape is known and before its operator is bound.
+    /// Adds a node after its output shape is known and before its operator is bound.
     pub(crate) fn add_node(
         &mut self,
         name: &str,
@@ -89,12 +90,12 @@ impl Extent {
     }
 }
 
-/// Fails where a list of nodes is too long to be looked at.
+/// Fails if a list of nodes is too long to process.
 pub(crate) fn check_nodes(model: &str, nodes: usize) -> Result<(), GraphError> {
     at_most(model, "nodes", nodes as u64, MOST_NODES as u64)
 }
 
-/// Reads a file of at most `most` bytes, or says what is wrong with it.
+/// Reads a file of at most `most` bytes, or returns what is wrong with it.
 pub(crate) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
@@ -164,7 +165,7 @@ mod tests {
             error(Shape::image(3, [1 << 12, (1 << 12) + 1])),
             "input: has the shape [3, 4096, 4097], more than 16777216 pixels"
         );
-        // Three times this is 2^64 + 2, which would pass as 2.
+        // Three times this is 2^64 + 2, which would wrap to 2.
         assert!(error(Shape::image(3, [6_148_914_691_236_517_206, 1])).contains("pixels"));
         assert!(error(Shape::image(1 << 31, [1, 2])).contains("2147483648 elements"));
         assert!(error(Shape::Vector { features: usize::MAX }).contains("elements"));
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(read_file(&path, 10).unwrap(), [7; 10]);
         assert_eq!(read_file(&path, 9).unwrap_err(), "has 10 bytes, more than 9");
         assert!(read_file(folder.path(), 9).is_err());
-        // Its length is said to be 0, and it does not end.
+        // It reports a length of 0, but never ends.
         if Path::new("/dev/zero").exists() {
             let error = read_file(Path::new("/dev/zero"), 9).unwrap_err();
             assert!(error.contains("not a regular file"), "{error}");

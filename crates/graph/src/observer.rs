@@ -1,22 +1,22 @@
-//! Looking at values as they pass through the executor.
+//! Observing values while the executor computes them.
 
 use convscope_ops::Shape;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Is shown every node's value while the executor runs.
+/// Receives every node's value while the executor runs.
 ///
-/// Several chunks run at once, so calls come from several threads and in no fixed order; an observer that adds up
-/// numbers keeps one sum for each `first_image` and adds those in their order.
+/// Several chunks run at once, so calls come from several threads and in no fixed order. An observer that sums numbers
+/// should keep one sum for each `first_image` and add those in order.
 pub trait Observer: Sync {
     /// A node has computed its value for a few images.
     fn observe(&self, observation: &Observation<'_>);
 
-    /// The gradient of the loss by a node's value is complete for a few images. Of a last node with a softmax it is
-    /// the gradient by the logits.
+    /// The gradient of the loss with respect to a node's value is complete for a few images. For a last node with a
+    /// softmax, it is the gradient with respect to the logits.
     fn observe_gradient(&self, _observation: &Observation<'_>) {}
 }
 
-/// The value of one node, or the gradient by it, for the images of one chunk.
+/// The value of one node, or the gradient with respect to it, for the images of one chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// Index of the node in the graph.
@@ -25,15 +25,15 @@ pub struct Observation<'a> {
     pub first_image: usize,
     /// Number of images.
     pub images: usize,
-    /// Shape of one image's value.
+    /// Shape of the value for one image.
     pub shape: Shape,
-    /// The values channels-last: `[images, height, width, channels]`; of a value after the node's activation.
+    /// The values, channels-last: `[images, height, width, channels]`; a node's value is taken after its activation.
     pub values: &'a [f32],
-    /// The value that came in, channels-last, of a node with one input; not beside a gradient.
+    /// The node's input, channels-last, if it has exactly one; `None` with a gradient.
     pub input: Option<&'a [f32]>,
 }
 
-/// Finds the first node, in the network's order, that outputs a value that is not finite.
+/// Finds the first node, in network order, whose output is not finite.
 #[derive(Debug)]
 pub struct FirstNonFinite {
     first: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Changes to a model that need no file of their own: its width, and arguments of its nodes.
+//! Changes to a model without a new file: its width, and arguments of its nodes.
 
 use crate::{GraphError, NodeDescription};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use toml::{Table, Value};
 
 /// Changes to a model file, under the keys of [`KEYS`](Self::KEYS) and the names of its nodes:
 ///
-/// - `width`: every `out_channels` and `out_features` but the last one is multiplied by this factor, rounded, and is
-///   at least 1; `groups` that were as many as the channels (a depthwise convolution) stay so. A width of 0.5 makes
-///   a network of about a quarter of the parameters.
-/// - `initializer`: how the weights start.
-/// - `<node>.<argument>`: an argument of a node, such as `dropout.p`; it is taken as it is, whatever the width.
+/// - `width`: multiplies every `out_channels` and `out_features` except the last by this factor, rounded, but at least
+///   1. If `groups` equals the channels (a depthwise convolution), it stays equal. A width of 0.5 leaves about a
+///   quarter of the parameters.
+/// - `initializer`: how the weights are initialised.
+/// - `<node>.<argument>`: an argument of a node, such as `dropout.p`; it is not scaled by the width.
 ///
 /// ```
 /// use convscope_graph::{Graph, ModelFile, ModelOptions, preset_file};
@@ -28,13 +28,13 @@ use toml::{Table, Value};
 pub struct ModelOptions(Table);
 
 impl ModelOptions {
-    /// The keys that stand for no node.
+    /// The keys that do not refer to a node.
     pub const KEYS: [&str; 2] = ["width", "initializer"];
 
     /// Sets the value of a key: one of [`KEYS`](Self::KEYS), or `<node>.<argument>`.
     ///
     /// # Errors
-    /// [`GraphError::Option`] for a key of another form.
+    /// [`GraphError::Option`] for a key of any other form.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<(), GraphError> {
         match key.split_once('.') {
             None if Self::KEYS.contains(&key) => {
@@ -59,7 +59,7 @@ impl ModelOptions {
         self.0.is_empty()
     }
 
-    /// These changes and those of `over`, which win.
+    /// These changes combined with those of `over`, which take precedence.
     #[must_use]
     pub fn merged(mut self, over: &ModelOptions) -> ModelOptions {
         for (key, value) in &over.0 {
@@ -73,7 +73,7 @@ impl ModelOptions {
         self
     }
 
-    /// Takes `width` out of a model file's table, applies it, and lays the other keys over the table.
+    /// Removes `width` from a model file's table, applies it, and overrides the table with the other keys.
     pub(crate) fn apply_to_file(&self, table: &mut Table) -> Result<(), GraphError> {
         if let Some(initializer) = self.0.get("initializer") {
             table.insert("initializer".to_owned(), initializer.clone());
@@ -95,7 +95,7 @@ impl ModelOptions {
         Ok(())
     }
 
-    /// Sets the arguments of the nodes of these names.
+    /// Sets arguments of the nodes with these names.
     pub(crate) fn apply_to_nodes(&self, names: &[String], nodes: &mut [Value]) -> Result<(), GraphError> {
         for (key, arguments) in self.0.iter().filter(|(key, _)| !Self::KEYS.contains(&key.as_str())) {
             let Value::Table(arguments) = arguments else { return Err(unknown(key)) };
@@ -114,7 +114,7 @@ impl ModelOptions {
                     problem: format!("cannot be {value}: {}", cause.to_string().trim_end()),
                     known: Vec::new(),
                 })?;
-                // An argument that the operator does not have is not read, and would change nothing.
+                // An argument that the operator does not have would be ignored.
                 if !Table::try_from(parsed).is_ok_and(|known| known.contains_key(argument)) {
                     let problem = format!("is not an argument of {}", node.get("op").unwrap_or(value));
                     return Err(GraphError::Option { key, problem, known: Vec::new() });

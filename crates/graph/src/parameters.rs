@@ -8,12 +8,12 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     tensors: Vec<Parameter>,
-    /// Which of them each node has.
+    /// The range of arrays of each node.
     ranges: Vec<Range<usize>>,
 }
 
 impl Parameters {
-    /// First values, from the graph's initialiser and a seed.
+    /// Initial values, from the graph's initialiser and a seed.
     ///
     /// # Errors
     /// [`GraphError::OutOfMemory`].
@@ -27,7 +27,7 @@ impl Parameters {
         })
     }
 
-    /// What `array` gives for each key; nothing is allocated before it is called.
+    /// The result of `array` for each key; nothing is allocated before it is called.
     pub(crate) fn from_arrays<E>(
         graph: &Graph,
         mut array: impl FnMut(&str, &ParameterSpec) -> Result<Parameter, E>,
@@ -63,7 +63,7 @@ impl Parameters {
         &mut self.tensors[self.ranges[index].clone()]
     }
 
-    /// Which arrays the node at `index` has.
+    /// The range of arrays of the node at `index`.
     pub fn range(&self, index: usize) -> Range<usize> {
         self.ranges[index].clone()
     }

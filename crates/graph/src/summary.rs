@@ -6,15 +6,15 @@ use serde::Serialize;
 /// Every layer of a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelSummary {
-    /// What the model is called.
+    /// Name of the model.
     pub name: String,
     /// The layers in order.
     pub layers: Vec<LayerSummary>,
     /// Trained values.
     pub trained_parameters: usize,
-    /// Running means and variances, which follow the batches without gradients.
+    /// Running means and variances, which are updated without gradients.
     pub running_statistics: usize,
-    /// Multiply-adds of one image.
+    /// Multiply-adds for one image.
     pub multiply_adds: u64,
 }
 
@@ -29,11 +29,11 @@ pub struct LayerSummary {
     pub output_shape: Vec<usize>,
     /// Trained values.
     pub parameters: usize,
-    /// Multiply-adds of one image.
+    /// Multiply-adds for one image.
     pub multiply_adds: u64,
     /// Bytes of one image's output.
     pub activation_bytes: usize,
-    /// Names of the nodes it takes its inputs from.
+    /// Names of the nodes that are its inputs.
     pub inputs: Vec<String>,
 }
 

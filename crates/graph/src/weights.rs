@@ -1,4 +1,4 @@
-//! Weights with all that prediction needs, as one safetensors file that PyTorch reads too.
+//! Weights with everything prediction needs, in one safetensors file that PyTorch can read too.
 
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// What was done to a picture before the network saw it.
+/// How a picture is prepared for the network.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct InputDescription {
     /// Rows and columns that pictures are resized to.
     pub size: [usize; 2],
-    /// What becomes of another aspect ratio: `squash`, `pad` or `crop`. Files that do not say it squash.
+    /// What happens to other aspect ratios: `squash`, `pad` or `crop`. Files without this key squash.
     #[serde(default = "squash")]
     pub resize: String,
-    /// What transparent pixels and added borders show: `white`, `black` or `#rrggbb`. Files that do not say it have black.
+    /// Colour of transparent pixels and added borders: `white`, `black` or `#rrggbb`. Files without this key use black.
     #[serde(default = "black")]
     pub background: String,
-    /// What pixel values are multiplied with first: 1/255 for the bytes of pictures, 1 for numbers.
+    /// Factor that pixel values are multiplied by first: 1/255 for the bytes of pictures, 1 for numbers.
     pub scale: f64,
     /// Subtracted from the scaled values of each channel: red, green and blue.
     pub mean: Vec<f32>,
-    /// What the difference is divided by.
+    /// Divides the difference.
     pub std: Vec<f32>,
 }
 
@@ -37,33 +37,33 @@ fn black() -> String {
     "black".to_owned()
 }
 
-/// Which images a network was trained on, without their names.
+/// Which images a network was trained on, without naming them.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct DataDescription {
     /// The digest of the data set's manifest: of its images, their labels and splits.
     pub digest: String,
-    /// What the places of the images came from, where the data set has no splits of its own.
+    /// The seed that assigned images to splits, if the data set has no splits of its own.
     pub split_seed: u64,
-    /// The share of the training images that validated.
+    /// The share of the training images used for validation.
     pub val_share: f64,
-    /// The share of the training images that was kept for the test.
+    /// The share of the training images kept for testing.
     pub test_share: f64,
-    /// Whether the validation images were trained on too.
+    /// Whether the network was also trained on the validation images.
     pub train_on_val: bool,
 }
 
-/// Parameters with the model, the class names and the treatment of the input in the file's metadata.
+/// Parameters, with the model, the class names and the input preparation in the file's metadata.
 ///
 /// Keys and layouts are PyTorch's: a module with the same names takes the file with `load_state_dict`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightsFile {
     /// The model.
     pub model: ModelDescription,
-    /// Names of the classes in the order of the outputs.
+    /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
-    /// What is done to a picture first.
+    /// How a picture is prepared.
     pub input: InputDescription,
-    /// Which images it was trained on, where that is known.
+    /// Which images it was trained on, if known.
     pub data: Option<DataDescription>,
     /// The arrays.
     pub parameters: Parameters,
@@ -77,7 +77,7 @@ const INPUT: &str = "convscope.input";
 const DATA: &str = "convscope.data";
 
 impl WeightsFile {
-    /// The bytes of the file. The same content makes the same bytes.
+    /// The bytes of the file. Equal content gives equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
         let mut metadata = HashMap::from([
@@ -110,7 +110,7 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// The file cannot be read, is cut off or none of Convscope's, or its arrays do not fit its model.
+    /// The file cannot be read, is truncated or was not written by Convscope, or its arrays do not fit its model.
     pub fn read(path: &Path) -> Result<WeightsFile, GraphError> {
         let file = path.display().to_string();
         let bytes = read_file(path, MOST_WEIGHTS_BYTES)
@@ -121,13 +121,14 @@ impl WeightsFile {
     /// Reads a file's bytes; `file` is its name in errors.
     ///
     /// # Errors
-    /// The bytes are cut off or none of Convscope's, or the arrays do not fit the model.
+    /// The bytes are truncated or were not written by Convscope, or the arrays do not fit the model.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<WeightsFile, GraphError> {
         let error = |problem: String| GraphError::Weights { file: file.to_string(), problem };
         if let Some(kind) = of_torch_save(bytes) {
             return Err(GraphError::OfTorchSave { file: file.to_string(), kind });
         }
-        let damaged = |cause| error(format!("is not a whole safetensors file ({cause}); it may be cut off"));
+        let damaged =
+            |cause| error(format!("is not a whole safetensors file ({cause}); it may be truncated"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let metadata = header.metadata().as_ref();
@@ -149,16 +150,23 @@ impl WeightsFile {
         let data = data.transpose().map_err(|cause| bad_entry(DATA, cause.to_string()))?;
         let graph = Graph::new(model.clone())?;
         if graph.classes() != classes.len() {
-            return Err(error(format!("names {} classes, its model has {}", classes.len(), graph.classes())));
+            return Err(error(format!(
+                "names {} classes, but its model has {}",
+                classes.len(),
+                graph.classes()
+            )));
         }
         let [channels, height, width] = model.input;
         if [input.mean.len(), input.std.len()] != [channels; 2] {
-            let cause =
-                format!("mean and deviation of {} channels, its model takes {channels}", input.mean.len());
+            let cause = format!(
+                "mean and deviation of {} channels, but its model takes {channels}",
+                input.mean.len()
+            );
             return Err(bad_entry(INPUT, cause));
         }
         if input.size != [height, width] {
-            let cause = format!("pictures become {:?}, its model takes {:?}", input.size, [height, width]);
+            let cause =
+                format!("pictures become {:?}, but its model takes {:?}", input.size, [height, width]);
             return Err(bad_entry(INPUT, cause));
         }
         let parameters = Parameters::from_arrays(&graph, |key, spec| {
@@ -167,10 +175,10 @@ impl WeightsFile {
                 .map_err(|_| error(format!("has no array '{key}', which its model needs")))?;
             if tensor.shape() != spec.shape {
                 let problem =
-                    format!("'{key}' has shape {:?}, its model needs {:?}", tensor.shape(), spec.shape);
+                    format!("'{key}' has shape {:?}, but its model needs {:?}", tensor.shape(), spec.shape);
                 return Err(error(problem));
             }
-            let unknown = || error(format!("'{key}' has type {:?}, which is not known here", tensor.dtype()));
+            let unknown = || error(format!("'{key}' has type {:?}, which is not supported", tensor.dtype()));
             if spec.role == Role::BatchesTracked {
                 let batches = read_count(&tensor).ok_or_else(unknown)?;
                 return Ok(Parameter { batches, ..Parameter::zeros(key, spec)? });
@@ -183,7 +191,7 @@ impl WeightsFile {
     }
 }
 
-/// What torch.save writes: a zip archive, or a pickle where PyTorch is older than 1.6.
+/// The kind of torch.save file: a zip archive, or a pickle from PyTorch before 1.6.
 fn of_torch_save(bytes: &[u8]) -> Option<&'static str> {
     const ARCHIVE: &[u8] = b"PK\x03\x04";
     const PICKLE: &[u8] = b"\x80\x02\x8a\x0a";
@@ -191,7 +199,7 @@ fn of_torch_save(bytes: &[u8]) -> Option<&'static str> {
     kinds.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
 }
 
-/// The shape that PyTorch's array has; a count is a single number.
+/// The shape of PyTorch's array; a count is a single number.
 fn shape_in_file(parameter: &Parameter) -> &[usize] {
     if parameter.role == Role::BatchesTracked { &[] } else { parameter.values.shape() }
 }
@@ -205,7 +213,7 @@ fn read_count(tensor: &TensorView<'_>) -> Option<u64> {
     Some(u64::try_from(count).unwrap_or(0))
 }
 
-/// None for numbers of a type that is not known here.
+/// `None` for an unsupported type.
 fn read_values(tensor: &TensorView<'_>) -> Result<Option<Vec<f32>>, OutOfMemory> {
     let data = tensor.data();
     let mut values = memory::room(tensor.shape().iter().product())?;
@@ -217,7 +225,7 @@ fn read_values(tensor: &TensorView<'_>) -> Result<Option<Vec<f32>>, OutOfMemory>
     Ok(Some(values))
 }
 
-/// Rewrites the header with its metadata in alphabetical order: the library writes it in a random one.
+/// Rewrites the header with its metadata in alphabetical order, since the library writes it in random order.
 fn sorted_metadata(bytes: Vec<u8>) -> Vec<u8> {
     let (length, rest) = bytes.split_first_chunk::<8>().expect("a file begins with its header's length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);

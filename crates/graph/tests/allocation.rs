@@ -1,4 +1,4 @@
-//! Neither a training step nor asking a network allocates anything.
+//! Neither training steps nor inference allocate.
 
 use convscope_graph::{Executor, Graph, Parameters, TrainingBatch, preset};
 use convscope_ops::{Labels, Loss, Mode, Sample};
@@ -40,7 +40,7 @@ fn a_training_step_and_an_answer_allocate_nothing() {
             let before = ALLOCATOR.stats();
             asked.logits_into(images.view(), None, &mut logits).unwrap();
             let used = ALLOCATOR.stats() - before;
-            assert_eq!((used.allocations, used.reallocations), (0, 0), "asking {name}");
+            assert_eq!((used.allocations, used.reallocations), (0, 0), "inference with {name}");
             assert_eq!(logits.len(), 320);
         });
     }

@@ -6,7 +6,7 @@ use convscope_testkit::random;
 use ndarray::Array4;
 use std::sync::{Arc, Mutex};
 
-/// The network of `fixtures/networks`, here with a dropout that drops.
+/// The network of `fixtures/networks`, with its dropout switched on.
 const EVERY_OPERATOR: &str = include_str!("../../../fixtures/networks/every_operator.toml");
 
 fn every_operator() -> Arc<Graph> {
@@ -42,7 +42,7 @@ fn loss_of(executor: &mut Executor, parameters: &Parameters, task: &Task, loss: 
     executor.train_step(&mut parameters.clone(), task.batch(), loss, None).unwrap().loss
 }
 
-/// Along a random direction in each array, the loss changes as the gradient says.
+/// Along a random direction in each array, the loss changes as the gradient predicts.
 #[test]
 fn gradients_agree_with_finite_differences() {
     let graph = every_operator();
@@ -105,8 +105,8 @@ fn bits_do_not_depend_on_threads() {
     }
 }
 
-/// Products of bfloat16 leave the direction of every gradient about as well as PyTorch's autocast does; ReLUs and
-/// maxima near a tie decide otherwise.
+/// With bfloat16 products, every gradient keeps its direction about as well as with PyTorch's autocast; ReLUs and
+/// maxima near a tie may flip.
 #[test]
 fn bf16_gradients_point_the_same_way() {
     let graph = Arc::new(Graph::new(preset("plain8", [3, 16, 12], 4).unwrap()).unwrap());
@@ -128,7 +128,7 @@ fn bf16_gradients_point_the_same_way() {
     }
 }
 
-/// Measuring changes no bit. A clock may be too coarse for a short step, but not for all of them.
+/// Timing does not change a single bit. A clock may be too coarse for one short step, but not for all of them.
 #[test]
 fn step_times_are_measured_only_when_asked_for() {
     let graph = every_operator();
@@ -169,7 +169,7 @@ impl Observer for Recorder {
     }
 }
 
-/// The observer sees every node of every image, also where an executor runs several batches.
+/// The observer sees every node of every image, also when an executor runs several batches.
 #[test]
 fn observers_see_every_value() {
     let graph = every_operator();
@@ -193,14 +193,14 @@ fn observers_see_every_value() {
     }
 }
 
-/// Along a random direction the logit of an image's class changes as its gradient by the image says, also with dropout,
-/// which is not at work here, and whatever the other images are.
+/// Along a random direction the logit of an image's class changes as its gradient with respect to the image predicts,
+/// whatever the other images are. Dropout is inactive here.
 #[test]
 fn class_gradients_agree_with_finite_differences() {
     let graph = every_operator();
     let task = Task::new(&graph, 5);
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 5).unwrap();
-    // Weights as they are drawn leave logits that hardly depend on the image.
+    // With freshly drawn weights the logits hardly depend on the image.
     let mut parameters = Parameters::new(&graph, 1).unwrap();
     let weights = parameters.tensors_mut().iter_mut().filter(|tensor| tensor.values.ndim() > 1);
     weights.for_each(|tensor| tensor.values.mapv_inplace(|value| 4.0 * value));
@@ -232,12 +232,12 @@ fn classes_that_the_network_does_not_have_are_refused() {
     let task = Task::new(&graph, 2);
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Attribution, 2).unwrap();
     let error = executor.class_gradients(task.images.view(), &[0, 5], None).unwrap_err().to_string();
-    assert!(error.ends_with("is asked about class 5, its 5 classes are counted from 0"), "{error}");
+    assert!(error.ends_with("got class 5, but its 5 classes are numbered from 0"), "{error}");
     let error = executor.class_gradients(task.images.view(), &[0], None).unwrap_err().to_string();
     assert!(error.contains("1 classes for 2 images"), "{error}");
 }
 
-/// Two dropouts after one another drop different values: a quarter of all survive, not half.
+/// Two consecutive dropouts drop different values: a quarter survive, not half.
 #[test]
 fn dropouts_draw_their_own_masks() {
     let text = "name = \"two\"\n[[node]]\nop = \"dropout\"\np = 0.5\n[[node]]\nop = \"dropout\"\np = 0.5\n\
@@ -268,7 +268,7 @@ fn wrong_images_are_refused() {
     );
 }
 
-/// A loss against blends is the blend of the losses, and so are its gradients; shares belong to their images.
+/// The loss against a blend is the blend of the losses, and likewise the gradients; each image keeps its own share.
 #[test]
 fn mixed_labels_blend_losses_and_gradients() {
     let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 12, 8], 4).unwrap()).unwrap());
@@ -297,7 +297,7 @@ fn mixed_labels_blend_losses_and_gradients() {
     assert_eq!(step(Labels::mixed(&task.labels, &others, &shares)), step(Labels::new(&chosen)));
 }
 
-/// Statistics that follow a batch without gradients are those of a training step, with dropout and a shortcut too.
+/// Statistics updated without gradients equal those of a training step, also with dropout and a shortcut.
 #[test]
 fn statistics_follow_as_in_training() {
     let small = |name| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());

@@ -1,4 +1,4 @@
-//! Presets, model files and what is wrong with bad ones.
+//! Presets, model files, and the errors of bad ones.
 
 use convscope_graph::{Graph, GraphError, ModelFile, ModelOptions, ModelSummary, PRESETS, preset};
 
@@ -20,7 +20,7 @@ fn the_reference_networks_have_their_sizes() {
         |name: &str| Graph::new(preset(name, [3, 32, 32], 10).unwrap()).unwrap().trained_parameters();
     assert_eq!(parameters("plain8"), 294_810);
     assert_eq!(parameters("plain8-bn"), 295_770);
-    // What torchvision says of its resnet18.
+    // From torchvision's documentation of resnet18.
     let resnet18 = Graph::new(preset("resnet18", [3, 224, 224], 1000).unwrap()).unwrap();
     assert_eq!(resnet18.trained_parameters(), 11_689_512);
     let summary = ModelSummary::new(&resnet18);
@@ -71,12 +71,9 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         (format!("{CONV}groups = 2\n{END}"), "conv2d: groups is 2, it must divide 3 input channels"),
         (format!("{CONV}stride = [0, 1]\n{END}"), "conv2d: stride is [0, 1], each number must be at least 1"),
         (format!("{CONV}{END}{CONV}"), "conv2d_1: takes one input [C, H, W], not [4]"),
-        (format!("{CONV}{}{END}", join("[\"conv2d\", \"later\"]")), "there is no node of that name"),
-        (
-            format!("{CONV}{}{CONV}{END}", join("[\"conv2d\", \"conv2d_1\"]")),
-            "which does not stand before it",
-        ),
-        (format!("{CONV}{CONV}inputs = [\"input\"]\n{END}"), "conv2d: nothing uses its output"),
+        (format!("{CONV}{}{END}", join("[\"conv2d\", \"later\"]")), "there is no node with that name"),
+        (format!("{CONV}{}{CONV}{END}", join("[\"conv2d\", \"conv2d_1\"]")), "which comes after it"),
+        (format!("{CONV}{CONV}inputs = [\"input\"]\n{END}"), "conv2d: its output is not used"),
         (CONV.to_string(), "conv2d: is the last node and outputs [5, 6, 4]"),
         (format!("{CONV}name = \"a b\"\n{END}"), "a b: a node's name consists of letters"),
         (format!("{CONV}name = \"x\"\n{CONV}name = \"x\"\n{END}"), "x: two nodes have this name"),
@@ -94,7 +91,7 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         ("[[node]\n".to_string(), "net.toml: is not TOML"),
         (
             format!("[[node]]\nop = \"sigmoid\"\nactivation = \"relu\"\n{END}"),
-            "activation: is a function itself and takes no activation",
+            "activation: is itself a function and takes no activation",
         ),
     ] {
         let message = error(&nodes);
@@ -123,11 +120,11 @@ fn width_scales_all_layers_but_the_classes_and_arguments_win() {
     assert_eq!(with_options(&nodes, "width = 1.5").unwrap(), [8, 8, 192, 4]);
     assert_eq!(with_options(&nodes, "width = 0.01").unwrap(), [1, 1, 24, 4]);
     assert_eq!(with_options(&nodes, "width = 2\nconv2d_1.out_channels = 30").unwrap(), [10, 30, 720, 4]);
-    // A file may have a width of its own; that of the options replaces it.
+    // A width in the options replaces the one in the file.
     let own = format!("width = 3\n{nodes}");
     assert_eq!(with_options(&own, "").unwrap(), [15, 15, 360, 4]);
     assert_eq!(with_options(&own, "width = 1").unwrap(), [5, 5, 120, 4]);
-    // Classes that are written as a number are not a width.
+    // A number of classes written as a literal is not scaled by the width.
     let fixed = nodes.replace("\"classes\"", "4");
     assert_eq!(with_options(&fixed, "width = 2").unwrap(), [10, 10, 240, 4]);
 }

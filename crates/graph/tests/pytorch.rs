@@ -8,13 +8,13 @@ use safetensors::SafeTensors;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Where PyTorch's own single precision is no worse than this. A network's errors add up over its layers.
+/// The tolerance where PyTorch's own single-precision error is below it. A network's errors add up over its layers.
 const LEAST_TOLERANCE: f64 = 2e-6;
 
 struct Recording(Vec<u8>);
 
 impl Recording {
-    /// Twice the error that PyTorch makes in single precision.
+    /// Twice PyTorch's own error in single precision.
     fn tolerance(&self) -> f64 {
         let (_, header) = SafeTensors::read_metadata(&self.0).unwrap();
         let recorded: f64 = header.metadata().as_ref().unwrap()["tolerance"].parse().unwrap();
@@ -23,7 +23,7 @@ impl Recording {
 
     fn numbers(&self, name: &str) -> Vec<f64> {
         let file = SafeTensors::deserialize(&self.0).unwrap();
-        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name} is recorded"));
+        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("{name} was not recorded"));
         let data = tensor.data();
         match tensor.dtype() {
             safetensors::Dtype::F32 => {
@@ -38,7 +38,7 @@ impl Recording {
     }
 }
 
-/// Every node's value and gradient, as planes.
+/// Every node's value and gradient, as planes (channels first).
 struct Everything {
     values: Mutex<Vec<Vec<f32>>>,
     gradients: Mutex<Vec<Vec<f32>>>,
@@ -64,7 +64,7 @@ impl Observer for Everything {
     }
 }
 
-/// A network as it was recorded, before the training step.
+/// A recorded network, before its training step.
 struct Recorded {
     recording: Recording,
     graph: Arc<Graph>,
@@ -142,7 +142,7 @@ fn check(name: &str) {
     assert!(matches!(graph.output().shape, Shape::Vector { .. }));
 }
 
-/// Gradients of one class's logit after the training step, with its running statistics.
+/// Gradients of one class's logit after the training step, with the updated running statistics.
 fn check_attribution(name: &str) {
     let Recorded { recording, graph, mut parameters, images, labels } = recorded(name);
     for tensor in parameters.tensors_mut().iter_mut().filter(|tensor| !tensor.role.is_trained()) {
@@ -155,7 +155,7 @@ fn check_attribution(name: &str) {
     let empty = || Mutex::new(vec![Vec::new(); graph.nodes().len()]);
     let everything = Everything { values: empty(), gradients: empty() };
     let found = executor.class_gradients(images.view(), &labels, Some(&everything)).unwrap();
-    // Gradients are far below 1, so each array is held to its own largest value.
+    // Gradients are far below 1, so errors are relative to the largest value of each array.
     let close = |what: &str, ours: &[f32]| {
         let expected = recording.numbers(what);
         let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));

@@ -1,4 +1,4 @@
-//! Weights files: written, read, and refused.
+//! Weights files: written, read and rejected.
 
 use convscope_graph::{DataDescription, Graph, InputDescription, Parameters, WeightsFile, preset};
 
@@ -9,7 +9,7 @@ fn weights() -> WeightsFile {
     for tensor in
         parameters.tensors_mut().iter_mut().filter(|tensor| tensor.key.ends_with("num_batches_tracked"))
     {
-        // One that single precision cannot hold.
+        // A count that single precision cannot represent.
         tensor.batches = (1 << 24) + 1;
     }
     WeightsFile {
@@ -45,7 +45,7 @@ fn a_file_reads_back_and_its_bytes_are_always_the_same() {
     assert_eq!(WeightsFile::from_bytes("w", &bytes).unwrap(), weights);
     let unknown = WeightsFile { data: None, ..weights.clone() };
     assert_eq!(WeightsFile::from_bytes("w", &unknown.to_bytes()).unwrap(), unknown);
-    // The metadata comes out of a hash map whose order changes from one to the next.
+    // The metadata comes from a hash map whose order changes every time.
     assert!((0..20).all(|_| weights.to_bytes() == bytes));
 }
 
@@ -65,13 +65,14 @@ fn arrays_must_fit_the_model() {
     let mut weights = weights();
     weights.model = preset("plain8", [3, 8, 8], 2).unwrap();
     WeightsFile::from_bytes("w", &weights.to_bytes())
-        .expect("the network without batch norm finds all it needs");
+        .expect("the network without batch norm finds everything it needs");
     weights.model = preset("resnet8", [3, 8, 8], 2).unwrap();
     assert!(error(&weights.to_bytes()).contains("has no array 'stem.weight', which its model needs"));
     weights.model = preset("plain8-bn", [3, 8, 8], 3).unwrap();
-    assert!(error(&weights.to_bytes()).contains("names 2 classes, its model has 3"));
+    assert!(error(&weights.to_bytes()).contains("names 2 classes, but its model has 3"));
     weights.classes.push("bird".to_string());
     assert!(
-        error(&weights.to_bytes()).contains("'dense.weight' has shape [2, 128], its model needs [3, 128]")
+        error(&weights.to_bytes())
+            .contains("'dense.weight' has shape [2, 128], but its model needs [3, 128]")
     );
 }

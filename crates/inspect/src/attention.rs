@@ -259,7 +259,7 @@ fn grad_cam(shape: Shape, seen: &Seen) -> Vec<f32> {
     map.collect()
 }
 
-/// A node's value and the gradient by it, channels-last.
+/// A node's value and the gradient with respect to it, channels-last.
 #[derive(Default)]
 struct Seen {
     value: Vec<f32>,

@@ -149,7 +149,7 @@ impl Inspector {
         self.weights.input.scale != 1.0
     }
 
-    /// Fails where the network was not trained on pictures.
+    /// Fails if the network was not trained on pictures.
     pub(crate) fn check_takes_pictures(&self) -> Result<(), InspectError> {
         let channels = self.normalization.channels();
         if self.takes_bytes() && Channels::try_from(channels).is_ok() {

@@ -50,7 +50,7 @@ impl Activation {
         }
     }
 
-    /// Turns the gradient by its output into the gradient by its input, in place.
+    /// Turns the gradient with respect to its output into the gradient with respect to its input, in place.
     pub fn backward(self, isa: Isa, output: &[f32], d: &mut [f32], channels: usize) {
         match self {
             Activation::Relu => elementwise::relu_backward(isa, output, d),

@@ -32,7 +32,7 @@ pub(crate) fn array(shape: &[usize], values: Vec<f32>) -> ArrayD<f32> {
     ArrayD::from_shape_vec(IxDyn(shape), values).expect("as many values as the shape has")
 }
 
-/// Fails where a gradient has another shape than the output it belongs to.
+/// Fails if a gradient has a different shape from the output it belongs to.
 pub(crate) fn check_gradient(
     operator: &'static str,
     output: &[usize],

@@ -170,10 +170,10 @@ pub trait Bound: Debug + Send + Sync {
     /// Computes the output.
     fn forward(&self, call: Forward<'_>);
 
-    /// Writes the gradient by the input at `index`: every element of `d_input`.
+    /// Writes the gradient with respect to the input at `index`: every element of `d_input`.
     fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]);
 
-    /// Adds the gradients by the parameters to `d_packed` ([`Bound::gradient_len`] elements).
+    /// Adds the gradients with respect to the parameters to `d_packed` ([`Bound::gradient_len`] elements).
     fn backward_parameters(&self, _call: Backward<'_>, _d_packed: &mut [f32]) {}
 
     /// The steps over the whole batch, where its images are not independent of each other.
@@ -202,7 +202,7 @@ pub trait Coupled {
     /// Adds a chunk's contribution to the sums of the backward direction.
     fn reduce_backward(&self, isa: Isa, input: &[f32], d_output: &[f32], state: &[f32], sums: &mut [f64]);
 
-    /// Completes the state from the sums over `images` images, and adds the gradients by the parameters to
+    /// Completes the state from the sums over `images` images, and adds the gradients with respect to the parameters to
     /// `d_packed`.
     fn finish_backward(&self, images: usize, sums: &[f64], state: &mut [f32], d_packed: &mut [f32]);
 }

@@ -19,12 +19,12 @@ pub const MOST_TAPS: usize = 1 << 18;
 /// Elements that pooling of regions may output for all boxes together: 2^28.
 pub const MOST_REGION_ELEMENTS: usize = 1 << 28;
 
-/// Fails where an array of these axes would have more than [`MOST_ELEMENTS`].
+/// Fails if an array of these axes would have more than [`MOST_ELEMENTS`].
 pub(crate) fn check_elements(operator: &'static str, what: &str, axes: &[usize]) -> Result<(), OpError> {
     at_most(MOST_ELEMENTS, "elements", operator, what, axes)
 }
 
-/// Fails where a plane made from an input of `input` rows and columns would be larger than an operator may make it.
+/// Fails if a plane made from an input of `input` rows and columns would be larger than an operator may make it.
 pub(crate) fn check_plane(
     operator: &'static str,
     what: &str,
@@ -35,12 +35,12 @@ pub(crate) fn check_plane(
     at_most(most, "pixels", operator, what, &plane)
 }
 
-/// Fails where a kernel or a stride has more than [`MOST_TAPS`] positions.
+/// Fails if a kernel or a stride has more than [`MOST_TAPS`] positions.
 pub(crate) fn check_taps(operator: &'static str, what: &str, positions: [usize; 2]) -> Result<(), OpError> {
     at_most(MOST_TAPS, "positions", operator, what, &positions)
 }
 
-/// Fails where the output for all boxes would have more than [`MOST_REGION_ELEMENTS`].
+/// Fails if the output for all boxes would have more than [`MOST_REGION_ELEMENTS`].
 pub(crate) fn check_regions(operator: &'static str, output: [usize; 4]) -> Result<(), OpError> {
     at_most(MOST_REGION_ELEMENTS, "elements", operator, "the output", &output)
 }

@@ -3,7 +3,7 @@
 use crate::OpError;
 use ndarray::ArrayView2;
 
-/// Fails where an input has no channels or pixels to pool.
+/// Fails if an input has no channels or pixels to pool.
 pub(crate) fn check_input(
     operator: &'static str,
     (images, channels, height, width): (usize, usize, usize, usize),

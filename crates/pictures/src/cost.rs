@@ -5,7 +5,7 @@ use image::{ColorType, ImageDecoder, ImageFormat};
 
 use crate::{PixelLimit, TooLarge};
 
-/// Fails where decoding a picture of this kind would take more than the limit allows.
+/// Fails if decoding a picture of this kind would take more than the limit allows.
 pub(crate) fn check(
     limit: PixelLimit,
     decoder: &impl ImageDecoder,

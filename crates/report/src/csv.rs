@@ -11,7 +11,7 @@ use crate::ReportError;
 /// name is replaced.
 ///
 /// # Errors
-/// [`ReportError::Write`] if the file system refuses the file, or if a record has another number of cells than
+/// [`ReportError::Write`] if the file system refuses the file, or if a record has a different number of cells from
 /// there are names.
 ///
 /// ```no_run

@@ -111,7 +111,7 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
-/// The number to three significant digits and the prefix that it is to be multiplied with.
+/// The number to three significant digits and the prefix that it is to be multiplied by.
 fn scaled(value: u64) -> (String, &'static str) {
     if value < 1000 {
         return (value.to_string(), "");

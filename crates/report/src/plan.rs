@@ -23,7 +23,7 @@ pub fn render(plan: &PlanSummary, peak: &Peak, style: Style) -> String {
     )
 }
 
-/// What a step does, as an infinitive or a noun: `forward`, `gradient by weight`.
+/// What a step does, as an infinitive or a noun: `forward`, `weight gradient`.
 pub fn action_name(action: Action) -> &'static str {
     match action {
         Action::LoadInput => "load images",
@@ -33,11 +33,11 @@ pub fn action_name(action: Action) -> &'static str {
         Action::Output => "output",
         Action::Loss => "loss",
         Action::SelectClass => "select class",
-        Action::InputGradient => "gradient by images",
+        Action::InputGradient => "image gradient",
         Action::ActivateBackward { .. } => "activation backward",
         Action::ReduceBackward { .. } => "gradient sums",
-        Action::BackwardParameters { .. } => "gradient by weight",
-        Action::BackwardInput { .. } => "gradient by input",
+        Action::BackwardParameters { .. } => "weight gradient",
+        Action::BackwardInput { .. } => "input gradient",
         Action::Accumulate { .. } => "add gradients",
     }
 }

@@ -47,14 +47,14 @@ impl Convolution {
         y
     }
 
-    /// The gradient by input.
+    /// The gradient with respect to the input.
     pub fn d_input(&self, w: &[f32], dy: &[f32]) -> Vec<f64> {
         let mut dx = vec![0.0; self.batch * self.in_channels * self.input[0] * self.input[1]];
         self.for_each_term(|xi, wi, yi| dx[xi] += f64::from(dy[yi]) * f64::from(w[wi]));
         dx
     }
 
-    /// The gradient by weight.
+    /// The gradient with respect to the weight.
     pub fn d_weight(&self, x: &[f32], dy: &[f32]) -> Vec<f64> {
         let inner = self.in_channels / self.groups;
         let mut dw = vec![0.0; self.out_channels * inner * self.kernel[0] * self.kernel[1]];
@@ -62,7 +62,7 @@ impl Convolution {
         dw
     }
 
-    /// The gradient by bias.
+    /// The gradient with respect to the bias.
     pub fn d_bias(&self, dy: &[f32]) -> Vec<f64> {
         let pixels = self.output()[0] * self.output()[1];
         let mut db = vec![0.0; self.out_channels];

@@ -3,7 +3,7 @@
 /// Half the distance of a central difference; in double precision its error is far below that of single precision.
 const STEP: f64 = 1e-5;
 
-/// The gradient by `at` of `sum of forward(at) * d_output`, by central differences.
+/// The gradient with respect to `at` of `sum of forward(at) * d_output`, by central differences.
 pub fn numeric_gradient(at: &[f32], d_output: &[f32], forward: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     let mut at = to_f64(at);
     let weighted = |at: &[f64]| -> f64 {

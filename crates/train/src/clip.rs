@@ -1,4 +1,4 @@
-//! Clipping of the gradients by their common norm.
+//! Clips the gradients by their global norm.
 
 /// Scales all gradients so that their common Euclidean norm is at most `max_norm`, and gives back the norm before.
 ///

@@ -186,7 +186,7 @@ pub enum TrainError {
         /// Its channels.
         channels: usize,
     },
-    /// Images of another shape than those that a network was trained on.
+    /// Images of a different shape from those that a network was trained on.
     #[error("these images are {found:?} (channels, height, width), the network takes {expected:?}")]
     OtherShape {
         /// The shape of an image of the network.
@@ -237,7 +237,7 @@ pub enum TrainError {
         /// The picture.
         path: PathBuf,
     },
-    /// A network outputs another number of classes than the data has.
+    /// A network whose number of outputs is not the number of classes in the data.
     #[error("the model outputs {model} values, the data has {data} classes{origin}")]
     ClassesDiffer {
         /// Values of the last node.

@@ -13,8 +13,8 @@ pub struct LayerMetrics {
     pub epoch: u64,
     /// The layer's name: `conv2d_1`.
     pub layer: String,
-    /// The Euclidean norm of the gradient by all of the layer's trained arrays, after clipping; the mean over the first
-    /// and then every eighth step of the epoch.
+    /// The Euclidean norm of the gradient with respect to all of the layer's trained arrays, after clipping; the mean
+    /// over the first and then every eighth step of the epoch.
     pub gradient_norm: f64,
     /// `||step|| / ||weights before it||` over the same arrays, the mean over the same steps; about 1e-3 is healthy. A
     /// layer whose weights are all zero has 0.

@@ -83,7 +83,7 @@ impl Teachers {
     /// The labels of these images, with what the teachers say of them as soft targets.
     ///
     /// # Errors
-    /// Images of another shape than the teachers'.
+    /// Images of a different shape from the teachers'.
     pub fn teach<'a>(
         &'a mut self,
         images: ArrayView4<'_, f32>,

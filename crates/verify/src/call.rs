@@ -45,7 +45,7 @@ pub struct Call {
 
 impl Call {
     /// Runs the operator: `output` and what else it returns or updates (`indices`, `running_mean`, ...), and for a
-    /// gradient by the output also `grad.<tensor>` of every tensor that has one.
+    /// gradient with respect to the output also `grad.<tensor>` of every tensor that has one.
     ///
     /// # Errors
     /// An unknown operator, argument or tensor, a missing tensor, one of the wrong type or number of axes, and what

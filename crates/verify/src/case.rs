@@ -19,7 +19,7 @@ pub struct Case {
     pub name: String,
     /// What is called.
     pub call: Call,
-    /// The gradient by the output, where gradients are checked.
+    /// The gradient with respect to the output, where gradients are checked.
     pub grad_output: Option<ArrayD<f32>>,
     /// What PyTorch answered: `output`, `grad.input`, ...
     pub expected: BTreeMap<String, Tensor>,

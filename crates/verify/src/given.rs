@@ -82,7 +82,7 @@ impl<'a> Given<'a> {
         Ok(Images { array: self.with_axes(name, values)?, is_single })
     }
 
-    /// The gradient by the output, where gradients are asked for.
+    /// The gradient with respect to the output, where gradients are asked for.
     pub(crate) fn d_output(&self) -> Option<&'a ArrayD<f32>> {
         self.grad_output
     }
@@ -93,7 +93,7 @@ impl<'a> Given<'a> {
         d_output.map(|d_output| self.with_axes("grad_output", d_output)).transpose()
     }
 
-    /// The gradient by an output of images.
+    /// The gradient with respect to an output of images.
     pub(crate) fn d_images(&self, input: &Images) -> Result<Option<Array4<f32>>, VerifyError> {
         let Some(d_output) = self.grad_output else { return Ok(None) };
         let d_output = d_output.clone();

@@ -111,7 +111,10 @@ fn described(name: &str, tensors: &[&str], arguments: &[Argument]) -> String {
         table.row([format!("--{name}").into(), Cell::from(default), Cell::from(*about)]);
     }
     for (flag, about) in [
-        ("--grad_output", "a tensor: the gradient by the output, for which the gradients are computed too"),
+        (
+            "--grad_output",
+            "a tensor: the gradient with respect to the output, for which the gradients are computed too",
+        ),
         ("--output", "the file for the results; without it they are printed"),
     ] {
         table.row([Cell::from(flag), Cell::from(""), Cell::from(about)]);

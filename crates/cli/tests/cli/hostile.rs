@@ -120,7 +120,7 @@ fn weights_files() {
     altered(&place, "eat.safetensors", "out_channels = 4", "out_channels = 1000000");
     refused(
         "eat.safetensors",
-        &["eat.safetensors", "has shape [4, 3, 3, 3], its model needs [1000000, 3, 3, 3]"],
+        &["eat.safetensors", "has shape [4, 3, 3, 3], but its model needs [1000000, 3, 3, 3]"],
     );
     altered(&place, "wide.safetensors", "input = [3, 32, 32]", "input = [3, 6148914691236517206, 1]");
     refused("wide.safetensors", &["input", "more than 16777216 pixels"]);

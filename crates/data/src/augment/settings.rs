@@ -71,7 +71,7 @@ impl Augmentation {
         Item::ALL.into_iter().any(|item| !after.contains(&item) && self.strength(item).is_some())
     }
 
-    /// Fails where `crop` is no smaller than images of this size.
+    /// Fails if `crop` is no smaller than images of this size.
     pub(crate) fn check(&self, size: ImageSize) -> Result<(), DataError> {
         match self.strength(Item::Crop) {
             Some(pixels) if pixels >= size.height.min(size.width) as f64 => Err(problem(format!(

@@ -1,4 +1,4 @@
-//! Gradients of a class's logit by the values of a network and by the images.
+//! Gradients of a class's logit with respect to a network's values and the images.
 
 use super::{Batch, Executor};
 use crate::{GraphError, Observer, ValueId};
@@ -6,33 +6,33 @@ use convscope_kernels::{layout, memory};
 use convscope_ops::{Labels, Mode, Sample};
 use ndarray::{Array2, Array4, ArrayView4};
 
-/// What [`Executor::class_gradients`] finds.
+/// The result of [`Executor::class_gradients`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassGradients {
     /// The values before the softmax, `[N, classes]`.
     pub logits: Array2<f32>,
-    /// The gradient of each image's class's logit by the image, `[N, C, H, W]`.
+    /// The gradient of the class's logit with respect to each image, `[N, C, H, W]`.
     pub d_images: Array4<f32>,
 }
 
 impl Executor {
-    /// For each image the gradient of one class's logit by the image, with running statistics and without dropout.
-    /// The observer is shown every node's value and the gradient by it; of a last node with a softmax they are those
-    /// of the logits.
+    /// For each image, the gradient of one class's logit with respect to the image, with running statistics and without
+    /// dropout. The observer receives every node's value and the gradient with respect to it; if the last node has a
+    /// softmax, its value and gradient are those of the logits.
     ///
     /// # Errors
-    /// Images of another shape than the graph's, more of them than the executor was made for, classes that are not
-    /// one for each image or that the network does not have.
+    /// Images of a different shape from the graph's, more of them than the executor was made for, a number of classes
+    /// that is not the number of images, or a class that the network does not have.
     ///
     /// # Panics
-    /// When the executor was not made for [`Mode::Attribution`].
+    /// If the executor was not created for [`Mode::Attribution`].
     pub fn class_gradients(
         &mut self,
         images: ArrayView4<'_, f32>,
         classes: &[usize],
         observer: Option<&dyn Observer>,
     ) -> Result<ClassGradients, GraphError> {
-        assert_eq!(self.plan.mode, Mode::Attribution, "class gradients take an executor for attribution");
+        assert_eq!(self.plan.mode, Mode::Attribution, "class gradients need an executor for attribution");
         let count = self.check(&images, self.batch)?;
         self.check_classes(count, classes)?;
         let input = images.as_standard_layout();
@@ -62,12 +62,12 @@ impl Executor {
         let known = self.graph.classes();
         if classes.len() != images {
             let problem =
-                format!("is asked about {} classes for {images} images; name one for each", classes.len());
+                format!("got {} classes for {images} images; give one class per image", classes.len());
             return Err(GraphError::structure(&output.name, problem));
         }
         match classes.iter().find(|&&class| class >= known) {
             Some(class) => {
-                let problem = format!("is asked about class {class}, its {known} classes are counted from 0");
+                let problem = format!("got class {class}, but its {known} classes are numbered from 0");
                 Err(GraphError::structure(&output.name, problem))
             }
             None => Ok(()),

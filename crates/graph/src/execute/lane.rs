@@ -1,4 +1,4 @@
-//! A lane: its share of a batch, a chunk at a time, and what that adds up to.
+//! A lane: runs its share of a batch, a chunk at a time, and adds up the results.
 
 use super::Moments;
 use super::workspace::Workspace;
@@ -11,7 +11,7 @@ use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Runs chunks one after the other and keeps what they add up.
+/// Runs chunks one after another and keeps their sums.
 pub(super) struct Lane {
     /// Borrowed while the lane runs.
     workspace: Workspace,
@@ -24,9 +24,9 @@ pub(super) struct Lane {
     pub(super) loss: f64,
     pub(super) correct: usize,
     pub(super) logits: Vec<f32>,
-    /// Gradients by the images, channels-last.
+    /// Gradients with respect to the images, channels-last.
     pub(super) input_gradient: Vec<f32>,
-    /// Time spent on each step of the plan; empty while nothing is measured.
+    /// Time spent on each step of the plan; empty unless timing is on.
     pub(super) times: Vec<Duration>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Shared<'a> {
     pub(super) isa: Isa,
     /// The images of the batch as planes.
     pub(super) input: &'a [f32],
-    /// Their classes, or the classes that are asked about.
+    /// Their classes, or the classes to explain.
     pub(super) labels: Labels<'a>,
     pub(super) images: usize,
     pub(super) sample: Sample,
@@ -60,7 +60,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// Where the chunk's values lie in a buffer.
+    /// The range of the chunk's values in a buffer.
     fn range(self, buffer: Buffer) -> Range<usize> {
         let start = match buffer.place {
             Place::Lane(_) => 0,
@@ -142,7 +142,7 @@ impl Lane {
             let chunk = Chunk { in_lane: first - images.start, first, images: size.min(images.end - first) };
             for (index, step) in shared.plan.steps.iter().enumerate().filter(|(_, step)| step.stage == stage)
             {
-                // A gradient is shown before its first reader, which may change it in place.
+                // Observers receive a gradient before its first reader, which may change it in place.
                 if let (Some(node), Some(observer)) = (shared.moments.gradient[index], shared.observer) {
                     observer.observe_gradient(&self.observation(
                         node,
@@ -188,7 +188,7 @@ impl Lane {
 
     fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
         let graph = shared.graph;
-        // The written buffer is taken out of the lane, so that the others can be read while it is written.
+        // The buffer to write is moved out of the lane, so that the others can be read meanwhile.
         let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer)));
         let target = &mut written[step.writes.map_or(0..0, |buffer| chunk.range(buffer))];
         let mut scratch = take(&mut self.workspace.scratch);
@@ -347,7 +347,7 @@ impl Shared<'_> {
     }
 }
 
-/// Index of the largest value, none where one is NaN.
+/// Index of the largest value; `None` if any is NaN.
 fn largest(row: &[f32]) -> Option<usize> {
     if row.iter().any(|value| value.is_nan()) {
         return None;

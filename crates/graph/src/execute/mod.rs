@@ -20,8 +20,8 @@ use workspace::Workspaces;
 
 /// Runs a graph on batches of images.
 ///
-/// All memory is taken when it is made, best on the pool that will run it; a training step allocates nothing. Work is
-/// spread over the rayon pool that the call runs in, and results do not depend on its number of threads.
+/// All memory is allocated at creation, ideally on the pool that will run it; a training step allocates nothing. Work
+/// is spread over the rayon pool of the caller, and results do not depend on its number of threads.
 pub struct Executor {
     graph: Arc<Graph>,
     plan: Plan,
@@ -39,7 +39,7 @@ pub struct Executor {
     moments: Moments,
 }
 
-/// A batch with what training wants to know of it.
+/// A batch, with what training needs to know about it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingBatch<'a> {
     /// `[N, C, H, W]`.
@@ -50,17 +50,17 @@ pub struct TrainingBatch<'a> {
     pub sample: Sample,
 }
 
-/// What a training step found out.
+/// The result of a training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOutcome {
     /// Mean loss of the batch.
     pub loss: f64,
-    /// Images whose largest logit is their class; of a blend, the class with the larger share.
+    /// Images whose largest logit is their class; for a blend, the class with the larger share.
     pub correct: usize,
 }
 
 impl Executor {
-    /// An executor for batches of at most `batch` images, with products of `f32`.
+    /// An executor for batches of at most `batch` images, with `f32` products.
     ///
     /// # Errors
     /// [`GraphError::OutOfMemory`].
@@ -69,7 +69,7 @@ impl Executor {
     }
 
     /// An executor for batches of at most `batch` images. Parameters, gradients and all outputs are
-    /// `f32` in any case.
+    /// always `f32`.
     ///
     /// # Errors
     /// [`GraphError::OutOfMemory`].
@@ -119,21 +119,23 @@ impl Executor {
         &self.graph
     }
 
-    /// The gradients of the last training step, parallel to [`Parameters::tensors`]; empty where nothing is trained.
+    /// The gradients of the last training step, parallel to [`Parameters::tensors`]; empty for arrays that are not
+    /// trained.
     pub fn gradients(&self) -> &[Vec<f32>] {
         &self.gradients
     }
 
-    /// The gradients of the last training step, to be clipped.
+    /// The gradients of the last training step, for clipping.
     pub fn gradients_mut(&mut self) -> &mut [Vec<f32>] {
         &mut self.gradients
     }
 
-    /// Computes the loss of a batch and the gradients by all trained parameters; updates running statistics.
+    /// Computes the loss of a batch and the gradients with respect to all trained parameters; updates running
+    /// statistics.
     ///
     /// # Errors
-    /// Images of another shape than the graph's, or more of them than the executor was made for; a single value per
-    /// channel for a batch normalisation.
+    /// Images of a different shape from the graph's, or more of them than the executor was created for; a single value
+    /// per channel in a batch normalisation.
     pub fn train_step(
         &mut self,
         parameters: &mut Parameters,
@@ -163,8 +165,8 @@ impl Executor {
         })
     }
 
-    /// Lets the running statistics follow a batch, as [`train_step`](Self::train_step) does, without a loss or gradients.
-    /// The executor was made for training.
+    /// Updates the running statistics from a batch, as [`train_step`](Self::train_step) does, but without loss or
+    /// gradients. The executor must have been created for training.
     ///
     /// # Errors
     /// As [`train_step`](Self::train_step).
@@ -181,7 +183,7 @@ impl Executor {
         let input = input.as_slice().unwrap_or(&[]);
         let batch = Batch { images: total, input, labels: Labels::default(), sample };
         let is_measured = |step: &&Step| matches!(step.action, Action::ReduceForward { .. });
-        // The loss comes a stage after the last reduction.
+        // The loss is one stage after the last reduction.
         let stages = self.plan.steps.iter().rfind(is_measured).map_or(0, |last| last.stage + 1);
         for stage in 0..stages {
             self.run_stage(stage, &batch, None, None)?;
@@ -190,7 +192,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Takes over parameters; [`Executor::logits`] goes by the last ones.
+    /// Loads parameters; [`Executor::logits`] uses the last ones loaded.
     pub fn load(&mut self, parameters: &Parameters) {
         self.packed
             .par_iter_mut()
@@ -199,10 +201,10 @@ impl Executor {
             .for_each(|(node, (packed, bound))| bound.pack(parameters.of_node(node), packed));
     }
 
-    /// The values before the softmax, `[N, classes]`, of any number of images. Observers see the probabilities.
+    /// The values before the softmax, `[N, classes]`, for any number of images. Observers see the probabilities.
     ///
     /// # Errors
-    /// Images of another shape than the graph's.
+    /// Images of a different shape from the graph's.
     pub fn logits(
         &mut self,
         images: ArrayView4<'_, f32>,
@@ -214,7 +216,7 @@ impl Executor {
         Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane outputs its images"))
     }
 
-    /// As [`logits`](Self::logits), in place of what the vector holds; one that has been used before is not made anew.
+    /// As [`logits`](Self::logits), replacing the contents of the vector; reusing a vector avoids an allocation.
     ///
     /// # Errors
     /// As [`logits`](Self::logits).
@@ -300,7 +302,7 @@ impl Executor {
         })
     }
 
-    /// Adds up the sums of the lanes, in their order, and lets coupled nodes make their state of them.
+    /// Adds up the sums of the lanes, in order, from which coupled nodes compute their state.
     fn finish_stage(&mut self, stage: usize, images: usize, parameters: Option<&mut Parameters>) {
         let Some(parameters) = parameters else { return };
         let active = self.active_lanes(images).len();
@@ -326,7 +328,7 @@ impl Executor {
         }
     }
 
-    /// Adds up the gradients of the lanes, in their order, and turns them into PyTorch's layouts.
+    /// Adds up the gradients of the lanes, in order, and converts them to PyTorch's layouts.
     fn collect_gradients(&mut self, images: usize, parameters: &Parameters) {
         const STRETCH: usize = 4096;
         let lane_images = self.plan.lane_images(images);
@@ -355,7 +357,7 @@ struct Batch<'a> {
     sample: Sample,
 }
 
-/// When observers are shown what.
+/// Which values observers receive, and when.
 struct Moments {
     /// For each step, the node whose value is final after it.
     value: Vec<Option<usize>>,
@@ -368,7 +370,7 @@ impl Moments {
         let (mut value, mut gradient) = (vec![None; nodes], vec![None; nodes]);
         for (index, step) in plan.steps.iter().enumerate() {
             match step.action {
-                // An activation that follows in place comes last.
+                // If an in-place activation follows, the value is final only after it.
                 Action::Forward { node } | Action::Activate { node } => value[node] = Some(index),
                 Action::ActivateBackward { node }
                 | Action::ReduceBackward { node }

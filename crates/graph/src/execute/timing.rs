@@ -1,10 +1,10 @@
-//! Where the time of a run goes.
+//! The time spent on each step of a run.
 
 use super::Executor;
 use std::time::Duration;
 
 impl Executor {
-    /// Measures the time of every step of the plan from now on, beginning with zero. Runs go on to allocate nothing.
+    /// Starts timing every step of the plan, from zero. Runs still allocate nothing.
     pub fn start_timing(&mut self) {
         let steps = self.plan.steps.len();
         for lane in &mut self.lanes {
@@ -13,13 +13,13 @@ impl Executor {
         }
     }
 
-    /// Measures no longer; until [`Executor::start_timing`] no step looks at the clock.
+    /// Stops timing; no step reads the clock until the next [`Executor::start_timing`].
     pub fn stop_timing(&mut self) {
         self.lanes.iter_mut().for_each(|lane| lane.times.clear());
     }
 
-    /// For each step of the plan, the time that was spent on it since [`Executor::start_timing`], that of all threads
-    /// together; zero while nothing is measured.
+    /// For each step of the plan, the time spent on it since [`Executor::start_timing`], summed over all threads; zero
+    /// if timing is off.
     pub fn step_times(&self) -> Vec<Duration> {
         let of_step = |step| self.lanes.iter().filter_map(|lane| lane.times.get(step)).sum();
         (0..self.plan.steps.len()).map(of_step).collect()

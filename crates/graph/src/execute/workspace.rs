@@ -1,4 +1,4 @@
-//! Memory that only lasts while a lane runs a stage.
+//! Memory that a lane needs only while it runs a stage.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use convscope_kernels::Buffer;
 use convscope_kernels::memory::OutOfMemory;
 use convscope_ops::Bound;
 
-/// The values of one chunk and the working space of the operators. What stands in it means nothing to the next lane.
+/// The values of one chunk and the operators' scratch space. The next lane ignores its contents.
 #[derive(Default)]
 pub(super) struct Workspace {
     pub(super) slots: Vec<Buffer>,
@@ -25,18 +25,18 @@ impl Workspace {
     }
 }
 
-/// Workspaces that no lane uses. The last one that came back is lent first: its values are in the caches.
+/// Idle workspaces. The one returned last is lent first, since it is still in the caches.
 pub(super) struct Workspaces(Mutex<Vec<Workspace>>);
 
 impl Workspaces {
-    /// Enough for all lanes that the threads of the current pool can run at once.
+    /// Enough workspaces for all lanes that the current pool can run at once.
     pub(super) fn new(plan: &Plan, bound: &[Box<dyn Bound>]) -> Result<Workspaces, OutOfMemory> {
         let mut workspaces = Workspaces(Mutex::new(Vec::with_capacity(plan.lanes)));
         workspaces.provide(plan, bound)?;
         Ok(workspaces)
     }
 
-    /// Makes more where the current pool has more threads than the one before.
+    /// Adds workspaces if the current pool has more threads than the previous one.
     pub(super) fn provide(&mut self, plan: &Plan, bound: &[Box<dyn Bound>]) -> Result<(), OutOfMemory> {
         let free = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         while free.len() < plan.lanes_at_once() {
@@ -45,7 +45,7 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Lends one. A new one is made only for a lane that begins while another waits on its thread.
+    /// Lends a workspace. A new one is created only for a lane that starts while another waits on the same thread.
     pub(super) fn lend(
         &self,
         plan: &Plan,

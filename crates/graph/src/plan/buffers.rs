@@ -1,4 +1,4 @@
-//! Which buffer each value and gradient lives in, and for how long.
+//! Assigns a buffer to each value and gradient for its lifetime.
 
 use super::steps::StepList;
 use super::{Action, Buffer, Place, Step};
@@ -15,19 +15,19 @@ pub(super) struct Assigned {
 /// Something that needs memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Object {
-    /// The images, channels-last, loaded anew in each stage.
+    /// The images, channels-last, reloaded in each stage.
     Images {
         stage: usize,
     },
     Value(usize),
     Gradient(ValueId),
-    /// A further gradient, until it is added to the first one; named by the step that writes it.
+    /// An additional gradient, until it is added to the first one; identified by the step that writes it.
     Further {
         step: usize,
     },
 }
 
-/// What one step touches.
+/// The objects that one step touches.
 #[derive(Default)]
 struct Uses {
     writes: Option<Object>,
@@ -45,7 +45,7 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
         Object::Gradient(value) => graph.shape(value).len(),
         Object::Further { step } => match list.actions[step].0 {
             Action::BackwardInput { node, input } => graph.nodes()[node].input_shapes[input].len(),
-            _ => unreachable!("only a backward step writes a further gradient"),
+            _ => unreachable!("only a backward step writes an additional gradient"),
         },
     };
     let (mut lane, mut kept) = (Slots::default(), Slots::default());
@@ -56,7 +56,7 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
         let place = if stage(first) == stage(last) {
             Place::Lane(lane.take(len, first, last, |_| true))
         } else {
-            // Within a stage other chunks may still need what lies there, unless theirs lies elsewhere.
+            // Within a stage, other chunks may still need the contents, unless theirs are elsewhere.
             let is_free = |before: &Use| stage(before.last) < stage(first) || before.len == len;
             Place::Kept(kept.take(len, first, last, is_free))
         };
@@ -96,7 +96,7 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
     match action {
         Action::LoadInput => Uses { writes: Some(Object::Images { stage }), ..Uses::default() },
         Action::Forward { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
-        // Observers are shown what came in together with what goes out.
+        // Observers receive a node's input together with its output.
         Action::Activate { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
         Action::ReduceForward { node } => Uses { inputs: inputs_of(node), ..Uses::default() },
         Action::Output => Uses { output: value(output), ..Uses::default() },
@@ -126,7 +126,7 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
     }
 }
 
-/// Every object with the first and the last step that touches it, in the order of the first.
+/// Every object with the first and last step that touches it, ordered by the first.
 fn lives(uses: &[Uses]) -> Vec<(Object, usize, usize)> {
     let mut lives: Vec<(Object, usize, usize)> = Vec::new();
     let mut known: HashMap<Object, usize> = HashMap::new();
@@ -158,7 +158,7 @@ struct Use {
 }
 
 impl Slots {
-    /// A slot that is free from `first` on: the free one of the closest length, or a new one.
+    /// A slot that is free from step `first` on: the free one closest in length, or a new one.
     fn take(&mut self, len: usize, first: usize, last: usize, is_free: impl Fn(&Use) -> bool) -> usize {
         let free =
             (0..self.lens.len()).filter(|&slot| self.uses[slot].last < first && is_free(&self.uses[slot]));

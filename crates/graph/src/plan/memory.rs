@@ -1,23 +1,23 @@
-//! The memory that a plan takes.
+//! The memory that a plan needs.
 
 use super::Plan;
 use crate::Graph;
 use convscope_ops::{Bound, Mode, Precision};
 use serde::Serialize;
 
-/// What an executor holds to run a plan, in bytes. Parameters, their gradients in PyTorch's layouts and the optimizer's
-/// state come on top.
+/// The memory that an executor holds to run a plan, in bytes. Parameters, their gradients in PyTorch's layouts and the
+/// optimizer's state are extra.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanMemory {
-    /// Values that live within a stage, of the lanes that run at once: one for each thread of the current rayon pool.
+    /// Values that live within a stage, for the lanes that run at once: one per thread of the current rayon pool.
     pub lane_slots: usize,
-    /// Values that outlive a stage, of all images of a batch.
+    /// Values that outlive a stage, for all images of a batch.
     pub kept_slots: usize,
-    /// Gradients by the parameters, one set for each lane and one for their sum.
+    /// Gradients with respect to the parameters, one set per lane and one for their sum.
     pub gradients: usize,
-    /// Working space of the operators, of the lanes that run at once.
+    /// Scratch space of the operators, for the lanes that run at once.
     pub scratch: usize,
-    /// Parameters in the order in which they are read.
+    /// Parameters, packed in the order in which they are read.
     pub packed_parameters: usize,
 }
 
@@ -28,7 +28,7 @@ impl PlanMemory {
         PlanMemory::of(&Plan::for_bound(graph, &bound, mode, batch), &bound, batch)
     }
 
-    /// All of it.
+    /// The total.
     pub fn total(&self) -> usize {
         let PlanMemory { lane_slots, kept_slots, gradients, scratch, packed_parameters } = *self;
         lane_slots + kept_slots + gradients + scratch + packed_parameters

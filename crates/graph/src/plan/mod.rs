@@ -1,10 +1,10 @@
-//! The order of steps and the place of every value, as data.
+//! The order of steps and the location of every value, as data.
 //!
 //! A plan runs a few images at a time (a chunk) through a whole stage of steps, forward and backward, while their
-//! values are in the cache. Only nodes that couple the images of a batch (batch normalisation in training) end a
-//! stage: all chunks are reduced to sums, the sums are added in their order, and the next stage goes on with them.
-//! Values that live within one stage have a buffer of the lane for one chunk; values that outlive a stage have one for
-//! all images of the lane.
+//! values are in the cache. Only nodes that couple the images of a batch (batch normalisation in training) end a stage:
+//! all chunks are reduced to sums, the sums are added in order, and the next stage uses them. Values that live within
+//! one stage have a buffer for one chunk in the lane; values that outlive a stage have a buffer for all images of the
+//! lane.
 
 mod buffers;
 mod memory;
@@ -24,9 +24,9 @@ pub use summary::{BufferSummary, Ceiling, PlanSummary, StepSummary};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    /// Turns the images channels-last.
+    /// Converts the images to channels-last.
     LoadInput,
-    /// Computes a node's value, with its activation where the operator fuses it.
+    /// Computes a node's value, with its activation if the operator fuses it.
     Forward {
         /// The node.
         node: usize,
@@ -36,42 +36,42 @@ pub enum Action {
         /// The node.
         node: usize,
     },
-    /// Adds the chunk to the sums of a coupled node's forward direction.
+    /// Adds the chunk to a coupled node's forward sums.
     ReduceForward {
         /// The node.
         node: usize,
     },
-    /// Keeps the last node's value for the caller, before its softmax.
+    /// Returns the last node's value, before its softmax, to the caller.
     Output,
     /// Computes the loss and the gradient of the last node's value.
     Loss,
-    /// Sets the gradient of the last node's value: one for the class that is asked about, zero for the others.
+    /// Sets the gradient of the last node's value: one for the class to explain, zero for the others.
     SelectClass,
-    /// Keeps the gradient by the images for the caller.
+    /// Returns the gradient with respect to the images to the caller.
     InputGradient,
-    /// Turns the gradient by a node's value into the gradient by what went into its activation, in place.
+    /// Turns the gradient with respect to a node's value into that with respect to its activation's input, in place.
     ActivateBackward {
         /// The node.
         node: usize,
     },
-    /// Adds the chunk to the sums of a coupled node's backward direction.
+    /// Adds the chunk to a coupled node's backward sums.
     ReduceBackward {
         /// The node.
         node: usize,
     },
-    /// Adds the gradients by a node's parameters.
+    /// Adds the gradients with respect to a node's parameters.
     BackwardParameters {
         /// The node.
         node: usize,
     },
-    /// Writes the gradient by a node's input.
+    /// Writes the gradient with respect to a node's input.
     BackwardInput {
         /// The node.
         node: usize,
         /// Which input.
         input: usize,
     },
-    /// Adds a further gradient of a value to its first one, where several nodes use the value.
+    /// Adds an additional gradient of a value to its first one, if several nodes use the value.
     Accumulate {
         /// The value.
         value: ValueId,
@@ -79,7 +79,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The node that it works for, if it is one.
+    /// The node that it belongs to, if any.
     pub fn node(self) -> Option<usize> {
         match self {
             Action::Forward { node }
@@ -105,29 +105,29 @@ impl Action {
 pub struct Step {
     /// What is done.
     pub action: Action,
-    /// The stage that it belongs to.
+    /// Its stage.
     pub stage: usize,
     /// The buffer it writes.
     pub writes: Option<Buffer>,
-    /// The buffers it reads: of a node's inputs, in their order.
+    /// The buffers of the node's inputs that it reads, in order.
     pub inputs: Vec<Buffer>,
-    /// The buffer of the node's value, where it is read.
+    /// The buffer of the node's value, if it reads it.
     pub output: Option<Buffer>,
-    /// The buffer of the gradient that it reads.
+    /// The buffer of the gradient that it reads, if any.
     pub gradient: Option<Buffer>,
 }
 
-/// Which memory a buffer lies in.
+/// The memory that holds a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// Slot of the lane, free again within the stage.
+    /// A slot of the lane, freed within the stage.
     Lane(usize),
-    /// Slot of the lane for all its images, kept from stage to stage.
+    /// A slot for all images of the lane, kept from stage to stage.
     Kept(usize),
 }
 
-/// Where a value or gradient lies.
+/// The location of a value or gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer {
     /// The slot.
@@ -136,7 +136,7 @@ pub struct Buffer {
     pub len: usize,
 }
 
-/// What to do, in which order and in which memory.
+/// The steps, their order, and the memory they use.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What it is for.
@@ -145,24 +145,24 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Number of stages.
     pub stages: usize,
-    /// Elements for one image of each lane slot.
+    /// Elements per image of each lane slot.
     pub lane_slots: Vec<usize>,
-    /// Elements for one image of each slot that is kept from stage to stage.
+    /// Elements per image of each slot that is kept from stage to stage.
     pub kept_slots: Vec<usize>,
     /// For each stage, how many images run through it together.
     pub chunks: Vec<usize>,
-    /// Parts of the batch that may run at the same time. Their number does not depend on the number of threads, so
-    /// neither do results.
+    /// Parts of the batch that may run at the same time. Their number does not depend on the number of threads, so the
+    /// results do not either.
     pub lanes: usize,
-    /// Images of a batch at most.
+    /// Most images in a batch.
     pub batch: usize,
 }
 
-/// Values of a chunk that a plan tries not to exceed, so that they stay in a core's cache.
+/// Most values of a chunk that a plan aims for, so that they stay in a core's cache.
 const CHUNK_VALUES: usize = 1 << 19;
-/// Lanes at most; more would cost memory for gradients and gain nothing on fewer cores.
+/// Most lanes; more would cost memory for gradients and gain nothing on fewer cores.
 const MOST_LANES: usize = 16;
-/// Gradient values of all lanes at most, so that large networks do not multiply their size.
+/// Most gradient values of all lanes, so that large networks do not multiply their size.
 const LANE_GRADIENTS: usize = 1 << 26;
 
 impl Plan {
@@ -179,7 +179,7 @@ impl Plan {
             Mode::Training => bound.iter().map(|bound| bound.gradient_len()).sum::<usize>().max(1),
             Mode::Inference | Mode::Attribution => 1,
         };
-        // A power of two, so that any usual number of threads has equal work.
+        // A power of two, so that any common number of threads has equal work.
         let most = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES);
         let lanes = (1 << most.ilog2()).min(lanes_of_batch(mode, batch));
         let of_lane = batch.div_ceil(lanes);
@@ -216,7 +216,7 @@ impl Plan {
     }
 }
 
-/// Images whose values fill a core's cache, or of which there are enough to make up for reading the stage's weights.
+/// As many images as fill a core's cache, or enough to make up for reading the stage's weights.
 fn chunk_of_stage(stage: usize, steps: &[Step], bound: &[Box<dyn Bound>]) -> usize {
     let steps = || steps.iter().filter(|step| step.stage == stage);
     let buffers: HashSet<Buffer> = steps()
@@ -240,8 +240,8 @@ pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<B
     nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
 }
 
-/// Lanes that a batch is worth. In training each must clear and add up its gradients, which 32 images make up for; but
-/// fewer than eight lanes would leave cores without work.
+/// The number of lanes for a batch. In training, each lane must clear and add up its gradients, which 32 images make up
+/// for; but fewer than eight lanes would leave cores idle.
 fn lanes_of_batch(mode: Mode, batch: usize) -> usize {
     match mode {
         Mode::Training => batch.div_ceil(32).max(batch.div_ceil(4).min(8)),
@@ -249,7 +249,7 @@ fn lanes_of_batch(mode: Mode, batch: usize) -> usize {
     }
 }
 
-/// Whether the last node's activation is left to the loss, which works on logits.
+/// Whether the last node's activation is left to the loss, which takes logits.
 pub(crate) fn ends_in_softmax(graph: &Graph) -> bool {
     graph.output().activation == Some(convscope_ops::Activation::Softmax)
 }

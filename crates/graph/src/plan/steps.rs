@@ -9,7 +9,7 @@ use std::collections::HashSet;
 pub(super) struct StepList {
     pub(super) actions: Vec<(Action, usize)>,
     pub(super) stages: usize,
-    /// For each `BackwardInput`, by its position: whether it is not the first gradient of its value.
+    /// Positions of each `BackwardInput` that is not the first gradient of its value.
     pub(super) further: HashSet<usize>,
 }
 
@@ -43,7 +43,7 @@ impl StepList {
         list
     }
 
-    /// Puts a `LoadInput` at the start of each stage that reads the images: turning them again costs less than
+    /// Puts a `LoadInput` at the start of each stage that reads the images: converting them again costs less than
     /// keeping them.
     fn load_inputs(&mut self, graph: &Graph) {
         let reads_images = |action: &Action| match *action {
@@ -78,7 +78,7 @@ struct Order<'a> {
     forward: Vec<usize>,
 }
 
-/// A coupled node runs one stage after its input, any other with the last of its inputs.
+/// A coupled node runs one stage after its input; any other node runs with the last of its inputs.
 fn forward_stages(graph: &Graph, bound: &[Box<dyn Bound>]) -> Vec<usize> {
     let mut stages: Vec<usize> = Vec::new();
     for (index, node) in graph.nodes().iter().enumerate() {
@@ -123,7 +123,7 @@ impl Order<'_> {
 
     fn backward_steps(&self, last: usize, wanted: &HashSet<ValueId>, list: &mut StepList) {
         let nodes = self.graph.nodes();
-        // The stage in which the gradient by each node's value is complete.
+        // The stage in which the gradient with respect to each node's value is complete.
         let mut complete = vec![last; nodes.len()];
         let mut stage_of = vec![last; nodes.len()];
         for index in (0..nodes.len()).rev() {
@@ -146,7 +146,7 @@ impl Order<'_> {
         }
     }
 
-    /// The gradient by a node's value is complete.
+    /// The gradient with respect to a node's value is complete.
     fn arrive(&self, index: usize, stage: usize, actions: &mut Vec<(Action, usize)>) {
         let node = &self.graph.nodes()[index];
         let left_to_loss = index + 1 == self.graph.nodes().len() && ends_in_softmax(self.graph);
@@ -160,7 +160,7 @@ impl Order<'_> {
         }
     }
 
-    /// The gradients by a node's inputs.
+    /// The gradients with respect to a node's inputs.
     fn leave(
         &self,
         index: usize,
@@ -184,13 +184,13 @@ impl Order<'_> {
         }
     }
 
-    /// Every value that flows through the network, the images among them.
+    /// Every value that flows through the network, including the images.
     fn all_values(&self) -> HashSet<ValueId> {
         let nodes = (0..self.graph.nodes().len()).map(ValueId::Node);
         nodes.chain([ValueId::Input]).collect()
     }
 
-    /// The values on which a trained parameter has an influence.
+    /// The values that depend on a trained parameter.
     fn values_with_gradient(&self) -> HashSet<ValueId> {
         let mut wanted = HashSet::new();
         for (index, node) in self.graph.nodes().iter().enumerate() {

@@ -6,18 +6,18 @@ use convscope_kernels::peak::Peak;
 use convscope_ops::{Activation, Algorithm, Bound, Mode, Precision};
 use serde::Serialize;
 
-/// A plan with the work of each step. Multiply-adds and bytes are those of one image.
+/// A plan with the work of each step. Multiply-adds and bytes are per image.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlanSummary {
-    /// What the model is called.
+    /// Name of the model.
     pub model: String,
     /// Channels, rows and columns of the images.
     pub input: [usize; 3],
-    /// Images of a batch.
+    /// Images in a batch.
     pub batch: usize,
     /// What it is for.
     pub mode: Mode,
-    /// The precision that was asked for.
+    /// The requested precision.
     pub precision: Precision,
     /// Number of stages.
     pub stages: usize,
@@ -33,11 +33,11 @@ pub struct PlanSummary {
     pub kept_slot_bytes: Vec<usize>,
     /// Multiply-adds as the operators are defined.
     pub multiply_adds: u64,
-    /// Multiply-adds that are made; Winograd's way makes fewer, and needs additions for its transforms.
+    /// Multiply-adds that are performed; the Winograd algorithm performs fewer, but adds in its transforms.
     pub multiply_adds_made: u64,
     /// Bytes that the steps read and write, most of them in a core's cache.
     pub bytes: usize,
-    /// Those of them that lie in slots that are kept, which go out to memory between stages.
+    /// The part of them in kept slots, which goes out to memory between stages.
     pub kept_bytes: usize,
     /// What an executor holds for a batch.
     pub memory: PlanMemory,
@@ -46,18 +46,18 @@ pub struct PlanSummary {
 /// One step of a plan with its work.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepSummary {
-    /// The stage that it belongs to.
+    /// Its stage.
     pub stage: usize,
     /// What is done.
     #[serde(flatten)]
     pub action: Action,
-    /// Name of the node that it works for.
+    /// Name of the node that it belongs to.
     pub name: Option<String>,
-    /// Whether a bias is added on the way.
+    /// Whether a bias is added as part of the step.
     pub fuses_bias: bool,
-    /// The activation that is applied on the way.
+    /// The activation that is applied as part of the step.
     pub fuses_activation: Option<Activation>,
-    /// How products are summed up, where that is what is done.
+    /// How products are summed, if the step does that.
     pub algorithm: Option<Algorithm>,
     /// The precision of these products.
     pub precision: Option<Precision>,
@@ -67,7 +67,7 @@ pub struct StepSummary {
     pub writes: Option<BufferSummary>,
     /// Multiply-adds as the operator is defined.
     pub multiply_adds: u64,
-    /// Multiply-adds that are made.
+    /// Multiply-adds that are performed.
     pub multiply_adds_made: u64,
     /// Bytes that are read and written, without parameters.
     pub bytes: usize,
@@ -83,12 +83,12 @@ pub struct BufferSummary {
     pub bytes: usize,
 }
 
-/// Images a second if nothing but multiply-adds took time.
+/// Images per second if only multiply-adds took time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceiling {
     /// With the multiply-adds as the operators are defined, all of them in the plan's precision.
     pub direct: f64,
-    /// With those that are made, each step in its own precision.
+    /// With the multiply-adds that are performed, each step in its own precision.
     pub made: f64,
 }
 
@@ -133,7 +133,7 @@ impl PlanSummary {
         }
     }
 
-    /// What a machine with this peak can reach at most.
+    /// The upper bound for a machine with this peak.
     pub fn ceiling(&self, peak: &Peak) -> Ceiling {
         let seconds =
             |step: &StepSummary| step.multiply_adds_made as f64 / peak.of(step.precision.unwrap_or_default());
@@ -199,7 +199,7 @@ mod tests {
         PlanSummary::new(&graph, mode, precision, 40)
     }
 
-    /// The figures of one convolution of 16 to 16 channels on 32 rows and 24 columns, worked out by hand.
+    /// The figures for one convolution of 16 to 16 channels on 32 rows and 24 columns, worked out by hand.
     #[test]
     fn a_step_says_what_it_does() {
         let plan = plan("plain8", Mode::Training, Precision::F32);
@@ -219,8 +219,8 @@ mod tests {
         assert_eq!((pool.algorithm, pool.multiply_adds, pool.fuses_bias), (None, 0, false));
     }
 
-    /// A convolution counts once in inference and three times in training, the first one twice: no gradient by the
-    /// images is asked for.
+    /// A convolution counts once in inference and three times in training, but the first one twice: the gradient with
+    /// respect to the images is not needed.
     #[test]
     fn training_takes_three_times_the_multiply_adds_of_inference() {
         let inference = plan("plain8", Mode::Inference, Precision::F32);
@@ -238,8 +238,7 @@ mod tests {
         assert_eq!(coupled.kept_slot_bytes.is_empty(), coupled.memory.kept_slots == 0);
     }
 
-    /// With one multiply-add a second the ceiling is the reciprocal of their number; steps that use bfloat16 count by
-    /// its peak.
+    /// At one multiply-add per second the ceiling is the reciprocal of their number; steps in bfloat16 use its peak.
     #[test]
     fn the_ceiling_follows_from_the_peak_of_each_step() {
         let peak = Peak { f32: 1.0, bf16: 4.0 };

@@ -1,11 +1,11 @@
-//! Networks that come with the program, as the model files a user would write.
+//! Networks that come with the program, in the form of ordinary model files.
 
 use crate::{GraphError, ModelDescription, ModelFile};
 
 /// Names of the presets.
 pub const PRESETS: [&str; 4] = ["plain8", "plain8-bn", "resnet8", "resnet18"];
 
-/// The preset of that name for images of this shape and this number of classes.
+/// The preset with that name, for this image shape and number of classes.
 ///
 /// - `plain8`: the reference network, eight 3x3 convolutions of 16 to 128 channels.
 /// - `plain8-bn`: the same with batch normalisation after every activation.
@@ -13,7 +13,7 @@ pub const PRESETS: [&str; 4] = ["plain8", "plain8-bn", "resnet8", "resnet18"];
 /// - `resnet18`: torchvision's ResNet-18, for images of 64 pixels a side or more.
 ///
 /// # Errors
-/// There is none of that name.
+/// There is no preset with that name.
 ///
 /// ```
 /// let graph = convscope_graph::Graph::new(convscope_graph::preset("plain8", [3, 32, 32], 10)?)?;
@@ -24,10 +24,10 @@ pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<ModelDesc
     ModelFile::parse(name, preset_file(name)?)?.resolve(input, classes)
 }
 
-/// The text of the preset's model file, to start your own from.
+/// The text of the preset's model file, as a starting point for your own.
 ///
 /// # Errors
-/// There is none of that name.
+/// There is no preset with that name.
 pub fn preset_file(name: &str) -> Result<&'static str, GraphError> {
     match name {
         "plain8" => Ok(include_str!("plain8.toml")),

@@ -1,9 +1,9 @@
 //! Direct convolution: no matrix of image patches is built.
 //!
 //! A register tile of (pixels x 16 or 32 output channels) walks over the taps of the kernel and the channels of the
-//! input. Images are copied once into a frame of padding, so that every tap of every pixel is there to be read and
-//! one loop serves all sizes, strides, dilations, groups and padding modes. The gradient by input is the same walk
-//! over the framed output gradient with turned weights, one pass for each remainder that a stride leaves.
+//! input. Images are copied once into a frame of padding, so that every tap of every pixel is there to be read and one
+//! loop serves all sizes, strides, dilations, groups and padding modes. The gradient with respect to the input is the
+//! same walk over the framed output gradient with turned weights, one pass for each remainder that a stride leaves.
 
 use super::Method;
 use super::frame::Frame;

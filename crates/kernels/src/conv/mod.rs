@@ -2,7 +2,7 @@
 //!
 //! [`Conv`] chooses between two ways: most 3x3 convolutions with stride 1 go by Winograd's transforms, which save more
 //! than half of the multiplications, and everything else is walked over directly, without a matrix of image patches.
-//! Both run on the register tiles of `tile`. The transposed convolution is the gradient by input.
+//! Both run on the register tiles of `tile`. The transposed convolution is the gradient with respect to the input.
 
 mod direct;
 mod frame;

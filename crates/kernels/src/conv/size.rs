@@ -85,14 +85,14 @@ impl ConvSize {
         ]
     }
 
-    /// Rows and columns that the gradient by the output is copied into, so that every tap of every input pixel is
-    /// there to be read.
+    /// Rows and columns that the gradient with respect to the output is copied into, so that every tap of every input
+    /// pixel is there to be read.
     pub fn gradient_frame(&self) -> [usize; 2] {
         let (output, margin) = (self.output(), self.gradient_margin());
         [0, 1].map(|axis| margin[axis][0] + output[axis] + margin[axis][1])
     }
 
-    /// Zeros before and after the gradient by the output, for rows and for columns.
+    /// Zeros before and after the gradient with respect to the output, for rows and for columns.
     pub(super) fn gradient_margin(&self) -> [[usize; 2]; 2] {
         let (output, target, before) = (self.output(), self.gradient_target(), self.gradient_start());
         std::array::from_fn(|axis| {

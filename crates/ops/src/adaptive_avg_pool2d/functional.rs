@@ -29,7 +29,7 @@ pub fn adaptive_avg_pool2d(
 /// each of them. `input_shape` is `[N, C, H, W]`.
 ///
 /// # Errors
-/// As [`adaptive_avg_pool2d()`], and a `d_output` of another shape than the output.
+/// As for [`adaptive_avg_pool2d()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::adaptive_avg_pool2d_backward;

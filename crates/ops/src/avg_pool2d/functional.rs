@@ -31,7 +31,7 @@ pub fn avg_pool2d(input: ArrayView4<'_, f32>, arguments: &AvgPool2d) -> Result<A
 /// window. `input_shape` is `[N, C, H, W]`.
 ///
 /// # Errors
-/// As [`avg_pool2d()`], and a `d_output` of another shape than the output.
+/// As for [`avg_pool2d()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{AvgPool2d, avg_pool2d_backward};

@@ -7,7 +7,7 @@ use crate::*;
 use convscope_kernels::layout;
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD, ArrayViewMut1};
 
-/// The arguments of [`batch_norm()`] beside its arrays, with PyTorch's names and defaults.
+/// The arguments of [`batch_norm()`] apart from its arrays, with PyTorch's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormArguments {
     /// PyTorch's `training`; default inference.
@@ -86,11 +86,11 @@ pub fn batch_norm(
     Ok(call.planes(&output))
 }
 
-/// The gradients of [`batch_norm()`], from the gradient by its output. The running statistics are those before the
-/// forward call; only inference reads them.
+/// The gradients of [`batch_norm()`], from the gradient with respect to its output. The running statistics are those
+/// before the forward call; only inference reads them.
 ///
 /// # Errors
-/// As [`batch_norm()`], and a `d_output` of another shape than the input.
+/// As for [`batch_norm()`], and a `d_output` of a different shape from the input.
 ///
 /// ```
 /// use convscope_ops::{BatchNormArguments, Mode, batch_norm_backward};

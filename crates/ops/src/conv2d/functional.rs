@@ -90,10 +90,10 @@ pub fn conv2d(
     Ok(planes(&output, call.images, size.out_channels, size.output()))
 }
 
-/// The gradients of [`conv2d()`], from the gradient by its output `[N, out_channels, H', W']`.
+/// The gradients of [`conv2d()`], from the gradient with respect to its output `[N, out_channels, H', W']`.
 ///
 /// # Errors
-/// As [`conv2d()`], and a `d_output` of another shape than the output.
+/// As for [`conv2d()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{Conv2dArguments, conv2d_backward};
@@ -177,7 +177,7 @@ pub(super) fn size(
     Ok(size)
 }
 
-/// Fails where an array that the kernels make for these sizes would be too large: the framed input and the framed
+/// Fails if an array that the kernels make for these sizes would be too large: the framed input and the framed
 /// gradient among them. A transposed convolution has the same arrays.
 pub(crate) fn check_arrays(operator: &'static str, size: &ConvSize) -> Result<(), OpError> {
     let ConvSize { in_channels, out_channels, groups, kernel, stride, .. } = *size;

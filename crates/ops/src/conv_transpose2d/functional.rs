@@ -88,10 +88,10 @@ pub fn conv_transpose2d(
     Ok(planes(&output, images, out_channels, transposed.output()))
 }
 
-/// The gradients of [`conv_transpose2d()`], from the gradient by its output `[N, out_channels, H', W']`.
+/// The gradients of [`conv_transpose2d()`], from the gradient with respect to its output `[N, out_channels, H', W']`.
 ///
 /// # Errors
-/// As [`conv_transpose2d()`], and a `d_output` of another shape than the output.
+/// As for [`conv_transpose2d()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{ConvTranspose2dArguments, conv_transpose2d_backward};

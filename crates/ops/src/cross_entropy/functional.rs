@@ -16,7 +16,7 @@ pub enum Target<'a> {
     Probabilities(ArrayViewD<'a, f32>),
 }
 
-/// The arguments of [`cross_entropy()`] beside its arrays, with PyTorch's names and defaults.
+/// The arguments of [`cross_entropy()`] apart from its arrays, with PyTorch's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropyArguments {
@@ -68,7 +68,7 @@ pub fn cross_entropy(
 /// The gradient of [`cross_entropy()`] by its input.
 ///
 /// # Errors
-/// As [`cross_entropy()`], and a `d_output` of another shape than the output.
+/// As for [`cross_entropy()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{CrossEntropyArguments, Target, cross_entropy_backward};

@@ -1,6 +1,6 @@
 //! Values set to zero at random.
 //!
-//! In training each value is set to zero with probability `p` and otherwise multiplied with `1 / (1 - p)`, so that its
+//! In training each value is set to zero with probability `p` and otherwise multiplied by `1 / (1 - p)`, so that its
 //! expectation stays; in inference nothing happens.
 //!
 //! Which values these are follows from a hash of the seed, the step, the node, the image's place in the batch and the value's

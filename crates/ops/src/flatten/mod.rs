@@ -32,7 +32,7 @@ pub fn flatten(input: ArrayViewD<'_, f32>, start_dim: isize, end_dim: isize) -> 
 /// The gradient of [`flatten()`]: `d_output` in the input's shape.
 ///
 /// # Errors
-/// As [`flatten()`], and a `d_output` of another shape than the output.
+/// As for [`flatten()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::flatten_backward;

@@ -54,10 +54,10 @@ pub fn linear(
     Ok(array(&output_shape, output))
 }
 
-/// The gradients of [`linear()`], from the gradient by its output `[..., out_features]`.
+/// The gradients of [`linear()`], from the gradient with respect to its output `[..., out_features]`.
 ///
 /// # Errors
-/// As [`linear()`], and a `d_output` of another shape than the output.
+/// As for [`linear()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::linear_backward;

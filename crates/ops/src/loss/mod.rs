@@ -58,8 +58,8 @@ impl Loss {
     /// The sum of the losses of some images of a batch: `logits` `[images, classes]` against their labels, and against
     /// their [soft targets](SoftTargets) where there are any.
     ///
-    /// Writes to `d_logits`, of the shape of `logits`, the gradient by the logits of the mean loss over a batch of
-    /// `batch` images. Nothing is allocated. Labels are below `classes`.
+    /// Writes to `d_logits`, of the shape of `logits`, the gradient with respect to the logits of the mean loss over a
+    /// batch of `batch` images. Nothing is allocated. Labels are below `classes`.
     pub fn evaluate(
         self,
         logits: &[f32],

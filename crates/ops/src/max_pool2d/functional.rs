@@ -66,7 +66,7 @@ pub fn max_pool2d_with_indices(
 /// The gradient of [`max_pool2d()`]: each value of `d_output` goes to the place of its window's maximum.
 ///
 /// # Errors
-/// As [`max_pool2d()`], and a `d_output` of another shape than the output.
+/// As for [`max_pool2d()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{MaxPool2d, max_pool2d_backward};

@@ -34,10 +34,10 @@ pub fn mse_loss(
 }
 
 /// The gradient of [`mse_loss()`] by its input, `2 * (input - target) * d_output`, for the mean divided by the number
-/// of values. The gradient by the target is its negative.
+/// of values. The gradient with respect to the target is its negative.
 ///
 /// # Errors
-/// As [`mse_loss()`], and a `d_output` of another shape than the output.
+/// As for [`mse_loss()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{Reduction, mse_loss_backward};
@@ -57,7 +57,7 @@ pub fn mse_loss_backward(
     Ok(passes(input, target, reduction, Some(d_output))?.1)
 }
 
-/// The loss, and its gradient by the input for a `d_output` of ones where none is given.
+/// The loss, and its gradient with respect to the input for a `d_output` of ones where none is given.
 fn passes(
     input: ArrayViewD<'_, f32>,
     target: ArrayViewD<'_, f32>,

@@ -5,7 +5,7 @@ use crate::{Backward, Bound, Forward, Isa, OpError, Reads};
 use convscope_kernels::pool::{self, Windows};
 use ndarray::{Array4, ArrayView4};
 
-/// Windows and what their sums are multiplied with.
+/// Windows and what their sums are multiplied by.
 #[derive(Clone, Debug)]
 pub(crate) struct Mean {
     pub(crate) windows: Windows,

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 const NAME: &str = "roi_align";
 
-/// The arguments of [`roi_align()`] beside its arrays, with torchvision's names and defaults.
+/// The arguments of [`roi_align()`] apart from its arrays, with torchvision's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoiAlignArguments {
@@ -94,7 +94,7 @@ pub fn roi_align(
 /// The gradient of [`roi_align()`] by its input, whose shape is `input_shape` `[N, C, H, W]`.
 ///
 /// # Errors
-/// As [`roi_align()`], and a `d_output` of another shape than the output.
+/// As for [`roi_align()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{RoiAlignArguments, roi_align_backward};

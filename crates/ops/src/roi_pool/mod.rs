@@ -19,7 +19,7 @@ use std::ops::Range;
 
 const NAME: &str = "roi_pool";
 
-/// The arguments of [`roi_pool()`] beside its arrays, with torchvision's names and defaults.
+/// The arguments of [`roi_pool()`] apart from its arrays, with torchvision's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoiPoolArguments {
@@ -81,7 +81,7 @@ pub fn roi_pool(
 /// first of equal ones.
 ///
 /// # Errors
-/// As [`roi_pool()`], and a `d_output` of another shape than the output.
+/// As for [`roi_pool()`], and a `d_output` of a different shape from the output.
 ///
 /// ```
 /// use convscope_ops::{RoiPoolArguments, roi_pool_backward};

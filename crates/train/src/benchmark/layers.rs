@@ -22,9 +22,9 @@ pub struct LayerTimes {
     pub precision: Option<Precision>,
     /// The forward pass, with activation and batch statistics.
     pub forward: PassTime,
-    /// The gradient by the inputs, with that of the activation.
+    /// The gradient with respect to the inputs, with that of the activation.
     pub input_gradient: Option<PassTime>,
-    /// The gradient by the weights.
+    /// The gradient with respect to the weights.
     pub weight_gradient: Option<PassTime>,
 }
 

@@ -186,8 +186,8 @@ impl Learner {
     /// Learns from a batch at the rate of the schedule.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] where loss or gradient is not finite, and the parameters stay as they were; images of another
-    /// shape than the network's, too many, or too few for a batch normalisation; what an [`Exchange`] has.
+    /// [`TrainError::Diverged`] where loss or gradient is not finite, and the parameters stay as they were; images of a
+    /// different shape from the network's, too many, or too few for a batch normalisation; what an [`Exchange`] has.
     pub fn step(&mut self, batch: &Batch) -> Result<Learned, TrainError> {
         self.step_at(batch, self.schedule.lr_at(self.step))
     }

@@ -8,7 +8,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::optimizer::{DecayScope, Optimizer};
 
-/// Fails where the batches of an epoch, or its last one, have too few images for the network.
+/// Fails if the batches of an epoch, or its last one, have too few images for the network.
 pub(crate) fn check_batches(graph: &Graph, loader: &Loader) -> Result<(), TrainError> {
     let (images, size) = (loader.images(), loader.batch_size());
     let last = images - (loader.batches() - 1) * size;

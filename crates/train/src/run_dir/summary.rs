@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         fs::write(&path, "{}").unwrap();
         assert!(
-            Summary::read(&path).unwrap_err().to_string().contains("summary.json: is not the summary of a run")
+            Summary::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("summary.json: is not the summary of a run")
         );
     }
 }

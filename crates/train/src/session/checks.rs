@@ -5,7 +5,7 @@ use convscope_graph::{Graph, ValueId};
 
 use crate::error::{TrainError, ValuesFrom};
 
-/// Fails where the network does not output a value for each class.
+/// Fails if the network does not output a value for each class.
 pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
     let (model, data) = (graph.classes(), source.classes().len());
     if model == data {

@@ -316,7 +316,7 @@ impl Clock {
     }
 }
 
-/// What the pixel values of a source are multiplied with first.
+/// What the pixel values of a source are multiplied by first.
 fn scale_of(source: &dyn Source) -> f64 {
     match source.pixel_type() {
         PixelType::U8 => 1.0 / 255.0,

@@ -25,7 +25,7 @@ pub struct RunState<'a> {
     pub(crate) learner: &'a Learner,
     pub(crate) classes: &'a [String],
     pub(crate) normalization: &'a Normalization,
-    /// What pixel values are multiplied with before that.
+    /// What pixel values are multiplied by before that.
     pub(crate) scale: f64,
     pub(crate) data: Option<&'a DataRecord>,
     pub(crate) progress: &'a Progress,

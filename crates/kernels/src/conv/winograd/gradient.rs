@@ -1,4 +1,4 @@
-//! The matrix products of the gradient by the weights.
+//! The matrix products of the gradient with respect to the weights.
 
 use super::transform::{Pixels, Place, gradient_points, input_points};
 use super::weights::Layout;
@@ -146,7 +146,7 @@ impl Rows<'_> {
     /// Writes the transformed gradients, a row of whole panels for each point.
     ///
     /// # Safety
-    /// As for [`Rows::transform`], for the gradient by the output.
+    /// As for [`Rows::transform`], for the gradient with respect to the output.
     #[inline(always)]
     unsafe fn transform_gradient<S: Simd, W: Words>(
         &self,

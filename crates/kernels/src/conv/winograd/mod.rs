@@ -7,8 +7,8 @@
 //! d_weight = G' [ (B' input B) * (A d_output A') ] G      summed over all stretches
 //! ```
 //!
-//! The gradient by input is the first line with turned weights. Each of the 16 points is a matrix product of its own:
-//! stretches by input channels, times input channels by output channels.
+//! The gradient with respect to the input is the first line with turned weights. Each of the 16 points is a matrix
+//! product of its own: stretches by input channels, times input channels by output channels.
 
 mod gradient;
 mod product;
@@ -69,7 +69,7 @@ impl Stretches {
         Layout { inner: self.inner, outer: self.outer, precision: self.precision }
     }
 
-    /// The order of the gradients by the weights, which are sums and so single values.
+    /// The order of the gradients with respect to the weights, which are sums and so single values.
     fn gradient_layout(&self) -> Layout {
         Layout { precision: Precision::F32, ..self.layout() }
     }

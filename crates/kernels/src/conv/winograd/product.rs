@@ -1,4 +1,4 @@
-//! The matrix products of the forward direction and the gradient by input, between the transforms.
+//! The matrix products of the forward direction and the gradient with respect to the input, between the transforms.
 
 use super::transform::{Pixels, Place, input_points, transform_output};
 use super::weights::{Layout, PANELS};

@@ -17,8 +17,8 @@ use convscope_files::AppendFile;
 use crate::error::TrainError;
 use message::{histogram_event, image_event, layout_event, scalars_event, start_event, version_event};
 
-/// An open event file. Scalars are stored as f32, as TensorBoard has them. Events are collected and brought to the disk together
-/// by [`sync`](Self::sync); those that are not are lost when the value is dropped.
+/// An open event file. Scalars are stored as f32, as in TensorBoard. Events are collected and brought to the disk
+/// together by [`sync`](Self::sync); those that are not are lost when the value is dropped.
 #[derive(Debug)]
 pub struct EventsWriter {
     path: PathBuf,
