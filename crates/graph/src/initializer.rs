@@ -48,7 +48,7 @@ impl Initializer {
                     .iter_mut()
                     .for_each(|value| *value = (truncated_normal(&mut random) * deviation) as f32);
             }
-            (Role::Bias { .. } | Role::Shift | Role::RunningMean | Role::BatchesTracked, _) => {
+            (Role::Bias { .. } | Role::Shift | Role::RunningMean | Role::BatchesTracked | Role::Fixed, _) => {
                 values.fill(0.0)
             }
             (Role::Scale | Role::RunningVar, _) => values.fill(1.0),

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_sum_has_its_bound() {
-        let vector = Shape::Vector { features: 3 };
+        let vector = Shape::vector(3);
         let weight = |len| vec![ParameterSpec { name: "weight", shape: vec![len, 2], role: Role::Scale }];
         let mut extent = Extent::default();
         for _ in 0..MOST_NODES {
@@ -168,7 +168,7 @@ mod tests {
         // Three times this is 2^64 + 2, which would wrap to 2.
         assert!(error(Shape::image(3, [6_148_914_691_236_517_206, 1])).contains("pixels"));
         assert!(error(Shape::image(1 << 31, [1, 2])).contains("2147483648 elements"));
-        assert!(error(Shape::Vector { features: usize::MAX }).contains("elements"));
+        assert!(error(Shape::vector(usize::MAX)).contains("elements"));
     }
 
     #[test]

@@ -4,7 +4,15 @@ use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
-pub trait Layer: Debug {
+///
+/// A program can bring operators of its own: implement this with a [`Bound`], derive [`serde::Serialize`] and
+/// [`serde::Deserialize`] for the arguments, and [register](crate::register) it where files name it.
+pub trait Layer: Debug + Send + Sync + 'static {
+    /// The name that files call it by, as PyTorch's functional name: `conv2d`.
+    fn name() -> &'static str
+    where
+        Self: Sized;
+
     /// Keras' name, from which nodes get theirs: `conv2d`, `max_pooling2d`, `dense`, ...
     fn keras_name(&self) -> &'static str;
 
@@ -66,8 +74,10 @@ pub(crate) fn one_input(operator: &'static str, inputs: &[Shape]) -> Result<Shap
 
 /// Channels, and rows and columns, of an operator's only input.
 pub(crate) fn one_image(operator: &'static str, inputs: &[Shape]) -> Result<(usize, [usize; 2]), OpError> {
-    if let &[Shape::Image { channels, height, width }] = inputs {
-        return Ok((channels, [height, width]));
+    if let &[shape] = inputs
+        && let Some(image) = shape.as_image()
+    {
+        return Ok(image);
     }
     let shapes: Vec<String> = inputs.iter().map(Shape::to_string).collect();
     let given = if shapes.is_empty() { "none".into() } else { shapes.join(" and ") };

@@ -10,10 +10,12 @@
 //! | convolution | [`conv2d()`], [`conv_transpose2d()`] |
 //! | pooling | [`max_pool2d()`], [`avg_pool2d()`], [`adaptive_avg_pool2d()`] |
 //! | regions of interest, as torchvision's | [`roi_pool()`], [`roi_align()`] |
-//! | dense | [`linear()`], [`flatten()`] |
+//! | dense | [`linear()`] |
+//! | other axes | [`flatten()`], [`Reshape`], [`Permute`], [`Slice`] |
 //! | normalisation | [`batch_norm()`] |
 //! | activation | [`relu()`], [`sigmoid()`], [`softmax()`], [`log_softmax()`] |
 //! | joining | [`add()`], [`concat()`] |
+//! | without inputs | [`Constant`] |
 //! | at random | [`dropout()`] |
 //! | losses | [`cross_entropy()`], [`mse_loss()`] |
 //!
@@ -42,6 +44,7 @@ mod batch_norm;
 mod bound;
 mod channel_dim;
 mod concat;
+mod constant;
 mod conv2d;
 mod conv_transpose2d;
 mod cross_entropy;
@@ -55,17 +58,22 @@ mod linear;
 mod log_softmax;
 mod loss;
 mod max_pool2d;
+mod moving;
 mod mse_loss;
 mod operator;
 mod pair;
 mod parameter;
+mod permute;
 mod pooling;
 mod regions;
+mod registry;
 mod relu;
+mod reshape;
 mod roi_align;
 mod roi_pool;
 mod shape;
 mod sigmoid;
+mod slice;
 mod softmax;
 
 pub use activation::Activation;
@@ -80,12 +88,13 @@ pub use batch_norm::{
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
 pub use channel_dim::ChannelDim;
 pub use concat::{Concat, concat};
+pub use constant::Constant;
 pub use conv_transpose2d::{
     ConvTranspose2d, ConvTranspose2dArguments, ConvTranspose2dGradients, conv_transpose2d,
     conv_transpose2d_backward,
 };
 pub use conv2d::{
-    Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, conv2d, conv2d_backward,
+    Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, Sides, conv2d, conv2d_backward,
 };
 pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
@@ -100,12 +109,16 @@ pub use log_softmax::{LogSoftmax, log_softmax, log_softmax_backward};
 pub use loss::{Labels, Loss, Reduction, SoftTargets};
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
 pub use mse_loss::{mse_loss, mse_loss_backward};
-pub use operator::Operator;
+pub use operator::{Arguments, Operator, ParseError};
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};
+pub use permute::Permute;
+pub use registry::{NameTaken, names, register};
 pub use relu::{Relu, relu, relu_backward};
+pub use reshape::Reshape;
 pub use roi_align::{RoiAlignArguments, roi_align, roi_align_backward};
 pub use roi_pool::{RoiPoolArguments, roi_pool, roi_pool_backward};
-pub use shape::Shape;
+pub use shape::{MOST_AXES, Shape};
 pub use sigmoid::{Sigmoid, sigmoid, sigmoid_backward};
+pub use slice::Slice;
 pub use softmax::{Softmax, softmax, softmax_backward};

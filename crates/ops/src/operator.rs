@@ -1,77 +1,139 @@
-//! All operators as one type, as files and presets name them.
+//! Any operator with its arguments, as files and presets name it.
 
-use crate::*;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::{Layer, registry};
+
+/// Arguments by their names, those that have their default left out.
+pub type Arguments = Map<String, Value>;
 
 /// An operator with its arguments; in a model file `op = "conv2d"` and the arguments beside it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Operator {
-    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
-    Add(Add),
-    AvgPool2d(AvgPool2d),
-    BatchNorm(BatchNorm),
-    Concat(Concat),
-    Conv2d(Conv2d),
-    ConvTranspose2d(ConvTranspose2d),
-    Dropout(Dropout),
-    Flatten(Flatten),
-    Linear(Linear),
-    LogSoftmax(LogSoftmax),
-    MaxPool2d(MaxPool2d),
-    Relu(Relu),
-    Sigmoid(Sigmoid),
-    Softmax(Softmax),
+///
+/// Every [`Layer`] that can be written to a file is one, by `into`; a file can name those that are
+/// [registered](crate::register).
+///
+/// ```
+/// use convscope_ops::{Linear, Operator};
+/// let operator: Operator = Linear::new(7).into();
+/// assert_eq!(operator.name(), "linear");
+/// assert_eq!(operator.arguments()["out_features"], 7);
+/// let read: Operator = serde_json::from_str(r#"{"op": "linear", "out_features": 7}"#)?;
+/// assert_eq!(read, operator);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Operator {
+    name: &'static str,
+    arguments: Arc<Arguments>,
+    layer: Arc<dyn Layer>,
 }
 
 impl Operator {
+    /// The operator of this name with these arguments.
+    ///
+    /// # Errors
+    /// A name that is neither built in nor registered; an argument that is unknown, missing or of another type.
+    pub fn parse(name: &str, arguments: Arguments) -> Result<Operator, ParseError> {
+        let parse = registry::find(name).ok_or_else(|| ParseError::Unknown {
+            name: name.to_owned(),
+            known: registry::names().join(", "),
+        })?;
+        parse(arguments).map_err(|source| ParseError::Arguments { name: name.to_owned(), source })
+    }
+
+    /// PyTorch's name: `conv2d`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its arguments, those that have their default left out.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
     /// The operator as a layer of a network.
     pub fn layer(&self) -> &dyn Layer {
-        match self {
-            Operator::AdaptiveAvgPool2d(layer) => layer,
-            Operator::Add(layer) => layer,
-            Operator::AvgPool2d(layer) => layer,
-            Operator::BatchNorm(layer) => layer,
-            Operator::Concat(layer) => layer,
-            Operator::Conv2d(layer) => layer,
-            Operator::ConvTranspose2d(layer) => layer,
-            Operator::Dropout(layer) => layer,
-            Operator::Flatten(layer) => layer,
-            Operator::Linear(layer) => layer,
-            Operator::LogSoftmax(layer) => layer,
-            Operator::MaxPool2d(layer) => layer,
-            Operator::Relu(layer) => layer,
-            Operator::Sigmoid(layer) => layer,
-            Operator::Softmax(layer) => layer,
-        }
+        &*self.layer
     }
 }
 
-macro_rules! operators {
-    ($($name:ident),*) => {$(
-        impl From<$name> for Operator {
-            fn from(layer: $name) -> Operator {
-                Operator::$name(layer)
-            }
-        }
-    )*};
+/// Why a name with arguments is not an operator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// There is no operator of this name.
+    #[error("there is no operator '{name}'; known operators are {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// All names that are known.
+        known: String,
+    },
+    /// An argument is unknown, missing or of another type.
+    #[error("{name}: {source}")]
+    Arguments {
+        /// The operator.
+        name: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
 }
 
-operators!(
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm,
-    Concat,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    Linear,
-    LogSoftmax,
-    MaxPool2d,
-    Relu,
-    Sigmoid,
-    Softmax
-);
+impl<L: Layer + Serialize> From<L> for Operator {
+    fn from(layer: L) -> Operator {
+        let arguments = match serde_json::to_value(&layer) {
+            Ok(Value::Object(arguments)) => arguments,
+            // A layer without fields, written as a unit struct.
+            _ => Arguments::new(),
+        };
+        Operator { name: L::name(), arguments: Arc::new(arguments), layer: Arc::new(layer) }
+    }
+}
+
+/// Reads the arguments of one kind of operator.
+pub(crate) fn parse<L: Layer + Serialize + DeserializeOwned>(
+    arguments: Arguments,
+) -> Result<Operator, serde_json::Error> {
+    let layer: L = serde_json::from_value(Value::Object(arguments))?;
+    Ok(layer.into())
+}
+
+impl PartialEq for Operator {
+    fn eq(&self, other: &Operator) -> bool {
+        self.name == other.name && self.arguments == other.arguments
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layer.fmt(f)
+    }
+}
+
+impl Serialize for Operator {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(1 + self.arguments.len()))?;
+        map.serialize_entry("op", self.name)?;
+        for (name, value) in &*self.arguments {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Operator {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Operator, D::Error> {
+        let mut arguments = Arguments::deserialize(from)?;
+        match arguments.remove("op") {
+            Some(Value::String(name)) => Operator::parse(&name, arguments).map_err(D::Error::custom),
+            Some(other) => Err(D::Error::custom(format!("'op' is {other}, not the name of an operator"))),
+            None => Err(D::Error::custom("'op' is missing: the name of the operator")),
+        }
+    }
+}

@@ -28,12 +28,14 @@ pub enum Role {
     RunningVar,
     /// Number of batches that a running statistic has seen; starts at zero.
     BatchesTracked,
+    /// Part of the network that nothing changes; starts at zero.
+    Fixed,
 }
 
 impl Role {
     /// Whether gradients change it.
     pub fn is_trained(self) -> bool {
-        !matches!(self, Role::RunningMean | Role::RunningVar | Role::BatchesTracked)
+        !matches!(self, Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed)
     }
 }
 

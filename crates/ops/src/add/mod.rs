@@ -38,6 +38,10 @@ pub fn add(input: ArrayViewD<'_, f32>, other: ArrayViewD<'_, f32>) -> Result<Arr
 pub struct Add {}
 
 impl Layer for Add {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "add"
     }

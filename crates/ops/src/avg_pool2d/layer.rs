@@ -67,6 +67,10 @@ impl AvgPool2d {
 }
 
 impl Layer for AvgPool2d {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "average_pooling2d"
     }

@@ -55,7 +55,7 @@ impl BatchNorm {
         let channels = shape.channels();
         BoundBatchNorm {
             channels,
-            pixels: shape.size().iter().product(),
+            pixels: shape.positions(),
             layer: self.clone(),
             mode,
             zeros: vec![0.0; channels],
@@ -64,6 +64,10 @@ impl BatchNorm {
 }
 
 impl Layer for BatchNorm {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "batch_normalization"
     }
@@ -89,7 +93,7 @@ impl Layer for BatchNorm {
 
     fn check_batch(&self, inputs: &[Shape], images: usize) -> Result<(), OpError> {
         let shape = inputs[0];
-        if images * shape.size().iter().product::<usize>() > 1 {
+        if images * shape.positions() > 1 {
             return Ok(());
         }
         let problem = format!(
@@ -99,7 +103,7 @@ impl Layer for BatchNorm {
     }
 
     fn with_cumulative_statistics(&self) -> Option<Operator> {
-        Some(Operator::BatchNorm(BatchNorm { momentum: Momentum::Cumulative, ..self.clone() }))
+        Some(BatchNorm { momentum: Momentum::Cumulative, ..self.clone() }.into())
     }
 
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {

@@ -46,6 +46,10 @@ pub struct Concat {
 }
 
 impl Layer for Concat {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "concatenate"
     }
@@ -55,7 +59,7 @@ impl Layer for Concat {
             let problem = format!("takes two inputs or more, not {}", inputs.len());
             return Err(OpError::shape(NAME, problem));
         }
-        let kind = |shape: &Shape| (shape.axes().len(), shape.size());
+        let kind = |shape: &Shape| shape.with_channels(1);
         if let Some(at) = inputs.iter().position(|shape| kind(shape) != kind(&inputs[0])) {
             let problem = format!(
                 "input 0 has shape {}, input {at} {}; only channels may differ",
@@ -65,10 +69,7 @@ impl Layer for Concat {
         }
         self.dim.check(NAME, "dim", inputs[0])?;
         let channels = inputs.iter().map(Shape::channels).sum();
-        Ok(match inputs[0] {
-            Shape::Image { .. } => Shape::image(channels, inputs[0].size()),
-            Shape::Vector { .. } => Shape::Vector { features: channels },
-        })
+        Ok(inputs[0].with_channels(channels))
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {

@@ -14,8 +14,30 @@ use serde::{Deserialize, Serialize};
 pub enum ConvPadding {
     /// So many at each side.
     Size(Pair),
+    /// Another number at each side; `{ top = 0, bottom = 1, left = 0, right = 1 }` in a file.
+    Sides(Sides),
     /// By name.
     Named(NamedPadding),
+}
+
+/// Rows and columns added at each of the four sides; those that are not given are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sides {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns before.
+    pub left: usize,
+    /// Columns behind.
+    pub right: usize,
+}
+
+impl From<Sides> for ConvPadding {
+    fn from(sides: Sides) -> ConvPadding {
+        ConvPadding::Sides(sides)
+    }
 }
 
 impl From<usize> for ConvPadding {
@@ -62,6 +84,11 @@ impl ConvPadding {
             ConvPadding::Size(pair) => {
                 let Pair { rows, columns } = pair.within(NAME, "padding", 0)?;
                 Ok(Padding { top: rows, bottom: rows, left: columns, right: columns })
+            }
+            ConvPadding::Sides(Sides { top, bottom, left, right }) => {
+                Pair::from([top, left]).within(NAME, "padding", 0)?;
+                Pair::from([bottom, right]).within(NAME, "padding", 0)?;
+                Ok(Padding { top, bottom, left, right })
             }
             ConvPadding::Named(NamedPadding::Valid) => Ok(Padding::default()),
             ConvPadding::Named(NamedPadding::Same) if stride != [1, 1] => {
@@ -122,6 +149,10 @@ impl Conv2d {
 }
 
 impl Layer for Conv2d {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "conv2d"
     }

@@ -12,6 +12,6 @@ mod layer;
 pub(crate) use bound::BoundConv;
 pub(crate) use functional::check_arrays;
 pub use functional::{Conv2dArguments, Conv2dGradients, conv2d, conv2d_backward};
-pub use layer::{Conv2d, ConvPadding, NamedPadding};
+pub use layer::{Conv2d, ConvPadding, NamedPadding, Sides};
 
 const NAME: &str = "conv2d";

@@ -53,6 +53,10 @@ impl ConvTranspose2d {
 }
 
 impl Layer for ConvTranspose2d {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "conv2d_transpose"
     }

@@ -100,6 +100,10 @@ fn one_half() -> f64 {
 }
 
 impl Layer for Dropout {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "dropout"
     }

@@ -4,8 +4,8 @@
 
 use crate::arrays::{array, axis, check_gradient, values};
 use crate::layer::one_input;
+use crate::moving::Reordered;
 use crate::*;
-use convscope_kernels::layout;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
@@ -65,24 +65,30 @@ fn flat(shape: &[usize], start_dim: isize, end_dim: isize) -> Result<Vec<usize>,
     Ok([&shape[..start], &[joined], &shape[end + 1..]].concat())
 }
 
-/// [`flatten()`] of everything but the batch axis, in PyTorch's order: channel, row, column.
+/// [`flatten()`] with the batch axis left as it is: by default all others become one, in PyTorch's order: channel, row, column.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flatten {
-    /// The first axis that is joined, which can only be that of the channels; default 1.
-    #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
-    pub start_dim: ChannelDim,
-    /// The last axis that is joined, which can only be the last one; default -1.
+    /// The first axis that is joined; 0 is the batch axis, which cannot be; default 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub start_dim: isize,
+    /// The last axis that is joined; default -1, the last one.
     #[serde(default = "last", skip_serializing_if = "is_last")]
     pub end_dim: isize,
 }
 
 impl Default for Flatten {
     fn default() -> Self {
-        Flatten { start_dim: ChannelDim::default(), end_dim: last() }
+        Flatten { start_dim: first(), end_dim: last() }
     }
 }
 
+fn first() -> isize {
+    1
+}
+fn is_first(start_dim: &isize) -> bool {
+    *start_dim == first()
+}
 fn last() -> isize {
     -1
 }
@@ -91,50 +97,30 @@ fn is_last(end_dim: &isize) -> bool {
 }
 
 impl Layer for Flatten {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "flatten"
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
-        self.start_dim.check(NAME, "start_dim", shape)?;
-        let axes = shape.axes().len() as isize;
-        if self.end_dim != last() && self.end_dim != axes {
-            let problem = format!("is {}, must be -1 or {axes}, the last axis of {shape}", self.end_dim);
-            return Err(OpError::argument(NAME, "end_dim", problem));
+        // A single number becomes an array of one.
+        let mut with_batch = [&[1], shape.axes()].concat();
+        if shape.rank() == 0 {
+            with_batch.push(1);
         }
-        Ok(Shape::Vector { features: shape.len() })
+        if axis(NAME, "start_dim", self.start_dim, with_batch.len())? == 0 {
+            let problem = format!("is {}, the batch axis of {shape}, which stays as it is", self.start_dim);
+            return Err(OpError::argument(NAME, "start_dim", problem));
+        }
+        Shape::new(&flat(&with_batch, self.start_dim, self.end_dim)?[1..])
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundFlatten { channels: inputs[0].channels(), len: inputs[0].len() })
-    }
-}
-
-#[derive(Debug)]
-struct BoundFlatten {
-    channels: usize,
-    len: usize,
-}
-
-impl Bound for BoundFlatten {
-    fn backward_reads(&self) -> Reads {
-        Reads::default()
-    }
-
-    fn forward(&self, call: Forward<'_>) {
-        if self.channels == self.len {
-            call.output.copy_from_slice(call.inputs.get(0));
-        } else {
-            layout::to_planes(call.inputs.get(0), self.channels, self.len, call.output);
-        }
-    }
-
-    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
-        if self.channels == self.len {
-            d_input.copy_from_slice(call.d_output);
-        } else {
-            layout::to_channels_last(call.d_output, self.channels, self.len, d_input);
-        }
+        let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
+        Box::new(Reordered::new(inputs[0], output))
     }
 }

@@ -1,6 +1,7 @@
 //! The affine map as a layer.
 
 use super::NAME;
+use super::rows::BoundRows;
 use crate::conv2d::BoundConv;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
@@ -9,7 +10,8 @@ use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize};
 use serde::{Deserialize, Serialize};
 
-/// An affine map with its own weight; arguments and defaults of `torch.nn.Linear`.
+/// An affine map of the last axis with its own weight, of `[F]`, `[T, F]` and so on; arguments and defaults of
+/// `torch.nn.Linear`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
@@ -26,34 +28,38 @@ impl Linear {
         Linear { out_features, bias: true }
     }
 
-    fn in_features(&self, inputs: &[Shape]) -> Result<usize, OpError> {
-        match one_input(NAME, inputs)? {
-            Shape::Vector { features: 0 } => Err(OpError::shape(NAME, "input has no features")),
-            Shape::Vector { features } => Ok(features),
-            image => {
-                let problem = format!("takes a vector, not {image}; put a flatten before it");
-                Err(OpError::shape(NAME, problem))
-            }
+    fn in_features(inputs: &[Shape]) -> Result<usize, OpError> {
+        let shape = one_input(NAME, inputs)?;
+        match shape.axes().last() {
+            Some(0) => Err(OpError::shape(NAME, "input has no features")),
+            Some(&features) => Ok(features),
+            None => Err(OpError::shape(NAME, "input is a single number, not [..., in_features]")),
         }
     }
 }
 
 impl Layer for Linear {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "dense"
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        let in_features = self.in_features(inputs)?;
+        let in_features = Linear::in_features(inputs)?;
         check_elements(NAME, "the weight", &[self.out_features, in_features])?;
         if self.out_features == 0 {
             return Err(OpError::argument(NAME, "out_features", "is 0, must be at least 1"));
         }
-        Ok(Shape::Vector { features: self.out_features })
+        let mut axes = inputs[0].axes().to_vec();
+        *axes.last_mut().expect("the input has an axis") = self.out_features;
+        Shape::new(&axes)
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Vec<ParameterSpec> {
-        let (fan_in, fan_out) = (inputs[0].len(), self.out_features);
+        let (fan_in, fan_out) = (last_axis(inputs), self.out_features);
         let shape = vec![fan_out, fan_in];
         let weight = ParameterSpec { name: "weight", shape, role: Role::Weight { fan_in, fan_out } };
         let bias = ParameterSpec { name: "bias", shape: vec![fan_out], role: Role::Bias { fan_in } };
@@ -65,6 +71,17 @@ impl Layer for Linear {
     }
 
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundConv { conv: Conv::new(ConvSize::matrix(self.out_features, inputs[0].len())), mode })
+        let input = inputs[0];
+        let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)));
+        let matrix = BoundConv { conv, mode };
+        if input.is_vector() {
+            return Box::new(matrix);
+        }
+        let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
+        Box::new(BoundRows::new(matrix, input, output))
     }
+}
+
+fn last_axis(inputs: &[Shape]) -> usize {
+    inputs[0].axes().last().copied().unwrap_or(1)
 }

@@ -6,6 +6,7 @@
 
 mod functional;
 mod layer;
+mod rows;
 
 pub use functional::{LinearGradients, linear, linear_backward};
 pub use layer::Linear;

@@ -68,6 +68,10 @@ pub struct LogSoftmax {
 }
 
 impl Layer for LogSoftmax {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "log_softmax"
     }

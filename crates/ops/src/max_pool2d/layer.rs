@@ -60,6 +60,10 @@ impl MaxPool2d {
 }
 
 impl Layer for MaxPool2d {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "max_pooling2d"
     }

@@ -53,6 +53,10 @@ pub fn relu_backward(
 pub struct Relu {}
 
 impl Layer for Relu {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "re_lu"
     }

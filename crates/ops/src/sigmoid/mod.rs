@@ -54,6 +54,10 @@ pub fn sigmoid_backward(
 pub struct Sigmoid {}
 
 impl Layer for Sigmoid {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "activation"
     }

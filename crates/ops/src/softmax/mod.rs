@@ -71,6 +71,10 @@ pub struct Softmax {
 }
 
 impl Layer for Softmax {
+    fn name() -> &'static str {
+        NAME
+    }
+
     fn keras_name(&self) -> &'static str {
         "softmax"
     }

@@ -152,9 +152,12 @@ proptest! {
 /// The kernels have tests of their own; here it is the way through arrays, arguments and the bound form.
 #[test]
 fn conv2d_equals_its_formula() {
-    for (pad_with, padding_mode) in
-        [(PadWith::Zeros, PaddingMode::Zeros), (PadWith::Reflect, PaddingMode::Reflect)]
-    {
+    let even = ([1, 1, 2, 2], ConvPadding::Size([1, 2].into()));
+    let uneven = ([1, 2, 0, 3], Sides { top: 1, bottom: 2, left: 0, right: 3 }.into());
+    for ((padding, sides), (pad_with, padding_mode)) in [even, uneven].into_iter().flat_map(|padding| {
+        let modes = [(PadWith::Zeros, PaddingMode::Zeros), (PadWith::Reflect, PaddingMode::Reflect)];
+        modes.map(|mode| (padding, mode))
+    }) {
         let case = Convolution {
             batch: 3,
             in_channels: 4,
@@ -164,12 +167,12 @@ fn conv2d_equals_its_formula() {
             kernel: [3, 2],
             stride: [2, 1],
             dilation: [1, 2],
-            padding: [1, 1, 2, 2],
+            padding,
             pad_with,
         };
         let layer = Conv2d {
             stride: [2, 1].into(),
-            padding: ConvPadding::Size([1, 2].into()),
+            padding: sides,
             dilation: [1, 2].into(),
             groups: 2,
             padding_mode,

@@ -10,7 +10,7 @@ const TOLERANCE: f64 = 1e-6;
 
 fn check_linear(images: usize, in_features: usize, out_features: usize, bias: bool) {
     let layer = Linear { out_features, bias };
-    let shapes = [Shape::Vector { features: in_features }];
+    let shapes = [Shape::vector(in_features)];
     let mut given = parameters(&layer, &shapes);
     // As networks have them; else the sums grow with the root of their length.
     let scale = 1.0 / (in_features as f32).sqrt();
@@ -80,14 +80,14 @@ fn linear_names_what_does_not_fit() {
     let weight = array(4, &[5, 4]).into_dimensionality::<Ix2>().unwrap();
     let message = linear(array(3, &[2, 3]).view(), weight.view(), None).unwrap_err().to_string();
     assert_eq!(message, "linear: input has 3 features, weight expects 4");
-    let image = Linear::new(3).output_shape(&[Shape::image(2, [3, 4])]).unwrap_err().to_string();
-    assert_eq!(image, "linear: takes a vector, not [2, 3, 4]; put a flatten before it");
+    let none = Linear::new(3).output_shape(&[Shape::new(&[]).unwrap()]).unwrap_err().to_string();
+    assert_eq!(none, "linear: input is a single number, not [..., in_features]");
     assert!(linear(array(3, &[]).view(), weight.view(), None).is_err());
 }
 
 #[test]
 fn flatten_keeps_pytorchs_order() {
-    for shape in [Shape::image(3, [2, 5]), Shape::image(7, [1, 1]), Shape::Vector { features: 4 }] {
+    for shape in [Shape::image(3, [2, 5]), Shape::image(7, [1, 1]), Shape::vector(4)] {
         let (x, dy) = (array(1, &[3, shape.len()]), array(2, &[3, shape.len()]));
         for isa in Isa::available() {
             let layer = Flatten::default();

@@ -54,8 +54,8 @@ fn concat_puts_channels_side_by_side() {
         Concat::default().output_shape(&other).unwrap_err().to_string(),
         "concat: input 0 has shape [2, 4, 3], input 1 [5, 3, 4]; only channels may differ"
     );
-    let vectors = [Shape::Vector { features: 2 }, Shape::Vector { features: 3 }];
-    assert_eq!(Concat::default().output_shape(&vectors).unwrap(), Shape::Vector { features: 5 });
+    let vectors = [Shape::vector(2), Shape::vector(3)];
+    assert_eq!(Concat::default().output_shape(&vectors).unwrap(), Shape::vector(5));
     assert!(Concat::default().output_shape(&[shapes[0], vectors[0]]).is_err());
     assert!(concat(&[a.view(), images(3, [2, 5, 4, 3]).view()]).is_err());
 }
@@ -65,31 +65,36 @@ fn operators_are_read_as_pytorch_names_them() {
     let read = |text: &str| toml::from_str::<Operator>(text);
     for (text, expected) in [
         ("op = \"max_pool2d\"\nkernel_size = [3, 2]\nceil_mode = true", {
-            Operator::MaxPool2d(MaxPool2d { ceil_mode: true, ..MaxPool2d::new([3, 2]) })
+            MaxPool2d { ceil_mode: true, ..MaxPool2d::new([3, 2]) }.into()
         }),
         ("op = \"avg_pool2d\"\nkernel_size = 2\ndivisor_override = 3", {
-            Operator::AvgPool2d(AvgPool2d { divisor_override: Some(3), ..AvgPool2d::new(2) })
+            AvgPool2d { divisor_override: Some(3), ..AvgPool2d::new(2) }.into()
         }),
         ("op = \"adaptive_avg_pool2d\"\noutput_size = [2, \"none\"]", {
             let output_size = OutputSize { rows: Some(2), columns: None };
-            Operator::AdaptiveAvgPool2d(AdaptiveAvgPool2d { output_size })
+            AdaptiveAvgPool2d { output_size }.into()
         }),
         ("op = \"batch_norm\"\nmomentum = \"cumulative\"", {
-            Operator::BatchNorm(BatchNorm { momentum: Momentum::Cumulative, ..Default::default() })
+            BatchNorm { momentum: Momentum::Cumulative, ..Default::default() }.into()
         }),
         ("op = \"conv_transpose2d\"\nout_channels = 3\nkernel_size = 2\noutput_padding = [1, 0]", {
             let output_padding = [1, 0].into();
-            Operator::ConvTranspose2d(ConvTranspose2d { output_padding, ..ConvTranspose2d::new(3, 2) })
+            ConvTranspose2d { output_padding, ..ConvTranspose2d::new(3, 2) }.into()
         }),
-        ("op = \"log_softmax\"", Operator::LogSoftmax(LogSoftmax::default())),
-        ("op = \"dropout\"", Operator::Dropout(Dropout { p: 0.5 })),
-        ("op = \"flatten\"", Operator::Flatten(Flatten::default())),
-        ("op = \"linear\"\nout_features = 7", Operator::Linear(Linear::new(7))),
-        ("op = \"relu\"", Operator::Relu(Relu {})),
-        ("op = \"sigmoid\"", Operator::Sigmoid(Sigmoid {})),
-        ("op = \"softmax\"", Operator::Softmax(Softmax::default())),
-        ("op = \"add\"", Operator::Add(Add {})),
-        ("op = \"concat\"", Operator::Concat(Concat::default())),
+        (
+            "op = 'conv2d'\nout_channels = 3\nkernel_size = 2\npadding = { bottom = 1, right = 2 }",
+            Conv2d { padding: Sides { bottom: 1, right: 2, ..Sides::default() }.into(), ..Conv2d::new(3, 2) }
+                .into(),
+        ),
+        ("op = \"log_softmax\"", LogSoftmax::default().into()),
+        ("op = \"dropout\"", Dropout { p: 0.5 }.into()),
+        ("op = \"flatten\"", Flatten::default().into()),
+        ("op = \"linear\"\nout_features = 7", Linear::new(7).into()),
+        ("op = \"relu\"", Relu {}.into()),
+        ("op = \"sigmoid\"", Sigmoid {}.into()),
+        ("op = \"softmax\"", Softmax::default().into()),
+        ("op = \"add\"", Add {}.into()),
+        ("op = \"concat\"", Concat::default().into()),
     ] {
         assert_eq!(read(text).unwrap(), expected, "{text}");
         assert_eq!(read(&toml::to_string(&expected).unwrap()).unwrap(), expected, "{text}");
@@ -102,7 +107,7 @@ fn operators_are_read_as_pytorch_names_them() {
 #[test]
 fn pytorchs_axes_are_taken_where_they_are_the_networks() {
     let image = Shape::image(4, [5, 3]);
-    let vector = Shape::Vector { features: 6 };
+    let vector = Shape::vector(6);
     let shape = |text: &str, inputs: &[Shape]| {
         let operator: Operator = toml::from_str(text).unwrap();
         operator.layer().output_shape(inputs).map_err(|error| error.to_string())
@@ -117,9 +122,19 @@ fn pytorchs_axes_are_taken_where_they_are_the_networks() {
     }
     assert_eq!(shape("op = 'concat'\ndim = 1", &[image, image]), Ok(Shape::image(8, [5, 3])));
     assert!(shape("op = 'concat'\ndim = 3", &[image, image]).unwrap_err().contains("dim is 3"));
-    let flat = Shape::Vector { features: 60 };
+    let flat = Shape::vector(60);
     assert_eq!(shape("op = 'flatten'\nstart_dim = 1\nend_dim = -1", &[image]), Ok(flat));
     assert_eq!(shape("op = 'flatten'\nend_dim = 3", &[image]), Ok(flat));
-    assert!(shape("op = 'flatten'\nstart_dim = 2", &[image]).unwrap_err().contains("start_dim is 2"));
-    assert!(shape("op = 'flatten'\nend_dim = 2", &[image]).unwrap_err().contains("end_dim is 2"));
+    assert_eq!(
+        shape("op = 'flatten'\nstart_dim = 2", &[image]),
+        Shape::new(&[4, 15]).map_err(|_| String::new())
+    );
+    assert_eq!(
+        shape("op = 'flatten'\nend_dim = -2", &[image]),
+        Shape::new(&[20, 3]).map_err(|_| String::new())
+    );
+    assert!(
+        shape("op = 'flatten'\nstart_dim = 0", &[image]).unwrap_err().contains("start_dim is 0, the batch")
+    );
+    assert!(shape("op = 'flatten'\nend_dim = 4", &[image]).unwrap_err().contains("end_dim is 4"));
 }

@@ -6,6 +6,7 @@ mod convolution;
 mod dense;
 mod joining;
 mod losses;
+mod moving;
 mod normalization;
 mod pooling;
 mod random;

@@ -196,7 +196,7 @@ fn one_value_per_channel_cannot_be_trained_on() {
         layer.check_batch(&small, 1).unwrap_err().to_string(),
         "batch_norm: a batch of one image of shape [3, 1, 1] has one value per channel; training needs two or more"
     );
-    assert!(layer.check_batch(&[Shape::Vector { features: 5 }], 1).is_err());
+    assert!(layer.check_batch(&[Shape::vector(5)], 1).is_err());
     assert_eq!(layer.check_batch(&small, 2), Ok(()));
     assert_eq!(layer.check_batch(&[Shape::image(3, [1, 2])], 1), Ok(()));
     let training = BatchNormArguments { mode: Mode::Training, ..BatchNormArguments::default() };

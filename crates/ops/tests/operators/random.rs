@@ -47,5 +47,5 @@ fn none_and_all_can_be_dropped() {
     assert!(slice(&with(1.0).unwrap()).iter().all(|&y| y == 0.0));
     assert_eq!(with(1.5).unwrap_err().to_string(), "dropout: p is 1.5, a probability is from 0 to 1");
     assert!(with(f64::NAN).is_err());
-    assert!(Dropout { p: -0.1 }.output_shape(&[Shape::Vector { features: 3 }]).is_err());
+    assert!(Dropout { p: -0.1 }.output_shape(&[Shape::vector(3)]).is_err());
 }

@@ -1,0 +1,97 @@
+//! A value that does not depend on the images.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::check_elements;
+use crate::*;
+use convscope_kernels::layout;
+
+const NAME: &str = "constant";
+
+/// The same array for each image: a node without inputs. The array is a parameter, `value`, which is part of the weights; it
+/// starts at zero and is trained where `trained` is set, as an `nn.Parameter` of PyTorch's would be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// The axes after the batch axis.
+    pub shape: Vec<usize>,
+    /// Whether gradients change it; default no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trained: bool,
+}
+
+impl Layer for Constant {
+    fn name() -> &'static str {
+        NAME
+    }
+
+    fn keras_name(&self) -> &'static str {
+        "constant"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        if !inputs.is_empty() {
+            return Err(OpError::shape(NAME, format!("takes no input, not {}", inputs.len())));
+        }
+        check_elements(NAME, "the value", &self.shape)?;
+        let shape = Shape::new(&self.shape)?;
+        if shape.is_empty() {
+            return Err(OpError::argument(NAME, "shape", format!("is {shape}, which has no element")));
+        }
+        Ok(shape)
+    }
+
+    fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
+        let role = if self.trained { Role::Shift } else { Role::Fixed };
+        vec![ParameterSpec { name: "value", shape: self.shape.clone(), role }]
+    }
+
+    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+        let shape = self.output_shape(inputs).expect("output_shape accepted these inputs");
+        Box::new(BoundConstant { shape, trained: self.trained })
+    }
+}
+
+#[derive(Debug)]
+struct BoundConstant {
+    shape: Shape,
+    trained: bool,
+}
+
+impl Bound for BoundConstant {
+    fn packed_len(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
+        layout::to_channels_last(parameters[0].slice(), self.shape.channels(), self.shape.len(), packed);
+    }
+
+    fn gradient_len(&self) -> usize {
+        if self.trained { self.shape.len() } else { 0 }
+    }
+
+    fn unpack_gradient(&self, packed: &[f32], gradients: &mut [Vec<f32>]) {
+        if self.trained {
+            layout::to_planes(packed, self.shape.channels(), self.shape.len(), &mut gradients[0]);
+        }
+    }
+
+    fn backward_reads(&self) -> Reads {
+        Reads::default()
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        call.output.chunks_exact_mut(self.shape.len()).for_each(|image| image.copy_from_slice(call.packed));
+    }
+
+    fn backward_input(&self, _index: usize, _call: Backward<'_>, _d_input: &mut [f32]) {}
+
+    fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
+        if self.trained {
+            for image in call.d_output.chunks_exact(self.shape.len()) {
+                d_packed.iter_mut().zip(image).for_each(|(sum, d)| *sum += d);
+            }
+        }
+    }
+}

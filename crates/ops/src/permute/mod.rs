@@ -1,0 +1,71 @@
+//! Axes in another order.
+//!
+//! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.permute.html>
+
+use serde::{Deserialize, Serialize};
+
+use crate::arrays::axis;
+use crate::layer::one_input;
+use crate::moving::Strided;
+use crate::*;
+
+const NAME: &str = "permute";
+
+/// An input with its axes in another order: axis `i` of the output is the axis `dims[i]` of the input.
+///
+/// ```
+/// use convscope_ops::{Layer, Permute, Shape};
+/// let permute = Permute { dims: vec![0, 2, 3, 1] };
+/// assert_eq!(permute.output_shape(&[Shape::image(8, [3, 5])])?.axes(), [3, 5, 8]);
+/// # Ok::<(), convscope_ops::OpError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permute {
+    /// All axes, the batch axis among them, which stays the first; negative ones count from the end.
+    pub dims: Vec<isize>,
+}
+
+impl Permute {
+    /// For each axis of the output after the batch axis, the axis of the input, counted after the batch axis.
+    fn sources(&self, input: Shape) -> Result<Vec<usize>, OpError> {
+        let axes = input.rank() + 1;
+        let dims = &self.dims;
+        let wrong = |problem: String| OpError::argument(NAME, "dims", problem);
+        let sources: Vec<usize> =
+            dims.iter().map(|&dim| axis(NAME, "dims", dim, axes)).collect::<Result<_, _>>()?;
+        let mut sorted = sources.clone();
+        sorted.sort_unstable();
+        if sorted != (0..axes).collect::<Vec<_>>() {
+            return Err(wrong(format!("is {dims:?}, must have each of the {axes} axes once")));
+        }
+        if sources[0] != 0 {
+            return Err(wrong(format!("is {dims:?}; the batch axis 0 must stay the first")));
+        }
+        Ok(sources[1..].iter().map(|source| source - 1).collect())
+    }
+}
+
+impl Layer for Permute {
+    fn name() -> &'static str {
+        NAME
+    }
+
+    fn keras_name(&self) -> &'static str {
+        "permute"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        let input = one_input(NAME, inputs)?;
+        let axes: Vec<usize> = self.sources(input)?.into_iter().map(|source| input.axes()[source]).collect();
+        Shape::new(&axes)
+    }
+
+    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+        let accepted = "output_shape accepted these inputs";
+        let output = self.output_shape(inputs).expect(accepted);
+        let from: Vec<_> =
+            self.sources(inputs[0]).expect(accepted).into_iter().map(|axis| (axis, 0, 1)).collect();
+        Box::new(Strided::new(inputs[0], output, &from))
+    }
+}

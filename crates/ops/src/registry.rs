@@ -1,0 +1,83 @@
+//! The operators that files can name: those of this crate and those that a program brings along.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::operator::{Arguments, parse};
+use crate::*;
+
+type Parse = fn(Arguments) -> Result<Operator, serde_json::Error>;
+
+/// Declares the operators that are layers of a network, a line each.
+macro_rules! built_in {
+    ($($layer:ident,)*) => {
+        fn built_in() -> impl Iterator<Item = (&'static str, Parse)> {
+            [$(($layer::name(), parse::<$layer> as Parse)),*].into_iter()
+        }
+    };
+}
+
+built_in! {
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    Constant,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    Permute,
+    Relu,
+    Reshape,
+    Sigmoid,
+    Slice,
+    Softmax,
+}
+
+static OWN: RwLock<BTreeMap<&'static str, Parse>> = RwLock::new(BTreeMap::new());
+
+/// Makes an operator of a program known by its [name](Layer::name) for the time that the program runs, so that model files,
+/// runs and weights that use it can be read.
+///
+/// A network that is described in code works without; to register twice changes nothing.
+///
+/// # Errors
+/// [`NameTaken`] where the name is that of an operator of this crate.
+pub fn register<L: Layer + Serialize + DeserializeOwned>() -> Result<(), NameTaken> {
+    let name = L::name();
+    if built_in().any(|(known, _)| known == name) {
+        return Err(NameTaken { name });
+    }
+    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name, parse::<L>);
+    Ok(())
+}
+
+/// An operator of this crate has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{name}' is the name of a built-in operator")]
+pub struct NameTaken {
+    /// The name.
+    pub name: &'static str,
+}
+
+/// How the arguments of an operator are read.
+pub(crate) fn find(name: &str) -> Option<Parse> {
+    let own = || OWN.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+    built_in().find(|(known, _)| *known == name).map(|(_, parse)| parse).or_else(own)
+}
+
+/// The names of all operators that a file can name, in alphabetical order.
+pub fn names() -> Vec<&'static str> {
+    let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut names: Vec<_> = built_in().map(|(name, _)| name).chain(own.keys().copied()).collect();
+    names.sort_unstable();
+    names
+}
