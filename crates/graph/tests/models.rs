@@ -67,7 +67,7 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
             format!("{CONV}{}{END}", join("[\"conv2d\", \"input\"]")),
             "add: input 0 has shape [5, 6, 4], input 1 [3, 8, 6]",
         ),
-        (format!("{CONV}{CONV}{CONV}{CONV}{END}"), "conv2d_2: the kernel reaches over [3, 3] pixels"),
+        (format!("{CONV}{CONV}{CONV}{CONV}{END}"), "conv2d_2: the kernel covers [3, 3] pixels"),
         (format!("{CONV}groups = 2\n{END}"), "conv2d: groups is 2, it must divide 3 input channels"),
         (format!("{CONV}stride = [0, 1]\n{END}"), "conv2d: stride is [0, 1], each number must be at least 1"),
         (format!("{CONV}{END}{CONV}"), "conv2d_1: takes one input [C, H, W], not [4]"),

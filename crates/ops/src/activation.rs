@@ -17,7 +17,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Its name, as PyTorch and model files have it: `relu`, `sigmoid`, `softmax`.
+    /// Its name in PyTorch and in model files: `relu`, `sigmoid`, `softmax`.
     pub fn name(self) -> &'static str {
         match self {
             Activation::Relu => "relu",
@@ -60,7 +60,7 @@ impl Activation {
     }
 }
 
-/// An activation that is a node of its own, as the executor runs it.
+/// An activation that is a separate node, as the executor runs it.
 #[derive(Debug)]
 pub(crate) struct BoundActivation {
     pub(crate) activation: Activation,

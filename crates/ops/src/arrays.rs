@@ -1,4 +1,4 @@
-//! Between PyTorch's order of values and the kernels'.
+//! Conversion between PyTorch's order of values and the kernels'.
 
 use crate::OpError;
 use convscope_kernels::layout;
@@ -27,7 +27,7 @@ pub(crate) fn values(array: ArrayViewD<'_, f32>) -> Vec<f32> {
     array.iter().copied().collect()
 }
 
-/// Values in the order of the axes as an array; as many as `shape` asks for.
+/// An array from values in the order of its axes; their number must match `shape`.
 pub(crate) fn array(shape: &[usize], values: Vec<f32>) -> ArrayD<f32> {
     ArrayD::from_shape_vec(IxDyn(shape), values).expect("as many values as the shape has")
 }
@@ -60,7 +60,7 @@ pub(crate) fn axis(
     Err(OpError::argument(operator, argument, problem))
 }
 
-/// The values with `axis` last and the other axes in their order, and its length; a single number is a row of one.
+/// The values with `axis` moved last, and the length of that axis; a single number is a row of one.
 pub(crate) fn rows(array: &ArrayViewD<'_, f32>, axis: usize) -> (Vec<f32>, usize) {
     if array.ndim() == 0 {
         return (array.iter().copied().collect(), 1);
@@ -69,7 +69,7 @@ pub(crate) fn rows(array: &ArrayViewD<'_, f32>, axis: usize) -> (Vec<f32>, usize
     (rows.iter().copied().collect(), array.len_of(Axis(axis)).max(1))
 }
 
-/// The way back from [`rows`].
+/// The inverse of [`rows`].
 pub(crate) fn from_rows(values: Vec<f32>, shape: &[usize], axis: usize) -> ArrayD<f32> {
     if shape.is_empty() {
         return array(shape, values);

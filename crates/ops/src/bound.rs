@@ -1,11 +1,11 @@
-//! An operator with its sizes settled, as the executor runs it.
+//! An operator with known sizes, as the executor runs it.
 
 use crate::{Activation, Algorithm, Isa, Parameter, Precision};
 use convscope_kernels::conv::Conv;
 use serde::Serialize;
 use std::fmt::Debug;
 
-/// Whether a network is trained, used, or asked why.
+/// Whether a network is trained, used, or explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -13,7 +13,7 @@ pub enum Mode {
     Training,
     /// Running statistics, no dropout.
     Inference,
-    /// As [`Mode::Inference`], with what [`Bound::backward_input`] needs.
+    /// As [`Mode::Inference`], plus what [`Bound::backward_input`] needs.
     Attribution,
 }
 
@@ -23,7 +23,7 @@ impl Mode {
         self == Mode::Training
     }
 
-    /// Whether gradients are asked for.
+    /// Whether gradients are computed.
     pub fn has_backward(self) -> bool {
         self != Mode::Inference
     }
@@ -32,20 +32,20 @@ impl Mode {
 /// What a backward pass reads besides the gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// The values that came in.
+    /// The input values.
     pub inputs: bool,
-    /// The value that went out.
+    /// The output value.
     pub output: bool,
 }
 
-/// Names the images of a call among all that a training run sees, for operators that draw random numbers.
+/// Identifies the images of a call within a training run, for operators that draw random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// The run's seed.
     pub seed: u64,
     /// The step of the run.
     pub step: u64,
-    /// Position of the node in the network, so that two of a kind draw different numbers.
+    /// Position of the node in the network, so that two nodes of a kind draw different numbers.
     pub node: usize,
     /// Position in the batch of the call's first image.
     pub first_image: usize,
@@ -62,7 +62,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// One forward call on the images of a chunk; slices are channels-last and exactly as long as `images` asks.
+/// One forward call on the images of a chunk; slices are channels-last and have exactly the length for `images` images.
 pub struct Forward<'a> {
     /// Instructions to use.
     pub isa: Isa,
@@ -70,17 +70,17 @@ pub struct Forward<'a> {
     pub images: usize,
     /// Which images they are.
     pub sample: Sample,
-    /// The values that come in.
+    /// The input values.
     pub inputs: Inputs<'a>,
-    /// What [`Bound::pack`] made of the parameters.
+    /// The parameters, packed by [`Bound::pack`].
     pub packed: &'a [f32],
-    /// What [`Coupled::finish_forward`] found over the batch; empty for other operators.
+    /// The result of [`Coupled::finish_forward`] over the batch; empty for other operators.
     pub state: &'a [f32],
-    /// An activation that [`Bound::fuses`] said yes to, to be applied to the output.
+    /// An activation that [`Bound::fuses`] accepts, to be applied to the output.
     pub activation: Option<Activation>,
-    /// The value that goes out; every element is written.
+    /// The output value; every element is written.
     pub output: &'a mut [f32],
-    /// [`Bound::scratch_len`] elements of any content.
+    /// [`Bound::scratch_len`] elements with arbitrary content.
     pub scratch: &'a mut [f32],
 }
 
@@ -92,28 +92,28 @@ pub struct Backward<'a> {
     pub images: usize,
     /// Which images they are.
     pub sample: Sample,
-    /// The values that came in.
+    /// The input values.
     pub inputs: Inputs<'a>,
-    /// The value that went out, before any activation that was not fused.
+    /// The output value, before any activation that was not fused.
     pub output: &'a [f32],
-    /// Gradient of the loss by the output, before its activation.
+    /// Gradient of the loss with respect to the output, before its activation.
     pub d_output: &'a [f32],
-    /// What [`Bound::pack`] made of the parameters.
+    /// The parameters, packed by [`Bound::pack`].
     pub packed: &'a [f32],
-    /// What [`Coupled::finish_backward`] found over the batch; empty for other operators.
+    /// The result of [`Coupled::finish_backward`] over the batch; empty for other operators.
     pub state: &'a [f32],
-    /// [`Bound::scratch_len`] elements of any content.
+    /// [`Bound::scratch_len`] elements with arbitrary content.
     pub scratch: &'a mut [f32],
 }
 
-/// How an operator sums up the products of its weights and inputs.
+/// How an operator computes the products of its weights and inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Products {
-    /// The way it goes.
+    /// The algorithm.
     pub algorithm: Algorithm,
     /// The precision of the products.
     pub precision: Precision,
-    /// Multiply-adds of one image and one direction that this way makes.
+    /// Multiply-adds that it performs for one image and one direction.
     pub multiply_adds: u64,
 }
 
@@ -127,17 +127,17 @@ impl From<&Conv> for Products {
     }
 }
 
-/// An operator with its sizes settled.
+/// An operator with known sizes.
 ///
-/// Parameters are packed once a step, gradients are added up in the packed order and unpacked at the end, so that
-/// the loops over images see them in the order they like best.
+/// Parameters are packed once per step, and gradients are added up in the packed order and unpacked at the end, so that
+/// the loops over images see them in the best order.
 pub trait Bound: Debug + Send + Sync {
     /// Elements of the packed parameters.
     fn packed_len(&self) -> usize {
         0
     }
 
-    /// Packs the layer's parameters (in the order of [`crate::Layer::parameters`]); writes every element.
+    /// Packs the layer's parameters (in the order of [`crate::Layer::parameters`]), writing every element.
     fn pack(&self, _parameters: &[Parameter], _packed: &mut [f32]) {}
 
     /// Elements of the packed gradients.
@@ -145,8 +145,8 @@ pub trait Bound: Debug + Send + Sync {
         0
     }
 
-    /// Takes the gradients of the trained parameters out of the packed gradients; `gradients` is parallel to the
-    /// layer's parameters, empty where one is not trained.
+    /// Extracts the gradients of the trained parameters from the packed gradients; `gradients` is parallel to the
+    /// layer's parameters, and empty for those that are not trained.
     fn unpack_gradient(&self, _packed: &[f32], _gradients: &mut [Vec<f32>]) {}
 
     /// Elements of scratch space that a call with `images` images needs.
@@ -162,7 +162,7 @@ pub trait Bound: Debug + Send + Sync {
         false
     }
 
-    /// How it sums up products of weights and inputs, where that is what it does.
+    /// How it computes products of weights and inputs, if it does.
     fn products(&self) -> Option<Products> {
         None
     }
@@ -176,7 +176,7 @@ pub trait Bound: Debug + Send + Sync {
     /// Adds the gradients with respect to the parameters to `d_packed` ([`Bound::gradient_len`] elements).
     fn backward_parameters(&self, _call: Backward<'_>, _d_packed: &mut [f32]) {}
 
-    /// The steps over the whole batch, where its images are not independent of each other.
+    /// The steps over the whole batch, if its images are not independent.
     fn coupled(&self) -> Option<&dyn Coupled> {
         None
     }
@@ -184,8 +184,8 @@ pub trait Bound: Debug + Send + Sync {
 
 /// An operator whose output for one image depends on all images of the batch.
 ///
-/// Each direction first reduces every chunk to sums, adds the sums of all chunks in their order, makes a state of
-/// them, and then runs [`Bound::forward`] or [`Bound::backward_input`] with that state.
+/// Each direction first reduces every chunk to sums, adds the sums of all chunks in order, computes a state from them,
+/// and then runs [`Bound::forward`] or [`Bound::backward_input`] with that state.
 pub trait Coupled {
     /// Number of sums of a reduction.
     fn sums_len(&self) -> usize;
@@ -196,7 +196,7 @@ pub trait Coupled {
     /// Adds a chunk's contribution to the sums of the forward direction.
     fn reduce_forward(&self, isa: Isa, input: &[f32], sums: &mut [f64]);
 
-    /// Makes the state from the sums over `images` images, and updates running statistics in `parameters`.
+    /// Computes the state from the sums over `images` images and updates running statistics in `parameters`.
     fn finish_forward(&self, images: usize, sums: &[f64], parameters: &mut [Parameter], state: &mut [f32]);
 
     /// Adds a chunk's contribution to the sums of the backward direction.

@@ -3,8 +3,8 @@
 use crate::{OpError, Shape};
 use serde::{Deserialize, Serialize};
 
-/// PyTorch's `dim` of an operator that works along the channels of a network's values: 1, which is the default, or the
-/// same axis counted from the end, -3 for images and -1 for vectors.
+/// PyTorch's `dim` for an operator that works along the channels of a network's values: 1, the default, or the same
+/// axis counted from the end, -3 for images and -1 for vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct ChannelDim(isize);
@@ -20,7 +20,7 @@ impl ChannelDim {
         *self == ChannelDim::default()
     }
 
-    /// Fails, by the name of the argument, where it is not the axis of the channels of a value of this shape.
+    /// Fails, naming the argument, if it is not the channel axis of a value of this shape.
     pub(crate) fn check(
         self,
         operator: &'static str,

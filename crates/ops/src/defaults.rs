@@ -1,4 +1,4 @@
-//! PyTorch's defaults as serde asks for them; what has its default is not written to a file.
+//! PyTorch's defaults in the form serde needs; a value equal to its default is not written to a file.
 
 use crate::Pair;
 

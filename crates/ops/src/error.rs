@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// An argument or a shape that an operator cannot work with.
 ///
-/// The message has the numbers in it; whoever knows the node's name puts it in front.
+/// The message contains the numbers; a caller that knows the node's name puts it in front.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OpError {
     /// An argument has a value that the operator does not take.
@@ -38,7 +38,7 @@ impl OpError {
         OpError::Shape { operator, problem: problem.into() }
     }
 
-    /// The message without the operator's name, to be put behind a node's.
+    /// The message without the operator's name, to be put after a node's.
     pub fn detail(&self) -> String {
         match self {
             OpError::Argument { argument, problem, .. } => format!("{argument} {problem}"),

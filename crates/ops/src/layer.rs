@@ -1,4 +1,4 @@
-//! What a network asks of an operator's description.
+//! What a network needs from an operator's description.
 
 use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape};
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ pub trait Layer: Debug + Send + Sync + 'static {
     /// The shape of one image of the output.
     ///
     /// # Errors
-    /// The arguments are not possible, or do not fit the inputs.
+    /// The arguments are invalid or do not fit the inputs.
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError>;
 
     /// The arrays it needs, for inputs that [`Layer::output_shape`] accepted.
@@ -27,7 +27,7 @@ pub trait Layer: Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Whether it can be trained on batches of so many images, for inputs that [`Layer::output_shape`] accepted.
+    /// Whether it can be trained on batches of this many images, for inputs that [`Layer::output_shape`] accepted.
     ///
     /// # Errors
     /// Too few images for what it computes over the batch.
@@ -35,22 +35,22 @@ pub trait Layer: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Multiply-adds of one image, for inputs that [`Layer::output_shape`] accepted.
+    /// Multiply-adds for one image, for inputs that [`Layer::output_shape`] accepted.
     fn multiply_adds(&self, _inputs: &[Shape]) -> u64 {
         0
     }
 
-    /// The activation that it is, if it is one.
+    /// The activation that this operator is, if any.
     fn activation(&self) -> Option<Activation> {
         None
     }
 
-    /// Whether its output is its input, whatever that is, when it is not trained.
+    /// Whether its output always equals its input in inference.
     fn is_identity_in_inference(&self) -> bool {
         false
     }
 
-    /// The operator whose running statistics are the mean over all batches, where this one has running statistics.
+    /// The same operator with running statistics that are the mean over all batches, if it has running statistics.
     fn with_cumulative_statistics(&self) -> Option<Operator> {
         None
     }
@@ -58,7 +58,7 @@ pub trait Layer: Debug + Send + Sync + 'static {
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound>;
 
-    /// [`Layer::bind`] with products of less precision, where the operator can make use of them.
+    /// [`Layer::bind`] with products of lower precision, if the operator can use them.
     fn bind_with(&self, inputs: &[Shape], mode: Mode, _precision: Precision) -> Box<dyn Bound> {
         self.bind(inputs, mode)
     }

@@ -1,9 +1,9 @@
 //! The operators with PyTorch's names and arguments, forward and backward side by side.
 //!
-//! Each operator has a folder or file of its own with three things in it: functions on `ndarray` arrays that read
-//! like PyTorch's functional API ([`conv2d()`]), the struct that describes it as a layer of a network
-//! ([`Conv2d`]), and the bound form that the executor runs ([`Bound`]). All three lead to the same kernels, so what
-//! is checked against PyTorch is what trains.
+//! Each operator has its own folder or file with three things in it: functions on `ndarray` arrays that read like
+//! PyTorch's functional API ([`conv2d()`]), the struct that describes it as a layer of a network ([`Conv2d`]), and the
+//! bound form that the executor runs ([`Bound`]). All three use the same kernels, so the code that trains is the code
+//! that is checked against PyTorch.
 //!
 //! | operators | |
 //! |---|---|
@@ -19,7 +19,7 @@
 //! | at random | [`dropout()`] |
 //! | losses | [`cross_entropy()`], [`mse_loss()`] |
 //!
-//! Each has its backward pass beside it: [`roi_pool_backward()`] for [`roi_pool()`].
+//! Each has a backward pass next to it: [`roi_pool_backward()`] for [`roi_pool()`].
 //!
 //! ```
 //! use convscope_ops::{RoiPoolArguments, roi_pool};

@@ -1,22 +1,22 @@
 //! How large an operator's arrays may be.
 //!
-//! Sizes come from files and arguments that nobody has vouched for. These bounds are checked before anything is
-//! allocated, and they are low enough that no product of two sizes overflows.
+//! Sizes come from untrusted files and arguments. These bounds are checked before anything is allocated, and are low
+//! enough that no product of two sizes overflows.
 
 use crate::OpError;
 
-/// Elements of one image of a value, or of one weight, at most: 2^31. Kernels count them in 32 bits.
+/// Most elements of a value for one image, or of one weight: 2^31. Kernels count them in 32 bits.
 pub const MOST_ELEMENTS: usize = 1 << 31;
 
-/// Pixels (rows x columns) to which an operator may enlarge a plane, by padding or upsampling: 2^22, as in 2048x2048,
-/// or four times those of its input if that is more.
+/// Most pixels (rows x columns) to which an operator may enlarge a plane, by padding or upsampling: 2^22, as in
+/// 2048x2048, or four times those of its input if that is more.
 pub const MOST_ENLARGED_PIXELS: usize = 1 << 22;
 
-/// Positions of a convolution's kernel (rows x columns), and the same product of its strides, at most: 2^18, as in
+/// Most positions in a convolution's kernel (rows x columns), and the limit for the product of its strides: 2^18, as in
 /// 512x512.
 pub const MOST_TAPS: usize = 1 << 18;
 
-/// Elements that pooling of regions may output for all boxes together: 2^28.
+/// Most elements that region pooling may output for all boxes together: 2^28.
 pub const MOST_REGION_ELEMENTS: usize = 1 << 28;
 
 /// Fails if an array of these axes would have more than [`MOST_ELEMENTS`].
@@ -53,7 +53,7 @@ fn at_most(
     axes: &[usize],
 ) -> Result<(), OpError> {
     let product = axes.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
-    // A zero among the axes must not hide that the others overflow, which `ndarray` refuses by a panic.
+    // A zero among the axes must not hide an overflow of the others, on which `ndarray` panics.
     let counted = axes.iter().filter(|&&axis| axis > 0);
     let counted = counted.fold(1usize, |product, &axis| product.saturating_mul(axis));
     if product.is_some() && counted <= most {

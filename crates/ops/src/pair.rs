@@ -1,9 +1,9 @@
-//! Sizes that PyTorch takes as one number or two.
+//! Sizes that PyTorch takes as one or two numbers.
 
 use crate::OpError;
 use serde::{Deserialize, Serialize};
 
-/// A number for rows and one for columns; in files and in Rust a single number stands for both.
+/// A number for rows and one for columns; in files and in Rust a single number means both.
 ///
 /// ```
 /// use convscope_ops::Pair;
@@ -19,7 +19,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Rows, columns.
+    /// `[rows, columns]`.
     pub fn array(self) -> [usize; 2] {
         [self.rows, self.columns]
     }
@@ -32,7 +32,7 @@ impl Pair {
         self.within(operator, argument, 1)
     }
 
-    /// Fails below `least`, and above a bound that keeps products of two such numbers from overflowing.
+    /// Fails for numbers below `least`, or above a bound that keeps products of two such numbers from overflowing.
     pub(crate) fn within(
         self,
         operator: &'static str,

@@ -3,19 +3,19 @@
 use convscope_kernels::memory::{self, OutOfMemory};
 use ndarray::{ArrayD, IxDyn};
 
-/// What an array is for; initialisers and optimizers go by it.
+/// The purpose of an array, which initialisers and optimizers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A weight that sums `fan_in` inputs into each of its outputs, while each input reaches `fan_out` outputs.
+    /// A weight that sums `fan_in` inputs into each output; each input reaches `fan_out` outputs.
     Weight {
-        /// Inputs of one output.
+        /// Inputs per output.
         fan_in: usize,
-        /// Outputs of one input.
+        /// Outputs per input.
         fan_out: usize,
     },
-    /// A bias beside a weight of that `fan_in`.
+    /// A bias next to a weight with this `fan_in`.
     Bias {
-        /// Inputs of one output.
+        /// Inputs per output.
         fan_in: usize,
     },
     /// The factor after a normalisation; starts at one.
@@ -39,14 +39,14 @@ impl Role {
     }
 }
 
-/// What an operator says of an array it needs.
+/// Description of an array that an operator needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterSpec {
     /// PyTorch's name within the layer: `weight`, `bias`, `running_mean`, ...
     pub name: &'static str,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
 }
 
@@ -55,11 +55,11 @@ pub struct ParameterSpec {
 pub struct Parameter {
     /// PyTorch's key: `conv2d_1.weight`.
     pub key: String,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
-    /// Its values, contiguous; none of a [count of batches](Role::BatchesTracked).
+    /// Its values, contiguous; empty for a [count of batches](Role::BatchesTracked).
     pub values: ArrayD<f32>,
-    /// The batches that were counted, of a [count of batches](Role::BatchesTracked); 0 of others.
+    /// The value of a [count of batches](Role::BatchesTracked); 0 for other arrays.
     pub batches: u64,
 }
 

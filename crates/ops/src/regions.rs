@@ -1,4 +1,4 @@
-//! What the operators on regions of interest ask of their arrays.
+//! Checks shared by the operators on regions of interest.
 
 use crate::OpError;
 use ndarray::ArrayView2;
@@ -15,7 +15,7 @@ pub(crate) fn check_input(
     Err(OpError::shape(operator, problem))
 }
 
-/// Fails unless `boxes` are `[K, 5]` finite numbers, also when scaled, the first of which is one of `images`.
+/// Fails unless `boxes` are `[K, 5]` numbers, finite also when scaled, whose first column is one of `images`.
 pub(crate) fn check_boxes(
     operator: &'static str,
     images: usize,

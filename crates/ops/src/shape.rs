@@ -66,7 +66,7 @@ impl Shape {
         self.rank
     }
 
-    /// Number of elements; `usize::MAX` where they are too many to count.
+    /// Number of elements; `usize::MAX` if there are too many to count.
     pub fn len(&self) -> usize {
         self.axes().iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
     }

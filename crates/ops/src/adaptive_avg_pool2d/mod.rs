@@ -1,4 +1,4 @@
-//! The mean of windows that share the image out evenly.
+//! The mean of windows that divide the image evenly.
 //!
 //! Output row `i` of `H'` is the mean of the input rows `floor(i * H / H')` up to below `ceil((i + 1) * H / H')`, and
 //! likewise for columns.

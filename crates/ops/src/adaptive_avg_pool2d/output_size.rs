@@ -1,10 +1,10 @@
-//! A size of which either number may be left to the input.
+//! A size in which either number may be taken from the input.
 
 use crate::Pair;
 use serde::{Deserialize, Serialize};
 
-/// Rows and columns of an output; `None` stands for the input's. In files a number stands for both, and `"none"`
-/// (in JSON also `null`) for `None`.
+/// Rows and columns of an output; `None` stands for the input's. In files, a single number means both, and `"none"` (in
+/// JSON also `null`) means `None`.
 ///
 /// ```
 /// use convscope_ops::OutputSize;

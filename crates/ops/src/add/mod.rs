@@ -1,4 +1,4 @@
-//! The sum of inputs of one shape.
+//! The sum of inputs with the same shape.
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.add.html>
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "add";
 
-/// `input + other`, both of one shape. The gradient of either is that of the output.
+/// `input + other`, both of the same shape. The gradient of each is that of the output.
 ///
 /// # Errors
 /// Two arrays of different shapes; nothing is broadcast.
@@ -32,7 +32,7 @@ pub fn add(input: ArrayViewD<'_, f32>, other: ArrayViewD<'_, f32>) -> Result<Arr
     Ok(array(input.shape(), sum))
 }
 
-/// The sum of two or more inputs of one shape, as a residual connection needs it.
+/// The sum of two or more inputs of the same shape, as in a residual connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {}

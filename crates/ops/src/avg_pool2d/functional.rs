@@ -8,8 +8,8 @@ use ndarray::{Array4, ArrayView4};
 /// The mean of each window of `input` `[N, C, H, W]`, as `[N, C, H', W']`, where
 /// `H' = (H + 2 * padding - kernel_size) / stride + 1`, rounded down or with `ceil_mode` up, and likewise `W'`.
 ///
-/// With `ceil_mode` the last window must start inside the image or the padding before it, and what it covers beyond
-/// the padding never counts.
+/// With `ceil_mode` the last window must start inside the image or the padding before it, and what it covers beyond the
+/// padding is never counted.
 ///
 /// # Errors
 /// A zero among `kernel_size`, `stride` and `divisor_override`, a padding above half of `kernel_size`, an input
@@ -27,8 +27,8 @@ pub fn avg_pool2d(input: ArrayView4<'_, f32>, arguments: &AvgPool2d) -> Result<A
     mean_of(NAME, input, &|channels, size| arguments.mean(channels, size))
 }
 
-/// The gradient of [`avg_pool2d()`]: each value of `d_output`, divided as its sum was, goes to every pixel of its
-/// window. `input_shape` is `[N, C, H, W]`.
+/// The gradient of [`avg_pool2d()`]: each value of `d_output`, divided like the sum, goes to every pixel of its window.
+/// `input_shape` is `[N, C, H, W]`.
 ///
 /// # Errors
 /// As for [`avg_pool2d()`], and a `d_output` of a different shape from the output.

@@ -20,13 +20,13 @@ pub struct AvgPool2d {
     /// Rows and columns of zeros added at each side, at most half of `kernel_size`; default 0.
     #[serde(default = "zero", skip_serializing_if = "is_zero")]
     pub padding: Pair,
-    /// Whether a last window that reaches over the padded image counts; default no.
+    /// Whether to keep a last window that extends beyond the padded image; default no.
     #[serde(default, skip_serializing_if = "is_no")]
     pub ceil_mode: bool,
     /// Whether the zeros of the padding count in the mean; default yes.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub count_include_pad: bool,
-    /// What the sums are divided by in place of the number of pixels; not 0, default none.
+    /// Divides the sums instead of the number of pixels; not 0, default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisor_override: Option<i64>,
 }

@@ -29,18 +29,18 @@ impl Default for BatchNormArguments {
 pub struct BatchNormGradients {
     /// `[N, C, ...]`.
     pub d_input: ArrayD<f32>,
-    /// `[C]`; PyTorch returns it where a weight was given.
+    /// `[C]`; PyTorch returns it only if a weight was given.
     pub d_weight: Array1<f32>,
-    /// `[C]`; PyTorch returns it where a bias was given.
+    /// `[C]`; PyTorch returns it only if a bias was given.
     pub d_bias: Array1<f32>,
 }
 
-/// Normalises each channel of `input` `[N, C, ...]`, then multiplies it with `weight` `[C]` and adds `bias` `[C]`.
+/// Normalises each channel of `input` `[N, C, ...]`, then multiplies it by `weight` `[C]` and adds `bias` `[C]`.
 ///
-/// In training the running statistics `[C]` are updated where they are given; in inference they are required.
+/// In training, the running statistics `[C]` are updated if given; in inference, they are required.
 ///
 /// # Errors
-/// Shapes that do not fit, in training a single value per channel, in inference no running statistics, a negative
+/// Shapes that do not match; a single value per channel in training; no running statistics in inference; a negative
 /// `eps`.
 ///
 /// ```
@@ -144,7 +144,7 @@ pub fn batch_norm_backward(
     })
 }
 
-/// Checked arguments, as the layer has them.
+/// Checked arguments, in the layer's form.
 struct Call {
     bound: BoundBatchNorm,
     shape: Vec<usize>,
@@ -175,7 +175,7 @@ impl Call {
             return Err(OpError::shape(NAME, problem));
         }
         if !mode.is_training() && running.iter().any(Option::is_none) {
-            let problem = "is missing; inference needs it, as it needs running_var";
+            let problem = "is missing; inference needs it and running_var";
             return Err(OpError::argument(NAME, "running_mean", problem));
         }
         let [mean, var] = running;

@@ -16,10 +16,10 @@ pub struct BatchNorm {
     /// Added to the variance; default 1e-5.
     #[serde(default = "default_eps", skip_serializing_if = "is_default_eps")]
     pub eps: f64,
-    /// How fast the running statistics follow; default 0.1.
+    /// How fast the running statistics are updated; default 0.1.
     #[serde(default = "default_momentum", skip_serializing_if = "is_default_momentum")]
     pub momentum: Momentum,
-    /// Whether weight and bias follow the normalisation; default yes.
+    /// Whether a weight and a bias are applied after the normalisation; default yes.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub affine: bool,
 }
@@ -111,7 +111,7 @@ impl Layer for BatchNorm {
     }
 }
 
-/// In training all numbers by channel stand in the state that [`Coupled`] makes; in inference the first three stand
+/// In training, all per-channel numbers are in the state that [`Coupled`] computes; in inference, the first three are
 /// in the packed parameters.
 #[derive(Debug)]
 pub(super) struct BoundBatchNorm {
@@ -123,25 +123,25 @@ pub(super) struct BoundBatchNorm {
     zeros: Vec<f32>,
 }
 
-/// Numbers by channel, in the order in which they stand in memory.
+/// Per-channel numbers, in their order in memory.
 ///
-/// The mean is kept as `center + rest`: `input - center` is exact where the values are close to their mean, and what
-/// `center` lacks goes into `shift` and `mean`. So channels with a large mean lose nothing.
+/// The mean is kept as `center + rest`: `input - center` is exact if the values are close to their mean, and what
+/// `center` lacks goes into `shift` and `mean`. So channels with a large mean lose no precision.
 #[derive(Clone, Copy)]
 enum Part {
     /// The mean in single precision.
     Center,
     /// `weight / sqrt(var + eps)`.
     Scale,
-    /// What is added in the end.
+    /// Added last.
     Shift,
-    /// What the center lacks.
+    /// The mean minus the center.
     Rest,
     /// `1 / sqrt(var + eps)`.
     InvStd,
     /// Mean of the output's gradient.
     Mean,
-    /// Mean of the output's gradient times the normalised input, by unit of input.
+    /// Mean of the output's gradient times the normalised input, per unit of input.
     Slope,
 }
 
@@ -298,11 +298,11 @@ impl Coupled for BoundBatchNorm {
         let share = self.layer.momentum.share(batches);
         for channel in 0..self.channels {
             let mean = sums[channel] / count;
-            // Rounding can leave a little below zero; NaN must stay.
+            // Rounding can leave a slightly negative number; NaN must stay.
             let var = sums[self.channels + channel] / count - mean * mean;
             let var = if var < 0.0 { 0.0 } else { var };
             self.set(channel, mean, var, parameters, state);
-            // A single value says nothing of the variance.
+            // A single value says nothing about the variance.
             if count > 1.0 {
                 let [running_mean, running_var, ..] = self.running(parameters) else { continue };
                 for (running, batch) in [(running_mean, mean), (running_var, var * count / (count - 1.0))] {

@@ -1,8 +1,8 @@
-//! How fast running statistics follow.
+//! How fast running statistics are updated.
 
 use serde::{Deserialize, Serialize};
 
-/// The share of a batch in the new running statistics. In files a number, or `"cumulative"` (in JSON also `null`).
+/// The batch's share in the new running statistics. In files, a number or `"cumulative"` (in JSON also `null`).
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(from = "Repr", into = "Repr")]
 pub enum Momentum {
@@ -16,7 +16,7 @@ impl Momentum {
     /// PyTorch's default.
     pub const DEFAULT: Momentum = Momentum::Value(0.1);
 
-    /// The share of the batch that is the `batches_tracked`-th, counted from 1.
+    /// The share of batch number `batches_tracked`, counted from 1.
     ///
     /// ```
     /// use convscope_ops::Momentum;

@@ -10,10 +10,10 @@ use std::ops::Range;
 const NAME: &str = "concat";
 
 /// `tensors` `[N, C_i, H, W]` side by side, as `[N, sum of C_i, H, W]`: PyTorch's `concat` with `dim=1`. The gradient
-/// of each is its part of the output's.
+/// of each is its part of the output's gradient.
 ///
 /// # Errors
-/// No array, arrays that differ in more than their channels.
+/// No arrays, or arrays that differ in more than their channels.
 ///
 /// ```
 /// use convscope_ops::concat;
@@ -40,7 +40,7 @@ pub fn concat(tensors: &[ArrayView4<'_, f32>]) -> Result<Array4<f32>, OpError> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
-    /// The axis, which can only be that of the channels; default 1.
+    /// The axis, which can only be the channel axis; default 1.
     #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
     pub dim: ChannelDim,
 }
@@ -80,7 +80,7 @@ impl Layer for Concat {
 /// Channels-last, each pixel of the output is the inputs' pixels one after the other.
 #[derive(Debug)]
 struct BoundConcat {
-    /// The channels of the output that each input has.
+    /// The output channels of each input.
     channels: Vec<Range<usize>>,
     /// Channels of the output.
     total: usize,

@@ -19,7 +19,7 @@ pub struct Conv2dArguments {
     pub padding: ConvPadding,
     /// Distance between the taps of a window; default 1.
     pub dilation: Pair,
-    /// Groups of channels that do not see each other; default 1.
+    /// Groups of channels that are convolved separately; default 1.
     pub groups: usize,
     /// What the padding holds; default zeros. (PyTorch has this argument on `torch.nn.Conv2d`.)
     #[serde(deserialize_with = "mode_name::deserialize")]
@@ -45,7 +45,7 @@ pub struct Conv2dGradients {
     pub d_input: Array4<f32>,
     /// `[out_channels, in_channels / groups, rows, columns]`.
     pub d_weight: Array4<f32>,
-    /// `[out_channels]`; PyTorch returns it where a bias was given.
+    /// `[out_channels]`; PyTorch returns it only if a bias was given.
     pub d_bias: Array1<f32>,
 }
 
@@ -54,7 +54,7 @@ pub struct Conv2dGradients {
 /// down, and likewise `W'`.
 ///
 /// # Errors
-/// A shape that does not fit another, a zero among stride, dilation and groups, a kernel larger than the padded
+/// Shapes that do not match, a zero stride, dilation or groups, a kernel larger than the padded
 /// input, a padding that its mode cannot fill.
 ///
 /// ```
@@ -134,7 +134,7 @@ pub fn conv2d_backward(
     Ok(Conv2dGradients { d_input: planes(&d_input, images, size.in_channels, size.input), d_weight, d_bias })
 }
 
-/// The sizes of a convolution, checked.
+/// The checked sizes of a convolution.
 pub(super) fn size(
     in_channels: usize,
     input: [usize; 2],
@@ -168,7 +168,7 @@ pub(super) fn size(
     let padded = size.padded();
     let reach = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1) + 1);
     if (0..2).any(|axis| reach[axis] > padded[axis] || input[axis] == 0) {
-        let problem = format!("the kernel reaches over {reach:?} pixels, the padded input has {padded:?}");
+        let problem = format!("the kernel covers {reach:?} pixels, the padded input has {padded:?}");
         return Err(OpError::shape(NAME, problem));
     }
     check_mode(&size, padding)?;
@@ -177,8 +177,8 @@ pub(super) fn size(
     Ok(size)
 }
 
-/// Fails if an array that the kernels make for these sizes would be too large: the framed input and the framed
-/// gradient among them. A transposed convolution has the same arrays.
+/// Fails if an array that the kernels make for these sizes would be too large, including the framed input and the
+/// framed gradient. A transposed convolution has the same arrays.
 pub(crate) fn check_arrays(operator: &'static str, size: &ConvSize) -> Result<(), OpError> {
     let ConvSize { in_channels, out_channels, groups, kernel, stride, .. } = *size;
     let (padded, output, gradient) = (size.padded(), size.output(), size.gradient_frame());

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum ConvPadding {
-    /// So many at each side.
+    /// This many at each side.
     Size(Pair),
     /// Another number at each side; `{ top = 0, bottom = 1, left = 0, right = 1 }` in a file.
     Sides(Sides),
@@ -58,11 +58,12 @@ impl From<NamedPadding> for ConvPadding {
     }
 }
 
-/// PyTorch's paddings that have a name.
+/// PyTorch's named paddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedPadding {
-    /// As many as make the output as large as the input; an odd one goes to the bottom and the right. Stride 1 only.
+    /// As many as keep the output as large as the input; an odd one is added at the bottom and the right. Stride 1
+    /// only.
     Same,
     /// None.
     Valid,
@@ -121,7 +122,7 @@ pub struct Conv2d {
     /// Distance between the taps of a window.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub dilation: Pair,
-    /// Groups of channels that do not see each other.
+    /// Groups of channels that are convolved separately.
     #[serde(default = "one_group", skip_serializing_if = "is_one_group")]
     pub groups: usize,
     /// Whether a bias is added.
@@ -200,7 +201,7 @@ fn is_zeros(mode: &PaddingMode) -> bool {
     *mode == PaddingMode::Zeros
 }
 
-/// The kernels know nothing of files, so their padding mode is named here.
+/// The kernels know nothing about files, so their padding modes are named here.
 pub(super) mod mode_name {
     use super::PaddingMode;
     use serde::de::Error;
@@ -226,6 +227,6 @@ pub(super) mod mode_name {
         let names = NAMES.map(|(name, _)| name).join(", ");
         found
             .map(|(_, mode)| *mode)
-            .ok_or_else(|| D::Error::custom(format!("padding_mode is one of {names}")))
+            .ok_or_else(|| D::Error::custom(format!("padding_mode must be one of {names}")))
     }
 }

@@ -13,11 +13,11 @@ use serde::Deserialize;
 pub struct ConvTranspose2dArguments {
     /// Steps in the output from one input pixel's window to the next; default 1.
     pub stride: Pair,
-    /// Rows and columns taken away at each side of the output; default 0.
+    /// Rows and columns removed at each side of the output; default 0.
     pub padding: Pair,
-    /// Rows and columns that the output has more at the bottom and the right; default 0.
+    /// Extra rows and columns of the output at the bottom and the right; default 0.
     pub output_padding: Pair,
-    /// Groups of channels that do not see each other; default 1.
+    /// Groups of channels that are convolved separately; default 1.
     pub groups: usize,
     /// Distance between the taps of a window; default 1.
     pub dilation: Pair,
@@ -42,7 +42,7 @@ pub struct ConvTranspose2dGradients {
     pub d_input: Array4<f32>,
     /// `[in_channels, out_channels / groups, rows, columns]`.
     pub d_weight: Array4<f32>,
-    /// `[out_channels]`; PyTorch returns it where a bias was given.
+    /// `[out_channels]`; PyTorch returns it only if a bias was given.
     pub d_bias: Array1<f32>,
 }
 
@@ -51,8 +51,8 @@ pub struct ConvTranspose2dGradients {
 /// `H' = (H - 1) * stride - 2 * padding + dilation * (rows - 1) + output_padding + 1`, and likewise `W'`.
 ///
 /// # Errors
-/// A shape that does not fit another, a zero among stride, dilation and groups, an output padding that is below
-/// neither stride nor dilation, a padding that leaves no output.
+/// Shapes that do not match, a zero stride, dilation or groups, an output padding that is not below stride or dilation,
+/// a padding that leaves no output.
 ///
 /// ```
 /// use convscope_ops::{ConvTranspose2dArguments, conv_transpose2d};

@@ -18,13 +18,13 @@ pub struct ConvTranspose2d {
     /// Steps in the output from one input pixel's window to the next; default 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: Pair,
-    /// Rows and columns taken away at each side of the output; default 0.
+    /// Rows and columns removed at each side of the output; default 0.
     #[serde(default = "zero", skip_serializing_if = "is_zero")]
     pub padding: Pair,
-    /// Rows and columns that the output has more at the bottom and the right; default 0.
+    /// Extra rows and columns of the output at the bottom and the right; default 0.
     #[serde(default = "zero", skip_serializing_if = "is_zero")]
     pub output_padding: Pair,
-    /// Groups of channels that do not see each other; default 1.
+    /// Groups of channels that are convolved separately; default 1.
     #[serde(default = "one_group", skip_serializing_if = "is_one_group")]
     pub groups: usize,
     /// Whether a bias is added; default yes.
@@ -68,7 +68,7 @@ impl Layer for ConvTranspose2d {
     fn parameters(&self, inputs: &[Shape]) -> Vec<ParameterSpec> {
         let [rows, columns] = self.kernel_size.array();
         let (channels, inner) = (inputs[0].channels(), self.out_channels / self.groups);
-        // As PyTorch's initialisers count them: by the weight's second and first axis.
+        // As PyTorch's initialisers count them: from the weight's second and first axis.
         let (fan_in, fan_out) = (inner * rows * columns, channels * rows * columns);
         let shape = vec![channels, inner, rows, columns];
         let weight = ParameterSpec { name: "weight", shape, role: Role::Weight { fan_in, fan_out } };

@@ -1,4 +1,4 @@
-//! Transposed convolution: the gradient of [`crate::conv2d()`] by its input, as an operator.
+//! Transposed convolution: the gradient of [`crate::conv2d()`] with respect to its input, as an operator.
 //!
 //! `output[n, o, y, x] = bias[o] + sum over c, i, j, r, s of input[n, c, i, j] * weight[c, o, r, s]` for all
 //! `y = i * stride - padding + r * dilation` and likewise `x`; output channel `o` sees the input channels of its

@@ -1,4 +1,4 @@
-//! The kernels of a convolution run backwards, with the sizes checked.
+//! A convolution's kernels, run backwards, with checked sizes.
 
 use super::{ConvTranspose2dArguments, NAME};
 use crate::conv2d::check_arrays;
@@ -7,11 +7,11 @@ use crate::{Isa, OpError, PaddingMode, Pair, Products};
 use convscope_kernels::channels;
 use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
 
-/// A transposed convolution with its sizes worked out.
+/// A transposed convolution with known sizes.
 ///
-/// It is the backward direction of the convolution that leads from its output to its input. Where an output padding
-/// is not below the stride, that convolution has more rows or columns than the input; the input is then copied onto
-/// so many zeros.
+/// It is the backward direction of the convolution from its output to its input. If an output padding is not below the
+/// stride, that convolution's output has more rows or columns than the input; the input is then copied into an array of
+/// zeros of that size.
 #[derive(Debug)]
 pub(super) struct Transposed {
     /// From the output to the (enlarged) input.
@@ -73,7 +73,7 @@ impl Transposed {
         Ok(Transposed { conv: Conv::new(size), input })
     }
 
-    // The kernel's convolution leads the other way, so its names are turned round.
+    // The underlying convolution goes the other way, so its names are swapped.
     #[allow(clippy::misnamed_getters)]
     pub(super) fn in_channels(&self) -> usize {
         self.conv.size().out_channels
@@ -206,7 +206,7 @@ impl Transposed {
         self.input[1] * self.in_channels()
     }
 
-    /// Where the rows of the input stand in `len` elements of enlarged ones.
+    /// The positions of the input's rows in `len` elements of the enlarged input.
     fn rows(&self, len: usize) -> impl Iterator<Item = usize> + use<> {
         let [rows, columns] = self.conv.size().output();
         let (row_len, used) = (columns * self.in_channels(), self.input[0]);

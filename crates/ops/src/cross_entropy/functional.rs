@@ -7,10 +7,10 @@ use convscope_kernels::loss;
 use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 use serde::Deserialize;
 
-/// What logits are checked against.
+/// The target of the logits.
 #[derive(Clone, Debug)]
 pub enum Target<'a> {
-    /// The number of the right class: `[N, ...]`, or a single number for an input `[C]`.
+    /// The index of the true class: `[N, ...]`, or a single number for an input `[C]`.
     Classes(ArrayViewD<'a, i64>),
     /// The probability of each class, in the input's shape.
     Probabilities(ArrayViewD<'a, f32>),
@@ -20,9 +20,9 @@ pub enum Target<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropyArguments {
-    /// A class that counts for nothing; default -100.
+    /// A class that is ignored; default -100.
     pub ignore_index: i64,
-    /// What becomes of the losses; default their mean.
+    /// How the losses are reduced; default their mean.
     pub reduction: Reduction,
     /// The share of the target that is spread over all classes, from 0 to 1; default 0.
     pub label_smoothing: f64,
@@ -35,10 +35,10 @@ impl Default for CrossEntropyArguments {
 }
 
 /// Cross entropy of the logits `input` `[N, C, ...]` or `[C]` against `target`, with a `weight` `[C]` for each class:
-/// `[N, ...]` without a reduction, else a single number.
+/// `[N, ...]` without a reduction, otherwise a single number.
 ///
 /// # Errors
-/// Shapes that do not fit, a class outside 0 to C - 1 that is not `ignore_index`, a label smoothing outside 0 to 1.
+/// Shapes that do not match, a class outside 0 to C - 1 that is not `ignore_index`, a label smoothing outside 0 to 1.
 ///
 /// ```
 /// use convscope_ops::{CrossEntropyArguments, Target, cross_entropy};
@@ -65,7 +65,7 @@ pub fn cross_entropy(
     })
 }
 
-/// The gradient of [`cross_entropy()`] by its input.
+/// The gradient of [`cross_entropy()`] with respect to its input.
 ///
 /// # Errors
 /// As for [`cross_entropy()`], and a `d_output` of a different shape from the output.
@@ -107,7 +107,7 @@ struct Call {
     targets: Targets,
     weight: Option<Vec<f32>>,
     label_smoothing: f64,
-    /// What the mean divides by.
+    /// The divisor of the mean.
     divisor: f64,
 }
 
@@ -204,6 +204,6 @@ fn check_target(input: &[usize], expected: &[usize], target: &[usize]) -> Result
     if expected == target {
         return Ok(());
     }
-    let problem = format!("input has shape {input:?}, which takes a target {expected:?}, not {target:?}");
+    let problem = format!("input has shape {input:?}, which needs a target {expected:?}, not {target:?}");
     Err(OpError::shape(NAME, problem))
 }

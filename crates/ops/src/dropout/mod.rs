@@ -1,11 +1,11 @@
 //! Values set to zero at random.
 //!
 //! In training each value is set to zero with probability `p` and otherwise multiplied by `1 / (1 - p)`, so that its
-//! expectation stays; in inference nothing happens.
+//! expectation stays the same; in inference nothing changes.
 //!
-//! Which values these are follows from a hash of the seed, the step, the node, the image's place in the batch and the value's
-//! place in the image. So a backward pass finds them again without a stored mask, and they do not depend on how many
-//! threads there are. PyTorch draws other ones.
+//! A hash of the seed, the step, the node, the image's position in the batch and the value's position in the image
+//! decides which values are dropped. So a backward pass finds them again without a stored mask, and they do not depend
+//! on the number of threads. PyTorch drops different values.
 //!
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html>, Srivastava et al.,
 //! "Dropout: a simple way to prevent neural networks from overfitting", 2014.
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "dropout";
 
-/// Dropout of `input`, whose first axis counts images; `sample` names the draw (PyTorch's default `p` is 0.5).
+/// Dropout of `input`, whose first axis counts images; `sample` identifies the draw (PyTorch's default `p` is 0.5).
 ///
 /// # Errors
 /// A `p` outside 0 to 1.
@@ -49,7 +49,7 @@ pub fn dropout(
 }
 
 /// The gradient of [`dropout()`] for the same `p`, mode and sample: `d_output` where the input was kept, scaled
-/// alike.
+/// likewise.
 ///
 /// # Errors
 /// As [`dropout()`].
@@ -75,7 +75,7 @@ pub fn dropout_backward(
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
-    /// Probability of a value to be set to zero; default 0.5.
+    /// Probability that a value is set to zero; default 0.5.
     #[serde(default = "one_half")]
     pub p: f64,
 }

@@ -1,4 +1,4 @@
-//! Adjacent axes as one.
+//! Joins adjacent axes into one.
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.flatten.html>
 
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 const NAME: &str = "flatten";
 
 /// Joins the axes `start_dim` to `end_dim` (PyTorch's defaults are 0 and -1) of `input`; negative ones count from the
-/// end. A single number becomes an array of one.
+/// end. A single number becomes an array of one element.
 ///
 /// # Errors
-/// An axis that the input does not have, a `start_dim` behind `end_dim`.
+/// An axis that the input does not have, a `start_dim` after `end_dim`.
 ///
 /// ```
 /// use convscope_ops::flatten;
@@ -55,7 +55,7 @@ fn flat(shape: &[usize], start_dim: isize, end_dim: isize) -> Result<Vec<usize>,
     let start = axis(NAME, "start_dim", start_dim, shape.len())?;
     let end = axis(NAME, "end_dim", end_dim, shape.len())?;
     if start > end {
-        let problem = format!("is {start_dim}, which lies behind end_dim {end_dim} of {} axes", shape.len());
+        let problem = format!("is {start_dim}, which comes after end_dim {end_dim} of {} axes", shape.len());
         return Err(OpError::argument(NAME, "start_dim", problem));
     }
     if shape.is_empty() {

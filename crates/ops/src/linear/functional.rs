@@ -13,15 +13,15 @@ pub struct LinearGradients {
     pub d_input: ArrayD<f32>,
     /// `[out_features, in_features]`.
     pub d_weight: Array2<f32>,
-    /// `[out_features]`; PyTorch returns it where a bias was given.
+    /// `[out_features]`; PyTorch returns it only if a bias was given.
     pub d_bias: Array1<f32>,
 }
 
-/// Maps the last axis of `input` `[..., in_features]` with `weight` `[out_features, in_features]` and `bias`
+/// Maps the last axis of `input` `[..., in_features]` by `weight` `[out_features, in_features]` and `bias`
 /// `[out_features]` to `[..., out_features]`.
 ///
 /// # Errors
-/// A shape that does not fit another, a weight without elements.
+/// Shapes that do not match, a weight without elements.
 ///
 /// ```
 /// use convscope_ops::linear;

@@ -23,7 +23,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A map to so many features, with a bias.
+    /// A map to this many features, with a bias.
     pub fn new(out_features: usize) -> Linear {
         Linear { out_features, bias: true }
     }

@@ -1,7 +1,7 @@
 //! The logarithm of [`crate::softmax()`].
 //!
-//! `output[i] = input[i] - max - log(sum over j of exp(input[j] - max))` along `dim`: exact also where the softmax
-//! itself is too small for a number.
+//! `output[i] = input[i] - max - log(sum over j of exp(input[j] - max))` along `dim`: exact even where the softmax
+//! itself underflows.
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html>
 
@@ -58,11 +58,11 @@ pub fn log_softmax_backward(
     Ok(from_rows(d, output.shape(), axis))
 }
 
-/// [`log_softmax()`] along the channels of each pixel, as a node of its own.
+/// [`log_softmax()`] along the channels of each pixel, as a separate node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSoftmax {
-    /// The axis, which can only be that of the channels; default 1.
+    /// The axis, which can only be the channel axis; default 1.
     #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
     pub dim: ChannelDim,
 }

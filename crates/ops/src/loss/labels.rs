@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-/// The class of each image of a batch; of a blend of two images both classes, and the share of the second.
+/// The class of each image of a batch; for a blend of two images, both classes and the share of the second.
 ///
-/// The target of an image is `1 - share` for its own class and `share` for the other one (the sum where they are the
-/// same), 0 for the rest. [Soft targets](SoftTargets) may stand beside it.
+/// The target of an image is `1 - share` for its own class and `share` for the other one (their sum if they are the
+/// same), 0 for the rest. [Soft targets](SoftTargets) may be added.
 ///
 /// ```
 /// use convscope_ops::Labels;
@@ -18,18 +18,18 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Labels<'a> {
     classes: &'a [usize],
-    /// Empty where no image is a blend, as `shares` is.
+    /// Empty if no image is a blend, like `shares`.
     others: &'a [usize],
     shares: &'a [f32],
     soft: Option<SoftTargets<'a>>,
-    /// Of each class; empty where all count the same.
+    /// One per class; empty if all count equally.
     weights: &'a [f64],
 }
 
-/// Probabilities that other networks give the classes of each image, and how much they count.
+/// Class probabilities from other networks for each image, and how much they count.
 ///
 /// A loss becomes `(1 - share) * loss + share * T^2 * sum over c of q[c] * (log q[c] - log softmax(logits / T)[c])` with
-/// the temperature `T` and the image's probabilities `q`, which were taken at that temperature as well (Hinton, Vinyals
+/// the temperature `T` and the image's probabilities `q`, which were computed at the same temperature (Hinton, Vinyals
 /// and Dean, "Distilling the Knowledge in a Neural Network", 2015).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftTargets<'a> {
@@ -37,7 +37,7 @@ pub struct SoftTargets<'a> {
     pub probabilities: &'a [f32],
     /// From 0 to 1.
     pub share: f64,
-    /// Above 0. The higher, the more the classes count that are not the most probable one.
+    /// Above 0. The higher it is, the more the less probable classes count.
     pub temperature: f64,
 }
 
@@ -47,10 +47,10 @@ impl<'a> Labels<'a> {
         Labels { classes, ..Labels::default() }
     }
 
-    /// Images that are blends, each of its own class and another one, which has that share, from 0 to 1.
+    /// Images that are blends, each of its own class and another one with the given share, from 0 to 1.
     ///
     /// # Panics
-    /// When the three slices differ in length.
+    /// If the three slices differ in length.
     pub fn mixed(classes: &'a [usize], others: &'a [usize], shares: &'a [f32]) -> Self {
         assert!(others.len() == classes.len() && shares.len() == classes.len(), "labels for each image");
         Labels { classes, others, shares, ..Labels::default() }
@@ -59,24 +59,24 @@ impl<'a> Labels<'a> {
     /// The same images with soft targets.
     ///
     /// # Panics
-    /// When there are not as many for each image.
+    /// If their number is not the same for each image.
     pub fn with_soft_targets(self, soft: SoftTargets<'a>) -> Self {
         let images = self.classes.len().max(1);
         assert!(soft.probabilities.len().is_multiple_of(images), "soft targets for each image");
         Labels { soft: Some(soft), ..self }
     }
 
-    /// The same images, with a factor for each class by which its part of the cross entropy counts.
+    /// The same images, with a factor per class for its part of the cross entropy.
     pub fn with_class_weights(self, weights: &'a [f64]) -> Self {
         Labels { weights, ..self }
     }
 
-    /// By how much a class counts in the cross entropy, by default 1.
+    /// The weight of a class in the cross entropy; default 1.
     pub fn weight(self, class: usize) -> f64 {
         self.weights.get(class).copied().unwrap_or(1.0)
     }
 
-    /// The soft targets, where there are any.
+    /// The soft targets, if any.
     pub fn soft_targets(self) -> Option<SoftTargets<'a>> {
         self.soft
     }
@@ -101,7 +101,7 @@ impl<'a> Labels<'a> {
         Labels { classes: &self.classes[images], others, shares, soft, ..self }
     }
 
-    /// The class with the larger share in an image, its own one where both have half.
+    /// The class with the larger share in an image; its own if both have half.
     pub fn largest(self, image: usize) -> usize {
         match self.shares.get(image) {
             Some(&share) if share > 0.5 => self.others[image],
@@ -109,7 +109,7 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// What is wanted of a class in an image, from 0 to 1.
+    /// The target for a class in an image, from 0 to 1.
     pub fn target(self, image: usize, class: usize) -> f64 {
         let share = self.shares.get(image).map_or(0.0, |&share| f64::from(share));
         let own = if class == self.classes[image] { 1.0 - share } else { 0.0 };

@@ -1,4 +1,4 @@
-//! What training makes small: the losses of logits against class labels.
+//! What training minimises: the losses of logits against class labels.
 //!
 //! The functions [`crate::cross_entropy()`] and [`crate::mse_loss()`] have PyTorch's arguments; [`Loss`] is the form in
 //! which training uses them, on the logits of some images of a batch.
@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Loss {
-    /// `-sum over c of weight[c] * target[c] * log softmax(logits)[c]`, as [`crate::cross_entropy()`]; the target is 1 for the
-    /// label, or shared between two of them, and the weights are 1 unless the [`Labels`] have others.
+    /// `-sum over c of weight[c] * target[c] * log softmax(logits)[c]`, as [`crate::cross_entropy()`]; the target is 1
+    /// for the label, or shared between two labels, and the weights are 1 unless the [`Labels`] have others.
     CrossEntropy {
         /// The share of the target that is spread over all classes, from 0 to 1; default 0.
         #[serde(default)]
@@ -41,10 +41,10 @@ impl Loss {
     /// Cross entropy without label smoothing.
     pub const CROSS_ENTROPY: Loss = Loss::CrossEntropy { label_smoothing: 0.0 };
 
-    /// Fails on a label smoothing outside 0 to 1.
+    /// Checks the label smoothing.
     ///
     /// # Errors
-    /// That one.
+    /// A label smoothing outside 0 to 1.
     pub fn check(self) -> Result<(), OpError> {
         match self {
             Loss::CrossEntropy { label_smoothing } if !(0.0..=1.0).contains(&label_smoothing) => {
@@ -56,7 +56,7 @@ impl Loss {
     }
 
     /// The sum of the losses of some images of a batch: `logits` `[images, classes]` against their labels, and against
-    /// their [soft targets](SoftTargets) where there are any.
+    /// their [soft targets](SoftTargets), if any.
     ///
     /// Writes to `d_logits`, of the shape of `logits`, the gradient with respect to the logits of the mean loss over a
     /// batch of `batch` images. Nothing is allocated. Labels are below `classes`.
@@ -69,7 +69,7 @@ impl Loss {
         d_logits: &mut [f32],
     ) -> f64 {
         let images = labels.classes().len();
-        assert_eq!(logits.len(), images * classes, "logits of another number of images or classes");
+        assert_eq!(logits.len(), images * classes, "logits for a different number of images or classes");
         let rows = logits.chunks_exact(classes).zip(d_logits.chunks_exact_mut(classes)).enumerate();
         let soft = labels.soft_targets();
         let (whole, soft_share) = (1.0 / batch as f64, soft.map_or(0.0, |soft| soft.share));

@@ -1,4 +1,4 @@
-//! What becomes of the losses of many elements.
+//! How the losses of many elements are reduced.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// They stay what they are.
+    /// No reduction.
     None,
     /// Their mean.
     #[default]

@@ -14,9 +14,9 @@ use ndarray::{Array4, ArrayView4};
 /// it.
 ///
 /// # Errors
-/// A zero among `kernel_size`, `stride` and `dilation`, a padding above half of `kernel_size`, an input without
-/// pixels or smaller than a window, a dilation that steps over the whole input. (PyTorch gives minus infinity for
-/// such a window, and an index outside the image.)
+/// A zero among `kernel_size`, `stride` and `dilation`, a padding above half of `kernel_size`, an input without pixels
+/// or smaller than a window, a dilation that steps over the whole input. (PyTorch returns minus infinity for such a
+/// window, and an index outside the image.)
 ///
 /// ```
 /// use convscope_ops::{MaxPool2d, max_pool2d};
@@ -33,7 +33,7 @@ pub fn max_pool2d(input: ArrayView4<'_, f32>, arguments: &MaxPool2d) -> Result<A
     Ok(planes(&output, images, windows.channels, size(&windows)))
 }
 
-/// [`max_pool2d()`] together with the place of each maximum: PyTorch's `return_indices=True`.
+/// [`max_pool2d()`] together with the position of each maximum: PyTorch's `return_indices=True`.
 ///
 /// An index is `row * W + column`; the first of equal values, and the last NaN, count as the largest.
 ///
@@ -63,7 +63,7 @@ pub fn max_pool2d_with_indices(
     Ok((output, indices))
 }
 
-/// The gradient of [`max_pool2d()`]: each value of `d_output` goes to the place of its window's maximum.
+/// The gradient of [`max_pool2d()`]: each value of `d_output` goes to the position of its window's maximum.
 ///
 /// # Errors
 /// As for [`max_pool2d()`], and a `d_output` of a different shape from the output.

@@ -23,7 +23,7 @@ pub struct MaxPool2d {
     /// Distance between the positions of a window; default 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub dilation: Pair,
-    /// Whether a last window that reaches over the padded image counts; default no.
+    /// Whether to keep a last window that extends beyond the padded image; default no.
     #[serde(default, skip_serializing_if = "is_no")]
     pub ceil_mode: bool,
 }

@@ -1,7 +1,7 @@
 //! The largest value of each window.
 //!
-//! `output[n, c, i, j] = max over r, s of input[n, c, i * stride - padding + r * dilation, ...]`, where positions
-//! outside the image do not take part.
+//! `output[n, c, i, j] = max over r, s of input[n, c, i * stride - padding + r * dilation, ...]`, ignoring positions
+//! outside the image.
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html>
 

@@ -11,8 +11,8 @@ use ndarray::{ArrayD, ArrayViewD};
 
 const NAME: &str = "mse_loss";
 
-/// The squared error of `input` against `target`, both of one shape: that shape without a reduction, else a single
-/// number (PyTorch's default is the mean).
+/// The squared error of `input` against `target`, both of the same shape: that shape without a reduction, otherwise a
+/// single number (PyTorch's default is the mean).
 ///
 /// # Errors
 /// Two arrays of different shapes; nothing is broadcast.
@@ -33,8 +33,8 @@ pub fn mse_loss(
     Ok(passes(input, target, reduction, None)?.0)
 }
 
-/// The gradient of [`mse_loss()`] by its input, `2 * (input - target) * d_output`, for the mean divided by the number
-/// of values. The gradient with respect to the target is its negative.
+/// The gradient of [`mse_loss()`] with respect to its input: `2 * (input - target) * d_output`, divided by the number
+/// of values for the mean. The gradient with respect to the target is its negative.
 ///
 /// # Errors
 /// As for [`mse_loss()`], and a `d_output` of a different shape from the output.
@@ -57,7 +57,7 @@ pub fn mse_loss_backward(
     Ok(passes(input, target, reduction, Some(d_output))?.1)
 }
 
-/// The loss, and its gradient with respect to the input for a `d_output` of ones where none is given.
+/// The loss, and its gradient with respect to the input for a `d_output` of ones if none is given.
 fn passes(
     input: ArrayViewD<'_, f32>,
     target: ArrayViewD<'_, f32>,

@@ -5,7 +5,7 @@ use crate::{Backward, Bound, Forward, Isa, OpError, Reads};
 use convscope_kernels::pool::{self, Windows};
 use ndarray::{Array4, ArrayView4};
 
-/// Windows and what their sums are multiplied by.
+/// Windows and the factors for their sums.
 #[derive(Clone, Debug)]
 pub(crate) struct Mean {
     pub(crate) windows: Windows,
@@ -41,7 +41,7 @@ impl Bound for BoundMean {
     }
 }
 
-/// Finds windows and factors for channels, and rows and columns, of an input.
+/// Computes windows and factors for the channels, rows and columns of an input.
 type MeanFor<'a> = &'a dyn Fn(usize, [usize; 2]) -> Result<Mean, OpError>;
 
 /// The means of an array's windows.

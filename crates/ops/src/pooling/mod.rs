@@ -1,4 +1,4 @@
-//! What the pooling operators share: windows from arguments, and the bound form of a mean.
+//! Shared by the pooling operators: windows from arguments, and the bound form of a mean.
 
 mod mean;
 mod windows;

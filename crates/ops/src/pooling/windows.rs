@@ -10,7 +10,7 @@ use convscope_kernels::pool::Span;
 pub(crate) struct Sliding {
     pub(crate) operator: &'static str,
     pub(crate) kernel_size: Pair,
-    /// As PyTorch has it: the kernel's size where none is given.
+    /// As in PyTorch: the kernel's size if not given.
     pub(crate) stride: Option<Pair>,
     pub(crate) padding: Pair,
     pub(crate) dilation: Pair,
@@ -53,7 +53,7 @@ impl Sliding {
         });
         if counts.contains(&0) || input.contains(&0) {
             let padded = [0, 1].map(|axis| input[axis] + 2 * padding[axis]);
-            let problem = format!("a window reaches over {reach:?} pixels, the padded input has {padded:?}");
+            let problem = format!("a window covers {reach:?} pixels, the padded input has {padded:?}");
             return Err(OpError::shape(self.operator, problem));
         }
         check_plane(self.operator, "a plane of the output", counts, input)?;

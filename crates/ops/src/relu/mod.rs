@@ -25,7 +25,7 @@ pub fn relu(input: ArrayViewD<'_, f32>) -> ArrayD<f32> {
     array(input.shape(), output)
 }
 
-/// The gradient of [`relu()`] from its output: that of `d_output` where the output is above zero, else zero.
+/// The gradient of [`relu()`] from its output: `d_output` where the output is above zero, else zero.
 ///
 /// # Errors
 /// Two arrays of different shapes.
@@ -47,7 +47,7 @@ pub fn relu_backward(
     Ok(array(output.shape(), d))
 }
 
-/// [`relu()`] as a node of its own.
+/// [`relu()`] as a separate node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relu {}

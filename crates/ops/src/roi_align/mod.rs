@@ -1,10 +1,10 @@
 //! The mean of each bin of a region of interest, sampled between the pixels.
 //!
-//! A box `(image, x1, y1, x2, y2)` is scaled by `spatial_scale`, moved by half a pixel where `aligned`, else at least
-//! one pixel large, and divided into bins of equal size. Each bin is the mean of `sampling_ratio` times
+//! A box `(image, x1, y1, x2, y2)` is scaled by `spatial_scale`, shifted by half a pixel if `aligned`, otherwise made
+//! at least one pixel large, and divided into bins of equal size. Each bin is the mean of `sampling_ratio` times
 //! `sampling_ratio` evenly spaced points, or of `ceil(bin size)` along each axis where no ratio is given. A point's
-//! value is interpolated between its four neighbours; up to one pixel beyond the border it is the border's, farther
-//! out 0.
+//! value is interpolated between its four neighbours; up to one pixel beyond the border it is the border's value, and 0
+//! farther out.
 //!
 //! References: <https://docs.pytorch.org/vision/stable/generated/torchvision.ops.roi_align.html>, He et al., "Mask
 //! R-CNN", 2017.
@@ -28,10 +28,10 @@ pub struct RoiAlignArguments {
     /// Pixels of the input for each unit of the boxes; default 1.
     #[serde(default = "unscaled")]
     pub spatial_scale: f64,
-    /// Points of a bin along each axis; as many as the bin has pixels where it is 0 or less; default -1.
+    /// Points per bin along each axis; if 0 or less, as many as the bin has pixels; default -1.
     #[serde(default = "adaptive")]
     pub sampling_ratio: i64,
-    /// Whether a box's numbers count from the corner of the first pixel, not its middle; default no.
+    /// Whether a box's coordinates start at the corner of the first pixel, not its centre; default no.
     #[serde(default)]
     pub aligned: bool,
 }
@@ -91,7 +91,7 @@ pub fn roi_align(
     Ok(output)
 }
 
-/// The gradient of [`roi_align()`] by its input, whose shape is `input_shape` `[N, C, H, W]`.
+/// The gradient of [`roi_align()`] with respect to its input, whose shape is `input_shape` `[N, C, H, W]`.
 ///
 /// # Errors
 /// As for [`roi_align()`], and a `d_output` of a different shape from the output.
@@ -136,12 +136,12 @@ struct Region {
     image: usize,
     start: [f64; 2],
     bin: [f64; 2],
-    /// Points of a bin.
+    /// Points per bin along each axis.
     points: [usize; 2],
 }
 
 impl Region {
-    /// The parts of the input's pixels in the mean of a bin.
+    /// The weights of the input's pixels in the mean of a bin.
     fn shares(&self, bin: [usize; 2], input: [usize; 2], shares: &mut Vec<Share>) {
         shares.clear();
         let count = (self.points[0] * self.points[1]).max(1) as f64;
@@ -161,7 +161,7 @@ impl Region {
     }
 }
 
-/// The two pixels around a position and their weights; none where it lies too far outside.
+/// The two pixels around a position and their weights; `None` if it is too far outside.
 fn interpolated(at: f64, len: usize) -> Option<[(usize, f64); 2]> {
     if at < -1.0 || at > len as f64 {
         return None;
@@ -198,7 +198,7 @@ fn regions(
         let bin = [bin[0] / output[0] as f64, bin[1] / output[1] as f64];
         let points = bin.map(|size| match usize::try_from(arguments.sampling_ratio) {
             Ok(ratio) if ratio > 0 => ratio,
-            // A box turned inside out has no points.
+            // An inverted box has no points.
             _ => size.ceil().max(0.0) as usize,
         });
         let many = points[0].saturating_mul(points[1]);
@@ -211,8 +211,8 @@ fn regions(
     boxes.rows().into_iter().map(region).collect()
 }
 
-/// Points in a bin at most, where their distance is a pixel.
+/// Most points in a bin when their distance is a pixel.
 const MOST_POINTS: usize = 1 << 24;
 
-/// The largest ratio that can be asked for: a bin of few pixels has its square in points.
+/// The largest allowed ratio: a bin has its square in points, however few its pixels.
 const LARGEST_RATIO: i64 = 256;

@@ -2,7 +2,7 @@
 //!
 //! A box `(image, x1, y1, x2, y2)` is scaled by `spatial_scale` and rounded to whole pixels, both ends included and at
 //! least one pixel large. Bin `i` of `H'` rows covers the region's rows `floor(i * height / H')` up to below
-//! `ceil((i + 1) * height / H')`, cut off at the image's border, and likewise columns. The output is the maximum of
+//! `ceil((i + 1) * height / H')`, cut off at the image's border, and likewise for columns. The output is the maximum of
 //! each bin, and 0 for an empty one. All of this is computed in single precision, as torchvision does it.
 //!
 //! References: <https://docs.pytorch.org/vision/stable/generated/torchvision.ops.roi_pool.html>, Girshick, "Fast R-CNN",
@@ -35,17 +35,16 @@ fn unscaled() -> f64 {
 }
 
 impl RoiPoolArguments {
-    /// An output of this size for boxes in pixels of the input.
+    /// An output of this size, for boxes in pixels of the input.
     pub fn new(output_size: impl Into<Pair>) -> RoiPoolArguments {
         RoiPoolArguments { output_size: output_size.into(), spatial_scale: unscaled() }
     }
 }
 
-/// Pools each of `boxes` `[K, 5]`, whose rows are `(image, x1, y1, x2, y2)`, out of `input` `[N, C, H, W]`, as
+/// Pools each of `boxes` `[K, 5]`, whose rows are `(image, x1, y1, x2, y2)`, from `input` `[N, C, H, W]`, as
 /// `[K, C, rows, columns]`.
 ///
-/// A value that is NaN never is the maximum; a bin of nothing but NaN and minus infinity gives the smallest finite
-/// number, as torchvision does.
+/// NaN is never the maximum; a bin of only NaN and minus infinity gives the smallest finite number, as in torchvision.
 ///
 /// # Errors
 /// Boxes of another shape, with an image that the input does not have or numbers that are not finite; an output size
@@ -77,8 +76,8 @@ pub fn roi_pool(
     Ok(output)
 }
 
-/// The gradient of [`roi_pool()`] by its input: each value of `d_output` goes to the place of its bin's maximum, the
-/// first of equal ones.
+/// The gradient of [`roi_pool()`] with respect to its input: each value of `d_output` goes to the position of its bin's
+/// maximum, the first of equal ones.
 ///
 /// # Errors
 /// As for [`roi_pool()`], and a `d_output` of a different shape from the output.
@@ -160,7 +159,7 @@ fn regions(
     Ok(boxes.rows().into_iter().map(region).collect())
 }
 
-/// Beyond any image; torchvision's 32-bit numbers end about here.
+/// Beyond any image; torchvision's 32-bit numbers overflow around here.
 const FARTHEST: f32 = 1_073_741_824.0;
 
 /// The positions of each bin between `first` and `last`, inside an image of `len` positions.

@@ -48,7 +48,7 @@ pub fn sigmoid_backward(
     Ok(array(output.shape(), d))
 }
 
-/// [`sigmoid()`] as a node of its own.
+/// [`sigmoid()`] as a separate node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sigmoid {}

@@ -1,4 +1,4 @@
-//! Values along an axis as shares of one.
+//! Values along an axis as shares of 1.
 //!
 //! `output[i] = exp(input[i] - max) / sum over j of exp(input[j] - max)` along `dim`; the maximum keeps the
 //! exponentials of inputs of any size within bounds.
@@ -61,11 +61,11 @@ pub fn softmax_backward(
     Ok(from_rows(d, output.shape(), axis))
 }
 
-/// [`softmax()`] along the channels of each pixel, as a node of its own.
+/// [`softmax()`] along the channels of each pixel, as a separate node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Softmax {
-    /// The axis, which can only be that of the channels; default 1.
+    /// The axis, which can only be the channel axis; default 1.
     #[serde(default, skip_serializing_if = "ChannelDim::is_default")]
     pub dim: ChannelDim,
 }

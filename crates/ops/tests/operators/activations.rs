@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-6;
 
-/// Compares the bound form on every instruction set with what the function gave for `[N, C, H, W]`.
+/// Compares the bound form on every instruction set with the function's result for `[N, C, H, W]`.
 fn check_bound(layer: &dyn Layer, x: &ArrayD<f32>, y: &ArrayD<f32>, dy: &ArrayD<f32>, dx: &ArrayD<f32>) {
     let &[images, channels, height, width] = x.shape() else { panic!("four axes") };
     let shapes = [Shape::image(channels, [height, width])];

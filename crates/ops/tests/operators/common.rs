@@ -5,7 +5,7 @@ use convscope_ops::*;
 use convscope_testkit::random;
 use ndarray::{Array4, ArrayD, IxDyn};
 
-/// What a forward and a backward pass leave, as planes.
+/// The results of a forward and a backward pass, as planes.
 #[derive(Debug)]
 pub(crate) struct Passed {
     pub(crate) output: Vec<f32>,
@@ -80,7 +80,7 @@ impl Run<'_> {
         let d_output = last(d_output, shape);
         let mut packed = vec![f32::NAN; bound.packed_len()];
         bound.pack(&parameters, &mut packed);
-        // NaN in every buffer: whatever is left unwritten or read without being written shows.
+        // NaN in every buffer, so that elements left unwritten, or read before being written, show up.
         let mut output = vec![f32::NAN; images * shape.len()];
         let mut d_inputs: Vec<Vec<f32>> = inputs.iter().map(|x| vec![f32::NAN; x.len()]).collect();
         let mut d_packed = vec![0.0; bound.gradient_len()];

@@ -32,7 +32,7 @@ const PLAIN: Case = Case {
     groups: 1,
 };
 
-/// What every term of the sum gives, straight from the formula: output, d_input, d_weight.
+/// Output, d_input and d_weight, summed term by term from the formula.
 fn oracle(case: &Case, x: &[f32], w: &[f32], b: &[f32], dy: &[f32], output: [usize; 2]) -> [Vec<f64>; 3] {
     let [ins, outs] = case.channels;
     let (inner, outer) = (ins / case.groups, outs / case.groups);
@@ -124,7 +124,7 @@ fn lopsided_transposed_convolutions() {
     check(Case { stride: [4, 3], kernel: [2, 1], extra: [3, 2], ..PLAIN });
 }
 
-/// PyTorch allows an output padding up to the dilation, where the convolution behind it would see more input.
+/// PyTorch allows an output padding up to the dilation, where the underlying convolution would have a larger input.
 #[test]
 fn an_output_padding_above_the_stride() {
     check(Case { stride: [1, 2], dilation: [3, 1], extra: [2, 0], ..PLAIN });
@@ -149,7 +149,7 @@ proptest! {
     }
 }
 
-/// The kernels have tests of their own; here it is the way through arrays, arguments and the bound form.
+/// The kernels have their own tests; this checks the path through arrays, arguments and the bound form.
 #[test]
 fn conv2d_equals_its_formula() {
     let even = ([1, 1, 2, 2], ConvPadding::Size([1, 2].into()));

@@ -12,7 +12,7 @@ fn check_linear(images: usize, in_features: usize, out_features: usize, bias: bo
     let layer = Linear { out_features, bias };
     let shapes = [Shape::vector(in_features)];
     let mut given = parameters(&layer, &shapes);
-    // As networks have them; else the sums grow with the root of their length.
+    // Scaled as in networks; otherwise the sums grow with the square root of their length.
     let scale = 1.0 / (in_features as f32).sqrt();
     given[0].values.mapv_inplace(|w| w * scale);
     let (x, dy) = (array(1, &[images, in_features]), array(2, &[images, out_features]));
@@ -119,7 +119,7 @@ fn flatten_joins_the_axes_that_are_asked_for() {
     }
     assert_eq!(
         flatten(x.view(), 2, 1).unwrap_err().to_string(),
-        "flatten: start_dim is 2, which lies behind end_dim 1 of 4 axes"
+        "flatten: start_dim is 2, which comes after end_dim 1 of 4 axes"
     );
     assert_eq!(
         flatten(x.view(), 0, 4).unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-//! add and concat, and all operators as files name them.
+//! add and concat, and all operators by their names in files.
 
 use crate::common::{Run, array, images, slice};
 use convscope_ops::*;
@@ -44,7 +44,7 @@ fn concat_puts_channels_side_by_side() {
             isa,
             seed: 0,
         };
-        // With the output as its own gradient, each input gets itself.
+        // With the output as its own gradient, each input's gradient is the input itself.
         let passed = run.passes(&[slice(&a), slice(&b)], slice(&y), Vec::new());
         assert_eq!(passed.output, slice(&y));
         assert_eq!(passed.d_inputs, [slice(&a), slice(&b)]);
@@ -103,7 +103,7 @@ fn operators_are_read_as_pytorch_names_them() {
     }
 }
 
-/// A module that is written down by hand names PyTorch's axes.
+/// A module written by hand uses PyTorch's axes.
 #[test]
 fn pytorchs_axes_are_taken_where_they_are_the_networks() {
     let image = Shape::image(4, [5, 3]);

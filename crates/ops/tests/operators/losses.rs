@@ -37,7 +37,7 @@ fn cross_entropy_equals_its_formula() {
     }
 }
 
-/// Against class probabilities, as `fixtures/mixed_labels.py` recorded it.
+/// Against class probabilities, as recorded by `fixtures/mixed_labels.py`.
 #[test]
 fn mixed_labels_are_pytorchs_class_probabilities() {
     let recorded = include_str!("../../../../fixtures/mixed_labels.json");
@@ -123,7 +123,7 @@ fn smoothing_is_a_share() {
     assert!(Loss::CrossEntropy { label_smoothing: f64::NAN }.check().is_err());
 }
 
-/// Reduces as PyTorch does; `divisor` is the mean's.
+/// Reduces as PyTorch does; `divisor` is that of the mean.
 fn reduced(losses: Vec<f64>, reduction: Reduction, divisor: f64) -> Vec<f64> {
     match reduction {
         Reduction::None => losses,
@@ -223,7 +223,7 @@ fn cross_entropy_names_what_does_not_fit() {
     assert_eq!(message(&classes(&[0, -1])), "cross_entropy: target has class -1, input has classes 0 to 2");
     assert_eq!(
         message(&classes(&[0])),
-        "cross_entropy: input has shape [2, 3], which takes a target [2], not [1]"
+        "cross_entropy: input has shape [2, 3], which needs a target [2], not [1]"
     );
     let (target, weight) = (classes(&[0, 1]), Array1::ones(2));
     let target = || Target::Classes(target.view());

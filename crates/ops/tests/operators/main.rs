@@ -1,4 +1,4 @@
-//! Every operator, as a function and in the form the executor runs, against naive oracles and differences.
+//! Every operator, as a function and in bound form, against naive oracles and finite differences.
 
 mod activations;
 mod common;

@@ -38,7 +38,7 @@ fn check(case: &Case) {
     let (weight, bias) =
         if affine { (vector(&given[0]), vector(&given[1])) } else { (ones.clone(), zeros.clone()) };
 
-    // The oracle, of which the gradients are differences.
+    // The oracle; gradients are its finite differences.
     let (w64, b64) = (to_f64(slice(&weight)), to_f64(slice(&bias)));
     let running: Vec<(f64, f64)> =
         running_mean.iter().zip(&running_var).map(|(&mean, &var)| (mean.into(), var.into())).collect();
@@ -122,7 +122,7 @@ proptest! {
     ) {
         let mode = if training { Mode::Training } else { Mode::Inference };
         let momentum = if cumulative { Momentum::Cumulative } else { Momentum::DEFAULT };
-        // Many values of few channels, or few of many: the differences take long.
+        // Many values of few channels, or few of many: the finite differences are slow.
         let channels = if height * width > 2 { channels % 3 + 1 } else { channels };
         check(&Case { shape: vec![images, channels, height, width], offset, mode, affine, momentum });
     }
@@ -160,7 +160,7 @@ fn what_does_not_fit_is_named() {
     let inference = BatchNormArguments::default();
     assert_eq!(
         batch_norm(x.view(), None, None, None, None, &inference).unwrap_err().to_string(),
-        "batch_norm: running_mean is missing; inference needs it, as it needs running_var"
+        "batch_norm: running_mean is missing; inference needs it and running_var"
     );
     let training = BatchNormArguments { mode: Mode::Training, ..inference };
     let weight = arr1(&[1.0, 2.0]);
@@ -174,7 +174,7 @@ fn what_does_not_fit_is_named() {
     assert!(batch_norm(ArrayD::zeros(vec![4, 0]).view(), None, None, None, None, &training).is_err());
 }
 
-/// Single precision ends to count at 2^24.
+/// Single precision cannot count beyond 2^24.
 #[test]
 fn batches_are_counted_beyond_single_precision() {
     let (layer, shapes) = (BatchNorm::default(), [Shape::image(3, [2, 2])]);
@@ -187,7 +187,7 @@ fn batches_are_counted_beyond_single_precision() {
     assert_eq!(passed.parameters[4].batches, (1 << 24) + 1);
 }
 
-/// What a network of it refuses before anything is trained is what the function refuses.
+/// A network rejects before training exactly what the function rejects.
 #[test]
 fn one_value_per_channel_cannot_be_trained_on() {
     let layer = BatchNorm::default();

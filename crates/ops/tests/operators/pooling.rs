@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-6;
 
-/// Compares a layer's bound form on every instruction set with what the function gave.
+/// Compares a layer's bound form on every instruction set with the function's result.
 fn check_bound(layer: &dyn Layer, x: &Array4<f32>, dy: &Array4<f32>, dx: &Array4<f32>, y: &Array4<f32>) {
     let (count, channels, height, width) = x.dim();
     let shapes = [Shape::image(channels, [height, width])];
@@ -23,7 +23,7 @@ fn check_bound(layer: &dyn Layer, x: &Array4<f32>, dy: &Array4<f32>, dx: &Array4
 fn check_max(batch: usize, channels: usize, case: Pooling) {
     let [height, width] = case.input;
     let case = Pooling { planes: batch * channels, ..case };
-    // Few different values, so that there are ties.
+    // Only a few different values, so that there are ties.
     let x = images(1, [batch, channels, height, width]).mapv(|value| (value * 4.0).round());
     let arguments = MaxPool2d {
         kernel_size: case.kernel.into(),
@@ -107,7 +107,7 @@ trait WithRoom {
 }
 
 impl WithRoom for Pooling {
-    /// As many rows more as dilation takes.
+    /// Adds the rows that dilation needs.
     fn with_room(mut self) -> Pooling {
         self.input[0] += self.dilation[0] * self.kernel[0];
         self
@@ -193,7 +193,7 @@ fn wrong_arguments_are_named_with_their_numbers() {
     );
     assert_eq!(
         message(&MaxPool2d::new([4, 3])),
-        "max_pool2d: a window reaches over [4, 3] pixels, the padded input has [3, 4]"
+        "max_pool2d: a window covers [4, 3] pixels, the padded input has [3, 4]"
     );
     assert_eq!(
         message(&MaxPool2d { stride: Some([1, 0].into()), ..MaxPool2d::new(2) }),

@@ -6,7 +6,7 @@ use convscope_ops::*;
 fn run(chunk: usize, isa: Isa, mode: Mode, seed: u64) -> (Vec<f32>, Vec<f32>) {
     let (layer, shapes) = (Dropout { p: 0.3 }, [Shape::image(7, [3, 5])]);
     let run = Run { layer: &layer, shapes: &shapes, images: 5, chunk, mode, isa, seed };
-    // Ones as planes are ones channels-last, so the order of the values does not matter.
+    // All values are one, so their order does not matter.
     let mut passed = run.passes(&[&[1.0; 5 * 105]], &[2.0; 5 * 105], Vec::new());
     (passed.output, passed.d_inputs.remove(0))
 }
@@ -25,7 +25,7 @@ fn the_mask_depends_on_nothing_but_the_sample() {
         }
     }
     assert_ne!(run(5, Isa::best(), Mode::Training, 2).0, expected);
-    assert_ne!(expected[..105], expected[105..210], "images have masks of their own");
+    assert_ne!(expected[..105], expected[105..210], "each image has its own mask");
     assert_eq!(run(2, Isa::best(), Mode::Inference, 1).0, [1.0; 525]);
 }
 

@@ -43,10 +43,10 @@ fn check_align(shape: [usize; 4], boxes: &[[f32; 5]], arguments: &RoiAlignArgume
 const BOXES: [[f32; 5]; 6] = [
     [1.0, 0.0, 0.0, 5.0, 3.0],
     [0.0, 1.5, 0.5, 4.5, 2.5],
-    // Beyond the image on one side, and altogether.
+    // Partly and entirely outside the image.
     [0.0, -3.0, 2.0, 9.0, 12.0],
     [1.0, 20.0, 20.0, 30.0, 30.0],
-    // Turned inside out, and a single point.
+    // Inverted, and a single point.
     [1.0, 4.0, 3.0, 2.0, 1.0],
     [0.0, 2.0, 2.0, 2.0, 2.0],
 ];
