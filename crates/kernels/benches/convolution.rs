@@ -1,4 +1,4 @@
-//! Convolution forward, by input and by weight, in the way that is chosen for each shape.
+//! Convolution forward and its gradients, with the algorithm that is chosen for each shape.
 
 use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers, zeros};
 use convscope_kernels::conv::{Conv, Epilogue, Precision};
@@ -10,7 +10,7 @@ fn convolutions(criterion: &mut Criterion) {
     for shape in REFERENCE.iter().chain(&RESNET18) {
         for precision in [Precision::F32, Precision::Bf16] {
             let conv = Conv::with_precision(shape.size(), precision);
-            // Where no product is of bfloat16 there is nothing new to see.
+            // Without bfloat16 products there is nothing new to measure.
             if conv.precision() == precision {
                 convolution(criterion, &shape.label(), &conv);
             }

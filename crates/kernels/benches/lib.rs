@@ -1,16 +1,16 @@
-//! What the benchmarks share: the shapes that networks use, and the machine's peak.
+//! Shared by the benchmarks: shapes from real networks, and the machine's peak.
 
 use convscope_kernels::conv::{ConvSize, Padding, PaddingMode};
 use convscope_kernels::peak::Peak;
 use convscope_kernels::{Buffer, Isa, threads};
 
-/// Images that a call works on, as many as an executor takes at a time.
+/// Images per call, as many as an executor runs at a time.
 pub const IMAGES: usize = 8;
 
 /// A convolution of a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// The network and the place in it.
+    /// The network and the layer.
     pub name: &'static str,
     pub in_channels: usize,
     pub out_channels: usize,
@@ -85,7 +85,7 @@ pub const RESNET18: [Shape; 11] = [
 /// Memory for results.
 ///
 /// # Panics
-/// The system does not hand it out.
+/// The system cannot provide it.
 pub fn zeros(len: usize) -> Buffer {
     Buffer::zeros(len).expect("the machine has memory for a benchmark")
 }
@@ -101,12 +101,12 @@ pub fn numbers(len: usize) -> Buffer {
     buffer
 }
 
-/// Says what one thread of this machine can reach; with operations as elements, a rate is in the same unit.
+/// Prints what one thread of this machine can reach; with operations as elements, rates are in the same unit.
 pub fn announce_peak() {
     let measure = || Peak::measure(Isa::best());
     let peak = threads::pool(1).map(|pool| pool.install(measure)).unwrap_or_else(|_| measure());
     eprintln!(
-        "{}: one thread reaches {:.1} Gelem/s in f32 and {:.1} in bf16 on registers; an element is an operation, two for \
+        "{}: one thread reaches {:.1} Gelem/s in f32 and {:.1} in bf16 in registers; an element is one operation, two for \
          each multiply-add of the definition",
         Isa::best(),
         2e-9 * peak.f32,

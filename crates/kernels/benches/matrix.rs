@@ -1,4 +1,5 @@
-//! Convolutions that are matrix products (dense layers, 1x1 kernels), beside the `gemm` crate on the same matrices.
+//! Convolutions that are matrix products (dense layers, 1x1 kernels), compared with the `gemm` crate on the same
+//! matrices.
 
 use convscope_bench_kernels::{Shape, announce_peak, numbers, zeros};
 use convscope_kernels::conv::{Conv, Epilogue};
@@ -42,7 +43,7 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
-/// `output = input * weight'` of rows that lie one after the other, on one thread.
+/// `output = input * weight'` for contiguous rows, on one thread.
 fn multiply(input: &[f32], weight: &[f32], [rows, inner, columns]: [usize; 3], output: &mut [f32]) {
     assert!(input.len() == rows * inner && weight.len() == inner * columns && output.len() == rows * columns);
     // SAFETY: the slices hold matrices of these sizes and strides.

@@ -1,4 +1,5 @@
-//! What passes over memory once: pooling, batch normalisation, Adam. Rates are bytes read and written a second.
+//! Operations that pass over memory once: pooling, batch normalisation, Adam. Rates are bytes read and written per
+//! second.
 
 use convscope_bench_kernels::{IMAGES, numbers, zeros};
 use convscope_kernels::channels::{Affine, Centered, add_moments, normalize, normalize_backward};
@@ -7,7 +8,7 @@ use convscope_kernels::{Epilogue, Isa};
 use convscope_train::{Optimizer, OptimizerConfig};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// Why the benchmark cannot begin.
+/// Message if the benchmark cannot start.
 const MEMORY: &str = "the machine has memory for a benchmark";
 
 /// Channels, and rows and columns of images, from the reference network's and ResNet-18's layers.
@@ -82,7 +83,7 @@ fn muon(criterion: &mut Criterion) {
         let optimizer = Optimizer::new(&OptimizerConfig::muon(), [rows * columns]).expect(MEMORY);
         let mut optimizer = optimizer.with_matrices([(0, [rows, columns])]).expect(MEMORY);
         let mut group = criterion.benchmark_group("muon");
-        // The long side takes part in four products, the short side in 14 more.
+        // The long side takes part in four products, the short side in 14 others.
         group.throughput(Throughput::Elements((2 * rows * rows * (4 * columns + 14 * rows)) as u64));
         group.bench_function(format!("{rows}x{columns}"), |bencher| {
             bencher.iter(|| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::memory::{self, OutOfMemory};
 
-/// A slice of `f32` that starts on a cache line, so that vectors at multiples of their length lie within one.
+/// A slice of `f32` that starts on a cache line, so that vectors at multiples of their length never cross one.
 ///
 /// ```
 /// let mut buffer = convscope_kernels::Buffer::zeros(3)?;
@@ -20,11 +20,11 @@ use crate::memory::{self, OutOfMemory};
 pub struct Buffer {
     start: NonNull<f32>,
     len: usize,
-    /// What keeps the memory; none where there is none.
+    /// Keeps the memory alive; `None` if the buffer is empty.
     _region: Option<Arc<Region>>,
 }
 
-/// The memory of some buffers. Only they look into it.
+/// The memory of some buffers, accessed only through them.
 #[derive(Debug)]
 struct Region {
     _values: Vec<f32>,
@@ -35,7 +35,7 @@ const LINE: usize = 64;
 const LINE_VALUES: usize = LINE / size_of::<f32>();
 /// Values of a huge page.
 const HUGE_PAGE_VALUES: usize = (2 << 20) / size_of::<f32>();
-/// Values that no machine has room for; a few pages more are still a number.
+/// More values than any machine has room for; adding a few pages still does not overflow.
 const LARGEST: usize = usize::MAX / 16;
 
 impl Buffer {
@@ -47,9 +47,8 @@ impl Buffer {
         Ok(Buffer::zeros_together([len])?.pop().unwrap_or_default())
     }
 
-    /// Buffers of so many zeros each, one beside the other. The system hands memory out where it is first written to, by
-    /// the thread that does so, and huge pages (on Linux) many times faster than small ones; single buffers rarely fill
-    /// one.
+    /// Buffers of the given numbers of zeros, next to each other. The system provides memory when a thread first writes
+    /// to it, and on Linux it provides huge pages many times faster than small ones; a single buffer rarely fills one.
     ///
     /// # Errors
     /// [`OutOfMemory`].
@@ -65,10 +64,10 @@ impl Buffer {
             total.checked_add(len.checked_next_multiple_of(LINE_VALUES)?).filter(|&total| total <= LARGEST)
         });
         let total = total.ok_or(OutOfMemory { bytes: usize::MAX })?;
-        // Half a page or more is worth a whole one.
+        // Half a huge page or more is worth a whole one.
         let huge = (total + HUGE_PAGE_VALUES / 2) / HUGE_PAGE_VALUES * HUGE_PAGE_VALUES;
         let align = if huge == 0 { LINE_VALUES } else { HUGE_PAGE_VALUES };
-        // A vector of zeros is had without writing them, unlike aligned memory, so what is too much is never touched.
+        // Unlike aligned memory, a vector of zeros needs no writing, so the excess is never touched.
         let mut values = memory::zeros(total.max(huge) + align)?;
         let skipped = values.as_ptr().align_offset(align * size_of::<f32>()).min(align);
         let rest = &mut values[skipped..];
@@ -86,7 +85,7 @@ impl Buffer {
     }
 }
 
-// SAFETY: a buffer is the only one to look at its part of the region, and that consists of numbers.
+// SAFETY: only the buffer accesses its part of the region, which consists of numbers.
 unsafe impl Send for Buffer {}
 // SAFETY: as above; a shared buffer is only read.
 unsafe impl Sync for Buffer {}
@@ -101,7 +100,7 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `len` values from `start` on lie in the region, which lives as long, and belong to this buffer alone.
+        // SAFETY: `len` values from `start` on are in the region, which lives as long, and belong to this buffer alone.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -113,11 +112,11 @@ impl DerefMut for Buffer {
     }
 }
 
-/// Asks for huge pages. Where they are switched off, nothing changes.
+/// Requests huge pages. If they are switched off, nothing changes.
 #[cfg(target_os = "linux")]
 fn ask_for_huge_pages(pages: &mut [f32]) {
     if !pages.is_empty() {
-        // SAFETY: these are whole pages of one vector; how they are served changes nothing of what stands there.
+        // SAFETY: these are whole pages of one vector, and the advice does not change their contents.
         unsafe { libc::madvise(pages.as_mut_ptr().cast(), size_of_val(pages), libc::MADV_HUGEPAGE) };
     }
 }
@@ -141,7 +140,7 @@ mod tests {
                 assert_eq!(buffer[..], vec![f32::from(number); len]);
                 assert!(buffer.as_ptr().addr().is_multiple_of(LINE), "{len}");
             }
-            // What they share is kept by each of them.
+            // Each buffer keeps the shared region alive.
             let last = buffers.pop().unwrap();
             drop(buffers);
             assert_eq!(last[..], vec![5.0; lens[4]]);

@@ -1,11 +1,11 @@
-//! Loops that treat each channel by itself: sums, moments, scale and shift.
+//! Loops over individual channels: sums, moments, scale and shift.
 //!
 //! Slices are channels-last: value `i` belongs to channel `i % channels`.
 
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::{Epilogue, Isa};
 
-/// Adds to `sums` each channel's sum over all pixels of `x`, added up in double precision. The sum of channel `c` stands at
+/// Adds to `sums` each channel's sum over all pixels of `x`, computed in double precision. The sum of channel `c` is at
 /// `c / group * group_stride + c % group`.
 pub fn add_channel_sums(
     isa: Isa,
@@ -46,8 +46,8 @@ impl Kernel for ChannelSums<'_> {
 
 /// Adds to `sums` each channel's sum of `x`, and to `products` its sum of `x * (y - center)`, in double precision.
 ///
-/// With `y = x` and no center these are the moments of batch normalisation; with `x = d_output` and `y` its input
-/// the two sums of its gradient.
+/// With `y = x` and no center these are the moments of batch normalisation; with `x = d_output` and `y` its input, the
+/// two sums of its gradient.
 pub fn add_moments(isa: Isa, x: &[f32], y: &[f32], center: &[f32], sums: &mut [f64], products: &mut [f64]) {
     let channels = sums.len();
     assert!(x.len() == y.len() && products.len() == channels && center.len() == channels);
@@ -92,13 +92,13 @@ impl Kernel for Moments<'_> {
 pub struct Affine<'a> {
     /// Subtracted first.
     pub center: &'a [f32],
-    /// Multiplied with.
+    /// Then multiplied by.
     pub scale: &'a [f32],
     /// Added last.
     pub shift: &'a [f32],
 }
 
-/// `output = epilogue((input - center) * scale + shift)`, each by channel.
+/// `output = epilogue((input - center) * scale + shift)`, per channel.
 pub fn normalize(isa: Isa, input: &[f32], affine: Affine<'_>, epilogue: Epilogue, output: &mut [f32]) {
     let channels = affine.center.len();
     assert!(input.len() == output.len() && affine.scale.len() == channels && affine.shift.len() == channels);
@@ -133,7 +133,7 @@ impl Kernel for Normalize<'_> {
     }
 }
 
-/// The numbers by channel of [`normalize_backward`].
+/// The per-channel numbers of [`normalize_backward`].
 #[derive(Clone, Copy, Debug)]
 pub struct Centered<'a> {
     /// The input's center.
@@ -142,11 +142,11 @@ pub struct Centered<'a> {
     pub scale: &'a [f32],
     /// Mean of the output's gradient.
     pub mean: &'a [f32],
-    /// What the output's gradient rises by with each unit of input.
+    /// Increase of the output's gradient per unit of input.
     pub slope: &'a [f32],
 }
 
-/// `d_input = scale * (d_output - mean - (input - center) * slope)`, each by channel: the gradient of batch
+/// `d_input = scale * (d_output - mean - (input - center) * slope)`, per channel: the gradient of batch
 /// normalisation.
 pub fn normalize_backward(isa: Isa, input: &[f32], by: Centered<'_>, d_output: &[f32], d_input: &mut [f32]) {
     let channels = by.center.len();

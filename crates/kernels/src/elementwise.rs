@@ -3,7 +3,7 @@
 use crate::Isa;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// A loop that the compiler vectorises, with the features of the instruction set it runs under.
+/// A loop that the compiler vectorises with the features of the selected instruction set.
 pub(crate) struct Loop<F>(pub(crate) F);
 
 impl<F: FnOnce()> Kernel for Loop<F> {
@@ -65,7 +65,7 @@ pub fn log_softmax(x: &mut [f32], len: usize) {
     for row in x.chunks_exact_mut(len) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|&value| f64::from((value - largest).exp())).sum();
-        // In this order, so that the logarithm is not lost in a large maximum.
+        // In this order, so that a large maximum does not swallow the logarithm.
         let (log, largest) = (sum.ln(), f64::from(largest));
         row.iter_mut().for_each(|value| *value = (f64::from(*value) - largest - log) as f32);
     }

@@ -1,8 +1,8 @@
-//! What is done to a value on its way to memory.
+//! Operations on a value before it is stored.
 
 use crate::simd::Simd;
 
-/// What is done to a value before it is stored.
+/// The operation on a value before it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Epilogue {
     /// Nothing.

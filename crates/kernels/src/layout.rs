@@ -16,7 +16,7 @@ pub fn to_planes(channels_last: &[f32], channels: usize, image_len: usize, plane
     transpose(channels_last, image_len / channels, image_len, planes);
 }
 
-/// Each image as a matrix of `rows` rows, turned over its diagonal.
+/// Transposes each image as a matrix of `rows` rows.
 fn transpose(from: &[f32], rows: usize, image_len: usize, to: &mut [f32]) {
     assert_eq!(from.len(), to.len());
     if from.is_empty() {

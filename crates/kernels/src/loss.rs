@@ -1,9 +1,9 @@
 //! Losses of one row of values at a time.
 
-/// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives a class' weight in the
-/// sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
+/// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives the weight of a class in
+/// the sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
 ///
-/// A class with target 0 takes no part, also where its value is minus infinity.
+/// A class with target 0 is ignored, even if its value is minus infinity.
 pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_row: &mut [f32]) -> f64 {
     assert_eq!(row.len(), d_row.len());
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -26,11 +26,11 @@ pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_r
     loss
 }
 
-/// How far the softmax of a row divided by `temperature` is from the probabilities `target`, times the temperature's
-/// square: `T^2 * sum of target(c) * (log target(c) - log p(c))`. Adds `scale` times its gradient,
-/// `T * (p(c) * sum of target - target(c))`, to `d_row`.
+/// The divergence between the probabilities `target` and the softmax of a row divided by `temperature`, times the
+/// temperature squared: `T^2 * sum of target(c) * (log target(c) - log p(c))`. Adds `scale` times its gradient, `T *
+/// (p(c) * sum of target - target(c))`, to `d_row`.
 ///
-/// A class with target 0 takes no part, also where its value is minus infinity.
+/// A class with target 0 is ignored, even if its value is minus infinity.
 pub fn divergence(row: &[f32], target: &[f32], temperature: f64, scale: f64, d_row: &mut [f32]) -> f64 {
     assert!(row.len() == target.len() && row.len() == d_row.len());
     let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));

@@ -1,16 +1,17 @@
-//! Memory that may be refused.
+//! Fallible allocation.
 
 use std::alloc::{Layout, alloc_zeroed};
 
-/// The system does not hand out memory of this size.
+/// The system cannot provide this much memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system refuses {} of memory", amount(*bytes))]
+#[error("the system cannot provide {} of memory", amount(*bytes))]
 pub struct OutOfMemory {
-    /// What was asked for; [`usize::MAX`] stands for everything beyond it.
+    /// The requested size; [`usize::MAX`] stands for anything larger.
     pub bytes: usize,
 }
 
-/// A vector of `len` zeros, which the system hands out without their being written. Unlike `vec![0.0; len]` it does not abort.
+/// A vector of `len` zeros, which the system provides without writing them. Unlike `vec![0.0; len]`, it does not abort
+/// if that fails.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -74,8 +75,11 @@ mod tests {
             assert_eq!(zeros(len), Err(refused));
             assert_eq!(room::<f32>(len), Err(refused));
         }
-        assert_eq!(OutOfMemory { bytes: 2_999_999 }.to_string(), "the system refuses 2 MB of memory");
-        assert_eq!(OutOfMemory { bytes: 999_999 }.to_string(), "the system refuses 999999 bytes of memory");
+        assert_eq!(OutOfMemory { bytes: 2_999_999 }.to_string(), "the system cannot provide 2 MB of memory");
+        assert_eq!(
+            OutOfMemory { bytes: 999_999 }.to_string(),
+            "the system cannot provide 999999 bytes of memory"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How many multiply-adds this machine does at most, measured.
+//! Measures the most multiply-adds that this machine can do.
 
 use crate::Isa;
 use crate::conv::Precision;
@@ -8,19 +8,19 @@ use serde::Serialize;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Multiply-adds a second that all threads of a rayon pool reach together with vectors that stay in registers, which
-/// no kernel can exceed.
+/// Multiply-adds per second that all threads of a rayon pool reach together with vectors that stay in registers. No
+/// kernel can exceed it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Peak {
-    /// Of products of `f32`.
+    /// With products of `f32`.
     pub f32: f64,
-    /// Of products of bfloat16 with sums of `f32`; below the other one where the processor has no such instruction.
+    /// With products of bfloat16 and sums of `f32`; below the other one if the processor has no such instruction.
     pub bf16: f64,
 }
 
 impl Peak {
-    /// Measures the threads of the current rayon pool, which takes about a fifth of a second; the best of several
-    /// measurements counts.
+    /// Measures the threads of the current rayon pool and returns the best of several measurements. Takes about a fifth
+    /// of a second.
     ///
     /// ```
     /// let peak = convscope_kernels::peak::Peak::measure(convscope_kernels::Isa::best());
@@ -30,7 +30,7 @@ impl Peak {
         Peak { f32: rate::<Singles>(isa), bf16: rate::<Pairs>(isa) }
     }
 
-    /// The one for a precision.
+    /// The peak for a precision.
     pub fn of(&self, precision: Precision) -> f64 {
         match precision {
             Precision::F32 => self.f32,
@@ -56,7 +56,7 @@ fn rate<W: Words>(isa: Isa) -> f64 {
     (0..MEASUREMENTS).map(together).fold(0.0, f64::max)
 }
 
-/// Runs the loop; the multiply-adds it did and the time they took.
+/// Runs the loop; returns the multiply-adds it did and the time they took.
 fn timed<W: Words>(isa: Isa, rounds: u64) -> (u64, Duration) {
     let mut result = Chained::default();
     let started = Instant::now();
@@ -73,7 +73,7 @@ struct Chains<'a, W> {
     words: std::marker::PhantomData<W>,
 }
 
-/// What the chains come to.
+/// The result of the chains.
 #[derive(Default)]
 struct Chained {
     multiply_adds: u64,
@@ -118,7 +118,7 @@ mod tests {
         let mut result = Chained::default();
         dispatch(isa, Chains::<W> { rounds: 3, result: &mut result, words: std::marker::PhantomData });
         assert!(result.multiply_adds >= 3 * UNROLLED * LANES as u64, "{isa}");
-        // As many products as are counted were added up.
+        // The sums contain as many products as were counted.
         assert_eq!(result.sum, result.multiply_adds as f64 * f64::from(FACTOR * FACTOR), "{isa}");
     }
 

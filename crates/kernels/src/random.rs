@@ -1,9 +1,9 @@
-//! Random masks that depend on nothing but a key and a position, so that any part can be computed anew.
+//! Random masks that depend only on a key and a position, so that any part can be recomputed.
 
 use crate::Isa;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// `output[i] = input[i] * scale`, or times zero where the hash of `key` and `i` is below `threshold` of 2^32.
+/// `output[i] = input[i] * scale`, or zero where the hash of `key` and `i` is below `threshold` of 2^32.
 pub fn mask(isa: Isa, key: u64, threshold: u64, scale: f32, input: &[f32], output: &mut [f32]) {
     assert_eq!(input.len(), output.len());
     dispatch(isa, Mask { key, threshold, scale, input, output });
@@ -21,7 +21,7 @@ impl Kernel for Mask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (low, high) = (self.key as u32, (self.key >> 32) as u32);
-        // No hash reaches 2^32, so all are below it; a threshold of 32 bits serves for the others.
+        // No hash reaches 2^32, so all are below it; other thresholds fit in 32 bits.
         let (threshold, scale) = match u32::try_from(self.threshold) {
             Ok(threshold) => (threshold, self.scale),
             Err(_) => (0, 0.0),
@@ -43,7 +43,8 @@ fn mixed(mut x: u32) -> u32 {
     x ^ x >> 16
 }
 
-/// A key from numbers that name a place: the SplitMix64 mixing (Steele, Lea and Flood 2014) of each after the other.
+/// A key from numbers that identify a position: the SplitMix64 mixing (Steele, Lea and Flood 2014) of one after
+/// another.
 pub fn key(numbers: &[u64]) -> u64 {
     numbers.iter().fold(0, |key, &number| {
         let mut z = (key ^ number).wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -76,7 +77,8 @@ mod tests {
         assert!((count as f64 - 75_002.25).abs() < 548.0, "{count} kept");
     }
 
-    /// Two masks of one half agree in one half of their places, also where keys differ in one number only.
+    /// Two masks with probability one half agree in half of their positions, even if their keys differ in only one
+    /// number.
     #[test]
     fn masks_of_different_keys_are_independent() {
         let first = kept(Isa::best(), key(&[1, 2, 3]), 1 << 31);

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The largest value of a bin above `least` and its place in the plane: the first of equal ones, NaN never.
+/// The largest value of a bin above `least` and its position in the plane: the first of equal ones, never NaN.
 ///
-/// Without such a value `least`, and no place.
+/// Without such a value, `least` and no position.
 pub fn bin_max(
     plane: &[f32],
     width: usize,
@@ -24,10 +24,10 @@ pub fn bin_max(
     best
 }
 
-/// A place of a plane and its part in a sum.
+/// A position in a plane and its weight in a sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
-    /// Place in the plane.
+    /// Position in the plane.
     pub at: usize,
     /// Factor.
     pub weight: f64,

@@ -1,4 +1,4 @@
-//! Counts and sums over values, channel by channel, for describing what passes through a network.
+//! Counts and sums over values, channel by channel, that describe the values in a network.
 //!
 //! Slices are channels-last: value `i` belongs to channel `i % channels`.
 
@@ -7,7 +7,7 @@ use crate::channels::channel_blocks;
 use crate::elementwise::Loop;
 use crate::simd::{LANES, dispatch};
 
-/// What is known of the finite values of each channel; sums are in double precision.
+/// Statistics of the finite values of each channel; sums are in double precision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChannelStatistics {
     /// Sum of the values.
@@ -16,17 +16,17 @@ pub struct ChannelStatistics {
     pub sums_abs: Vec<f64>,
     /// Sum of value^2.
     pub sums_squares: Vec<f64>,
-    /// How many values are zero.
+    /// Number of zeros.
     pub zeros: Vec<u64>,
-    /// Smallest value; infinite before the first.
+    /// Smallest value; infinity before the first.
     pub min: Vec<f32>,
     /// Largest value; minus infinity before the first.
     pub max: Vec<f32>,
-    /// How many finite values there were.
+    /// Number of finite values.
     pub counts: Vec<u64>,
 }
 
-/// One block of channels, while it is gone through.
+/// One block of channels during a pass.
 struct Block {
     sums: [f64; LANES],
     sums_abs: [f64; LANES],
@@ -37,7 +37,7 @@ struct Block {
 }
 
 impl ChannelStatistics {
-    /// Nothing seen yet.
+    /// Empty statistics.
     pub fn new(channels: usize) -> ChannelStatistics {
         ChannelStatistics {
             sums: vec![0.0; channels],
@@ -69,7 +69,7 @@ impl ChannelStatistics {
         );
     }
 
-    /// Adds what another walk found.
+    /// Adds the results of another pass.
     pub fn merge(&mut self, other: &ChannelStatistics) {
         let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         add(&mut self.sums, &other.sums);
@@ -86,7 +86,7 @@ impl ChannelStatistics {
     fn take(&mut self, block: &Block, first: usize, lanes: usize, x: &[f32]) {
         let channels = self.sums.len();
         for (lane, channel) in (first..first + lanes).enumerate() {
-            // A finite sum of magnitudes says that every value is finite.
+            // If the sum of magnitudes is finite, so is every value.
             if block.sums_abs[lane].is_finite() {
                 self.sums[channel] += block.sums[lane];
                 self.sums_abs[channel] += block.sums_abs[lane];
@@ -179,15 +179,16 @@ pub fn squared_distance(isa: Isa, x: &[f32], y: &[f32]) -> (f64, f64) {
     (distance.iter().sum(), size.iter().sum())
 }
 
-/// Classes of size of [`count_sizes`]: a sign, eight bits of exponent and two of mantissa.
+/// Size classes of [`count_sizes`]: a sign, eight bits of exponent and two of mantissa.
 pub const SIZES: usize = 1 << 11;
 
-/// How often each size occurred: the sum of both rows, which take turns so that equal values in a row do not wait for each
-/// other.
+/// How often each size occurred: the sum of both rows, which alternate so that consecutive equal values do not wait for
+/// each other.
 pub type SizeCounts = [[u32; SIZES]; 2];
 
-/// Counts the values of `x` by their first eleven bits: entry `i` holds those from `f32::from_bits(i << 21)` to the next, in
-/// magnitude; at most a quarter apart where they are normal numbers. Entries from 1020 and from 2044 on hold what is not finite.
+/// Counts the values of `x` by their first eleven bits: entry `i` counts those from `f32::from_bits(i << 21)` to the
+/// next, in magnitude; normal numbers in an entry differ by at most a quarter. Entries from 1020 and from 2044 on count
+/// values that are not finite.
 pub fn count_sizes(x: &[f32], counts: &mut SizeCounts) {
     let [even, odd] = counts;
     let (pairs, rest) = x.as_chunks::<2>();

@@ -1,11 +1,11 @@
-//! The threads that work runs on.
+//! The thread pool.
 
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// A pool of `threads` workers (0: one for each core) that flush denormal numbers to zero, so that vanishing
-/// gradients cost no more time than others.
+/// A pool of `threads` workers (0: one per core) that flush denormal numbers to zero, so that vanishing gradients take
+/// no longer than others.
 ///
 /// # Errors
 /// The system refuses to start a thread.
@@ -17,7 +17,7 @@ pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
         .build()
 }
 
-/// Runs `work` in the pool of the calling thread, or where it belongs to none in one of all cores that is made once.
+/// Runs `work` in the pool of the calling thread or, if it belongs to none, in a shared pool of all cores.
 pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     static ALL_CORES: OnceLock<Option<ThreadPool>> = OnceLock::new();
     if rayon::current_thread_index().is_some() {
@@ -25,7 +25,7 @@ pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
     match ALL_CORES.get_or_init(|| pool(0).ok()) {
         Some(pool) => pool.install(work),
-        // A system without threads to spare runs it here.
+        // If no thread can be started, it runs here.
         None => work(),
     }
 }
@@ -35,8 +35,8 @@ fn flush_denormals() {
     const FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO: u32 = 0x8040;
     let mut control: u32 = 0;
     let at = &raw mut control;
-    // SAFETY: reads and writes the thread's own control register by way of a local variable; only the treatment of
-    // denormal numbers changes, on threads that run nothing but kernels.
+    // SAFETY: reads and writes the thread's own control register through a local variable; only the treatment of
+    // denormal numbers changes, on threads that run only kernels.
     unsafe {
         std::arch::asm!("stmxcsr [{}]", in(reg) at, options(nostack));
         *at |= FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO;
@@ -48,7 +48,7 @@ fn flush_denormals() {
 fn flush_denormals() {
     const FLUSH_TO_ZERO: u64 = 1 << 24;
     let mut control: u64;
-    // SAFETY: as on the other processors: the thread's own register, and only its denormal numbers.
+    // SAFETY: as on the other processors: the thread's own register, and only the treatment of denormal numbers.
     unsafe {
         std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack));
         control |= FLUSH_TO_ZERO;

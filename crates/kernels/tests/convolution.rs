@@ -69,7 +69,7 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
     let mut turned = vec![f32::NAN; conv.backward_len()];
     conv.pack_backward(&w, None, &mut turned);
     for isa in Isa::available() {
-        // NaN in every buffer: whatever is left unwritten shows.
+        // NaN in every buffer, so that elements left unwritten show up.
         let mut scratch = vec![f32::NAN; conv.scratch_len()];
         let mut y = vec![f32::NAN; dy.len()];
         conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
@@ -137,7 +137,7 @@ fn shapes_that_networks_use() {
     }
 }
 
-/// Stretches that reach over the image's end, lopsided padding, more and fewer channels than a panel, and enough
+/// Stretches that extend beyond the image's end, asymmetric padding, more and fewer channels than a panel, and enough
 /// stretches for several blocks.
 #[test]
 fn winograd_shapes() {
@@ -148,7 +148,7 @@ fn winograd_shapes() {
     check(Convolution { batch: 7, input: [19, 22], in_channels: 16, out_channels: 16, ..PLAIN });
 }
 
-/// Small whole numbers, and weights whose transforms are whole: products of bfloat16 lose nothing of them.
+/// Small whole numbers, and weights whose transforms are whole: products of bfloat16 are exact.
 #[test]
 fn bf16_is_exact_where_it_can_be() {
     for (input, in_channels, out_channels) in [([7, 4], 19, 33), ([4, 6], 16, 5), ([9, 9], 32, 64)] {
@@ -188,7 +188,7 @@ fn bf16_is_exact_where_it_can_be() {
     }
 }
 
-/// Numbers of any kind: bfloat16 keeps eight bits of each factor.
+/// Arbitrary numbers: bfloat16 keeps eight bits of each factor.
 #[test]
 fn bf16_is_near() {
     let case = Convolution { batch: 2, input: [8, 6], in_channels: 24, out_channels: 40, ..PLAIN };

@@ -1,9 +1,9 @@
 //! Direct convolution: no matrix of image patches is built.
 //!
-//! A register tile of (pixels x 16 or 32 output channels) walks over the taps of the kernel and the channels of the
-//! input. Images are copied once into a frame of padding, so that every tap of every pixel is there to be read and one
-//! loop serves all sizes, strides, dilations, groups and padding modes. The gradient with respect to the input is the
-//! same walk over the framed output gradient with turned weights, one pass for each remainder that a stride leaves.
+//! A register tile (pixels x 16 or 32 output channels) walks over the taps of the kernel and the channels of the input.
+//! Images are copied once into a frame of padding, so that every tap of every pixel can be read and one loop handles
+//! all sizes, strides, dilations, groups and padding modes. The gradient with respect to the input is the same walk
+//! over the framed output gradient with rotated weights, in one pass for each remainder modulo the stride.
 
 use super::Method;
 use super::frame::Frame;
@@ -14,10 +14,10 @@ use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
 use crate::{Epilogue, Isa};
 
-/// Values of a tap at most, so that no sum grows long before it is put aside.
+/// Most values of a tap, so that no sum gets too long before it is moved out.
 const LONGEST_TAP: usize = 192;
 
-/// Pixels that a block of images should have, so that tiles rarely end on a remainder.
+/// Pixels to aim for in a block of images, so that tiles rarely end in a remainder.
 const BLOCK_PIXELS: usize = 128;
 
 /// A convolution of any shape, as passes over its pixels.
@@ -28,7 +28,7 @@ pub(super) struct Direct {
     input_frame: Frame,
     forward: Pass,
     output_frame: Frame,
-    /// One pass for each remainder of a row and column by the stride.
+    /// One pass for each remainder of row and column modulo the stride.
     backward: Vec<Pass>,
 }
 
@@ -187,10 +187,10 @@ impl Method for Direct {
     }
 }
 
-/// Pixels that the lists of a pass may have: beyond that, few output pixels do not make up for the memory.
+/// Most pixels in the lists of a pass: beyond that, the few output pixels are not worth the memory.
 const MOST_LISTED: usize = 1 << 24;
 
-/// Images that are walked over together: enough output pixels, in lists of a bounded length whose offsets fit 32 bits.
+/// Images that are processed together: enough output pixels, in lists of bounded length whose offsets fit 32 bits.
 fn block_of(size: &ConvSize) -> usize {
     let pixels = |[rows, columns]: [usize; 2]| rows * columns;
     let (padded, gradient) = (pixels(size.padded()), pixels(size.gradient_frame()));
@@ -204,7 +204,7 @@ fn blocks(images: usize, block: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..images).step_by(block).map(move |first| (first, block.min(images - first)))
 }
 
-/// The images in their frames: copied into `scratch`, or as they are where the frame adds nothing.
+/// The images in their frames: copied into `scratch`, or unchanged if the frame adds nothing.
 fn framed<'a>(frame: &Frame, images: &'a [f32], image_len: usize, scratch: &'a mut [f32]) -> &'a [f32] {
     if frame.is_bare() {
         return images;
@@ -255,8 +255,8 @@ fn forward_pass(size: &ConvSize, block: usize) -> Pass {
 
 /// The passes that gather `d_input` from a framed `d_output`, and the frame.
 ///
-/// Framed input row `y` receives from output row `(y - dilation * tap) / stride` where that divides; the rows with
-/// the same remainder by the stride share their taps and make one pass.
+/// Framed input row `y` receives from output row `(y - dilation * tap) / stride` if that is a whole number; rows with
+/// the same remainder modulo the stride share their taps and form one pass.
 fn backward_passes(size: &ConvSize, block: usize) -> (Frame, Vec<Pass>) {
     let channels = Channels {
         groups: size.groups,
@@ -273,7 +273,8 @@ fn backward_passes(size: &ConvSize, block: usize) -> (Frame, Vec<Pass>) {
     for row_phase in 0..size.stride[0].min(target[0]) {
         for column_phase in 0..size.stride[1].min(target[1]) {
             let phase = [row_phase, column_phase];
-            // For each axis: the taps that divide, the last tap first so that the offsets rise, and their sources.
+            // For each axis: the taps that divide evenly, last tap first so that the offsets increase, and their
+            // sources.
             let sources: [Vec<(usize, usize)>; 2] = std::array::from_fn(|axis| {
                 let at = (before[axis] + phase[axis]) as isize;
                 let stride = size.stride[axis] as isize;

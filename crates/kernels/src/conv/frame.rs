@@ -2,7 +2,7 @@
 
 use super::size::{Padding, PaddingMode};
 
-/// Where each row and column of a framed image comes from.
+/// The source of each row and column of a framed image.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     channels: usize,
@@ -26,7 +26,7 @@ impl Frame {
         }
     }
 
-    /// Whether the framed image is the image.
+    /// Whether the framed image is the image itself.
     pub(super) fn is_bare(&self) -> bool {
         self.padding == Padding::default()
     }

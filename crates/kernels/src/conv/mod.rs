@@ -1,7 +1,7 @@
-//! Convolution in channels-last order, forward, by input and by weight.
+//! Convolution in channels-last order: forward, and gradients with respect to input and weight.
 //!
-//! [`Conv`] chooses between two ways: most 3x3 convolutions with stride 1 go by Winograd's transforms, which save more
-//! than half of the multiplications, and everything else is walked over directly, without a matrix of image patches.
+//! [`Conv`] chooses between two algorithms: most 3x3 convolutions with stride 1 use Winograd's transforms, which save
+//! more than half of the multiplications, and everything else is computed directly, without a matrix of image patches.
 //! Both run on the register tiles of `tile`. The transposed convolution is the gradient with respect to the input.
 
 mod direct;
@@ -22,10 +22,10 @@ use std::sync::Arc;
 use winograd::Winograd;
 pub use words::Precision;
 
-/// A convolution with everything that follows from its sizes worked out: made once, run often.
+/// A convolution with everything that depends on its sizes precomputed: created once, run often.
 ///
-/// Weights are used in a packed order. [`Conv::pack_forward`] and [`Conv::pack_backward`] make it from PyTorch's
-/// `[out_channels, in_channels / groups, rows, columns]`, [`Conv::unpack_gradient`] leads back.
+/// Weights are used in a packed order. [`Conv::pack_forward`] and [`Conv::pack_backward`] convert from PyTorch's
+/// `[out_channels, in_channels / groups, rows, columns]`, and [`Conv::unpack_gradient`] converts back.
 ///
 /// ```
 /// use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
@@ -49,17 +49,17 @@ pub struct Conv {
     method: Arc<dyn Method>,
 }
 
-/// The name of a way, for those who look at a plan.
+/// The algorithm of a convolution, as shown in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Every product of the definition.
     Direct,
-    /// Winograd's F(2x2, 3x3): 16 products for the 36 of four output pixels.
+    /// Winograd's F(2x2, 3x3): 16 products instead of 36 for four output pixels.
     Winograd,
 }
 
-/// What every way of computing a convolution offers; [`Conv`] says what the methods do.
+/// The interface of every convolution algorithm; [`Conv`] documents the methods.
 trait Method: Debug + Send + Sync {
     fn forward_len(&self) -> usize;
     fn gradient_len(&self) -> usize;
@@ -100,19 +100,19 @@ trait Method: Debug + Send + Sync {
 }
 
 impl Conv {
-    /// Chooses the way for checked sizes, and works out what follows from them.
+    /// Chooses the algorithm for checked sizes, and precomputes everything that depends on them.
     pub fn new(size: ConvSize) -> Conv {
         Conv::with_precision(size, Precision::F32)
     }
 
-    /// [`Conv::new`] with products of less precision, where the way it goes can make use of them.
+    /// [`Conv::new`] with products of lower precision, if the algorithm can use them.
     pub fn with_precision(size: ConvSize, precision: Precision) -> Conv {
         let algorithm = if Winograd::pays(&size) { Algorithm::Winograd } else { Algorithm::Direct };
         Conv::with_algorithm(size, algorithm, precision)
     }
 
-    /// A convolution that goes a given way, where it can: Winograd's needs a 3x3 kernel with stride and dilation 1,
-    /// one group and a padding of zeros.
+    /// A convolution with a given algorithm, if possible: Winograd's needs a 3x3 kernel with stride and dilation 1, one
+    /// group and zero padding.
     pub fn with_algorithm(size: ConvSize, algorithm: Algorithm, precision: Precision) -> Conv {
         if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
             return Conv { size, algorithm, precision, method: Arc::new(Winograd::new(&size, precision)) };
@@ -121,12 +121,12 @@ impl Conv {
         Conv { size, algorithm, precision, method: Arc::new(Direct::new(size)) }
     }
 
-    /// The sizes it was made for.
+    /// The sizes that it was created for.
     pub fn size(&self) -> &ConvSize {
         &self.size
     }
 
-    /// The way it goes.
+    /// Its algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -136,7 +136,7 @@ impl Conv {
         self.precision
     }
 
-    /// Multiply-adds that [`Conv::forward`] makes for one image in the way it goes, without those of the transforms.
+    /// Multiply-adds that [`Conv::forward`] performs for one image, without those of the transforms.
     pub fn multiply_adds(&self) -> u64 {
         let products = match self.algorithm {
             Algorithm::Direct => self.size.multiply_adds(),
@@ -172,13 +172,13 @@ impl Conv {
         self.method.pack_forward(weight, bias, packed);
     }
 
-    /// Packs the weight for [`Conv::backward_input`]; `bias` (of `in_channels`) is added there, which only a
-    /// transposed convolution wants.
+    /// Packs the weight for [`Conv::backward_input`]; `bias` (of `in_channels`) is added there, as only a transposed
+    /// convolution needs.
     pub fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         self.method.pack_backward(weight, bias, packed);
     }
 
-    /// Takes the weight gradient (and the bias gradient) out of packed gradients.
+    /// Extracts the weight gradient (and the bias gradient) from packed gradients.
     pub fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         self.method.unpack_gradient(d_packed, d_weight, d_bias);
     }
@@ -198,7 +198,7 @@ impl Conv {
         self.method.forward(isa, images, input, packed, epilogue, output, scratch);
     }
 
-    /// `d_input`, from `d_output` and weights of [`Conv::pack_backward`].
+    /// `d_input`, from `d_output` and weights packed by [`Conv::pack_backward`].
     pub fn backward_input(
         &self,
         isa: Isa,
@@ -211,7 +211,7 @@ impl Conv {
         self.method.backward_input(isa, images, d_output, packed, d_input, scratch);
     }
 
-    /// Adds the gradients of weight and bias to `d_packed`, to be taken out by [`Conv::unpack_gradient`].
+    /// Adds the gradients of weight and bias to `d_packed`, from which [`Conv::unpack_gradient`] extracts them.
     pub fn backward_weight(
         &self,
         isa: Isa,

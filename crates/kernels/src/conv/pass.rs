@@ -5,12 +5,12 @@ use super::words::Singles;
 use crate::Epilogue;
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Pixels of a weight gradient that are added up before their sum goes to memory, which keeps rounding small.
+/// Pixels of a weight gradient that are added up before their sum goes to memory, to limit rounding errors.
 const EXACT_PIXELS: usize = 64;
 
 /// A convolution as lists: output pixel `targets[q]` gathers the inputs at `inputs[q] + tap`.
 ///
-/// The lists cover a block of images, so that tiles of pixels may reach over an image's end.
+/// The lists cover a block of images, so that tiles of pixels may extend beyond an image's end.
 #[derive(Clone, Debug)]
 pub(super) struct Pass {
     /// Offset of each pixel's first value in the framed images.
@@ -25,7 +25,7 @@ pub(super) struct Pass {
     pub(super) channels: Channels,
 }
 
-/// How channels fall into groups and panels.
+/// How channels are divided into groups and panels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Channels {
     pub(super) groups: usize,
@@ -71,7 +71,7 @@ impl Pass {
         self.weight_len() + self.bias_len()
     }
 
-    /// The input holds what the taps of the first `pixels` pixels read.
+    /// Checks that the input contains everything that the taps of the first `pixels` pixels read.
     fn check_input(&self, pixels: usize, input: &[f32]) {
         let reach = self.taps.iter().map(|tap| tap.input + tap.len).max().unwrap_or(0);
         let width = self.channels.inner * (self.channels.groups - 1);
@@ -126,7 +126,7 @@ impl Kernel for Gather<'_> {
         if pixels == 0 {
             return;
         }
-        assert!(self.packed.len() >= pass.packed_len(), "packed weights of another convolution");
+        assert!(self.packed.len() >= pass.packed_len(), "packed weights of a different convolution");
         pass.check_input(pixels, self.input);
         let last = pass.targets[..pixels].iter().max().map_or(0, |&at| at as usize);
         assert!(last + pass.channels.groups * pass.channels.outer <= self.output.len(), "output too short");
@@ -150,7 +150,7 @@ impl Kernel for Gather<'_> {
 }
 
 impl Gather<'_> {
-    /// All pixels of `K` panels: tiles of `P`, the last one moved back over pixels that are already done.
+    /// All pixels of `K` panels: tiles of `P`, with the last one moved back over pixels that are already done.
     #[inline(always)]
     fn panels<S: Simd, const P: usize, const K: usize>(
         &mut self,
@@ -196,7 +196,7 @@ impl Gather<'_> {
         let targets: [usize; P] = std::array::from_fn(|p| self.pass.targets[pixel + p] as usize + to);
         let first = group * channels.panels() + panel;
         // SAFETY: `run` checked that the input holds every pixel's taps for every group, the output every target
-        // with all channels, and the packed weights all panels and the bias behind them.
+        // with all channels, and the packed weights all panels followed by the bias.
         unsafe {
             tile::gather::<S, P, K>(
                 simd,
@@ -235,7 +235,7 @@ impl Kernel for Outer<'_> {
         if pixels == 0 {
             return;
         }
-        assert!(self.d_packed.len() >= pass.packed_len(), "gradients of another convolution");
+        assert!(self.d_packed.len() >= pass.packed_len(), "gradients of a different convolution");
         pass.check_input(pixels, self.input);
         assert!(pixels * pass.channels.groups * pass.channels.outer <= self.d_output.len());
         for group in 0..pass.channels.groups {

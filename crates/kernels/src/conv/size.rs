@@ -13,23 +13,23 @@ pub struct Padding {
     pub right: usize,
 }
 
-/// What stands in the rows and columns added around an image, as PyTorch's `padding_mode` names it.
+/// The contents of the rows and columns added around an image: PyTorch's `padding_mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PaddingMode {
     /// Zeros.
     #[default]
     Zeros,
-    /// The image mirrored at its outermost pixel, which is not repeated.
+    /// The image mirrored at its outermost pixel, without repeating it.
     Reflect,
     /// The outermost pixel repeated.
     Replicate,
-    /// The image from its other side.
+    /// The image from its opposite side.
     Circular,
 }
 
 /// The sizes of a two-dimensional convolution; pairs are (rows, columns).
 ///
-/// Whoever makes one has checked that the channels divide by `groups`, that no number but a padding is zero, and
+/// Its creator has checked that the channels are divisible by `groups`, that no number except a padding is zero, and
 /// that the dilated kernel fits into the padded image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvSize {
@@ -37,7 +37,7 @@ pub struct ConvSize {
     pub in_channels: usize,
     /// Channels of the output.
     pub out_channels: usize,
-    /// Groups of channels that do not see each other.
+    /// Groups of channels that are convolved separately.
     pub groups: usize,
     /// Rows and columns of the input.
     pub input: [usize; 2],
@@ -47,9 +47,9 @@ pub struct ConvSize {
     pub stride: [usize; 2],
     /// Distance between the taps of a window.
     pub dilation: [usize; 2],
-    /// What is added around the input.
+    /// Rows and columns added around the input.
     pub padding: Padding,
-    /// What stands there.
+    /// Their contents.
     pub padding_mode: PaddingMode,
 }
 
@@ -86,7 +86,7 @@ impl ConvSize {
     }
 
     /// Rows and columns that the gradient with respect to the output is copied into, so that every tap of every input
-    /// pixel is there to be read.
+    /// pixel can be read.
     pub fn gradient_frame(&self) -> [usize; 2] {
         let (output, margin) = (self.output(), self.gradient_margin());
         [0, 1].map(|axis| margin[axis][0] + output[axis] + margin[axis][1])
@@ -103,7 +103,8 @@ impl ConvSize {
         })
     }
 
-    /// Rows and columns that receive gradients. Repeated pixels receive on the whole frame, which is folded afterwards.
+    /// Rows and columns that receive gradients. If pixels are repeated, that is the whole frame, which is folded
+    /// afterwards.
     pub(super) fn gradient_target(&self) -> [usize; 2] {
         if self.padding_mode == PaddingMode::Zeros { self.input } else { self.padded() }
     }

@@ -7,7 +7,7 @@ use super::words::{Singles, Words};
 use crate::Epilogue;
 use crate::simd::{LANES, Simd};
 
-/// Products that are added up before their sum is put aside, which keeps the rounding of long sums small.
+/// Products that are added up before their sum is moved out, to limit the rounding errors of long sums.
 const EXACT_ROWS: usize = 96;
 
 /// One stretch of adjacent input values that meets one stretch of adjacent weight rows.
@@ -17,7 +17,7 @@ pub(super) struct Tap {
     pub(super) input: usize,
     /// First weight row.
     pub(super) row: usize,
-    /// Values, and weight rows.
+    /// Number of values, and of weight rows.
     pub(super) len: usize,
 }
 
@@ -79,7 +79,7 @@ pub(super) unsafe fn gather<S: Simd, const P: usize, const K: usize>(
     }
 }
 
-/// How many taps have their products added up before the sum is put aside.
+/// How many taps are summed before the sum is moved out.
 #[inline(always)]
 fn segment_len(taps: &[Tap]) -> usize {
     let mut rows = 0;

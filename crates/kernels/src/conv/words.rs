@@ -1,16 +1,16 @@
-//! What register tiles multiply: single values, or pairs of bfloat16 in the space of one.
+//! The operands of register tiles: single values, or pairs of bfloat16 in the space of one.
 
 use crate::simd::Simd;
 use serde::{Deserialize, Serialize};
 
-/// How many products a convolution takes at once, and how exact they are. Sums are `f32` in any case.
+/// The precision of a convolution's products. Sums are always `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Products of `f32`.
     #[default]
     F32,
-    /// Products of bfloat16, where a convolution goes by Winograd's transforms; everything else is as for `F32`.
+    /// Products of bfloat16 in convolutions that use Winograd's transforms; everything else is as for `F32`.
     Bf16,
 }
 
@@ -29,7 +29,7 @@ impl Precision {
     }
 }
 
-/// Values as they lie in the words of a tile's operands.
+/// How values are stored in the words of a tile's operands.
 pub(crate) trait Words {
     const PRECISION: Precision;
 
@@ -42,7 +42,7 @@ pub(crate) trait Words {
     /// The row has the words.
     unsafe fn store<S: Simd>(simd: S, row: *mut f32, at: usize, value: S::V, lanes: usize);
 
-    /// Puts the values of several rows that share their words together; with one value in a word that is the first.
+    /// Combines the values of several rows that share their words; with one value per word, this is the first.
     fn join<S: Simd>(simd: S, first: S::V, second: S::V) -> S::V;
 }
 

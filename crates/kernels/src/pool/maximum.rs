@@ -1,16 +1,16 @@
-//! The maximum over windows, its place, and its gradient.
+//! The maximum over windows, its position, and its gradient.
 
 use super::{Span, Windows};
 use crate::Isa;
 use crate::channels::channel_blocks;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
-/// The largest value of each window; NaN where the window holds one.
+/// The largest value of each window; NaN if the window contains one.
 pub fn max(isa: Isa, windows: &Windows, input: &[f32], output: &mut [f32]) {
     dispatch(isa, Max { windows, input, target: Target::Values(output) });
 }
 
-/// The pixel number of each window's largest value: the first of equal ones, the last NaN where there is one.
+/// The pixel number of each window's largest value: the first of equal ones, or the last NaN if there is one.
 pub fn max_indices(isa: Isa, windows: &Windows, input: &[f32], indices: &mut [u32]) {
     dispatch(isa, Max { windows, input, target: Target::Indices(indices) });
 }
@@ -26,7 +26,7 @@ pub fn max_backward(isa: Isa, windows: &Windows, input: &[f32], d_output: &[f32]
     dispatch(isa, Max { windows, input, target: Target::Gradient { d_output, d_input, adds } });
 }
 
-/// How windows lie along an axis.
+/// How windows cover an axis.
 struct Cover {
     /// Some position belongs to two windows.
     overlaps: bool,
@@ -55,7 +55,7 @@ enum Target<'a> {
     Gradient {
         d_output: &'a [f32],
         d_input: &'a mut [f32],
-        /// Whether gradients are added to what is there, as overlapping windows need it.
+        /// Whether gradients are added to the existing values, as overlapping windows require.
         adds: bool,
     },
 }
@@ -95,7 +95,7 @@ impl Kernel for Max<'_> {
                             pixel_len: windows.channels,
                             lanes,
                         };
-                        // SAFETY: the spans lie inside the image, and slices have the images' lengths.
+                        // SAFETY: the spans are inside the image, and slices have the images' lengths.
                         unsafe { self.target.write(simd, self.input, window, to + channel) }
                     }
                 }
@@ -120,7 +120,7 @@ impl Window {
     /// The maxima and the position of each, counted along the window.
     ///
     /// # Safety
-    /// The window lies inside the slice at `input`.
+    /// The window is inside the slice at `input`.
     #[inline(always)]
     unsafe fn largest<S: Simd>(self, simd: S, input: *const f32) -> (S::V, S::V) {
         let mut best = simd.splat(f32::NEG_INFINITY);
@@ -160,10 +160,10 @@ impl Window {
 }
 
 impl Target<'_> {
-    /// Finds the maxima of a window and puts down what is asked for; `to` is their place in the output.
+    /// Finds the maxima of a window and writes what was requested; `to` is their position in the output.
     ///
     /// # Safety
-    /// The window lies inside the input, `to` and its lanes inside the output, and slices have the images' lengths.
+    /// The window is inside the input, `to` and its lanes inside the output, and slices have the images' lengths.
     #[inline(always)]
     unsafe fn write<S: Simd>(&mut self, simd: S, input: &[f32], window: Window, to: usize) {
         // SAFETY: the caller vouches for every place.

@@ -62,7 +62,7 @@ struct Window<'a> {
     windows: &'a Windows,
     row: Span,
     column: Span,
-    /// Output pixel.
+    /// Index of the output pixel.
     at: usize,
     factor: f32,
 }
@@ -76,7 +76,7 @@ impl Window<'_> {
             Direction::Forward => {
                 let mut total = [0.0; N];
                 for row in self.row.positions() {
-                    // Rows are added up by themselves, which keeps the rounding of large windows small.
+                    // Each row is summed separately, to limit the rounding errors of large windows.
                     let mut sum = [0.0; N];
                     for column in self.column.positions() {
                         let values = &from[(row * width + column) * channels + channel..];

@@ -30,7 +30,7 @@ impl Span {
 
 /// The windows of a pooling: output pixel (i, j) sees the input rows of `rows[i]` and the columns of `columns[j]`.
 ///
-/// Whoever makes one has checked that every span lies inside the image and, for a maximum, that every window holds a
+/// Its creator has checked that every span is inside the image and, for a maximum, that every window has at least one
 /// position and at most [`Windows::MOST_POSITIONS`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Windows {
@@ -45,7 +45,7 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Positions of a maximum's window at most: single precision counts them exactly.
+    /// Most positions in a window of a maximum: single precision counts them exactly.
     pub const MOST_POSITIONS: usize = 1 << 24;
 
     /// Elements of one image of the input.

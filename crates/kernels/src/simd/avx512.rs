@@ -158,7 +158,7 @@ unsafe impl<const BF16: bool> Simd for Avx512<BF16> {
 
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl<const BF16: bool> Avx512<BF16> {
-    /// Sixteen bfloat16, rounded to the nearest, to even.
+    /// Sixteen bfloat16, rounded to nearest, ties to even.
     #[inline(always)]
     fn round_bf16(self, value: __m512) -> __m256i {
         unsafe {

@@ -1,4 +1,4 @@
-//! Sixteen `f32` at a time: the instruction sets, how one is chosen, and what kernels are written against.
+//! Sixteen `f32` at a time: the instruction sets, how one is chosen, and the interface that kernels use.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -14,7 +14,7 @@ pub(crate) const LANES: usize = 16;
 
 /// The vector instructions that a kernel call uses.
 ///
-/// Only [`Isa::best`], [`Isa::asked`] and [`Isa::available`] give one out, so holding a value proves that this processor
+/// Only [`Isa::best`], [`Isa::asked`] and [`Isa::available`] return one, so having a value proves that this processor
 /// has them.
 ///
 /// ```
@@ -39,8 +39,8 @@ impl Isa {
     /// The environment variable that chooses the instruction set: `portable`, `avx2`, `avx512` or `avx512-bf16`.
     pub const VARIABLE: &'static str = "CONVSCOPE_ISA";
 
-    /// The fastest instruction set of this processor, or the one that [`VARIABLE`](Self::VARIABLE) asks for where this
-    /// processor has it. Found out once.
+    /// The fastest instruction set of this processor, or the one that [`VARIABLE`](Self::VARIABLE) asks for, if this
+    /// processor has it. Determined once.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Isa::asked().ok().flatten().unwrap_or_else(|| Isa::available()[0]))
@@ -49,7 +49,7 @@ impl Isa {
     /// The instruction set that [`VARIABLE`](Self::VARIABLE) asks for, if it is set.
     ///
     /// # Errors
-    /// A name that is unknown, or of instructions that this processor does not have.
+    /// An unknown name, or instructions that this processor does not have.
     pub fn asked() -> Result<Option<Isa>, IsaError> {
         std::env::var_os(Isa::VARIABLE).map(|name| Isa::named(&name.to_string_lossy())).transpose()
     }
@@ -95,7 +95,7 @@ impl Isa {
     }
 }
 
-/// An instruction set that this processor does not have, or that there is not.
+/// An instruction set that is unknown or that this processor does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsaError {
     name: String,
@@ -151,16 +151,16 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) {
 /// Arithmetic on sixteen `f32`.
 ///
 /// # Safety
-/// The methods are safe to call on any value of the type, so a value may only exist where the processor has the
-/// instructions that they use: none can be made outside the function that [`dispatch`] calls after it checked.
+/// The methods are safe to call on any value of the type, so a value may exist only if the processor has the
+/// instructions that they use: none can be created outside the function that [`dispatch`] calls after checking.
 pub(crate) unsafe trait Simd: Copy {
     /// Sixteen `f32`.
     type V: Copy;
-    /// Sixteen truths.
+    /// Sixteen Booleans.
     type M: Copy;
     /// Sixteen `f64`.
     type W: Copy;
-    /// How many `V` the registers hold: the size of tiles follows from it.
+    /// How many `V` fit in the registers; determines the size of tiles.
     const REGISTERS: usize;
 
     fn splat(self, value: f32) -> Self::V;
@@ -175,7 +175,7 @@ pub(crate) unsafe trait Simd: Copy {
     fn exceeds(self, a: Self::V, b: Self::V) -> Self::M;
     /// Where `a` equals `b`.
     fn equals(self, a: Self::V, b: Self::V) -> Self::M;
-    /// `a` where `mask` says so, else `b`.
+    /// `a` where `mask` is true, else `b`.
     fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V;
     fn zero_wide(self) -> Self::W;
     fn widen(self, value: Self::V) -> Self::W;
@@ -230,7 +230,7 @@ pub(crate) unsafe trait Simd: Copy {
         }
     }
 
-    /// Lanes that are pairs of bfloat16, rounded from a lane of each.
+    /// Lanes that are pairs of bfloat16, one rounded from each vector.
     #[inline(always)]
     fn pair(self, first: Self::V, second: Self::V) -> Self::V {
         let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
@@ -262,7 +262,7 @@ pub(crate) unsafe trait Simd: Copy {
     }
 }
 
-/// The nearest bfloat16, of two equally near ones the even one: the upper half of an `f32`.
+/// The nearest bfloat16, ties to even: the upper half of an `f32`.
 #[inline(always)]
 pub(crate) fn bf16(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -288,7 +288,7 @@ mod tests {
         let rounded = |value: f32| f32::from_bits(u32::from(bf16(value)) << 16);
         assert_eq!(rounded(1.0), 1.0);
         assert_eq!(rounded(-3.140625), -3.140625);
-        // Eight bits: between 256 and 258 lies 257, which goes to the even neighbour.
+        // Eight bits: 257 is halfway between 256 and 258, and goes to the even neighbour.
         assert_eq!([rounded(257.0), rounded(259.0), rounded(257.5)], [256.0, 260.0, 258.0]);
         assert_eq!(rounded(f32::INFINITY), f32::INFINITY);
         assert!(rounded(f32::from_bits(0x7f80_0001)).is_nan());

@@ -1,4 +1,4 @@
-//! Arrays in place of registers, for every processor: the compiler vectorises what it can.
+//! Arrays instead of registers, for every processor: the compiler vectorises what it can.
 
 use super::{LANES, Simd};
 
@@ -18,7 +18,7 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        // `f32::mul_add` calls a slow library function where the processor has no such instruction.
+        // `f32::mul_add` calls a slow library function if the processor has no such instruction.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
@@ -71,7 +71,7 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::V {
-        // SAFETY: the caller vouches for sixteen values; `read_unaligned` asks for no alignment.
+        // SAFETY: the caller vouches for sixteen values; `read_unaligned` needs no alignment.
         unsafe { from.cast::<Self::V>().read_unaligned() }
     }
     #[inline(always)]

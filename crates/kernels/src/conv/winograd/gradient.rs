@@ -8,7 +8,7 @@ use crate::conv::tile::{self, Panels};
 use crate::conv::words::{Pairs, Precision, Singles, Words};
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Rows of stretches of a weight gradient, or of pairs of them, that are summed up before the sum goes to memory.
+/// Rows of stretches of a weight gradient, or of pairs of them, that are summed before the sum goes to memory.
 const EXACT_ROWS: usize = 64;
 
 /// Adds the weight gradients of all images to packed gradients; the stretches are those of the forward direction.
@@ -55,7 +55,7 @@ impl GradientWalk<'_> {
         let pixels = |[rows, columns]: [usize; 2]| self.images * rows * columns;
         assert!(self.input.len() >= pixels(stretches.input) * stretches.inner, "input too short");
         assert!(self.d_output.len() >= pixels(stretches.output) * stretches.outer, "gradient too short");
-        assert!(self.d_packed.len() >= layout.weight_len(), "gradients of another convolution");
+        assert!(self.d_packed.len() >= layout.weight_len(), "gradients of a different convolution");
         assert!(self.scratch.len() >= GradientWalk::scratch_len(stretches), "scratch too short");
         let (input_len, gradient_len) =
             (GradientWalk::input_len(stretches), GradientWalk::gradient_len(stretches));
@@ -196,7 +196,7 @@ struct GradientBlock<'a> {
 }
 
 impl GradientBlock<'_> {
-    /// The gradients of `K` panels, in tiles of `P` input channels and the rest in smaller ones; gives back `K`.
+    /// The gradients of `K` panels, in tiles of `P` input channels and the rest in smaller ones; returns `K`.
     ///
     /// # Safety
     /// The pointers lead to the point's matrices and to all gradients.
@@ -211,7 +211,7 @@ impl GradientBlock<'_> {
         let mut channel = 0;
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            // A rest of 16 makes two tiles of 8, where 12 would leave small ones.
+            // A remainder of 16 makes two tiles of 8, whereas 12 would leave small ones.
             while inner - channel >= P && (inner - channel - P == 0 || inner - channel - P >= 8 || P < 12) {
                 self.tile::<S, W, P, K>(simd, point, panel, channel);
                 channel += P;

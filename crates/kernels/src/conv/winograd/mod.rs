@@ -1,4 +1,4 @@
-//! Winograd's F(2x2, 3x3): four output pixels from a 4x4 stretch of the input, with 16 products in place of 36.
+//! Winograd's F(2x2, 3x3): four output pixels from a 4x4 stretch of the input, with 16 products instead of 36.
 //!
 //! With the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016):
 //!
@@ -7,8 +7,8 @@
 //! d_weight = G' [ (B' input B) * (A d_output A') ] G      summed over all stretches
 //! ```
 //!
-//! The gradient with respect to the input is the first line with turned weights. Each of the 16 points is a matrix
-//! product of its own: stretches by input channels, times input channels by output channels.
+//! The gradient with respect to the input is the first line with rotated weights. Each of the 16 points is a separate
+//! matrix product: stretches by input channels, times input channels by output channels.
 
 mod gradient;
 mod product;
@@ -31,7 +31,7 @@ const POINTS: usize = 16;
 const STRETCH: usize = 2;
 /// Rows and columns of input that a stretch reads.
 const READ: usize = 4;
-/// Values between the points' matrices beyond their length, so that a stretch's values fall on different cache lines.
+/// Extra values between the points' matrices, so that a stretch's values fall on different cache lines.
 const SKEW: usize = LANES;
 
 /// A 3x3 convolution with stride 1 through Winograd's transforms.
@@ -41,12 +41,12 @@ pub(super) struct Winograd {
     backward: Stretches,
 }
 
-/// How images fall into stretches, in one direction.
+/// How images are divided into stretches, in one direction.
 #[derive(Clone, Copy, Debug)]
 struct Stretches {
     /// Channels that are summed over.
     inner: usize,
-    /// Channels that come out.
+    /// Output channels.
     outer: usize,
     input: [usize; 2],
     output: [usize; 2],
@@ -69,12 +69,12 @@ impl Stretches {
         Layout { inner: self.inner, outer: self.outer, precision: self.precision }
     }
 
-    /// The order of the gradients with respect to the weights, which are sums and so single values.
+    /// The order of the gradients with respect to the weights, which are sums and therefore single values.
     fn gradient_layout(&self) -> Layout {
         Layout { precision: Precision::F32, ..self.layout() }
     }
 
-    /// Stretches that are worked on together: their transforms should fill a part of a core's cache.
+    /// Stretches that are processed together: their transforms should fill part of a core's cache.
     fn block(&self) -> usize {
         const TRANSFORMED: usize = 1 << 16;
         (TRANSFORMED / (POINTS * self.inner)).clamp(26, 256)
@@ -87,7 +87,7 @@ impl Stretches {
 }
 
 impl Winograd {
-    /// Whether the sizes allow it.
+    /// Whether the sizes allow this algorithm.
     pub(super) fn suits(size: &ConvSize) -> bool {
         let Padding { top, bottom, left, right } = size.padding;
         size.kernel == [3, 3]
@@ -98,8 +98,8 @@ impl Winograd {
             && [top, bottom, left, right].iter().all(|&padding| padding <= 2)
     }
 
-    /// Whether it is faster than the direct way: enough channels to make up for the transforms, and few outputs in
-    /// stretches that reach over the image's end.
+    /// Whether it is faster than direct convolution: enough channels to make up for the transforms, and few outputs in
+    /// stretches that extend beyond the image's end.
     pub(super) fn pays(size: &ConvSize) -> bool {
         const FEWEST_CHANNELS: usize = 16;
         let [rows, columns] = size.output();

@@ -9,7 +9,7 @@ use crate::conv::tile::{self, Panels, Tap};
 use crate::conv::words::{Pairs, Precision, Singles, Words};
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Words of input channels that are summed up before the sum is put aside, which keeps the rounding of long sums small.
+/// Words of input channels that are summed before the sum is moved out, to limit the rounding errors of long sums.
 const EXACT_WORDS: usize = 96;
 /// Stretches of the smaller tiles.
 const SMALL: usize = 8;
@@ -54,7 +54,7 @@ impl Walk<'_> {
         let pixels = |[rows, columns]: [usize; 2]| self.images * rows * columns;
         assert!(self.input.len() >= pixels(stretches.input) * stretches.inner, "input too short");
         assert!(self.output.len() >= pixels(stretches.output) * stretches.outer, "output too short");
-        assert!(self.packed.len() >= stretches.layout().packed_len(), "weights of another convolution");
+        assert!(self.packed.len() >= stretches.layout().packed_len(), "weights of a different convolution");
         assert!(self.scratch.len() >= Walk::scratch_len(stretches), "scratch too short");
         let most = stretches.block();
         let transformed_len = stretches.transformed_len(most);
@@ -96,7 +96,7 @@ impl Walk<'_> {
     }
 }
 
-/// Stretches that are worked on together.
+/// Stretches that are processed together.
 struct Block<'a> {
     stretches: &'a Stretches,
     layout: Layout,
@@ -114,7 +114,7 @@ struct Block<'a> {
 
 impl Block<'_> {
     /// # Safety
-    /// The input holds all images that the stretches belong to.
+    /// The input contains all images that the stretches belong to.
     #[inline(always)]
     unsafe fn transform<S: Simd, W: Words>(&self, simd: S, input: *const f32) {
         let words = W::PRECISION.words(self.stretches.inner);
@@ -135,10 +135,10 @@ impl Block<'_> {
         }
     }
 
-    /// The outputs of `K` panels, in tiles of `P` stretches; gives back `K`.
+    /// The outputs of `K` panels, in tiles of `P` stretches; returns `K`.
     ///
     /// # Safety
-    /// The pointers lead to whole blocks, weights and images.
+    /// The pointers are to whole blocks, weights and images.
     #[inline(always)]
     unsafe fn panels<S: Simd, W: Words, const P: usize, const K: usize>(
         &self,
@@ -148,7 +148,7 @@ impl Block<'_> {
         // SAFETY: the caller vouches for the memory.
         unsafe {
             for point in 0..POINTS {
-                // Of few stretches, as of one small image, smaller tiles may leave less to be done twice.
+                // With few stretches, as in one small image, smaller tiles may repeat less work.
                 if self.count.next_multiple_of(SMALL) < self.count.next_multiple_of(P) {
                     self.tiles::<S, W, SMALL, K>(simd, point, panel);
                 } else {

@@ -4,7 +4,7 @@ use super::{POINTS, READ, STRETCH, Stretches};
 use crate::Epilogue;
 use crate::simd::Simd;
 
-/// Where a stretch lies: its image, and the row and column of its first output pixel.
+/// The position of a stretch: its image, and the row and column of its first output pixel.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     image: usize,
@@ -34,10 +34,10 @@ impl Place {
     }
 }
 
-/// A stretch of `N` x `N` pixels of an image, of which those outside the image count as zero.
+/// A stretch of `N` x `N` pixels of an image, with those outside the image counted as zero.
 #[derive(Clone, Copy)]
 pub(super) struct Pixels<const N: usize> {
-    /// Offset of the first pixel, which may lie before the slice.
+    /// Offset of the first pixel, which may be before the slice.
     first: isize,
     row_len: usize,
     pixel_len: usize,
@@ -47,7 +47,7 @@ pub(super) struct Pixels<const N: usize> {
 }
 
 impl Pixels<READ> {
-    /// What a stretch reads.
+    /// The input pixels that a stretch reads.
     #[inline(always)]
     pub(super) fn read(stretches: &Stretches, place: Place) -> Pixels<READ> {
         let [row, column] = [(place.row, 0), (place.column, 1)]
@@ -193,8 +193,8 @@ fn gradient_along<S: Simd>(simd: S, [a, b]: [S::V; STRETCH]) -> [S::V; READ] {
     [a, simd.add(a, b), simd.sub(a, b), simd.sub(simd.splat(0.0), b)]
 }
 
-/// Writes `epilogue(A' points A + bias)` to the output pixels of one stretch; the points' values stand at
-/// `from + point * stride`.
+/// Writes `epilogue(A' points A + bias)` to the output pixels of one stretch; the points' values are at `from + point *
+/// stride`.
 ///
 /// # Safety
 /// The points and the bias are readable, the pixels inside the image writable with `lanes` channels from `channel`.

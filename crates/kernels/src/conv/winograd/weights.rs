@@ -1,13 +1,13 @@
-//! Weights transformed and packed, and their gradients on the way back.
+//! Transforms and packs weights, and unpacks their gradients.
 
 use super::POINTS;
 use crate::Isa;
 use crate::conv::words::{Precision, pair};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
-/// The order of packed weights: for each two panels of [`LANES`] outer channels, which are worked on together, each point,
-/// and each of the two, a row of words for each inner channel, or pair of them. So they are read as they lie. The bias
-/// follows.
+/// The order of packed weights: for every two panels of [`LANES`] outer channels, which are processed together, for
+/// each point, and for each of the two panels, a row of words for each inner channel, or pair of them. So they are read
+/// sequentially. The bias follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) inner: usize,
@@ -15,7 +15,7 @@ pub(super) struct Layout {
     pub(super) precision: Precision,
 }
 
-/// Panels that are worked on together at most.
+/// Most panels that are processed together.
 pub(super) const PANELS: usize = 2;
 
 /// The taps of a panel's kernels for one inner channel.
@@ -51,7 +51,7 @@ impl Layout {
         }
     }
 
-    /// Takes `d_weight`, as `[outer, inner, 3, 3]`, and `d_bias` out of packed gradients of single values.
+    /// Extracts `d_weight`, as `[outer, inner, 3, 3]`, and `d_bias` from packed gradients of single values.
     pub(super) fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         let (weights, biases) = d_packed.split_at(self.weight_len());
         dispatch(Isa::best(), Unpack { layout: *self, d_packed: weights, d_weight });
@@ -68,7 +68,7 @@ impl Layout {
     }
 }
 
-/// PyTorch's weights, and where the kernel of an outer and an inner channel stands in them.
+/// PyTorch's weights, and the position of the kernel of an outer and an inner channel in them.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) weight: &'a [f32],
@@ -78,7 +78,7 @@ pub(super) struct Source<'a> {
     pub(super) turn: Turn,
 }
 
-/// Whether kernels are taken as they are or turned by half a circle.
+/// Whether kernels are used as they are or rotated by 180 degrees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     None,
