@@ -1,13 +1,13 @@
-//! The arguments of each operator beside its tensors, for help.
+//! The arguments of each operator apart from its tensors, for help texts.
 
 /// An argument of an operator that is not a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// PyTorch's name.
     pub name: &'static str,
-    /// The value where it is left out, as Python writes it; none where it has to be given.
+    /// The default, as Python writes it; `None` if the argument is required.
     pub default: Option<&'static str>,
-    /// What it says.
+    /// Its description.
     pub about: &'static str,
 }
 
@@ -19,7 +19,7 @@ const fn optional(name: &'static str, default: &'static str, about: &'static str
     Argument { name, default: Some(default), about }
 }
 
-/// The arguments of an operator in PyTorch's order; none for an unknown operator.
+/// The arguments of an operator in PyTorch's order; `None` for an unknown operator.
 pub fn arguments(operator: &str) -> Option<&'static [Argument]> {
     Some(match operator {
         "adaptive_avg_pool2d" => ADAPTIVE,
@@ -46,8 +46,8 @@ const STRIDE: Argument = optional("stride", "1", "steps between windows");
 const DILATION: Argument = optional("dilation", "1", "distance between the taps of a window");
 const GROUPS: Argument = optional("groups", "1", "groups of channels that do not see each other");
 const CEIL_MODE: Argument =
-    optional("ceil_mode", "False", "whether a last window that reaches over the padded image counts");
-const REDUCTION: Argument = optional("reduction", "mean", "what becomes of the losses: mean, sum or none");
+    optional("ceil_mode", "False", "whether to keep a last window that extends beyond the padded image");
+const REDUCTION: Argument = optional("reduction", "mean", "how the losses are reduced: mean, sum or none");
 const ROI_SIZE: Argument = given("output_size", "rows and columns of each region's output");
 const ROI_SCALE: Argument =
     optional("spatial_scale", "1.0", "pixels of the input for each unit of the boxes");
@@ -61,12 +61,16 @@ const AVG_POOL2D: &[Argument] = &[
     optional("padding", "0", "rows and columns of zeros added at each side"),
     CEIL_MODE,
     optional("count_include_pad", "True", "whether the zeros of the padding count in the mean"),
-    optional("divisor_override", "None", "what the sums are divided by in place of the number of pixels"),
+    optional("divisor_override", "None", "divides the sums instead of the number of pixels"),
 ];
 
 const BATCH_NORM: &[Argument] = &[
     optional("training", "False", "whether the batch's own mean and variance are used"),
-    optional("momentum", "0.1", "the share by which running statistics follow the batch; None averages"),
+    optional(
+        "momentum",
+        "0.1",
+        "the batch's share in the new running statistics; None averages over all batches",
+    ),
     optional("eps", "1e-5", "added to the variance"),
 ];
 
@@ -80,21 +84,21 @@ const CONV2D: &[Argument] = &[
 
 const CONV_TRANSPOSE2D: &[Argument] = &[
     optional("stride", "1", "steps in the output from one input pixel's window to the next"),
-    optional("padding", "0", "rows and columns taken away at each side of the output"),
-    optional("output_padding", "0", "rows and columns that the output has more at the bottom and the right"),
+    optional("padding", "0", "rows and columns removed at each side of the output"),
+    optional("output_padding", "0", "extra rows and columns of the output at the bottom and the right"),
     GROUPS,
     DILATION,
 ];
 
 const CROSS_ENTROPY: &[Argument] = &[
-    optional("ignore_index", "-100", "a class that counts for nothing"),
+    optional("ignore_index", "-100", "a class that is ignored"),
     REDUCTION,
     optional("label_smoothing", "0.0", "the share of the target that is spread over all classes"),
 ];
 
 const DROPOUT: &[Argument] = &[
-    optional("p", "0.5", "the probability that a value becomes zero"),
-    optional("training", "True", "whether values become zero at all"),
+    optional("p", "0.5", "the probability that a value is set to zero"),
+    optional("training", "True", "whether values are set to zero at all"),
 ];
 
 const FLATTEN: &[Argument] = &[
@@ -113,6 +117,14 @@ const MAX_POOL2D: &[Argument] = &[
 const ROI_ALIGN: &[Argument] = &[
     ROI_SIZE,
     ROI_SCALE,
-    optional("sampling_ratio", "-1", "points of a bin along each axis; -1 takes as many as it has pixels"),
-    optional("aligned", "False", "whether a box's numbers count from the corner of the first pixel"),
+    optional(
+        "sampling_ratio",
+        "-1",
+        "points per bin along each axis; -1 takes as many as the bin has pixels",
+    ),
+    optional(
+        "aligned",
+        "False",
+        "whether a box's coordinates start at the corner of the first pixel, not its centre",
+    ),
 ];

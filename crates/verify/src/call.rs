@@ -1,4 +1,4 @@
-//! Any operator by its name.
+//! Calls any operator by name.
 
 use crate::given::Given;
 use crate::table::TABLE;
@@ -12,12 +12,12 @@ pub fn operators() -> Vec<&'static str> {
     TABLE.iter().map(|entry| entry.name).collect()
 }
 
-/// The names of the tensors that an operator takes; none for an unknown operator.
+/// The names of the tensors that an operator takes; `None` for an unknown operator.
 pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
     TABLE.iter().find(|entry| entry.name == operator).map(|entry| entry.tensors)
 }
 
-/// An operator's name with arguments and tensors, named as in PyTorch.
+/// An operator's name with its arguments and tensors, named as in PyTorch.
 ///
 /// ```
 /// use convscope_verify::{Call, Tensor};
@@ -39,17 +39,17 @@ pub struct Call {
     pub operator: String,
     /// Keyword arguments.
     pub arguments: Map<String, Value>,
-    /// `input`, `weight`, ...; one that PyTorch would take as `None` is left out.
+    /// `input`, `weight`, ...; a tensor that is `None` in PyTorch is left out.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
 impl Call {
-    /// Runs the operator: `output` and what else it returns or updates (`indices`, `running_mean`, ...), and for a
-    /// gradient with respect to the output also `grad.<tensor>` of every tensor that has one.
+    /// Runs the operator. Returns `output` and whatever else it returns or updates (`indices`, `running_mean`, ...),
+    /// and, if a gradient with respect to the output is given, `grad.<tensor>` for every tensor that has one.
     ///
     /// # Errors
-    /// An unknown operator, argument or tensor, a missing tensor, one of the wrong type or number of axes, and what
-    /// the operator itself refuses.
+    /// An unknown operator, argument or tensor, a missing tensor, one of the wrong type or number of axes, and whatever
+    /// the operator itself rejects.
     pub fn run(&self, grad_output: Option<&ArrayD<f32>>) -> Result<BTreeMap<String, Tensor>, VerifyError> {
         let Some(entry) = TABLE.iter().find(|entry| entry.name == self.operator) else {
             return Err(VerifyError::UnknownOperator { name: self.operator.clone(), known: operators() });

@@ -1,4 +1,4 @@
-//! A call together with what PyTorch answered.
+//! A call together with PyTorch's answer.
 
 use crate::{Call, Comparison, Tensor, TensorFileError, VerifyError};
 use ndarray::ArrayD;
@@ -9,21 +9,21 @@ use std::collections::BTreeMap;
 /// The metadata `format` of the files that this version reads.
 const FORMAT: &str = "convscope-case-1";
 
-/// A case's tolerance where its file names none.
+/// The tolerance of a case whose file does not give one.
 const TOLERANCE: f64 = 1e-6;
 
-/// A call together with what PyTorch answered; the module's documentation has the format of its file.
+/// A call together with PyTorch's answer; the module's documentation has the format of its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// The name of its file, without folder and ending.
+    /// The name of its file, without folder and extension.
     pub name: String,
-    /// What is called.
+    /// The call.
     pub call: Call,
     /// The gradient with respect to the output, where gradients are checked.
     pub grad_output: Option<ArrayD<f32>>,
-    /// What PyTorch answered: `output`, `grad.input`, ...
+    /// PyTorch's answer: `output`, `grad.input`, ...
     pub expected: BTreeMap<String, Tensor>,
-    /// The error that is allowed, as a part of the largest expected value or of 1.
+    /// The allowed error, relative to the largest expected value, or to 1 if that is larger.
     pub tolerance: f64,
 }
 
@@ -31,17 +31,17 @@ impl Case {
     /// Reads the contents of a case file.
     ///
     /// # Errors
-    /// No safetensors file, metadata that are missing or of another format, a tensor of a type that no case has,
-    /// nothing that is expected; each with the case's name.
+    /// Bytes that are not a safetensors file, missing metadata or metadata of another format, a tensor of an
+    /// unsupported type, no expected tensor; each with the case's name.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
         read(name, bytes).map_err(|error| error.in_case(name))
     }
 
-    /// Runs the operator and compares each tensor that is expected.
+    /// Runs the operator and compares each expected tensor.
     ///
     /// # Errors
-    /// Those of [`Call::run`], an expected tensor that the operator does not give or that has another shape or type;
-    /// each with the case's name.
+    /// Those of [`Call::run`], an expected tensor that the operator does not return or that has a different shape or
+    /// type; each with the case's name.
     pub fn check(&self) -> Result<Vec<Comparison>, VerifyError> {
         self.compared().map_err(|error| error.in_case(&self.name))
     }
@@ -55,7 +55,7 @@ impl Case {
                     (None, true) => "is expected, but the case has no grad_output".to_owned(),
                     _ => {
                         let given: Vec<&str> = ours.keys().map(String::as_str).collect();
-                        format!("is expected, but the operator gives {}", given.join(", "))
+                        format!("is expected, but the operator returns {}", given.join(", "))
                     }
                 };
                 return Err(wrong(problem));
@@ -85,7 +85,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
         None => Map::new(),
         Some(Ok(arguments)) => arguments,
         Some(Err(error)) => {
-            return Err(VerifyError::metadata("args", format!("is no JSON object: {error}")));
+            return Err(VerifyError::metadata("args", format!("is not a JSON object: {error}")));
         }
     };
     let tolerance = match entry("tolerance").map(|text| (text, text.parse::<f64>())) {
@@ -119,7 +119,11 @@ fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
         }
     }
     if case.expected.is_empty() {
-        return Err(VerifyError::tensor(operator, "expect.output", "is missing; the case expects nothing"));
+        return Err(VerifyError::tensor(
+            operator,
+            "expect.output",
+            "is missing, so the case expects nothing",
+        ));
     }
     Ok(case)
 }

@@ -1,4 +1,4 @@
-//! Our values against the expected ones.
+//! Comparison of our values with the expected ones.
 
 use crate::Tensor;
 use serde::Serialize;
@@ -8,10 +8,10 @@ use serde::Serialize;
 pub struct Comparison {
     /// `output`, `grad.weight`, ...
     pub tensor: String,
-    /// `max |ours - expected| / max(1, max |expected|)` over the finite values; infinite where a NaN, an infinity or
-    /// an integer differs.
+    /// `max |ours - expected| / max(1, max |expected|)` over the finite values; infinite if a NaN, an infinity or an
+    /// integer differs.
     pub error: f64,
-    /// The values that are farthest apart; none where all are equal.
+    /// The values that are farthest apart; `None` if all are equal.
     pub worst: Option<Worst>,
     /// Whether the error is within the case's tolerance.
     pub passed: bool,
@@ -29,7 +29,7 @@ pub struct Worst {
 }
 
 impl Comparison {
-    /// Compares two tensors of one shape and kind; fails with the reason why they are not.
+    /// Compares two tensors of the same shape and type; fails, with the reason, if they differ in either.
     pub(crate) fn new(
         tensor: &str,
         ours: &Tensor,
@@ -37,11 +37,11 @@ impl Comparison {
         tolerance: f64,
     ) -> Result<Comparison, String> {
         if ours.shape() != expected.shape() {
-            return Err(format!("has shape {:?}, expected is {:?}", ours.shape(), expected.shape()));
+            return Err(format!("has shape {:?}, expected {:?}", ours.shape(), expected.shape()));
         }
         let integers = matches!(ours, Tensor::I64(_));
         if integers != matches!(expected, Tensor::I64(_)) {
-            return Err(format!("has type {}, expected is {}", ours.dtype(), expected.dtype()));
+            return Err(format!("has type {}, expected {}", ours.dtype(), expected.dtype()));
         }
         let (values, wanted) = (numbers(ours), numbers(expected));
         let finite = wanted.iter().filter(|value| value.is_finite());
@@ -74,13 +74,13 @@ impl Comparison {
         })
     }
 
-    /// Whether it is about a gradient.
+    /// Whether it compares a gradient.
     pub fn is_backward(&self) -> bool {
         self.tensor.starts_with("grad.")
     }
 }
 
-/// In double precision, which holds every index of an image.
+/// Values in double precision, which represents every index of an image exactly.
 fn numbers(tensor: &Tensor) -> Vec<f64> {
     match tensor {
         Tensor::F32(array) => array.iter().map(|&value| f64::from(value)).collect(),

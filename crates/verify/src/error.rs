@@ -4,7 +4,7 @@ use convscope_ops::OpError;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why an operator could not be called by name, or a case not be checked.
+/// Why an operator could not be called by name, or a case could not be checked.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// Something is wrong in a case.
@@ -15,13 +15,13 @@ pub enum VerifyError {
         /// What is wrong.
         source: Box<VerifyError>,
     },
-    /// A file is not what a case has to be.
-    #[error("no safetensors file ({0}); a case is one")]
+    /// A file is not a safetensors file.
+    #[error("not a safetensors file ({0}); a case must be one")]
     NotSafetensors(String),
-    /// The metadata of a case lack something or hold something impossible.
+    /// Metadata of a case is missing or invalid.
     #[error("metadata `{key}` {problem}")]
     Metadata {
-        /// Which of them.
+        /// The key.
         key: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -34,12 +34,12 @@ pub enum VerifyError {
         /// All names.
         known: Vec<&'static str>,
     },
-    /// Arguments that the operator does not have, or values they do not take.
+    /// Arguments that the operator does not have, or invalid values.
     #[error("{operator}: arguments: {problem}")]
     Arguments {
         /// PyTorch's name of the operator.
         operator: &'static str,
-        /// What is wrong, with the names that are possible.
+        /// What is wrong, with the valid names.
         problem: String,
     },
     /// A tensor is missing, unknown, or of the wrong type or number of axes.
@@ -52,19 +52,19 @@ pub enum VerifyError {
         /// What is wrong.
         problem: String,
     },
-    /// The operator refuses the arguments or shapes.
+    /// The operator rejects the arguments or shapes.
     #[error(transparent)]
     Operator(#[from] OpError),
     /// A file or folder cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// A folder holds no case.
-    #[error("{}: holds no .safetensors file, so there is no case to check", .0.display())]
+    #[error("{}: has no .safetensors files, so there are no cases to check", .0.display())]
     NoCases(PathBuf),
     /// An archive of cases is damaged.
     #[error("archive of cases: {0}")]

@@ -1,11 +1,11 @@
-//! What a call gives to an operator, taken out by name and checked for its type.
+//! The inputs of a call, looked up by name and checked for their type.
 
 use crate::{Call, Tensor, VerifyError};
 use ndarray::{Array, Array1, Array4, ArrayD, Axis, Dimension};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A call in the hands of an operator.
+/// A call as seen by an operator.
 pub(crate) struct Given<'a> {
     operator: &'static str,
     call: &'a Call,
@@ -19,7 +19,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    /// An array of images as the call gave them: without the batch axis where there was none.
+    /// An array of images in the form of the call: without the batch axis if the call had none.
     pub(crate) fn like<T: Clone>(&self, array: Array4<T>) -> ArrayD<T> {
         if self.is_single { array.index_axis_move(Axis(0), 0).into_dyn() } else { array.into_dyn() }
     }
@@ -34,7 +34,7 @@ impl<'a> Given<'a> {
         Given { operator, call, grad_output }
     }
 
-    /// The arguments, but for those of `without`, which the caller looks after.
+    /// The arguments except those in `without`, which the caller handles.
     pub(crate) fn arguments<T: DeserializeOwned>(&self, without: &[&str]) -> Result<T, VerifyError> {
         let given = self.call.arguments.iter().filter(|(name, _)| !without.contains(&name.as_str()));
         let given: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -69,7 +69,7 @@ impl<'a> Given<'a> {
         self.with_axes(name, self.values(name)?.clone())
     }
 
-    /// [`Given::axes`] of one axis where the tensor is given.
+    /// [`Given::axes`] with one axis, if the tensor is given.
     pub(crate) fn vector(&self, name: &str) -> Result<Option<Array1<f32>>, VerifyError> {
         if self.has(name) { self.axes(name).map(Some) } else { Ok(None) }
     }
@@ -82,7 +82,7 @@ impl<'a> Given<'a> {
         Ok(Images { array: self.with_axes(name, values)?, is_single })
     }
 
-    /// The gradient with respect to the output, where gradients are asked for.
+    /// The gradient with respect to the output, if gradients are requested.
     pub(crate) fn d_output(&self) -> Option<&'a ArrayD<f32>> {
         self.grad_output
     }

@@ -1,17 +1,17 @@
-//! Operators by their names on named tensors, and their comparison with PyTorch's recorded answers.
+//! Runs operators by name on named tensors and compares them with PyTorch's recorded answers.
 //!
-//! [`Call`] runs any operator with arguments as PyTorch names them. [`Case`] is such a call together with what
-//! PyTorch answered, read from a safetensors file; [`verify`] runs many and sums up what they show. Cases come from
-//! [`recorded`] (they are part of the program), from a folder ([`read_folder`]) or archive ([`read_archive`]), or from a PyTorch on this machine
-//! ([`from_pytorch`]).
+//! [`Call`] runs any operator with PyTorch's argument names. [`Case`] is such a call together with PyTorch's answer,
+//! read from a safetensors file; [`verify`] runs many of them and summarises the results. Cases come from [`recorded`]
+//! (they are part of the program), from a folder ([`read_folder`]) or archive ([`read_archive`]), or from a PyTorch on
+//! this machine ([`from_pytorch`]).
 //!
-//! A case file's metadata are `format` (`convscope-case-1`), `op` (PyTorch's functional name), `args` (a JSON object
-//! with PyTorch's keyword names) and, where it is not 1e-6, `tolerance`. Its tensors are the operator's arguments
-//! (`input`, `weight`, `target`, `boxes`, ...) in f32 or i64, `grad_output` where gradients are checked, and the
-//! expected values `expect.output`, `expect.grad.<argument>`, and what the operator also returns or updates
-//! (`expect.indices`, `expect.running_mean`, ...). The case passes when for each of them
-//! `max |ours - expected| <= tolerance * max(1, max |expected|)`; integers must be equal, NaN and infinities stand in
-//! the same places.
+//! A case file's metadata is `format` (`convscope-case-1`), `op` (PyTorch's functional name), `args` (a JSON object
+//! with PyTorch's keyword names) and, if it is not 1e-6, `tolerance`. Its tensors are the operator's arguments
+//! (`input`, `weight`, `target`, `boxes`, ...) in f32 or i64, `grad_output` if gradients are checked, and the expected
+//! values `expect.output`, `expect.grad.<argument>`, and whatever else the operator returns or updates
+//! (`expect.indices`, `expect.running_mean`, ...). The case passes if for each of them `max |ours - expected| <=
+//! tolerance * max(1, max
+//! |expected|)`; integers must be equal, NaN and infinities must be in the same places.
 //!
 //! ```
 //! use convscope_verify::{recorded, verify};

@@ -1,35 +1,35 @@
-//! What many cases show.
+//! The results of many cases.
 
 use crate::{Case, Comparison, VerifyError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// One for each operator, by name.
     pub operators: Vec<OperatorSummary>,
-    /// The cases that did not pass, the worst first.
+    /// The cases that failed, worst first.
     pub failures: Vec<CaseFailure>,
 }
 
-/// What the cases of an operator show.
+/// The results of an operator's cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OperatorSummary {
     /// PyTorch's name.
     pub operator: String,
     /// Number of cases.
     pub cases: usize,
-    /// How many of them did not pass.
+    /// How many of them failed.
     pub failed: usize,
-    /// The largest error of an output, or of what else the operator gives, as a part of the largest expected value
-    /// or of 1.
+    /// The largest error of an output, or of anything else the operator returns, relative to the largest expected
+    /// value, or to 1 if that is larger.
     pub forward: f64,
-    /// The largest error of a gradient; none where no gradient was compared.
+    /// The largest error of a gradient; `None` if no gradient was compared.
     pub backward: Option<f64>,
 }
 
-/// A case that did not pass, in full.
+/// A failed case in full.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaseFailure {
     /// The case's name.
@@ -40,16 +40,16 @@ pub struct CaseFailure {
     pub arguments: String,
     /// Shapes of its tensors.
     pub shapes: BTreeMap<String, Vec<usize>>,
-    /// The error that is allowed.
+    /// The allowed error.
     pub tolerance: f64,
-    /// What was compared; empty where the case could not be run.
+    /// What was compared; empty if the case could not be run.
     pub comparisons: Vec<Comparison>,
     /// Why the case could not be run.
     pub problem: Option<String>,
 }
 
 impl CaseFailure {
-    /// Its largest error; infinite where it could not be run.
+    /// Its largest error; infinite if it could not be run.
     pub fn error(&self) -> f64 {
         match self.problem {
             Some(_) => f64::INFINITY,
@@ -58,7 +58,7 @@ impl CaseFailure {
     }
 }
 
-/// Runs all cases and sums up what they show.
+/// Runs all cases and summarises the results.
 pub fn verify(cases: &[Case]) -> Report {
     let mut operators: BTreeMap<&str, OperatorSummary> = BTreeMap::new();
     let mut failures = Vec::new();

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The Python script that asks PyTorch; [`from_pytorch`] hands it to Python.
+/// The Python script that runs PyTorch for [`from_pytorch`].
 pub const PYTORCH_SCRIPT: &str = include_str!("../fixtures/operators.py");
 
 macro_rules! archives {
@@ -37,7 +37,7 @@ static RECORDED: [(&str, &[u8]); 17] = archives![
     "softmax",
 ];
 
-/// PyTorch's recorded answers, which are part of the program, for the operators of these names or for all.
+/// PyTorch's recorded answers, which are part of the program, for the named operators or for all.
 ///
 /// # Errors
 /// An unknown name.
@@ -55,10 +55,10 @@ pub fn recorded(operators: &[&str]) -> Result<Vec<Case>, VerifyError> {
     Ok(cases)
 }
 
-/// The cases of a `.tar.gz` of case files, in their order.
+/// The cases in a `.tar.gz` of case files, in their order.
 ///
 /// # Errors
-/// A damaged archive, a file that is no case.
+/// A damaged archive, a file that is not a case.
 pub fn read_archive(archive: &[u8]) -> Result<Vec<Case>, VerifyError> {
     unpacked(GzDecoder::new(archive))
 }
@@ -66,7 +66,7 @@ pub fn read_archive(archive: &[u8]) -> Result<Vec<Case>, VerifyError> {
 /// The cases of a folder's `.safetensors` files, in the order of their names.
 ///
 /// # Errors
-/// A folder or file that cannot be read, a file that is no case, a folder without one.
+/// A folder or file that cannot be read, a file that is not a case, a folder without any.
 pub fn read_folder(folder: &Path) -> Result<Vec<Case>, VerifyError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
@@ -88,13 +88,13 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Case>, VerifyError> {
     files.iter().map(read).collect()
 }
 
-/// Fresh random cases from the PyTorch of a Python on this machine: `count` in all, drawn from `seed`, for the
-/// operators of these names or for all.
+/// Fresh random cases from the PyTorch of a Python on this machine: `count` in all, drawn from `seed`, for the named
+/// operators or for all.
 ///
 /// Without torchvision there are none for `roi_pool` and `roi_align`.
 ///
 /// # Errors
-/// A Python that cannot be started or has no PyTorch.
+/// Python cannot be started or has no PyTorch.
 pub fn from_pytorch(
     python: &Path,
     seed: u64,
@@ -112,7 +112,7 @@ pub fn from_pytorch(
         failed(format!("cannot be started: {error}; install Python 3.10 or later and PyTorch"))
     })?;
     if let Some(mut input) = child.stdin.take() {
-        // A Python that ends early tells why in its messages, so a broken pipe is no news.
+        // If Python exits early, its messages say why, so a broken pipe adds nothing.
         let _ = input.write_all(PYTORCH_SCRIPT.as_bytes());
     }
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
@@ -124,7 +124,7 @@ pub fn from_pytorch(
     unpacked(output.stdout.as_slice())
 }
 
-/// Bytes of an archive's cases at most, which a compressed one does not show.
+/// Most bytes of an archive's cases when unpacked.
 const MOST_UNPACKED: u64 = 1 << 30;
 
 /// The cases of a tar.

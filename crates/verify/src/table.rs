@@ -1,4 +1,4 @@
-//! How each operator is called by its name.
+//! How each operator is called by name.
 
 use convscope_ops::*;
 use ndarray::{ArrayD, ArrayViewD, Ix2, Ix4, arr0};
@@ -76,7 +76,7 @@ fn run_avg_pool2d(given: &Given<'_>) -> Results {
 }
 
 fn run_max_pool2d(given: &Given<'_>) -> Results {
-    // The indices are always given.
+    // The indices are always returned.
     let arguments: MaxPool2d = given.arguments(&["return_indices"])?;
     let input = given.images("input")?;
     let (output, indices) = max_pool2d_with_indices(input.array.view(), &arguments)?;
@@ -141,7 +141,7 @@ fn run_linear(given: &Given<'_>) -> Results {
     Ok(results)
 }
 
-/// PyTorch's arguments of `batch_norm`; without a momentum the share follows `num_batches_tracked`.
+/// PyTorch's arguments of `batch_norm`; without a momentum, the share depends on `num_batches_tracked`.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct BatchNormByName {

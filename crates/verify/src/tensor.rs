@@ -23,7 +23,7 @@ impl Tensor {
         }
     }
 
-    /// The name of its type, as safetensors files have it.
+    /// The name of its type in safetensors files.
     pub fn dtype(&self) -> &'static str {
         match self {
             Tensor::F32(_) => "F32",

@@ -1,6 +1,6 @@
 //! Tensors in `.npy`, `.npz` and `.safetensors` files.
 //!
-//! What a header says is compared with the file's length before anything is allocated for it.
+//! A header is checked against the file's length before anything is allocated for it.
 
 use crate::Tensor;
 use ndarray::{ArrayD, IxDyn};
@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::io::{Cursor, Read, Seek};
 use thiserror::Error;
 
-/// Why a file has no tensor that an operator takes.
+/// Why no tensor for an operator could be read from a file.
 #[derive(Debug, Error)]
 pub enum TensorFileError {
     /// Not in NumPy's format, or damaged.
@@ -22,23 +22,23 @@ pub enum TensorFileError {
     /// Not in the safetensors format, or damaged.
     #[error("is not a whole safetensors file: {0}")]
     NotSafetensors(#[from] safetensors::SafeTensorError),
-    /// A shape and its values do not fit the file.
-    #[error("has the shape {shape:?}, which needs {needed} bytes, where there are {found}")]
+    /// The shape does not match the length of the file.
+    #[error("has the shape {shape:?}, which needs {needed} bytes, but there are {found}")]
     Length {
         /// The shape in the header.
         shape: Vec<usize>,
-        /// Bytes of its values.
+        /// Bytes that its values need.
         needed: String,
-        /// Bytes behind the header.
+        /// Bytes after the header.
         found: u64,
     },
     /// Values of a type that operators do not take.
-    #[error("holds {found} values, operators take float32 and int64")]
+    #[error("holds {found} values, but operators take float32 and int64")]
     Type {
         /// The type, as the format names it.
         found: String,
     },
-    /// No tensor of the name asked for.
+    /// No tensor has this name.
     #[error("has no tensor '{name}'; it has {}", known.join(", "))]
     NoTensor {
         /// The name.
@@ -51,12 +51,12 @@ pub enum TensorFileError {
     Io(#[from] std::io::Error),
 }
 
-/// Which tensor of a file with several is meant.
+/// Which tensor of a file to read.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
-    /// The one of this name.
+    /// The one with this name.
     Named(&'a str),
-    /// The one of this name, or the only one.
+    /// The one with this name, or the only one.
     NamedOrOnly(&'a str),
 }
 
@@ -102,7 +102,7 @@ impl Tensor {
     /// Reads an array of a `.npz` file as [`read_npy`](Self::read_npy) does.
     ///
     /// # Errors
-    /// Those of [`read_npy`](Self::read_npy), an archive that is damaged, no array of the name.
+    /// Those of [`read_npy`](Self::read_npy), an archive that is damaged, no array with this name.
     pub fn read_npz(file: impl Read + Seek, which: Which<'_>) -> Result<Tensor, TensorFileError> {
         let mut archive = zip::ZipArchive::new(file)?;
         let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
@@ -110,12 +110,12 @@ impl Tensor {
         let chosen = which.among(names.iter().map(bare).collect())?;
         let index = names.iter().position(|name| bare(name) == chosen).unwrap_or_default();
         let entry = archive.by_index(index)?;
-        // Deflate packs at most 1032 bytes into one.
+        // Deflate compresses at most 1032 bytes into one.
         let most = entry.compressed_size().saturating_mul(1032);
         let len = entry.size();
         if len > most {
             let problem =
-                format!("an array of {len} bytes cannot be packed into {}", entry.compressed_size());
+                format!("an array of {len} bytes cannot be compressed into {}", entry.compressed_size());
             return Err(TensorFileError::NotNpy(problem));
         }
         Tensor::read_npy(entry.take(len), len)
@@ -124,7 +124,7 @@ impl Tensor {
     /// Reads a tensor of a safetensors file: float32 or int64.
     ///
     /// # Errors
-    /// A file that is damaged, no tensor of the name, one of another type.
+    /// A file that is damaged, no tensor with this name, one of another type.
     pub fn read_safetensors(file: &[u8], which: Which<'_>) -> Result<Tensor, TensorFileError> {
         let file = SafeTensors::deserialize(file)?;
         let chosen = which.among(file.names().into_iter().map(str::to_owned).collect())?;
@@ -135,10 +135,10 @@ impl Tensor {
         }
     }
 
-    /// A tensor of a safetensors file, of any type that there is.
+    /// A tensor of a safetensors file, of any supported type.
     pub(crate) fn from_view(view: &TensorView<'_>) -> Result<Tensor, TensorFileError> {
         let data = view.data();
-        // A zero among the axes hides from the format that the others overflow.
+        // A zero among the axes hides an overflow of the others from the format.
         check_length(view.shape(), view.dtype().bitsize() as u64 / 8, data.len() as u64)?;
         let shape = IxDyn(view.shape());
         Ok(match view.dtype() {
@@ -166,9 +166,9 @@ fn array<T, const N: usize>(shape: IxDyn, data: &[u8], value: fn([u8; N]) -> T) 
     ArrayD::from_shape_vec(shape, values).expect("the length was checked against the shape")
 }
 
-/// Fails unless an array of this shape is as long as what stands behind the header, and can be addressed.
+/// Fails unless an array of this shape is as long as the data after the header, and can be addressed.
 fn check_length(shape: &[usize], size: u64, found: u64) -> Result<(), TensorFileError> {
-    // Axes of length 0 must not hide that the others overflow: `ndarray` counts those.
+    // Axes of length 0 must not hide an overflow of the others, which `ndarray` counts.
     let counted = shape.iter().filter(|&&axis| axis > 0);
     let counted = counted.fold(1u64, |product, &axis| product.saturating_mul(axis as u64));
     let needed = if shape.contains(&0) { 0 } else { counted.saturating_mul(size) };
@@ -180,9 +180,9 @@ fn check_length(shape: &[usize], size: u64, found: u64) -> Result<(), TensorFile
     Err(TensorFileError::Length { shape: shape.to_vec(), needed, found })
 }
 
-/// Bytes of a header at most; NumPy reads no longer ones either.
+/// Most bytes of a header; NumPy has the same limit.
 const MOST_HEADER: usize = 10_000;
-/// Brackets of a header that stand inside each other, at most: a dictionary and a tuple are two.
+/// Deepest nesting of brackets in a header: a dictionary and a tuple are two.
 const DEEPEST: usize = 8;
 
 /// The bytes of a `.npy` file up to its values.
@@ -192,7 +192,7 @@ fn npy_header(file: &mut impl Read, len: u64) -> Result<Vec<u8>, TensorFileError
     let mut next = |bytes: &mut [u8]| file.read_exact(bytes).map_err(|_| wrong("it ends in its header"));
     next(&mut bytes)?;
     if !bytes.starts_with(b"\x93NUMPY") {
-        return Err(wrong("it does not begin as one"));
+        return Err(wrong("it does not begin like one"));
     }
     let mut width = vec![0; if bytes[6] == 1 { 2 } else { 4 }];
     next(&mut width)?;
@@ -203,7 +203,7 @@ fn npy_header(file: &mut impl Read, len: u64) -> Result<Vec<u8>, TensorFileError
     }
     let mut header = vec![0; header_len];
     next(&mut header)?;
-    // The parser calls itself for each bracket.
+    // The parser recurses for each bracket.
     let mut depth = 0_usize;
     for byte in &header {
         match byte {
@@ -212,7 +212,7 @@ fn npy_header(file: &mut impl Read, len: u64) -> Result<Vec<u8>, TensorFileError
             _ => {}
         }
         if depth > DEEPEST {
-            return Err(wrong("its header has too many brackets inside each other"));
+            return Err(wrong("its header has too many nested brackets"));
         }
     }
     bytes.append(&mut header);
@@ -233,11 +233,11 @@ mod tests {
     fn a_header_is_compared_with_the_length() {
         let shape = |shape: &str, values: &[f32]| hostile::npy(shape, values);
         assert!(
-            refusal(&shape("(1099511627776,)", &[])).contains("needs 4398046511104 bytes, where there are 0")
+            refusal(&shape("(1099511627776,)", &[])).contains("needs 4398046511104 bytes, but there are 0")
         );
         assert!(refusal(&shape("(0, 4611686018427387904, 8)", &[])).contains("needs more than 2^63 bytes"));
-        assert!(refusal(&shape("(3, 2)", &[1.0; 5])).contains("needs 24 bytes, where there are 20"));
-        assert!(refusal(&shape("(3, 2)", &[1.0; 7])).contains("needs 24 bytes, where there are 28"));
+        assert!(refusal(&shape("(3, 2)", &[1.0; 5])).contains("needs 24 bytes, but there are 20"));
+        assert!(refusal(&shape("(3, 2)", &[1.0; 7])).contains("needs 24 bytes, but there are 28"));
         let read = |file: Vec<u8>| Tensor::read_npy(&file[..], file.len() as u64).unwrap();
         assert_eq!(read(shape("(3, 2)", &[1.0; 6])).shape(), [3, 2]);
         assert_eq!(read(shape("(0, 7, 5)", &[])).shape(), [0, 7, 5]);
@@ -247,9 +247,9 @@ mod tests {
     #[test]
     fn a_header_is_short_and_flat() {
         assert!(refusal(b"\x93NUMPY\x02\0\xff\xff\xff\xff{").contains("4294967295 bytes is too long"));
-        assert!(refusal(&hostile::npy(&"(".repeat(5000), &[])).contains("too many brackets"));
+        assert!(refusal(&hostile::npy(&"(".repeat(5000), &[])).contains("too many nested brackets"));
         assert!(refusal(b"\x93NUMPY\x01\0").contains("ends in its header"));
-        assert!(refusal(b"no array at all").contains("does not begin as one"));
+        assert!(refusal(b"no array at all").contains("does not begin like one"));
         assert!(refusal(&hostile::npy("(True,)", &[])).contains("is not a NumPy array"));
     }
 
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(Tensor::read_npy(&file[..], file.len() as u64).unwrap(), expected);
         let mut file = Vec::new();
         ndarray::arr1(&[7.0_f64]).write_npy(&mut file).unwrap();
-        assert_eq!(refusal(&file), "holds <f8 values, operators take float32 and int64");
+        assert_eq!(refusal(&file), "holds <f8 values, but operators take float32 and int64");
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
         large[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         large[at + 3] = 0x7f;
         let error = read(&large, Which::Named("a")).unwrap_err().to_string();
-        assert!(error.contains("cannot be packed into") || error.contains("is not a"), "{error}");
+        assert!(error.contains("cannot be compressed into") || error.contains("is not a"), "{error}");
         assert!(read(b"PK", Which::Named("a")).is_err());
     }
 

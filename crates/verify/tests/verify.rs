@@ -1,4 +1,4 @@
-//! PyTorch's recorded answers, and what becomes of cases that are wrong.
+//! PyTorch's recorded answers, and errors in cases.
 
 use convscope_verify::*;
 use safetensors::Dtype;
@@ -14,17 +14,17 @@ fn every_operator_gives_pytorchs_answers() {
     assert_eq!(names, operators());
     for summary in &report.operators {
         assert!(summary.cases >= 25 && summary.failed == 0, "{summary:?}");
-        // Nothing is exact to the last bit in single precision but what only copies.
+        // In single precision, only operators that just copy values are exact to the last bit.
         let copies = ["dropout", "flatten", "relu", "roi_pool"].contains(&summary.operator.as_str());
         assert!(copies || summary.forward > 0.0 || summary.operator == "max_pool2d", "{summary:?}");
         assert!(summary.backward.is_some_and(|error| copies == (error == 0.0)), "{summary:?}");
     }
-    // Only the case that is ill-conditioned on purpose has a tolerance of its own.
+    // Only the deliberately ill-conditioned case has its own tolerance.
     let own = recorded(&[]).unwrap().into_iter().filter(|case| case.tolerance != 1e-6);
     assert_eq!(own.map(|case| case.call.operator).collect::<Vec<_>>(), ["batch_norm"]);
 }
 
-/// One image through each operator once, as the example `assignment` prints it.
+/// One image through each operator once, as in the example `assignment`.
 #[test]
 fn the_assignment_agrees() {
     let cases = read_archive(include_bytes!("../fixtures/operators/assignment.tar.gz")).unwrap();
@@ -46,7 +46,7 @@ fn one_operator_can_be_asked_for() {
     );
 }
 
-/// A file with these metadata and these tensors.
+/// A file with this metadata and these tensors.
 fn file(metadata: &[(&str, &str)], tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
     let views = tensors
         .iter()
@@ -135,7 +135,7 @@ fn indices_must_be_equal() {
     assert!(!case(0).passed && case(0).error.is_infinite());
 }
 
-/// The message for a case with these metadata and, beside an input `[1, 3]`, these tensors.
+/// The message for a case with this metadata and, in addition to an input `[1, 3]`, these tensors.
 fn message(metadata: &[(&str, &str)], tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> String {
     let input = ("input", Dtype::F32, &[1, 3][..], f32s(&[-1.0, 2.0, 3.0]));
     let expected = ("expect.output", Dtype::F64, &[1, 3][..], f64s(&[0.0, 2.0, 3.0]));
@@ -154,11 +154,11 @@ fn message(metadata: &[(&str, &str)], tensors: &[(&str, Dtype, &[usize], Vec<u8>
 #[test]
 fn what_is_wrong_with_a_file_is_said() {
     assert!(
-        Case::read("notes", b"hello").unwrap_err().to_string().starts_with("notes: no safetensors file (")
+        Case::read("notes", b"hello").unwrap_err().to_string().starts_with("notes: not a safetensors file (")
     );
     let mut cut = relu_case(&[0.0, 2.0, 3.0]);
     cut.truncate(cut.len() - 4);
-    assert!(Case::read("cut", &cut).unwrap_err().to_string().starts_with("cut: no safetensors file ("));
+    assert!(Case::read("cut", &cut).unwrap_err().to_string().starts_with("cut: not a safetensors file ("));
     assert_eq!(
         message(&[("op", "relu")], &[]),
         "case: metadata `format` is missing, must be convscope-case-1"
@@ -169,7 +169,7 @@ fn what_is_wrong_with_a_file_is_said() {
     );
     assert_eq!(message(&[FORMAT], &[]), "case: metadata `op` is missing");
     let args = message(&[FORMAT, ("op", "relu"), ("args", "[1]")], &[]);
-    assert!(args.starts_with("case: metadata `args` is no JSON object: "), "{args}");
+    assert!(args.starts_with("case: metadata `args` is not a JSON object: "), "{args}");
     assert_eq!(
         message(&[FORMAT, ("op", "relu"), ("tolerance", "NaN")], &[]),
         "case: metadata `tolerance` is NaN, must be a finite number of at least 0"
@@ -177,7 +177,7 @@ fn what_is_wrong_with_a_file_is_said() {
     let nothing = file(&[FORMAT, ("op", "relu")], &[("input", Dtype::F32, &[1], f32s(&[1.0]))]);
     assert_eq!(
         Case::read("case", &nothing).unwrap_err().to_string(),
-        "case: relu: tensor expect.output is missing; the case expects nothing"
+        "case: relu: tensor expect.output is missing, so the case expects nothing"
     );
 }
 
@@ -212,15 +212,15 @@ fn what_is_wrong_with_a_call_is_said() {
     );
     assert_eq!(
         message(&[FORMAT, op], &[("expect.output", Dtype::F64, &[3], f64s(&[1.0; 3]))]),
-        "case: relu: tensor output has shape [1, 3], expected is [3]"
+        "case: relu: tensor output has shape [1, 3], expected [3]"
     );
     assert_eq!(
         message(&[FORMAT, op], &[("expect.output", Dtype::I64, &[1, 3], vec![0; 24])]),
-        "case: relu: tensor output has type F32, expected is I64"
+        "case: relu: tensor output has type F32, expected I64"
     );
     assert_eq!(
         message(&[FORMAT, op], &[("expect.indices", Dtype::F64, &[3], f64s(&[1.0; 3]))]),
-        "case: relu: tensor indices is expected, but the operator gives output"
+        "case: relu: tensor indices is expected, but the operator returns output"
     );
     assert_eq!(
         message(&[FORMAT, op], &[("expect.grad.input", Dtype::F64, &[1, 3], f64s(&[1.0; 3]))]),
@@ -248,7 +248,7 @@ fn a_case_that_cannot_be_run_fails() {
 fn a_folder_is_read_in_the_order_of_its_names() {
     let folder = tempfile::tempdir().unwrap();
     let message = read_folder(folder.path()).unwrap_err().to_string();
-    assert!(message.ends_with("holds no .safetensors file, so there is no case to check"), "{message}");
+    assert!(message.ends_with("has no .safetensors files, so there are no cases to check"), "{message}");
     for name in ["b.safetensors", "a.safetensors", "notes.txt"] {
         std::fs::write(folder.path().join(name), relu_case(&[0.0, 2.0, 3.0])).unwrap();
     }
@@ -258,7 +258,7 @@ fn a_folder_is_read_in_the_order_of_its_names() {
     let missing = read_folder(&folder.path().join("missing")).unwrap_err().to_string();
     assert!(missing.contains("missing: cannot be read: "), "{missing}");
     std::fs::write(folder.path().join("c.safetensors"), "no").unwrap();
-    assert!(read_folder(folder.path()).unwrap_err().to_string().starts_with("c: no safetensors file"));
+    assert!(read_folder(folder.path()).unwrap_err().to_string().starts_with("c: not a safetensors file"));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn fresh_random_cases_pass() {
     assert!(report.failures.is_empty(), "{:#?}", report.failures);
 }
 
-/// What is listed of an operator's arguments is what it reads, no more and no less.
+/// The listed arguments of an operator are exactly those that it reads.
 #[test]
 fn the_listed_arguments_are_those_that_are_read() {
     for operator in operators() {

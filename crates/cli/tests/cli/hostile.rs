@@ -201,7 +201,7 @@ fn arrays_and_cases() {
     place.write("deep.npy", hostile::npy(&"(".repeat(9000), &[]));
     place.write("long.npy", b"\x93NUMPY\x02\0\xff\xff\xff\xff{");
     for (file, part) in [
-        ("big.npy", "needs 4398046511104 bytes, where there are 0"),
+        ("big.npy", "needs 4398046511104 bytes, but there are 0"),
         ("zero.npy", "more than 2^63 bytes"),
         ("deep.npy", "brackets"),
         ("long.npy", "too long"),

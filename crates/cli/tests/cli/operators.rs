@@ -68,9 +68,9 @@ fn what_is_no_case_is_named() {
     }
     let place = Place::new();
     fs::create_dir(place.path("cases")).unwrap();
-    place.run("verify --cases cases").failed(1, &["holds no .safetensors file"]);
+    place.run("verify --cases cases").failed(1, &["has no .safetensors files"]);
     place.write("cases/text.safetensors", "no case");
-    place.run("verify --cases cases").failed(1, &["text: no safetensors file"]);
+    place.run("verify --cases cases").failed(1, &["text: not a safetensors file"]);
     place.run("verify conv3d").failed(2, &["no operator is called conv3d; there are adaptive_avg_pool2d, "]);
 }
 
