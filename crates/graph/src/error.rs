@@ -82,7 +82,7 @@ pub enum GraphError {
         problem: OpError,
     },
     /// Input whose shape is not the one that the graph was built for.
-    #[error("the network takes images of shape {expected}, these have {found:?}")]
+    #[error("the network takes images of shape {expected}, but these have {found:?}")]
     Input {
         /// Shape of one image.
         expected: String,

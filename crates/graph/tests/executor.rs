@@ -264,7 +264,7 @@ fn wrong_images_are_refused() {
         executor.train_step(&mut parameters, too_many.batch(), &Loss::CROSS_ENTROPY, None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the network takes images of shape [1 to 4, 3, 9, 7], these have [5, 3, 9, 7]"
+        "the network takes images of shape [1 to 4, 3, 9, 7], but these have [5, 3, 9, 7]"
     );
 }
 

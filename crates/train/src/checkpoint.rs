@@ -1,7 +1,7 @@
-//! Checkpoints: all that a bit-exact resume needs, in one checked file.
+//! Checkpoints: everything that a bit-exact resume needs, in one checksummed file.
 //!
 //! The file is in the safetensors format: named one-dimensional arrays, and under the metadata key `convscope_checkpoint` a JSON object
-//! with `fingerprint`, `sha256` (of everything else) and `value` (a JSON value of the caller).
+//! with `fingerprint`, `sha256` (of everything else) and `value` (a JSON value from the caller).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use crate::error::TrainError;
 use crate::run_dir::write_atomic;
 
-/// The state of a run: arrays by name and one JSON value. Arrays come back bit for bit whatever they hold; numbers in the JSON
-/// value too, as long as they are finite.
+/// The state of a run: arrays by name and one JSON value. Arrays are restored bit for bit, whatever they contain; so
+/// are numbers in the JSON value, if they are finite.
 ///
 /// ```
 /// use convscope_train::Checkpoint;
@@ -82,11 +82,11 @@ impl From<Vec<u64>> for Array {
 struct Header {
     fingerprint: String,
     sha256: String,
-    /// The JSON text itself, so that the checksum is of what was written.
+    /// The JSON text itself, so that the checksum covers what was written.
     value: String,
 }
 
-/// The only metadata key: with one key the file has the same bytes each time.
+/// The only metadata key: with a single key the file has the same bytes every time.
 const HEADER_KEY: &str = "convscope_checkpoint";
 
 impl Checkpoint {
@@ -95,7 +95,7 @@ impl Checkpoint {
         Self::default()
     }
 
-    /// Puts an array in, in place of an older one of that name.
+    /// Inserts an array, replacing any array with the same name.
     pub fn insert(&mut self, name: impl Into<String>, array: impl Into<Array>) {
         self.arrays.insert(name.into(), array.into());
     }
@@ -103,7 +103,7 @@ impl Checkpoint {
     /// Sets the JSON value.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when `value` has no JSON form.
+    /// [`TrainError::StateMismatch`] if `value` has no JSON form.
     pub fn set_value<T: Serialize>(&mut self, value: &T) -> Result<(), TrainError> {
         self.value = serde_json::to_value(value).map_err(|error| value_mismatch(&error))?;
         Ok(())
@@ -112,12 +112,12 @@ impl Checkpoint {
     /// The JSON value as a `T`.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when it is none.
+    /// [`TrainError::StateMismatch`] if it is not one.
     pub fn value<T: DeserializeOwned>(&self) -> Result<T, TrainError> {
         T::deserialize(&self.value).map_err(|error| value_mismatch(&error))
     }
 
-    /// The array of this name.
+    /// The array with this name.
     pub fn get(&self, name: &str) -> Option<&Array> {
         self.arrays.get(name)
     }
@@ -127,10 +127,10 @@ impl Checkpoint {
         self.arrays.keys().map(String::as_str)
     }
 
-    /// The f32 array of this name.
+    /// The f32 array with this name.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when there is none.
+    /// [`TrainError::StateMismatch`] if there is none.
     pub fn f32s(&self, name: &str) -> Result<&[f32], TrainError> {
         match self.get(name) {
             Some(Array::F32(numbers)) => Ok(numbers),
@@ -138,10 +138,10 @@ impl Checkpoint {
         }
     }
 
-    /// The f64 array of this name.
+    /// The f64 array with this name.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when there is none.
+    /// [`TrainError::StateMismatch`] if there is none.
     pub fn f64s(&self, name: &str) -> Result<&[f64], TrainError> {
         match self.get(name) {
             Some(Array::F64(numbers)) => Ok(numbers),
@@ -149,10 +149,10 @@ impl Checkpoint {
         }
     }
 
-    /// The u64 array of this name.
+    /// The u64 array with this name.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when there is none.
+    /// [`TrainError::StateMismatch`] if there is none.
     pub fn u64s(&self, name: &str) -> Result<&[u64], TrainError> {
         match self.get(name) {
             Some(Array::U64(numbers)) => Ok(numbers),
@@ -160,15 +160,15 @@ impl Checkpoint {
         }
     }
 
-    /// Writes the file, replacing an older one whole: at any instant one of the two can be loaded. `fingerprint` says for people
-    /// what the state belongs to (model, shapes) and has to be the same when loading.
+    /// Writes the file, atomically replacing an older one: at any instant one of the two can be loaded. `fingerprint`
+    /// describes in readable form what the state belongs to (model, shapes) and must be the same when loading.
     ///
     /// # Errors
-    /// [`TrainError::Io`]; the older file is untouched then.
+    /// [`TrainError::Io`]; the older file is then untouched.
     pub fn save(&self, path: &Path, fingerprint: &str) -> Result<(), TrainError> {
         let arrays = || self.arrays.iter().map(|(name, array)| (name.as_str(), array));
         let value = self.value.to_string();
-        // The bytes of one array at a time; all of them would be a further copy of the state.
+        // The bytes of one array at a time; all of them would be another copy of the state.
         let parts = arrays().map(|(name, array)| (name, array.dtype(), array.bytes()));
         let sha256 = checksum(fingerprint, &value, parts);
         let header = Header { fingerprint: fingerprint.to_owned(), sha256, value };
@@ -187,8 +187,8 @@ impl Checkpoint {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// [`TrainError::CheckpointMissing`], [`TrainError::NotACheckpoint`], [`TrainError::CheckpointDamaged`] when it was cut or altered,
-    /// [`TrainError::CheckpointOfOtherModel`] when `fingerprint` is another one, [`TrainError::Io`].
+    /// [`TrainError::CheckpointMissing`], [`TrainError::NotACheckpoint`], [`TrainError::CheckpointDamaged`] if it was
+    /// truncated or altered, [`TrainError::CheckpointOfOtherModel`] if the `fingerprint` differs, [`TrainError::Io`].
     pub fn load(path: &Path, fingerprint: &str) -> Result<Self, TrainError> {
         let bytes = convscope_files::read(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => TrainError::CheckpointMissing { path: path.to_owned() },
@@ -301,12 +301,12 @@ impl Problem {
 fn parse(bytes: &[u8]) -> Result<(Checkpoint, String), Problem> {
     let broken =
         |reason: String| if begins_as_ours(bytes) { Problem::Damaged(reason) } else { Problem::Foreign };
-    let cut = |error| broken(format!("the file of {} bytes is cut short or altered ({error})", bytes.len()));
+    let cut = |error| broken(format!("the file of {} bytes is truncated or altered ({error})", bytes.len()));
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(cut)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(cut)?;
     let header =
         metadata.metadata().as_ref().and_then(|entries| entries.get(HEADER_KEY)).ok_or(Problem::Foreign)?;
-    let altered = || Problem::Damaged("its contents do not fit its checksum".to_owned());
+    let altered = || Problem::Damaged("its contents do not match its checksum".to_owned());
     let header: Header = serde_json::from_str(header).map_err(|_| altered())?;
 
     let mut views = tensors.tensors();
@@ -324,7 +324,7 @@ fn parse(bytes: &[u8]) -> Result<(Checkpoint, String), Problem> {
     Ok((Checkpoint { arrays, value }, header.fingerprint))
 }
 
-/// Whether as much as there is of the file's beginning is that of a checkpoint.
+/// Whether the available beginning of the file is that of a checkpoint.
 fn begins_as_ours(bytes: &[u8]) -> bool {
     let start = format!("{{\"__metadata__\":{{\"{HEADER_KEY}\"");
     let found = bytes.get(8..).unwrap_or_default();
@@ -332,7 +332,7 @@ fn begins_as_ours(bytes: &[u8]) -> bool {
     found[..len] == start.as_bytes()[..len]
 }
 
-/// SHA-256 of everything, each part after its length so that none can pass for another.
+/// SHA-256 of everything, each part after its length so that none can be mistaken for another.
 fn checksum<'a>(
     fingerprint: &str,
     value: &str,
@@ -364,8 +364,8 @@ fn array_mismatch(name: &str, found: Option<&Array>, expected: &str) -> TrainErr
 fn value_mismatch(error: &serde_json::Error) -> TrainError {
     TrainError::StateMismatch {
         name: "value".to_owned(),
-        found: format!("another form of JSON ({error})"),
-        expected: "the present one".to_owned(),
+        found: format!("JSON of a different form ({error})"),
+        expected: "the current one".to_owned(),
     }
 }
 
@@ -419,13 +419,13 @@ mod tests {
             assert!(matches!(error, TrainError::CheckpointDamaged { .. }), "{len}: {error}");
         }
         for index in 0..whole.len() {
-            // Blanks after the header carry nothing.
+            // Spaces after the header carry no information.
             if whole[index] == b' ' {
                 continue;
             }
             let mut altered = whole.clone();
             altered[index] ^= 1;
-            assert!(parse(&altered).is_err(), "byte {index} of {} is not guarded", whole.len());
+            assert!(parse(&altered).is_err(), "byte {index} of {} is not protected", whole.len());
         }
     }
 
@@ -441,7 +441,7 @@ mod tests {
         assert!(matches!(Checkpoint::load(&path, "net"), Err(TrainError::NotACheckpoint { .. })));
         sample().save(&path, "plain8 with 10 classes").unwrap();
         let error = Checkpoint::load(&path, "resnet8 with 3 classes").unwrap_err().to_string();
-        let expected = "made for plain8 with 10 classes, this run trains resnet8 with 3 classes";
+        let expected = "made for plain8 with 10 classes, but this run trains resnet8 with 3 classes";
         assert!(error.contains(expected), "{error}");
     }
 
@@ -450,7 +450,7 @@ mod tests {
         let checkpoint = sample();
         let error = checkpoint.f32s("counts").unwrap_err().to_string();
         assert!(
-            error.starts_with("counts: the saved state has 3 u64 numbers, this run needs an f32 array"),
+            error.starts_with("counts: the saved state has 3 u64 numbers, but this run needs an f32 array"),
             "{error}"
         );
         assert!(checkpoint.f64s("gone").unwrap_err().to_string().contains("no such array"));

@@ -1,9 +1,9 @@
-//! How much each class counts in the loss.
+//! The weight of each class in the loss.
 
 use convscope_data::{Source, Split};
 use serde::{Deserialize, Serialize};
 
-/// How much the images of a class count in the loss of their labels.
+/// How much the images of a class count in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
@@ -26,7 +26,7 @@ impl ClassWeights {
         let mut counts = vec![0_usize; source.classes().len()];
         (0..images).for_each(|index| counts[source.label(Split::Train, index)] += 1);
         let classes = counts.len() as f64;
-        // A class without images has no weight that matters.
+        // The weight of a class without images does not matter.
         counts.iter().map(|&count| images as f64 / (classes * count.max(1) as f64)).collect()
     }
 }

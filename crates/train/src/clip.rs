@@ -1,9 +1,10 @@
 //! Clips the gradients by their global norm.
 
-/// Scales all gradients so that their common Euclidean norm is at most `max_norm`, and gives back the norm before.
+/// Scales all gradients so that their global Euclidean norm is at most `max_norm`, and returns the norm before scaling.
 ///
-/// As `torch.nn.utils.clip_grad_norm_`: every gradient is multiplied by `min(1, max_norm / (norm + 1e-6))`. The squares are summed
-/// in f64 in a fixed order. A norm that is not finite is given back for the caller to stop at; the gradients then stay as they are.
+/// As in `torch.nn.utils.clip_grad_norm_`, every gradient is multiplied by `min(1, max_norm / (norm + 1e-6))`. The
+/// squares are summed in f64 in a fixed order. A norm that is not finite is returned, so that the caller can stop; the
+/// gradients are then unchanged.
 ///
 /// ```
 /// let mut gradients = [vec![3.0_f32], vec![0.0, 4.0]];
@@ -29,7 +30,7 @@ pub fn gradient_norm<G: AsRef<[f32]>>(gradients: &[G]) -> f64 {
     gradients.iter().map(|gradient| sum_of_squares(gradient.as_ref())).sum::<f64>().sqrt()
 }
 
-/// What [`clip_gradients`] multiplies by: `min(1, max_norm / (norm + 1e-6))`, and 1 where the norm is not finite.
+/// The factor of [`clip_gradients`]: `min(1, max_norm / (norm + 1e-6))`, or 1 if the norm is not finite.
 pub fn clip_coefficient(norm: f64, max_norm: f64) -> f32 {
     if norm.is_finite() { (max_norm / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }

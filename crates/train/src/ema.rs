@@ -6,11 +6,11 @@ use convscope_ops::OutOfMemory;
 use crate::error::TrainError;
 use crate::optimizer::saved_state;
 
-/// A second copy of the weights that follows the trained ones slowly and often does better on new images.
+/// A second copy of the weights that slowly follows the trained ones and often does better on new images.
 ///
-/// After the t-th step (counted from 0) `average += (1 - d) * (weight - average)` with
-/// `d = min(decay, (1 + t) / (10 + t))`, so that the random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
-/// The running statistics of batch normalisation are not averaged: a [session](crate::Session) takes them anew for the
+/// After the t-th step (counted from 0) `average += (1 - d) * (weight - average)` with `d = min(decay, (1 + t) / (10 +
+/// t))`, so that the random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`). The
+/// running statistics of batch normalisation are not averaged: a [session](crate::Session) recomputes them for the
 /// averaged weights, from up to 4,096 training images.
 ///
 /// ```
@@ -30,7 +30,7 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// Averages that start at the present weights; `decay` is in `[0, 1)`.
+    /// Averages that start at the current weights; `decay` is in `[0, 1)`.
     ///
     /// # Errors
     /// [`OutOfMemory`].
@@ -50,10 +50,10 @@ impl Ema {
         self.step_count += 1;
     }
 
-    /// Moves the average of weight `index` towards its present value.
+    /// Moves the average of weight `index` towards its current value.
     ///
     /// # Panics
-    /// When there is no such weight or it has another length than at the start.
+    /// If there is no such weight or its length has changed.
     pub fn update(&mut self, index: usize, weight: &[f32]) {
         let average = &mut self.averages[index];
         assert_eq!(average.len(), weight.len());
@@ -65,25 +65,25 @@ impl Ema {
     /// The average of weight `index`.
     ///
     /// # Panics
-    /// When there is no such weight.
+    /// If there is no such weight.
     pub fn average(&self, index: usize) -> &[f32] {
         &self.averages[index]
     }
 
-    /// How many steps were begun.
+    /// How many steps were started.
     pub fn step_count(&self) -> u64 {
         self.step_count
     }
 
-    /// The state for a checkpoint, beside the [step count](Self::step_count): `ema.<weight index>`.
+    /// The state for a checkpoint, apart from the [step count](Self::step_count): `ema.<weight index>`.
     pub fn state(&self) -> impl Iterator<Item = (String, &[f32])> {
         self.averages.iter().enumerate().map(|(index, average)| (format!("ema.{index}"), average.as_slice()))
     }
 
-    /// Takes up a state written from [`state`](Self::state); `find` looks an array up by its name.
+    /// Restores a state written from [`state`](Self::state); `find` looks up an array by name.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when an array is absent or has another length; nothing is changed then.
+    /// [`TrainError::StateMismatch`] if an array is missing or has a different length; nothing is then changed.
     pub fn restore<'a>(
         &mut self,
         step_count: u64,

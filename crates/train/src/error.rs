@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use convscope_data::Split;
 use convscope_ops::OutOfMemory;
 
-/// An error of this crate; its text is one sentence that names the file or the field and what to do.
+/// An error of this crate; its message is one sentence that names the file or field and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -20,7 +20,7 @@ pub enum TrainError {
         /// The accepted range.
         accepted: &'static str,
     },
-    /// A weights file that asks for images to be resized in a way, or over a background, that this version does not know.
+    /// A weights file that asks for a way of resizing, or a background, that this version does not know.
     #[error(
         "the weights file asks for images to be resized in a way that this version does not know: `{value}`"
     )]
@@ -38,7 +38,7 @@ pub enum TrainError {
         /// Those that have the setting.
         owners: &'static str,
     },
-    /// A name that no setting has.
+    /// There is no setting with this name.
     #[error(
         "{name} is not a training setting; `convscope help train` lists them, and model.width or model.<node>.<argument> change the model"
     )]
@@ -46,14 +46,14 @@ pub enum TrainError {
         /// The name.
         name: String,
     },
-    /// A value that a setting cannot have.
+    /// An invalid value of a setting.
     #[error("{name} cannot be {value}: {reason}")]
     SettingValue {
         /// The setting.
         name: String,
         /// The value.
         value: String,
-        /// What it has to be.
+        /// Why it is invalid.
         reason: String,
     },
     /// A configuration file that is not valid TOML or has a key or value of the wrong kind.
@@ -64,7 +64,7 @@ pub enum TrainError {
         /// The parser's message with line, key and the keys that exist.
         message: String,
     },
-    /// A recipe that does not come with the program.
+    /// There is no recipe with this name.
     #[error("there is no recipe {name}; give {} or a file that ends in .toml", crate::recipes::RECIPES.join(", "))]
     UnknownRecipe {
         /// The name that was given.
@@ -77,73 +77,73 @@ pub enum TrainError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// The folder that a new run was to get exists and is not empty.
+    /// The folder for a new run exists and is not empty.
     #[error("{}: already exists and is not empty; choose another folder or resume the run in it", path.display())]
     OutputTaken {
         /// The folder.
         path: PathBuf,
     },
-    /// Another process writes to the run directory.
-    #[error("{}: {} is training this run; wait until it has ended, or stop it", path.display(), holder.as_deref().unwrap_or("another process"))]
+    /// Another process is writing to the run directory.
+    #[error("{}: {} is training this run; wait until it ends, or stop it", path.display(), holder.as_deref().unwrap_or("another process"))]
     RunBusy {
         /// The folder.
         path: PathBuf,
-        /// That process, as `process 4711 on ada`, where it is known.
+        /// That process, as `process 4711 on ada`, if known.
         holder: Option<String>,
     },
     /// The folder is not a run directory.
-    #[error("{}: is not a run directory, it has no config.toml; give the folder that a training run wrote", path.display())]
+    #[error("{}: is not a run directory (it has no config.toml); give the folder of a training run", path.display())]
     NotARun {
         /// The folder.
         path: PathBuf,
     },
     /// A run directory without weights.
-    #[error("{}: no epoch of this run is finished, so there are no weights yet; wait for the first one, or resume the run", path.display())]
+    #[error("{}: this run has not finished an epoch, so there are no weights yet; wait for the first epoch, or resume the run", path.display())]
     NoWeights {
         /// The folder.
         path: PathBuf,
     },
     /// A run directory without a checkpoint.
-    #[error("{}: there is no checkpoint; the run ended before its first one, start it anew", path.display())]
+    #[error("{}: there is no checkpoint because the run ended before its first one; start it again", path.display())]
     CheckpointMissing {
         /// The file that was expected.
         path: PathBuf,
     },
-    /// A file at the checkpoint's place that is something else.
-    #[error("{}: is not a Convscope checkpoint; give a run directory that convscope wrote", path.display())]
+    /// The file in the checkpoint's place is not a checkpoint.
+    #[error("{}: is not a Convscope checkpoint; give a run directory written by convscope", path.display())]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
     },
-    /// A checkpoint that was cut short or altered.
-    #[error("{}: the checkpoint is damaged: {reason}; restore it from a copy or start the run anew", path.display())]
+    /// A checkpoint that was truncated or altered.
+    #[error("{}: the checkpoint is damaged: {reason}; restore it from a copy or start the run again", path.display())]
     CheckpointDamaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong.
         reason: String,
     },
-    /// A checkpoint of a run with another model.
-    #[error("{}: the checkpoint was made for {found}, this run trains {expected}; resume with the run's own configuration", path.display())]
+    /// A checkpoint of a run with a different model.
+    #[error("{}: the checkpoint was made for {found}, but this run trains {expected}; resume with the run's own configuration", path.display())]
     CheckpointOfOtherModel {
         /// The file.
         path: PathBuf,
         /// The fingerprint in the file.
         found: String,
-        /// The fingerprint of the present run.
+        /// The fingerprint of the current run.
         expected: String,
     },
-    /// A checkpoint of a run over other images.
-    #[error("{}: the checkpoint was made with other images, classes or treatment than data.json records", path.display())]
+    /// A checkpoint of a run on different images.
+    #[error("{}: the checkpoint was made with images, classes or preprocessing different from those in data.json", path.display())]
     CheckpointOfOtherData {
         /// The file.
         path: PathBuf,
     },
-    /// The data of a run that is taken up again is not what the run records.
-    #[error("{}: the run records the {what} {recorded}, the data has {found}", run.display())]
+    /// The data of a resumed run is not the data that the run records.
+    #[error("{}: the run records the {what} {recorded}, but the data has {found}", run.display())]
     OtherData {
         /// The run directory.
         run: PathBuf,
@@ -154,7 +154,7 @@ pub enum TrainError {
         /// What the data or the configuration has.
         found: String,
     },
-    /// A teacher that was trained on images which validate or test here.
+    /// A teacher that was trained on this run's validation or test images.
     #[error("{}: this teacher was trained on {count} of the {images} {} images", path.display(), split.adjective())]
     TeacherKnowsImages {
         /// The run or weights file.
@@ -166,9 +166,9 @@ pub enum TrainError {
         /// Of which split.
         split: Split,
     },
-    /// An entry of a checkpoint is absent or does not fit the present run.
+    /// An entry of a checkpoint is missing or does not fit the current run.
     #[error(
-        "{name}: the saved state has {found}, this run needs {expected}; resume with the run's own configuration"
+        "{name}: the saved state has {found}, but this run needs {expected}; resume with the run's own configuration"
     )]
     StateMismatch {
         /// The entry.
@@ -178,50 +178,50 @@ pub enum TrainError {
         /// What was expected.
         expected: String,
     },
-    /// A network that was trained on arrays is asked about a picture file.
-    #[error(
-        "this network was trained on arrays of {channels} channels, not on pictures; ask it about arrays"
-    )]
+    /// A picture file for a network that was trained on arrays.
+    #[error("this network was trained on arrays of {channels} channels, not on pictures; give it arrays")]
     NotOfPictures {
         /// Its channels.
         channels: usize,
     },
     /// Images of a different shape from those that a network was trained on.
-    #[error("these images are {found:?} (channels, height, width), the network takes {expected:?}")]
+    #[error("these images are {found:?} (channels, height, width), but the network takes {expected:?}")]
     OtherShape {
         /// The shape of an image of the network.
         expected: [usize; 3],
         /// The shape that was given.
         found: [usize; 3],
     },
-    /// Parameters whose names or shapes are not those of the network.
-    #[error("{network}: these parameters belong to another network")]
+    /// Parameters whose names or shapes are not the network's.
+    #[error("{network}: these parameters belong to a different network")]
     OtherParameters {
         /// The network.
         network: String,
     },
-    /// A sink could not take what it was told.
+    /// A sink failed.
     #[error(transparent)]
     Sink(Box<dyn std::error::Error + Send + Sync>),
-    /// A file of the run directory has contents that this program does not write.
+    /// A file in the run directory has contents that this program does not write.
     #[error("{}: {reason}", path.display())]
     BadContents {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong.
         reason: String,
     },
     /// A label or prediction that is not a class of the model.
-    #[error("class {class} is out of range for {classes} classes; the data has other classes than the model")]
+    #[error(
+        "class {class} is out of range for {classes} classes; the data and the model have different classes"
+    )]
     ClassOutOfRange {
         /// The label or prediction.
         class: usize,
         /// How many classes there are.
         classes: usize,
     },
-    /// A number that is not finite came up while training.
+    /// A number that is not finite occurred during training.
     #[error(
-        "{place} is no longer finite in epoch {epoch}, step {step}; the last checkpoint is kept, try a lower learning rate, --clip-norm, or a network with batch normalisation"
+        "{place} is no longer finite in epoch {epoch}, step {step}; the last checkpoint is kept; try a lower learning rate, --clip-norm, or a network with batch normalisation"
     )]
     Diverged {
         /// The value that was not finite first: "the output of conv2d_3".
@@ -231,33 +231,35 @@ pub enum TrainError {
         /// The step of the run, from 1.
         step: u64,
     },
-    /// A network's answer about a picture that is not a number.
+    /// A network's output for a picture is not finite.
     #[error("{path}: the network's output for this picture is not finite")]
     NotFinite {
         /// The picture.
         path: PathBuf,
     },
     /// A network whose number of outputs is not the number of classes in the data.
-    #[error("the model outputs {model} values, the data has {data} classes{origin}")]
+    #[error("the model outputs {model} values, but the data has {data} classes{origin}")]
     ClassesDiffer {
         /// Values of the last node.
         model: usize,
         /// Classes of the data.
         data: usize,
-        /// Where the number of values comes from.
+        /// What determines the number of values.
         origin: ValuesFrom,
     },
-    /// A trained network is asked about other classes than it knows.
-    #[error("the model knows the classes {model}; the data has {data}; give data with the model's classes")]
+    /// Data whose classes are not those of a trained network.
+    #[error(
+        "the model knows the classes {model}, but the data has {data}; give data with the model's classes"
+    )]
     OtherClasses {
         /// Names that the model knows.
         model: String,
         /// Names that the data has.
         data: String,
     },
-    /// A trained network that cannot teach the present one.
+    /// A trained network that cannot teach the current one.
     #[error(
-        "{}: this teacher knows {found}, the data has {expected}; choose a teacher that was trained on the same", path.display()
+        "{}: this teacher knows {found}, but the data has {expected}; choose a teacher that was trained on the same", path.display()
     )]
     TeacherUnfit {
         /// The run or weights file.
@@ -267,17 +269,17 @@ pub enum TrainError {
         /// What the data has.
         expected: String,
     },
-    /// More memory than the process can have.
-    #[error("training takes about {} MB and there are {} MB; {}", needed / 1_000_000, limit / 1_000_000, fitting(*largest_batch))]
+    /// Training needs more memory than the process can have.
+    #[error("training needs about {} MB, but only {} MB are available; {}", needed / 1_000_000, limit / 1_000_000, fitting(*largest_batch))]
     TooLarge {
-        /// The bytes that training takes.
+        /// The bytes that training needs.
         needed: u64,
         /// The bytes that the machine or the process's control group has.
         limit: u64,
         /// The largest batch size that would fit; 0 if there is none.
         largest_batch: usize,
     },
-    /// The system does not hand out the memory.
+    /// The system cannot provide the memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     /// What is wrong with the data.
@@ -288,24 +290,24 @@ pub enum TrainError {
     Graph(#[from] convscope_graph::GraphError),
 }
 
-/// Where the number of values that a network outputs comes from.
+/// What determines the number of values that a network outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValuesFrom {
-    /// From a number in an argument of a node.
+    /// A number in an argument of a node.
     Argument {
         /// The node and its argument: `dense.out_features`.
         key: String,
         /// The number.
         value: usize,
     },
-    /// From a value for each class at each of several places.
+    /// A value for each class at each of several positions.
     Places {
-        /// The node that puts them out.
+        /// The node that outputs them.
         node: String,
         /// How many rows and columns there are.
         size: [usize; 2],
     },
-    /// From something else.
+    /// Something else.
     Elsewhere,
 }
 
@@ -322,7 +324,7 @@ impl std::fmt::Display for ValuesFrom {
 }
 
 impl TrainError {
-    /// For `map_err`: puts the file and the attempted action beside the operating system's answer.
+    /// For `map_err`: adds the file and the attempted action to the operating system's error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |cause| Self::Io { action, path, cause }
@@ -331,7 +333,7 @@ impl TrainError {
 
 fn fitting(largest_batch: usize) -> String {
     match largest_batch {
-        0 => "no batch size fits, choose a smaller network or smaller images".to_owned(),
+        0 => "no batch size fits; choose a smaller network or smaller images".to_owned(),
         batch => format!("choose a batch size of at most {batch}"),
     }
 }

@@ -11,18 +11,18 @@ use crate::error::TrainError;
 use crate::metrics::{Confusion, RunningMean, argmax};
 use crate::views::Views;
 
-/// What a network does on a split.
+/// The performance of a network on a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// The split.
     pub split: Split,
-    /// Images that were looked at.
+    /// Number of evaluated images.
     pub images: u64,
     /// Mean cross-entropy, without label smoothing.
     pub loss: f64,
-    /// Share of images whose most probable class is theirs.
+    /// Share of images whose most probable class is the true one.
     pub accuracy: f64,
-    /// Images for which an output is not finite, so that loss and accuracy say nothing.
+    /// Images with an output that is not finite, which makes loss and accuracy meaningless.
     pub not_finite: u64,
     /// Labels against predictions.
     pub confusion: Confusion,
@@ -30,7 +30,7 @@ pub struct Evaluation {
     pub seconds: f64,
 }
 
-/// Runs the parameters that `executor` holds over all batches of `loader`.
+/// Evaluates the executor's parameters on all batches of `loader`.
 pub(crate) fn evaluate_loader(
     executor: &mut Executor,
     loader: &Loader,

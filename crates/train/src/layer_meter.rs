@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clip::sum_of_squares;
 
-/// What an epoch was like for one layer: a line of `layer_metrics.csv`, whose columns have these names.
+/// The metrics of one layer in an epoch: a line of `layer_metrics.csv`, whose columns have these names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerMetrics {
     /// The epoch, counted from 1.
@@ -16,17 +16,17 @@ pub struct LayerMetrics {
     /// The Euclidean norm of the gradient with respect to all of the layer's trained arrays, after clipping; the mean
     /// over the first and then every eighth step of the epoch.
     pub gradient_norm: f64,
-    /// `||step|| / ||weights before it||` over the same arrays, the mean over the same steps; about 1e-3 is healthy. A
-    /// layer whose weights are all zero has 0.
+    /// `||step|| / ||weights before it||` over the same arrays, the mean over the same steps; about 1e-3 is healthy. It
+    /// is 0 for a layer whose weights are all zero.
     pub update_ratio: f64,
     /// The Euclidean norm of the arrays after the epoch's last step.
     pub weight_norm: f64,
 }
 
-/// Every so many steps of an epoch one is measured: a measured step goes over all weights a few times more.
+/// One in this many steps of an epoch is measured, because measuring takes a few more passes over all weights.
 const MEASURED_EVERY: usize = 8;
 
-/// Sums of the present epoch, for each layer with trained arrays in the network's order; kept in the checkpoint.
+/// Sums over the current epoch, for each layer with trained arrays, in the network's order; kept in the checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LayerMeter {
     steps: u64,
@@ -34,7 +34,7 @@ pub(crate) struct LayerMeter {
     /// Steps of the epoch, measured or not.
     #[serde(skip)]
     seen: usize,
-    /// Of the present step.
+    /// Sums of the current step.
     #[serde(skip)]
     step: Vec<StepSums>,
     /// A copy of the array that is about to change.
@@ -56,7 +56,7 @@ struct StepSums {
     before: f64,
 }
 
-/// The index of each array's layer among those with trained arrays, none for arrays that are not trained.
+/// The index of each array's layer among those with trained arrays, `None` for arrays that are not trained.
 pub(crate) fn layers_of_tensors(graph: &Graph, parameters: &Parameters) -> Vec<Option<usize>> {
     let mut layers = vec![None; parameters.tensors().len()];
     let mut next = 0;
@@ -70,12 +70,12 @@ pub(crate) fn layers_of_tensors(graph: &Graph, parameters: &Parameters) -> Vec<O
 }
 
 impl LayerMeter {
-    /// The same meter, after so many steps of the epoch.
+    /// The same meter, after this many steps of the epoch.
     pub(crate) fn after(self, seen: usize) -> LayerMeter {
         LayerMeter { seen, ..self }
     }
 
-    /// Begins a step of a network with so many layers; whether it is measured.
+    /// Starts a step of a network with this many layers; returns whether it is measured.
     pub(crate) fn begin_step(&mut self, layers: usize) -> bool {
         let is_measured = self.seen.is_multiple_of(MEASURED_EVERY);
         self.seen += 1;
@@ -88,7 +88,7 @@ impl LayerMeter {
         is_measured
     }
 
-    /// Changes an array of a layer by `update`, and takes down how far it went.
+    /// Changes an array of a layer by `update`, and records how far it moved.
     pub(crate) fn watch(
         &mut self,
         layer: usize,
@@ -114,7 +114,7 @@ impl LayerMeter {
         }
     }
 
-    /// The lines of an epoch that is over; the next one begins.
+    /// Returns the lines of the finished epoch and starts the next.
     pub(crate) fn take(&mut self, epoch: u64, graph: &Graph, parameters: &Parameters) -> Vec<LayerMetrics> {
         let steps = self.steps.max(1) as f64;
         let nodes = graph.nodes().iter().enumerate();

@@ -1,18 +1,17 @@
 //! Optimizers, schedules, metrics, the training loop and the run directory.
 //!
-//! The parts work on plain slices and know nothing of each other; the training loop joins them:
+//! The parts work on plain slices and are independent of each other; the training loop connects them:
 //!
-//! - [`config`]: what a run is asked to do, read from TOML, merged from defaults, recipe, file and flags, and checked;
+//! - [`config`]: the settings of a run, read from TOML, merged from defaults, recipe, file and flags, and checked;
 //!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
 //!   weight;
-//! - [`teachers`]: what trained networks say of the images that another one learns from;
+//! - [`teachers`]: predictions of trained networks that another one learns from;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
-//! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: what is told how it goes on;
-//!   [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: asking a
-//!   trained network;
-//! - [`benchmark`]: how fast a network trains and is used;
-//! - [`run_dir`], [`checkpoint`]: what a run leaves on the disk, readable after a crash at any instant.
+//! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: receivers of its
+//!   progress; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: using a trained network;
+//! - [`benchmark`]: how fast a network trains and predicts;
+//! - [`run_dir`], [`checkpoint`]: the files of a run on disk, readable after a crash at any instant.
 
 pub mod benchmark;
 pub mod checkpoint;

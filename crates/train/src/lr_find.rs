@@ -16,17 +16,18 @@ use crate::schedule::RunLength;
 use crate::session::{check_classes, held_bytes, model_of, train_loader};
 use crate::teachers::Teachers;
 
-/// How the rates grow: step `i` of `n` is learned with `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning
-/// Rates for Training Neural Networks", 2015, with fastai's even factors), one batch a step, the data as often as it
-/// takes. Where images come again within a sweep, their loss falls also because they are known by then, so the loss is that
-/// of validation images, with the statistics of their own batch. It ends early where the smoothed loss is four times its lowest value, or not finite.
+/// How the rates grow: step `i` of `n` uses `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning Rates for
+/// Training Neural Networks", 2015, with fastai's even factors), with one batch per step, repeating the data as needed.
+/// If images repeat within a sweep, their loss also falls because they have been memorised, so the loss is then that of
+/// validation images, with the statistics of their own batch. The sweep ends early if the smoothed loss is four times
+/// its lowest value, or not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LrFind {
     /// The first rate. Default 1e-6.
     pub from: f64,
     /// The last rate. Default 1.
     pub to: f64,
-    /// The most steps, at least 10. Default 300: a network without batch normalisation takes some hundred steps before
+    /// The most steps, at least 10. Default 300: a network without batch normalisation takes a few hundred steps before
     /// its loss begins to fall.
     pub steps: usize,
 }
@@ -44,24 +45,25 @@ pub struct LrStep {
     pub learning_rate: f64,
     /// The loss before the step: of the batch that is learned from, or of validation images.
     pub loss: f64,
-    /// The losses so far, of which the last ones weigh most: `s = 0.9 s + 0.1 loss`, divided by `1 - 0.9^steps`.
+    /// An average of the losses so far that weights recent ones most: `s = 0.9 s + 0.1 loss`, divided by `1 -
+    /// 0.9^steps`.
     pub smoothed: f64,
 }
 
-/// What the rates did.
+/// The result of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LrFinding {
     /// The steps in order; the last one may be where the loss explodes.
     pub steps: Vec<LrStep>,
-    /// How often a sweep over all steps uses each training image; above 1, images come again.
+    /// How often a full sweep uses each training image; above 1, images repeat.
     pub passes: f64,
-    /// Of which images the losses are.
+    /// The split that the losses are measured on.
     pub judged_on: Split,
 }
 
 /// The weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.9;
-/// How many times the lowest loss is an explosion.
+/// A loss this many times the lowest one counts as an explosion.
 const EXPLOSION: f64 = 4.0;
 
 impl LrFind {
@@ -83,7 +85,7 @@ impl LrFind {
         Ok(())
     }
 
-    /// Trains a fresh network of this configuration with growing rates and throws it away; none if it was interrupted.
+    /// Trains a fresh network of this configuration with growing rates and discards it; `None` if interrupted.
     ///
     /// # Errors
     /// A configuration, model or source that cannot be used.
@@ -149,7 +151,7 @@ impl LrFind {
     }
 }
 
-/// The first validation images, a batch at most; none where there are none.
+/// The first validation images, at most a batch; `None` if there are none.
 fn held_out(
     config: &TrainConfig,
     source: &Arc<dyn Source>,
@@ -171,7 +173,7 @@ impl LrFinding {
 
     /// The rate to try: where the loss falls most steeply over the logarithm of the rate, before the smoothed loss is
     /// lowest. The slope at a step is that of the straight line through the losses within a tenth of all steps on
-    /// either side, by least squares. None where the loss does not fall.
+    /// either side, by least squares. `None` if the loss does not fall.
     pub fn steepest(&self) -> Option<f64> {
         let end = self.lowest_step()? + 1;
         let reach = (self.steps.len() / 10).max(2);
@@ -203,7 +205,7 @@ struct Smoother {
 }
 
 impl Smoother {
-    /// Takes the loss of a step; false when it has exploded.
+    /// Adds the loss of a step; false if it has exploded.
     fn goes_on(&mut self, learning_rate: f64, loss: f64) -> bool {
         if !loss.is_finite() {
             return false;
@@ -239,7 +241,7 @@ mod tests {
         let loss = |step: f64| 2.3 - 2.0 / (1.0 + (30.0 - step).exp()) + (step - 48.0).exp();
         let losses: Vec<f64> = (0..60).map(|step| loss(f64::from(step))).collect();
         let found = finding(&losses);
-        assert!(found.steps.len() < 56, "it ends where the loss explodes: {}", found.steps.len());
+        assert!(found.steps.len() < 56, "it ends when the loss explodes: {}", found.steps.len());
         let place = |rate: f64| (rate.log10() + 5.0) * 10.0;
         let (steepest, lowest) = (place(found.steepest().unwrap()), place(found.lowest().unwrap()));
         assert!((28.0..32.0).contains(&steepest), "{steepest}");
@@ -271,7 +273,7 @@ mod tests {
         assert!(LrFind { to: 1e-5, ..search }.validate().is_err());
     }
 
-    /// Labels by chance: only images that were seen before can be known, and no rate makes others known.
+    /// Random labels: only images seen before can be known, and no rate helps with others.
     #[test]
     fn what_is_learned_by_heart_is_not_taken_for_learning() {
         let shapes = SplitCounts { train: 32, val: 32, test: 8 };

@@ -1,4 +1,4 @@
-//! A trained network, ready to be asked.
+//! A trained network, ready to use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::run_dir::{RunDir, write_atomic};
 use crate::views::Views;
 
 /// The description of a preset (`plain8`) or a model file (`net.toml`), changed by `options`, for images of this shape
-/// and so many classes.
+/// and this many classes.
 ///
 /// # Errors
 /// An unknown preset, a file that is not a model or asks for other images, options that do not fit it.
@@ -41,7 +41,7 @@ pub fn resolve_model(
     Ok(file.with_options(options).resolve(input, classes)?)
 }
 
-/// The size of the images that a model file is written for, where it says; presets take any.
+/// The image size that a model file asks for, if any; presets take any size.
 ///
 /// # Errors
 /// A model file that cannot be read.
@@ -55,8 +55,8 @@ pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
     Ok(size.filter(|size| size.pixels() > 0))
 }
 
-/// The weights file that stands for a run: of a run directory its best weights where the run could stop early, else its
-/// last; of a file the file itself.
+/// The weights file of a run: for a run directory, its best weights if the run could stop early, otherwise its last;
+/// for a file, the file itself.
 ///
 /// # Errors
 /// A folder that is not a run directory, or whose configuration cannot be read; a run without a finished epoch.
@@ -73,10 +73,10 @@ pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
     Ok(path)
 }
 
-/// How pictures are resized for a network, and what lies behind them, by its weights file.
+/// How pictures are resized for a network, and their background, from its weights file.
 ///
 /// # Errors
-/// [`TrainError::Framing`] for words that this version does not know.
+/// [`TrainError::Framing`] for values that this version does not know.
 pub fn framing_of(input: &InputDescription) -> Result<Framing, TrainError> {
     let unknown = |value: &str| TrainError::Framing { value: value.to_owned() };
     Ok(Framing {
@@ -85,12 +85,12 @@ pub fn framing_of(input: &InputDescription) -> Result<Framing, TrainError> {
     })
 }
 
-/// How pixel values are scaled for a network, by its weights file.
+/// How pixel values are scaled for a network, from its weights file.
 pub fn normalization_of(input: &InputDescription) -> Normalization {
     Normalization { mean: input.mean.clone(), std: input.std.clone() }
 }
 
-/// A network with its weights, its class names and the treatment of its input, all from one weights file.
+/// A network with its weights, its class names and the preprocessing of its input, all from one weights file.
 pub struct TrainedModel {
     weights: WeightsFile,
     framing: Framing,
@@ -100,7 +100,7 @@ pub struct TrainedModel {
     pixel_limit: PixelLimit,
 }
 
-/// What a network says of a picture.
+/// A network's prediction for a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The picture's file.
@@ -110,8 +110,8 @@ pub struct Prediction {
 }
 
 impl TrainedModel {
-    /// Opens a weights file, or a run directory: its best weights where the run could stop early, else its last.
-    /// [`evaluate`](Self::evaluate) and [`predict`](Self::predict) work on `batch_size` images together.
+    /// Opens a weights file, or a run directory: its best weights if the run could stop early, otherwise its last.
+    /// [`evaluate`](Self::evaluate) and [`predict`](Self::predict) process `batch_size` images at a time.
     ///
     /// # Errors
     /// There are no weights, or the file is damaged.
@@ -119,10 +119,10 @@ impl TrainedModel {
         TrainedModel::new(WeightsFile::read(&weights_path(run_or_weights_file)?)?, batch_size)
     }
 
-    /// The network of a weights file that is in memory; otherwise as [`open`](Self::open).
+    /// The network of a weights file in memory; otherwise as [`open`](Self::open).
     ///
     /// # Errors
-    /// A network that does not fit into memory, or a treatment of pictures that this version does not know.
+    /// A network that does not fit into memory, or preprocessing that this version does not know.
     pub fn new(weights: WeightsFile, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
         let mut executor = Executor::new(graph, Mode::Inference, batch_size)?;
@@ -133,20 +133,20 @@ impl TrainedModel {
         Ok(TrainedModel { weights, framing, normalization, executor, views, pixel_limit })
     }
 
-    /// The same network, judging from these views of each image. Default the image alone.
+    /// The same network, predicting from these views of each image. Default the image alone.
     pub fn with_views(self, views: Views) -> TrainedModel {
         TrainedModel { views, ..self }
     }
 
-    /// The same network, taking picture files of at most so many pixels. Default 100 million.
+    /// The same network, accepting picture files of at most this many pixels. Default 100 million.
     pub fn with_pixel_limit(self, pixel_limit: PixelLimit) -> TrainedModel {
         TrainedModel { pixel_limit, ..self }
     }
 
-    /// The same network with convolutions that multiply in this precision. Default `f32`.
+    /// The same network with convolution products in this precision. Default `f32`.
     ///
     /// # Errors
-    /// The system does not hand out the memory.
+    /// The system cannot provide the memory.
     pub fn with_precision(self, precision: Precision) -> Result<TrainedModel, TrainError> {
         let (graph, batch) = (Arc::clone(self.executor.graph()), self.executor.plan().batch);
         let mut executor = Executor::with_precision(graph, Mode::Inference, precision, batch)?;
@@ -154,7 +154,7 @@ impl TrainedModel {
         Ok(TrainedModel { executor, ..self })
     }
 
-    /// Names of the classes in the order of the outputs.
+    /// Names of the classes, in the order of the outputs.
     pub fn classes(&self) -> &[String] {
         &self.weights.classes
     }
@@ -164,7 +164,7 @@ impl TrainedModel {
         self.executor.graph()
     }
 
-    /// What the weights file says of the images that the network was trained on.
+    /// The weights file's description of the images that the network was trained on.
     pub fn data(&self) -> Option<&DataDescription> {
         self.weights.data.as_ref()
     }
@@ -180,7 +180,7 @@ impl TrainedModel {
         Channels::try_from(self.normalization.channels()).unwrap_or_default()
     }
 
-    /// How pictures are resized, and what lies behind them.
+    /// How pictures are resized, and their background.
     pub fn framing(&self) -> Framing {
         self.framing
     }
@@ -188,7 +188,7 @@ impl TrainedModel {
     /// Loss, accuracy and confusion on a split of a source.
     ///
     /// # Errors
-    /// The source has other classes or images of another size, the split is empty, an image cannot be read.
+    /// The source has different classes or images of a different size, the split is empty, or an image cannot be read.
     pub fn evaluate(&mut self, source: Arc<dyn Source>, split: Split) -> Result<Evaluation, TrainError> {
         if source.classes() != self.classes() {
             return Err(TrainError::OtherClasses {
@@ -204,15 +204,15 @@ impl TrainedModel {
     }
 
     /// The class probabilities of each picture, in the order of the paths; a picture that cannot be read, or for which an
-    /// output is not finite, has its own error.
+    /// output is not finite, has its own error in the list.
     pub fn predict(&mut self, images: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
         threads::in_pool(|| {
             images.chunks(self.batch_size()).flat_map(|paths| self.predict_batch(paths)).collect()
         })
     }
 
-    /// The class probabilities `[N, classes]` of images `[N, C, H, W]`. Their values are those that the network was trained on,
-    /// before they are normalised: of a network for pictures, from 0 to 1, red, green and blue.
+    /// The class probabilities `[N, classes]` of images `[N, C, H, W]`. Their values must be on the scale of the
+    /// training images before normalisation: for a network trained on pictures, red, green and blue from 0 to 1.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -257,8 +257,8 @@ impl TrainedModel {
         })
     }
 
-    /// Writes the network with its weights, class names and the treatment of its input to a file that
-    /// [`open`](Self::open) takes, and PyTorch too.
+    /// Writes the network with its weights, class names and preprocessing to a file that [`open`](Self::open) and
+    /// PyTorch can read.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -272,7 +272,7 @@ impl TrainedModel {
         &self.weights
     }
 
-    /// Images that are worked on together.
+    /// Images that are processed together.
     fn batch_size(&self) -> usize {
         self.executor.plan().batch
     }
@@ -303,7 +303,7 @@ impl TrainedModel {
         Ok(planes)
     }
 
-    /// The class probabilities of each of these pictures; none where an output is not finite.
+    /// The class probabilities of each of these pictures; `None` if an output is not finite.
     fn probabilities(&mut self, pictures: &[&[f32]]) -> Vec<Option<Vec<f32>>> {
         if pictures.is_empty() {
             return Vec::new();

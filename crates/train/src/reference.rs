@@ -1,4 +1,4 @@
-//! The answers that PyTorch gave to `fixtures/optimizers.py`, for the tests of this crate.
+//! PyTorch's results from `fixtures/optimizers.py`, for the tests of this crate.
 
 use serde::Deserialize;
 

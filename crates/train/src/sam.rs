@@ -4,18 +4,18 @@ use convscope_graph::{Executor, GraphError, Parameters, StepOutcome, TrainingBat
 use convscope_kernels::memory;
 use convscope_ops::{Loss, OutOfMemory, Parameter, Role};
 
-/// Gives each step the gradient of the place nearby where the batch has the highest loss, so that training ends where
+/// Gives each step the gradient at the nearby point where the batch has the highest loss, so that training ends where
 /// the loss is low all around.
 ///
 /// This is the adaptive form (Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of
-/// Deep Neural Networks", 2021). With the gradient `g` of all parameters `w` the place is
+/// Deep Neural Networks", 2021). With the gradient `g` of all parameters `w`, that point is
 ///
 /// ```text
 /// w + rho T^2 g / |T g|,    T = |w| + 0.01 for weights and the factors of normalisation, 1 for biases
 /// ```
 ///
-/// where `|T g|` is the Euclidean norm over all parameters. `rho` is above 0; the paper has 0.5 to 2. A step computes
-/// two gradients, and so takes about twice as long; its loss and running statistics are those of `w`.
+/// where `|T g|` is the Euclidean norm over all parameters. `rho` is above 0; the paper uses 0.5 to 2. A step computes
+/// two gradients, so it takes about twice as long; its loss and running statistics are those of `w`.
 ///
 /// ```
 /// use convscope_graph::{Graph, Parameters, preset};
@@ -34,15 +34,15 @@ use convscope_ops::{Loss, OutOfMemory, Parameter, Role};
 #[derive(Clone, Debug)]
 pub struct Sam {
     rho: f64,
-    /// All arrays as they were, the untrained ones too, and the batches that they have counted.
+    /// Copies of all arrays, including untrained ones, and their batch counts.
     kept: Vec<(Vec<f32>, u64)>,
 }
 
-/// What is added to the size of a weight, so that those near zero move too.
+/// Added to the magnitude of a weight, so that weights near zero move too.
 const ETA: f32 = 0.01;
 
 impl Sam {
-    /// None for a `rho` of 0.
+    /// `None` for a `rho` of 0.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -50,7 +50,7 @@ impl Sam {
         (rho > 0.0).then(|| Sam::new(rho, parameters)).transpose()
     }
 
-    /// Takes memory for a copy of these parameters. `rho` is finite and above 0.
+    /// Allocates memory for a copy of these parameters. `rho` is finite and above 0.
     ///
     /// # Errors
     /// [`OutOfMemory`].
@@ -59,11 +59,11 @@ impl Sam {
         Ok(Sam { rho, kept: parameters.tensors().iter().map(copy).collect::<Result<_, _>>()? })
     }
 
-    /// Moves all trained parameters to where the loss is high; one gradient for each array, in their order. Where the
-    /// gradients are all zero, or not finite, everything stays.
+    /// Moves all trained parameters to where the loss is high; one gradient per array, in order. If the gradients are
+    /// all zero, or not finite, nothing moves.
     ///
     /// # Panics
-    /// When the arrays are not those that [`new`](Self::new) was told.
+    /// If the arrays are not those given to [`new`](Self::new).
     pub fn climb(&mut self, parameters: &mut Parameters, gradients: &[Vec<f32>]) {
         let tensors = parameters.tensors_mut();
         for ((kept, batches), tensor) in self.kept.iter_mut().zip(&*tensors) {
@@ -86,7 +86,7 @@ impl Sam {
         }
     }
 
-    /// Puts everything back to where it was before [`climb`](Self::climb).
+    /// Restores everything to its state before [`climb`](Self::climb).
     pub fn descend(&self, parameters: &mut Parameters) {
         for ((kept, batches), tensor) in self.kept.iter().zip(parameters.tensors_mut()) {
             tensor.slice_mut().copy_from_slice(kept);
@@ -95,7 +95,7 @@ impl Sam {
     }
 }
 
-/// The loss of a batch, with the gradients that a step of the optimizer is to follow left in the executor.
+/// The loss of a batch, leaving the gradients for the optimizer's step in the executor.
 ///
 /// # Errors
 /// As [`Executor::train_step`].
@@ -120,7 +120,7 @@ fn is_scaled(role: Role) -> bool {
     matches!(role, Role::Weight { .. } | Role::Scale)
 }
 
-/// The squares of `T g`, in eight sums side by side.
+/// The squares of `T g`, in eight parallel sums.
 fn scaled_squares(tensor: &Parameter, gradient: &[f32]) -> f64 {
     let is_scaled = is_scaled(tensor.role);
     let square = |w: f32, g: f32| {

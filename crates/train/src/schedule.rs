@@ -12,9 +12,9 @@ use crate::error::TrainError;
 pub enum ScheduleConfig {
     /// `lr` throughout.
     Constant,
-    /// `lr * gamma^floor(epoch / step_size)`, as `StepLR` stepped once an epoch.
+    /// `lr * gamma^floor(epoch / step_size)`, as `StepLR`, stepped once per epoch.
     Step {
-        /// How many epochs a rate holds; default 10.
+        /// How many epochs a rate is kept; default 10.
         #[serde(default = "step_size")]
         step_size: u64,
         /// The factor after each of them, in `(0, 1]`; default 0.1.
@@ -22,26 +22,26 @@ pub enum ScheduleConfig {
         gamma: f64,
     },
     /// `final_lr + (lr - final_lr) * (1 + cos(pi * t / T)) / 2` over the T steps after the warm-up, as
-    /// `CosineAnnealingLR` (Loshchilov and Hutter 2017) stepped once a batch; the W steps of the warm-up
-    /// climb as `lr * (t + 1) / W`.
+    /// `CosineAnnealingLR` (Loshchilov and Hutter 2017), stepped once per batch; during the W steps of the warm-up the
+    /// rate is `lr * (t + 1) / W`.
     Cosine {
         /// The length of the warm-up in epochs, fractions allowed; default 0.
         #[serde(default)]
         warmup_epochs: f64,
-        /// The rate that the curve runs down to; default 0.
+        /// The rate at the end of the curve; default 0.
         #[serde(default)]
         final_lr: f64,
     },
     /// `OneCycleLR` with cosine annealing (Smith and Topin 2018): from `lr / div_factor` up to `lr`, then down to
     /// `lr / div_factor / final_div_factor`. The momentum is left alone.
     OneCycle {
-        /// The share of the steps that climb, in `(0, 1)`; default 0.3.
+        /// The share of the steps in which the rate rises, in `(0, 1)`; default 0.3.
         #[serde(default = "pct_start")]
         pct_start: f64,
-        /// How far below `lr` the first step is; default 25.
+        /// The factor by which the first rate is below `lr`; default 25.
         #[serde(default = "div_factor")]
         div_factor: f64,
-        /// How far below the first step the last one is; default 1e4.
+        /// The factor by which the last rate is below the first; default 1e4.
         #[serde(default = "final_div_factor")]
         final_div_factor: f64,
     },
@@ -118,9 +118,9 @@ impl ScheduleConfig {
 /// How long a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLength {
-    /// How often the training images are gone through.
+    /// How many times the run goes through the training images.
     pub epochs: u64,
-    /// How many batches, and with them optimizer steps, that takes each time.
+    /// How many batches, and thus optimizer steps, that takes each time.
     pub steps_per_epoch: u64,
 }
 
@@ -146,7 +146,7 @@ impl Schedule {
         Self { config: config.clone(), lr, length }
     }
 
-    /// The learning rate of the `step`-th optimizer step of the run, counted from 0; past the end that of the last one.
+    /// The learning rate of optimizer step `step` of the run, counted from 0; past the end, that of the last one.
     pub fn lr_at(&self, step: u64) -> f64 {
         let total = self.length.epochs * self.length.steps_per_epoch;
         let last = total.saturating_sub(1);
@@ -169,7 +169,7 @@ impl Schedule {
                 let (step, last) = (step as f64, last as f64);
                 let first_lr = self.lr / div_factor;
                 let peak = pct_start * total as f64 - 1.0;
-                // A climb of a single step would divide by zero; that step is the peak.
+                // A rise of a single step would divide by zero; that step is the peak.
                 if step <= peak && peak > 0.0 {
                     anneal(first_lr, self.lr, step / peak)
                 } else if last > peak {

@@ -1,4 +1,4 @@
-//! Running statistics for weights that were not trained with them.
+//! Running statistics for averaged weights.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use convscope_ops::{Mode, Role, Sample};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 
-/// Takes the running statistics of batch normalisation anew from training images.
+/// Recomputes the running statistics of batch normalisation from training images.
 ///
-/// Those of a run belong to its weights; what averaged weights make of the same images has another mean and variance.
-/// So each statistic becomes its mean over batches of the first [`IMAGES`] in a random order, without augmentation
+/// Those of a run belong to its weights; with averaged weights, the same images have a different mean and variance. So
+/// each statistic becomes its mean over batches of the first [`IMAGES`] images in a random order, without augmentation
 /// (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018;
 /// `torch.optim.swa_utils.update_bn`).
 pub(crate) struct RunningStatistics {
@@ -21,14 +21,14 @@ pub(crate) struct RunningStatistics {
     seed: u64,
 }
 
-/// How many training images are looked at, where there are as many.
+/// How many training images are used, if there are enough.
 const IMAGES: usize = 4096;
 
 impl RunningStatistics {
-    /// None for a network without running statistics.
+    /// `None` for a network without running statistics.
     ///
     /// # Errors
-    /// Training images that cannot make batches of the configured size.
+    /// Training images that cannot form batches of the configured size.
     pub(crate) fn of(
         graph: &Graph,
         config: &TrainConfig,
@@ -56,7 +56,7 @@ impl RunningStatistics {
         }))
     }
 
-    /// Puts statistics of these weights in place of those that are there; the same ones for the same weights.
+    /// Replaces the statistics with those of these weights; deterministic for given weights.
     ///
     /// # Errors
     /// An image that cannot be read.

@@ -1,4 +1,4 @@
-//! Early stopping: remember the epoch with the best validation loss and end when it lies too far back.
+//! Early stopping: remembers the epoch with the best validation loss and stops when it is too long ago.
 
 use std::num::NonZeroU64;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// The best so far: keep these weights.
     Improved,
-    /// Not the best, go on.
+    /// Not the best; continue.
     Continue,
     /// No improvement for as many epochs as the patience allows: end the run.
     Stop,
@@ -42,12 +42,13 @@ pub struct Best {
 }
 
 impl EarlyStopping {
-    /// Stops after `patience` epochs in a row without a lower loss; without patience never.
+    /// Stops after `patience` epochs in a row without a lower loss; without patience, never.
     pub fn new(patience: Option<NonZeroU64>) -> Self {
         Self { patience, epoch: 0, best: None }
     }
 
-    /// Takes the validation loss of the next epoch. Only a strictly lower one improves; one that is not finite never does.
+    /// Adds the validation loss of the next epoch. Only a strictly lower loss is an improvement; one that is not finite
+    /// never is.
     pub fn observe(&mut self, loss: f64) -> Verdict {
         self.epoch += 1;
         if loss.is_finite() && self.best.is_none_or(|best| loss < best.loss) {

@@ -1,4 +1,4 @@
-//! Learning from networks that are trained already.
+//! Learning from trained networks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::evaluate::log_sum;
 use crate::model::weights_path;
 use crate::trained_on::TrainedOn;
 
-/// Trained networks that say of each training image how probable every class is, and so more than its label does
+/// Trained networks that give the probability of every class for each training image, which says more than its label
 /// (distillation: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015).
 ///
-/// Each of them sees the images as the network that learns sees them, changed at random in the same way (Beyer et al.,
+/// Each of them sees the images exactly as the learning network does, with the same random changes (Beyer et al.,
 /// "Knowledge distillation: A good teacher is patient and consistent", 2022). With the logits `z` of `k` teachers
 ///
 /// ```text
@@ -28,7 +28,7 @@ use crate::trained_on::TrainedOn;
 /// are the [soft targets](SoftTargets) of an image.
 pub struct Teachers {
     teachers: Vec<Teacher>,
-    /// Those whose training images nobody can tell.
+    /// Those whose training images are unknown.
     unknown: Vec<PathBuf>,
     share: f64,
     temperature: f64,
@@ -39,7 +39,8 @@ pub struct Teachers {
 
 struct Teacher {
     executor: Executor,
-    /// Factor and summand that bring each channel to the scale that this network was trained on; none where it is the same.
+    /// Factor and offset that bring each channel to the scale that this network was trained on; `None` if it is the
+    /// same.
     rescaling: Option<Vec<(f32, f32)>>,
     rescaled: Array4<f32>,
     images_are_known: bool,
@@ -49,8 +50,8 @@ impl Teachers {
     /// The teachers that a configuration names, or none.
     ///
     /// # Errors
-    /// A run or file without whole weights; a network for other classes or images of another size, or one that was trained on
-    /// images that validate or test here.
+    /// A run or file without complete weights; a network for different classes or images of a different size, or one
+    /// that was trained on this run's validation or test images.
     pub fn open(
         config: &TrainConfig,
         source: &dyn Source,
@@ -70,7 +71,7 @@ impl Teachers {
         }))
     }
 
-    /// The teachers of which nobody can tell whether they were trained on images that validate or test here.
+    /// The teachers for which it is unknown whether they were trained on this run's validation or test images.
     pub fn with_unknown_images(&self) -> &[PathBuf] {
         &self.unknown
     }
@@ -164,7 +165,7 @@ impl Teacher {
         Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)), images_are_known })
     }
 
-    /// Puts out the logits `[images, classes]`.
+    /// Computes the logits `[images, classes]`.
     fn ask(&mut self, images: ArrayView4<'_, f32>, logits: &mut Vec<f32>) -> Result<(), TrainError> {
         let Some(rescaling) = &self.rescaling else {
             return Ok(self.executor.logits_into(images, None, logits)?);
@@ -200,7 +201,7 @@ mod tests {
         open("shapes", &SourceOptions { shapes, ..SourceOptions::default() }).unwrap()
     }
 
-    /// Writes an untrained network of 32x32 pictures, and gives its answers to those of `images`, on its own scale.
+    /// Writes an untrained network for 32x32 pictures, and returns its answers for `images`, on its own scale.
     fn write(path: &Path, seed: u64, normalization: Normalization, images: &Array4<f32>) -> Vec<f32> {
         let classes = source().classes().to_vec();
         let model = preset("plain8", [3, 32, 32], classes.len()).unwrap();
@@ -227,7 +228,7 @@ mod tests {
         shares.collect()
     }
 
-    /// Pictures whose values from 0 to 1 are scaled as here.
+    /// Pictures with values from 0 to 1, scaled in this way.
     fn images(normalization: Normalization) -> Array4<f32> {
         Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
             let value = ((7 * n + 5 * c + 3 * y + x * x) % 11) as f32 / 11.0;
@@ -249,7 +250,7 @@ mod tests {
             ..TrainConfig::default()
         };
         let mut teachers = Teachers::open(&config, &*source(), &ours()).unwrap().unwrap();
-        // What is left from a larger batch does not matter.
+        // Leftovers of a larger batch do not matter.
         teachers.teach(Array4::zeros((4, 3, 32, 32)).view(), Labels::new(&[0; 4])).unwrap();
         let images = images(ours());
         let labels = teachers.teach(images.view(), Labels::new(&CLASSES)).unwrap();
@@ -275,7 +276,7 @@ mod tests {
             Teachers::open(&config, &*source(), &ours()).err().unwrap().to_string()
         };
         weights.classes.swap(0, 1);
-        let classes = format!("the classes {}, the data has", weights.classes.join(", "));
+        let classes = format!("the classes {}, but the data has", weights.classes.join(", "));
         assert!(error(&weights).contains(&classes), "{}", error(&weights));
         weights.classes.swap(0, 1);
         weights.model = preset("plain8", [3, 32, 48], weights.classes.len()).unwrap();

@@ -1,4 +1,4 @@
-//! Which images a trained network has learned from.
+//! The images that a trained network has learned from.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,19 +10,20 @@ use convscope_graph::DataDescription;
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
 
-/// Which images a trained network has learned from, as far as it is known.
+/// The images that a trained network has learned from, as far as known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainedOn {
     /// These.
     Images(HashSet<ImageId>),
-    /// Those of the data set that is described.
+    /// Those of the described data set.
     DataSet(DataDescription),
-    /// Nobody can tell.
+    /// Unknown.
     Unknown,
 }
 
 impl TrainedOn {
-    /// What the run records in which the weights lie, else what the weights file itself says, given as `description`.
+    /// From the record of the run that contains the weights, otherwise from the weights file itself, given as
+    /// `description`.
     ///
     /// # Errors
     /// A record of the run that cannot be read.
@@ -36,7 +37,7 @@ impl TrainedOn {
         Ok(images.or_else(data_set).unwrap_or(TrainedOn::Unknown))
     }
 
-    /// For each image of a split whether the network has learned from it; none where nobody can tell.
+    /// For each image of a split, whether the network has learned from it; `None` if unknown.
     pub fn among(&self, source: &dyn Source, split: Split) -> Option<Vec<bool>> {
         let ids = source.image_ids(split)?;
         let learned = match self {

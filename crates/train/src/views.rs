@@ -1,4 +1,4 @@
-//! Looking at an image more than once before saying what it shows.
+//! Looking at an image more than once before classifying it.
 
 use convscope_graph::Executor;
 use ndarray::{Array2, ArrayView4, s};
@@ -14,13 +14,13 @@ pub enum Views {
     /// The image alone.
     #[default]
     None,
-    /// The image and its mirror image, left and right exchanged.
+    /// The image and its left-right mirror image.
     Flip,
 }
 
 impl Views {
     /// For each image `[N, C, H, W]` values `[N, classes]` whose softmax are its class probabilities, the mean of
-    /// those of its views: the logits of a single view, else the logarithms of the mean probabilities.
+    /// those of its views: the logits of a single view, otherwise the logarithms of the mean probabilities.
     pub(crate) fn logits(
         self,
         executor: &mut Executor,
@@ -37,7 +37,7 @@ impl Views {
     }
 }
 
-/// `log((softmax(a) + softmax(b)) / 2)`, each row on its own.
+/// `log((softmax(a) + softmax(b)) / 2)`, for each row.
 fn mean_of_probabilities(mut a: Array2<f32>, b: &Array2<f32>) -> Array2<f32> {
     let classes = a.ncols();
     let log_sums = |array: &Array2<f32>| -> Vec<f64> {

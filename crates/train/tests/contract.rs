@@ -1,4 +1,4 @@
-//! What a session promises: to whom it tells what, what it writes, and how it ends.
+//! The contract of a session: which sinks it calls, what it writes, and how it ends.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn in_folder(path: &Path, config: TrainConfig) -> Session {
     session(config).record_in(&RunLocation::Exact(path.to_owned())).unwrap()
 }
 
-/// Notes what it is told, and fails where it is asked to.
+/// Records the calls, and fails at a chosen one.
 #[derive(Default)]
 struct Notes {
     told: Vec<String>,
@@ -95,7 +95,7 @@ fn a_sink_is_told_everything_in_order_and_no_file_is_written() {
     assert_eq!(notes.told, expected);
     assert_eq!((outcome.ending, session.run_dir()), (Ending::Completed, None));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    // What the run says is what its model does.
+    // The run's figures match its model.
     let (test, summary) = (outcome.test.unwrap(), outcome.summary);
     assert_eq!(Some(test.accuracy), summary.test_accuracy);
     let again = session.model().unwrap().evaluate(source(60), Split::Test).unwrap();
@@ -113,7 +113,7 @@ fn a_failing_sink_ends_the_run_and_everything_is_saved() {
         assert_eq!(error.to_string(), "the sink is full");
         let run = RunDir::open(&path).unwrap();
         assert_eq!(read_metrics(&run.metrics_path()).unwrap().len(), epochs, "{fails_at}");
-        // It goes on, and ends with the bits of a run that nothing happened to.
+        // It continues, and ends with the same bits as an undisturbed run.
         let mut resumed = Session::resume(LockedRun::open(&path).unwrap(), source(60)).unwrap();
         assert_eq!(resumed.learner().steps(), if fails_at == "batch 2.2" { 5 } else { 3 * epochs as u64 });
         resumed.train().unwrap();
@@ -136,7 +136,7 @@ fn a_run_in_memory_and_one_in_a_folder_learn_the_same() {
 
 #[test]
 fn a_run_stops_early_with_its_best_parameters_also_after_a_resumption() {
-    // So high a rate that the loss on validation images soon rises.
+    // The rate is so high that the validation loss soon rises.
     let wild = TrainConfig { epochs: 40, lr: 0.5, patience: Some(2), ..config() };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
@@ -173,7 +173,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_its_place() {
     assert!(place.starts_with("the output of ") || place.starts_with("the gradient of "), "{place}");
     assert_eq!((*epoch, *step), (1, 2));
     drop(session);
-    // The checkpoint from the beginning is still there.
+    // The initial checkpoint is still there.
     let resumed = Session::resume(LockedRun::open(&path).unwrap(), source(60)).unwrap();
     assert_eq!(resumed.learner().steps(), 0);
 }

@@ -1,4 +1,4 @@
-//! An interruption is seen at once, whatever the run is doing, and costs nothing.
+//! An interruption is noticed at once, whatever the run is doing, and loses nothing.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Whole runs against PyTorch: the loss of every step and the weights at the end, as `fixtures/training.py` recorded them.
+//! Whole runs against PyTorch: the loss of every step and the weights at the end, as recorded by
+//! `fixtures/training.py`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use convscope_train::sink::{RunState, Sink, SinkResult};
 use convscope_train::{BatchEvent, PartialConfig, Session, TrainConfig};
 use serde::Deserialize;
 
-/// Rounding grows from step to step, and differently wherever sums are taken in another order; this is how many times
-/// the error of PyTorch's own float32 a number may have.
+/// Rounding grows from step to step, and differently wherever sums are taken in a different order; a number's error may
+/// be this many times that of PyTorch's own float32.
 const LEEWAY: f64 = 10.0;
 
-/// Where PyTorch's float32 is no worse than this.
+/// Lower bound on the error of PyTorch's float32 that is assumed.
 const LEAST_ERROR: f64 = 1e-6;
 
 #[derive(Deserialize)]
@@ -30,7 +31,7 @@ struct Answers {
 struct Run {
     name: String,
     recipe: String,
-    /// Teachers are as they start, with batch norm.
+    /// Teachers are untrained networks with batch norm.
     teacher_seeds: Vec<u64>,
     config: PartialConfig,
     train_loss: Vec<Recorded>,
@@ -43,7 +44,7 @@ struct Run {
 #[derive(Clone, Copy, Deserialize)]
 struct Recorded(f64, f64);
 
-/// Striped pictures that the script makes too.
+/// Striped pictures, which the script also generates.
 struct Stripes {
     classes: Vec<String>,
 }
@@ -100,7 +101,7 @@ impl Source for Stripes {
     }
 }
 
-/// Keeps the losses of a run.
+/// Records the losses of a run.
 #[derive(Default)]
 struct Losses {
     train: Vec<f64>,
@@ -141,7 +142,7 @@ fn trains_as_pytorch_does_from_the_same_weights_on_the_same_batches() {
     }
 }
 
-/// Trains in a folder that is gone afterwards.
+/// Trains in a temporary folder.
 fn train(run: &Run) -> (Losses, Parameters) {
     let config = TrainConfig::default().merged(&recipe(&run.recipe).unwrap()).unwrap();
     let mut config = config.merged(&run.config).unwrap();
@@ -160,7 +161,7 @@ fn train(run: &Run) -> (Losses, Parameters) {
     (losses, weights.parameters)
 }
 
-/// A network that has learned nothing.
+/// An untrained network.
 fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
     let Normalization { mean, std } = Normalize::Standard.fit(source).unwrap();
     let (height, width) = (Stripes::SIZE.height, Stripes::SIZE.width);
@@ -177,7 +178,7 @@ fn teacher(seed: u64, source: &Stripes) -> WeightsFile {
     WeightsFile { model, classes: source.classes.clone(), input, data: None, parameters }
 }
 
-/// Compares numbers in their order; an error once made stays allowed.
+/// Compares numbers in order; an error that was allowed once remains allowed.
 fn check(what: &str, ours: &[f64], theirs: &[Recorded]) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let mut allowed = LEAST_ERROR;

@@ -187,7 +187,7 @@ fn fair(runs: &[PathBuf], inspectors: &[Inspector], asked: Asked, console: Conso
                 is_known.iter_mut().zip(learned).for_each(|(is_known, learned)| *is_known |= learned);
             }
             None => console.warning(&format!(
-                "warning: nobody can tell whether {} was trained on some of these images",
+                "warning: it is unknown whether {} was trained on some of these images",
                 run.display()
             )),
         }

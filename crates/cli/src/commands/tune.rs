@@ -143,7 +143,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let place = place(args, &plan)?;
     if Study::format(&place.journal, &place.name)? == Some(Format::Legacy) {
         console.warning(&format!(
-            "warning: study {}: an earlier version began it without a record of its images, so nobody can tell whether they are still the same",
+            "warning: study {}: an earlier version started it without recording its images, so it is unknown whether they are still the same",
             place.name
         ));
         // Its trials draw their splits as that version did.

@@ -94,7 +94,7 @@ fn what_cannot_fit_is_refused_before_it_starts() {
          [[node]]\nop = 'linear'\nout_features = 'classes'\nactivation = 'softmax'\n",
     );
     let ran = place.run("train --data data --model wide.toml --batch-size 96 --quiet");
-    ran.failed(1, &["training takes about", "there are", "batch size"]);
+    ran.failed(1, &["training needs about", "are available", "batch size"]);
     assert!(!place.exists("runs"));
 }
 

@@ -147,7 +147,11 @@ fn resuming_refuses_other_images_and_keeps_what_there_is() {
 
     let config = place.text("run/config.toml");
     for (own, other, what) in [
-        ("normalize = \"standard\"", "normalize = \"unit\"", "the normalisation standard, the data has unit"),
+        (
+            "normalize = \"standard\"",
+            "normalize = \"unit\"",
+            "the normalisation standard, but the data has unit",
+        ),
         ("train_on_val = false", "train_on_val = true", "the training on validation images false"),
     ] {
         assert!(config.contains(own), "{config}");
@@ -158,7 +162,7 @@ fn resuming_refuses_other_images_and_keeps_what_there_is() {
     let data = place.read("run/data.json");
     place.run(&format!("{TRAIN} --data photos --split-seed 9 --out other")).done();
     place.write("run/data.json", place.read("other/data.json"));
-    resume(&place).failed(1, &["state.safetensors", "other images, classes or treatment"]);
+    resume(&place).failed(1, &["state.safetensors", "images, classes or preprocessing different"]);
     place.write("run/data.json", &data[..data.len() / 2]);
     resume(&place).failed(1, &["data.json"]);
     place.write("run/data.json", data);
@@ -280,7 +284,7 @@ fn runs_without_a_record_open_with_a_warning_and_keep_their_splits() {
     fs::rename(place.path("photos/dark"), place.path("photos/zebra")).unwrap();
     place
         .run("train --resume old --epochs 4 --quiet")
-        .failed(1, &["old: the run records the classes dark, light, the data has light, zebra"]);
+        .failed(1, &["old: the run records the classes dark, light, but the data has light, zebra"]);
 }
 
 /// Every file and folder below a folder, with the time of its last change.

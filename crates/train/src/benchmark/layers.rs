@@ -11,12 +11,12 @@ use super::spread::repeat;
 use super::{Benchmark, TrainingWorkload};
 use crate::TrainError;
 
-/// The time that a layer takes in a training step. It is the time of all threads divided by their number.
+/// The time that a layer takes in a training step, averaged over the threads.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerTimes {
     /// The node's name.
     pub name: String,
-    /// How it sums up products, where it does.
+    /// How it computes products, if it does.
     pub algorithm: Option<Algorithm>,
     /// The precision of these products.
     pub precision: Option<Precision>,
@@ -33,9 +33,9 @@ pub struct LayerTimes {
 pub struct PassTime {
     /// Its time.
     pub milliseconds: f64,
-    /// Operations (two for each multiply-add of the definition) a second, in thousands of millions.
+    /// Operations (two for each multiply-add of the definition) per second, in billions.
     pub gflops: Option<f64>,
-    /// The share of the peak for the multiply-adds that were made: of Winograd's, not of the definition's.
+    /// The share of the peak for the multiply-adds that were performed: with Winograd, fewer than the definition's.
     pub share_of_peak: Option<f64>,
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use convscope_graph::{Graph, preset};
     use std::sync::Arc;
 
-    /// Every step of the plan stands in exactly one line: with times of 1, 2, 4, ... no sum comes out right by chance.
+    /// Every step of the plan is in exactly one line: with times of 1, 2, 4, ... no sum is right by chance.
     #[test]
     fn no_step_is_left_out_or_counted_twice() {
         let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 16, 12], 4).unwrap()).unwrap());
@@ -194,7 +194,7 @@ mod tests {
         assert!((first.forward.gflops.unwrap() / (2.0 * adds / 1e9) - 1.0).abs() < 1e-9);
         assert!((first.forward.share_of_peak.unwrap() / (adds / 1e6) - 1.0).abs() < 1e-9);
         let second = layer("conv2d_1", &plan, &times, 8, &peak);
-        // By definition 9 products for an output, by Winograd's way 16 for four.
+        // By definition 9 products per output, with Winograd 16 for four outputs.
         let ratio =
             second.forward.gflops.unwrap() * 1e9 / 2.0 / (second.forward.share_of_peak.unwrap() * 1e6);
         assert!((ratio - 2.25).abs() < 1e-9, "{ratio}");

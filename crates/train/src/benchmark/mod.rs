@@ -1,4 +1,4 @@
-//! How fast a network trains and is used, measured on synthetic images in memory.
+//! Measures how fast a network trains and predicts, on synthetic images in memory.
 
 mod layers;
 mod spread;
@@ -20,7 +20,7 @@ pub use workload::TrainingWorkload;
 use spread::repeat;
 use workload::{Images, SEED};
 
-/// A network and how it is measured. Everything is computed on the rayon pool that the calls run in.
+/// A network and how it is measured. Everything runs on the rayon pool of the caller.
 #[derive(Clone, Debug)]
 pub struct Benchmark {
     graph: Arc<Graph>,
@@ -32,13 +32,13 @@ pub struct Benchmark {
 /// What was measured on which machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Setting {
-    /// What the model is called.
+    /// Name of the model.
     pub model: String,
     /// Channels, rows and columns of the images.
     pub input: [usize; 3],
     /// Number of classes.
     pub classes: usize,
-    /// Images of a batch.
+    /// Images in a batch.
     pub batch_size: usize,
     /// The precision of products.
     pub precision: Precision,
@@ -46,11 +46,11 @@ pub struct Setting {
     pub threads: usize,
     /// The vector instructions in use.
     pub instructions: String,
-    /// Multiply-adds a second of all threads on registers.
+    /// Multiply-adds per second of all threads in registers.
     pub peak: Peak,
-    /// What the multiply-adds alone allow in training, in images a second.
+    /// Upper bound from the multiply-adds alone in training, in images per second.
     pub train_ceiling: Ceiling,
-    /// What the multiply-adds alone allow in inference, in images a second.
+    /// Upper bound from the multiply-adds alone in inference, in images per second.
     pub inference_ceiling: Ceiling,
 }
 
@@ -70,7 +70,7 @@ impl Benchmark {
         Benchmark { graph, batch_size: batch_size.max(1), precision, budget }
     }
 
-    /// Measures the machine's peak and says what is measured.
+    /// Measures the machine's peak and describes what is measured.
     pub fn setting(&self) -> Setting {
         let peak = Peak::measure(Isa::best());
         let ceiling = |mode| self.plan(mode).ceiling(&peak);
@@ -91,7 +91,7 @@ impl Benchmark {
     /// Training steps, each with its forward and backward pass and the update of all weights by Adam.
     ///
     /// # Errors
-    /// What [`Executor::train_step`] says.
+    /// Those of [`Executor::train_step`].
     pub fn train(&self) -> Result<Throughput, TrainError> {
         let mut workload = self.training_workload()?;
         let seconds = repeat(self.budget, || workload.step())?;
@@ -101,7 +101,7 @@ impl Benchmark {
     /// Logits of a batch.
     ///
     /// # Errors
-    /// What [`Executor::logits`] says.
+    /// Those of [`Executor::logits`].
     pub fn inference(&self) -> Result<Throughput, TrainError> {
         Ok(Throughput::new(self.batch_size, &self.forward_seconds(self.batch_size)?))
     }
@@ -109,7 +109,7 @@ impl Benchmark {
     /// Logits of one image.
     ///
     /// # Errors
-    /// What [`Executor::logits`] says.
+    /// Those of [`Executor::logits`].
     pub fn latency(&self) -> Result<Latency, TrainError> {
         Ok(Latency::new(&self.forward_seconds(1)?))
     }
@@ -117,15 +117,15 @@ impl Benchmark {
     /// Where the time of a training step goes: layer by layer, and everything else.
     ///
     /// # Errors
-    /// What [`Executor::train_step`] says.
+    /// Those of [`Executor::train_step`].
     pub fn layers(&self, peak: &Peak) -> Result<(Vec<LayerTimes>, Vec<OtherTime>), TrainError> {
         layers::measure(self, peak)
     }
 
-    /// A training run on the benchmark's images that goes as far as its owner wants.
+    /// A training run on the benchmark's images that the caller advances step by step.
     ///
     /// # Errors
-    /// The system does not hand out the memory.
+    /// The system cannot provide the memory.
     pub fn training_workload(&self) -> Result<TrainingWorkload, TrainError> {
         TrainingWorkload::new(&self.graph, self.precision, self.batch_size)
     }

@@ -6,27 +6,27 @@ use serde::Serialize;
 
 use crate::TrainError;
 
-/// Images a second, of many batches.
+/// Images per second, over many batches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Throughput {
     /// The median.
     pub images_per_second: f64,
-    /// A quarter of the batches was slower.
+    /// A quarter of the batches were slower.
     pub lower_quartile: f64,
-    /// A quarter of the batches was faster.
+    /// A quarter of the batches were faster.
     pub upper_quartile: f64,
     /// How many batches were timed.
     pub batches: usize,
 }
 
-/// Milliseconds until an answer, of many runs.
+/// Milliseconds until an answer, over many runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Latency {
     /// The median.
     pub milliseconds: f64,
-    /// A quarter of the runs was faster.
+    /// A quarter of the runs were faster.
     pub lower_quartile: f64,
-    /// A quarter of the runs was slower.
+    /// A quarter of the runs were slower.
     pub upper_quartile: f64,
     /// How many runs were timed.
     pub runs: usize,
@@ -51,7 +51,8 @@ impl Latency {
     }
 }
 
-/// The seconds of each run of `work`: two to warm up, which are left out, then for `budget`, at least three.
+/// The seconds of each run of `work`: two to warm up, which are not counted, then as many as fit in `budget`, at least
+/// three.
 pub(super) fn repeat(
     budget: Duration,
     mut work: impl FnMut() -> Result<(), TrainError>,
@@ -66,7 +67,7 @@ pub(super) fn repeat(
     while seconds.len() < FEWEST || begin.elapsed() < budget {
         let started = Instant::now();
         work()?;
-        // A clock that stands still between two looks must not make a rate infinite.
+        // A clock that does not advance between two readings must not make a rate infinite.
         seconds.push(started.elapsed().as_secs_f64().max(1e-9));
     }
     Ok(seconds)
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(quartiles(&[7.0]), [7.0; 3]);
     }
 
-    /// Slow batches make a low rate, so the quartiles change places.
+    /// Slow batches have a low rate, so the quartiles swap.
     #[test]
     fn rates_and_times_have_their_quartiles_the_right_way_round() {
         let seconds = [1.0, 2.0, 4.0, 8.0, 16.0];

@@ -11,11 +11,11 @@ use ndarray::{Array4, ArrayView4};
 use crate::schedule::RunLength;
 use crate::{Learner, OptimizerConfig, ScheduleConfig, TrainConfig, TrainError};
 
-/// Where the first weights come from.
+/// The seed of the initial weights.
 pub(super) const SEED: u64 = 1;
 const LEARNING_RATE: f64 = 0.001;
 
-/// After so many values, a prime number, the noise repeats, so that it takes no time from a start that is measured.
+/// The noise repeats after this many values, a prime number, so that generating it does not slow down a measured start.
 const PERIOD: usize = 8191;
 
 /// A batch of images of noise, uniform between -1 and 1.
@@ -35,7 +35,7 @@ impl Images {
             noise.extend_from_slice(&block[..PERIOD.min(len - noise.len())]);
         }
         let noise = Array4::from_shape_vec((count, channels, rows, columns), noise);
-        Ok(Images(noise.expect("there are as many values as the shape asks for")))
+        Ok(Images(noise.expect("there are as many values as the shape needs")))
     }
 
     pub(super) fn view(&self) -> ArrayView4<'_, f32> {

@@ -1,4 +1,4 @@
-//! The form of an image size in a configuration: its side where it is square (`64`), else width x height (`"96x64"`).
+//! The form of an image size in a configuration: its side if it is square (`64`), otherwise width x height (`"96x64"`).
 
 use convscope_data::ImageSize;
 use serde::de::Error;

@@ -1,4 +1,4 @@
-//! What a training run is asked to do, every value resolved.
+//! The configuration of a training run, with every value resolved.
 
 mod image_size;
 mod partial;
@@ -25,10 +25,10 @@ use crate::error::TrainError;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
-/// A whole configuration, as it stands in a run directory's `config.toml`.
+/// A complete configuration, as in a run directory's `config.toml`.
 ///
-/// It comes about as defaults, overridden by a [recipe](crate::recipes), overridden by a file, overridden by flags, each
-/// of the latter a [`PartialConfig`]:
+/// It consists of defaults, overridden by a [recipe](crate::recipes), overridden by a file, overridden by flags; each
+/// of the last three is a [`PartialConfig`]:
 ///
 /// ```
 /// use convscope_train::{OptimizerConfig, PartialConfig, TrainConfig};
@@ -45,57 +45,58 @@ use crate::schedule::ScheduleConfig;
 pub struct TrainConfig {
     /// The version of convscope that resolved the configuration.
     pub version: String,
-    /// The [arithmetic](ARITHMETIC) of that version. Where it is missing, the first.
+    /// The [arithmetic](ARITHMETIC) of that version; 1 if missing.
     #[serde(default = "first_arithmetic")]
     pub arithmetic: u32,
     /// The preset (`plain8`) or the TOML file of the network. Default `plain8`.
     pub model: String,
-    /// How the weights start. Default none: as the model says.
+    /// How the weights are initialised. Default none: as the model specifies.
     pub initializer: Option<Initializer>,
-    /// How often the training images are gone through, at least 1. Default 10.
+    /// How many times to go through the training images, at least 1. Default 10.
     pub epochs: u64,
     /// Images per optimizer step, at least 1. Default 64.
     pub batch_size: usize,
-    /// The learning rate, finite and above 0; the schedule starts from it or climbs to it. Default 0.002.
+    /// The learning rate, finite and above 0; the schedule starts at it or rises to it. Default 0.002.
     pub lr: f64,
-    /// What becomes of training images, differently in each epoch. Default none.
+    /// How training images are changed, differently in each epoch. Default none.
     #[serde(default)]
     pub augment: Augmentation,
-    /// The largest norm of all gradients together; larger ones are scaled down to it. Default none.
+    /// The largest global norm of the gradients; larger ones are scaled down to it. Default none.
     pub clip_norm: Option<f64>,
     /// How far [sharpness-aware minimization](crate::sam::Sam) climbs, finite and at least 0. Default 0: steps follow the
     /// gradient at the weights themselves.
     #[serde(default)]
     pub sam: f64,
-    /// Run directories or weights files of [trained networks](crate::teachers::Teachers) that are asked about each training
-    /// image. Default none.
+    /// Run directories or weights files of [trained networks](crate::teachers::Teachers) whose predictions for each
+    /// training image are learned too. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub teachers: Vec<String>,
-    /// The share of the loss that the teachers' answers have, in `(0, 1]`. Default 1: labels count for nothing.
+    /// The share of the teachers' answers in the loss, in `(0, 1]`. Default 1: labels are ignored.
     #[serde(default = "teacher_share")]
     pub teacher_share: f64,
-    /// What the logits of teachers and learner are divided by before they are compared, finite and at least 1. Default 3.
+    /// Divides the logits of teachers and learner before they are compared; finite and at least 1. Default 3.
     #[serde(default = "teacher_temperature")]
     pub teacher_temperature: f64,
     /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
     pub label_smoothing: f64,
-    /// How much the images of each class count in the loss. Default none: all the same.
+    /// How much the images of each class count in the loss. Default none: all equally.
     #[serde(default)]
     pub class_weights: ClassWeights,
-    /// The decay of the moving average of the weights, in `(0, 1)`. Default none, the weights themselves are used.
+    /// The decay of the moving average of the weights, in `(0, 1)`. Default none: the weights themselves are used.
     pub ema: Option<f64>,
     /// Which parameters the optimizer's weight decay shrinks. Default all, as in PyTorch.
     #[serde(default)]
     pub weight_decay_on: DecayScope,
-    /// After how many epochs without a lower validation loss the run ends, at least 1. Default none, it never ends early.
+    /// The run ends after this many epochs without a lower validation loss, at least 1. Default none: it never ends
+    /// early.
     pub patience: Option<u64>,
-    /// Where all randomness comes from, at most 2^63 - 1. Default 1.
+    /// The seed of all randomness, at most 2^63 - 1. Default 1.
     pub seed: u64,
-    /// What convolutions multiply: `f32`, or `bf16` where they can make use of it. Weights, gradients, sums and everything
-    /// else are `f32` in any case. Default `f32`.
+    /// The precision of products in convolutions: `f32`, or `bf16` where they can use it. Weights, gradients, sums and
+    /// everything else are always `f32`. Default `f32`.
     #[serde(default)]
     pub precision: Precision,
-    /// How many threads compute, at least 1. Default none, as many as there are cores. The result does not depend on it.
+    /// The number of threads, at least 1. Default none: one per core. The result does not depend on it.
     pub threads: Option<usize>,
     /// The images.
     pub data: DataConfig,
@@ -104,45 +105,45 @@ pub struct TrainConfig {
     pub model_options: ModelOptions,
     /// The optimizer. Default Adam.
     pub optimizer: OptimizerConfig,
-    /// How the learning rate runs. Default one-cycle.
+    /// The course of the learning rate. Default one-cycle.
     pub schedule: ScheduleConfig,
 }
 
-/// Which images and what is done to them.
+/// The images and how they are prepared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// A built-in source (`shapes`, `cifar10`) or a folder. Default `shapes`.
     pub source: String,
-    /// The size that images are resized to, at least 1 pixel. Default none: that of the model where it has one, else the
-    /// images' own where all are equal, else 64x64.
+    /// The size that images are resized to, at least 1 pixel. Default none: that of the model if it has one, otherwise
+    /// the images' own size if all are equal, otherwise 64x64.
     #[serde(default, with = "image_size", skip_serializing_if = "Option::is_none")]
     pub image_size: Option<ImageSize>,
-    /// How many channels pictures have in the network: 1 makes them grey. Default 3.
+    /// The number of channels of pictures in the network: 1 makes them grey. Default 3.
     #[serde(default)]
     pub channels: Channels,
-    /// What becomes of images with another aspect ratio. Default `squash`.
+    /// How images with a different aspect ratio are resized. Default `squash`.
     #[serde(default)]
     pub resize: Resize,
-    /// What transparent pixels and added borders show. Default white; where the file of a run lacks it, black.
+    /// Colour of transparent pixels and added borders. Default white; black if the file of a run does not have the key.
     #[serde(default = "unrecorded_background")]
     pub background: Background,
-    /// The fraction of the training images that validates where the source has no split of its own, in `(0, 1)`.
+    /// The fraction of the training images used for validation if the source has no split of its own, in `(0, 1)`.
     /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
     pub val_fraction: Option<f64>,
-    /// What the places of images in splits come from, where the data set has no splits of its own, and the built-in pictures;
-    /// at most 2^63 - 1. Default [`Splits::DEFAULT_SEED`]. It is none in runs that do not record their images: their splits
-    /// were drawn with the run's seed.
+    /// The seed for assigning images to splits, if the data set has no splits of its own, and for the built-in
+    /// pictures; at most 2^63 - 1. Default [`Splits::DEFAULT_SEED`]. `None` in runs that do not record their images:
+    /// their splits were drawn with the run's seed.
     #[serde(default)]
     pub split_seed: Option<u64>,
-    /// Whether the validation images are trained on too, once everything has been chosen. Default false.
+    /// Whether to train on the validation images too, once everything has been chosen. Default false.
     #[serde(default)]
     pub train_on_val: bool,
     /// How pixel values are scaled. Default `standard`.
     pub normalize: Normalize,
     /// What to do about images that cannot be read. Default `refuse`.
     pub bad_images: BadImages,
-    /// How many pixels a picture file may have, in the range of [`PixelLimit`]. Default none: 100 million.
+    /// The most pixels that a picture file may have, in the range of [`PixelLimit`]. Default none: 100 million.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u64>,
 }
@@ -206,7 +207,7 @@ impl DataConfig {
         Ok(self.max_pixels.map(PixelLimit::new).transpose().map_err(DataError::from)?.unwrap_or_default())
     }
 
-    /// How images are resized, and what lies behind them.
+    /// How images are resized, and their background.
     pub fn framing(&self) -> Framing {
         Framing { resize: self.resize, background: self.background }
     }
@@ -221,7 +222,7 @@ impl TrainConfig {
         self.problems().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// The configuration for so many training images: a batch has no more images than there are.
+    /// The configuration for this many training images: a batch has at most as many images.
     #[must_use]
     pub fn with_batch_within(self, images: usize) -> TrainConfig {
         TrainConfig { batch_size: self.batch_size.min(images.max(1)), ..self }
@@ -261,7 +262,7 @@ impl TrainConfig {
         if let Some(patience) = self.patience {
             check(patience >= 1, "patience", &patience, at_least_1);
         }
-        // TOML's integers end there, and the seed has to be written to config.toml.
+        // TOML integers end there, and the seed must be written to config.toml.
         check(i64::try_from(self.seed).is_ok(), "seed", &self.seed, "at most 9223372036854775807");
         if let Some(seed) = self.data.split_seed {
             check(i64::try_from(seed).is_ok(), "data.split_seed", &seed, "at most 9223372036854775807");
@@ -302,15 +303,15 @@ impl TrainConfig {
     /// The contents of `config.toml`; keys without a value are left out.
     ///
     /// # Errors
-    /// [`TrainError::InvalidValue`] as [`validate`](Self::validate) has it.
+    /// [`TrainError::InvalidValue`], as for [`validate`](Self::validate).
     pub fn to_toml(&self) -> Result<String, TrainError> {
         self.validate()?;
         Ok(toml::to_string(self).expect("a valid configuration has a TOML form"))
     }
 }
 
-/// The arithmetic of this version. It is raised by every change after which the same configuration, data and seed give
-/// other bits.
+/// The arithmetic of this version. It increases with every change after which the same configuration, data and seed
+/// give different bits.
 pub const ARITHMETIC: u32 = 2;
 
 fn unrecorded_background() -> Background {

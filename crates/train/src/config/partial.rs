@@ -1,4 +1,4 @@
-//! A configuration with gaps: a user's file or the flags of a command line.
+//! A partial configuration: a user's file or the flags of a command line.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::error::TrainError;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
-/// Some of the values of a [`TrainConfig`]; the absent ones keep what they were merged over.
+/// Some of the values of a [`TrainConfig`]; missing ones leave those that they are merged into unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PartialConfig {
-    /// Accepted so that a run's own `config.toml` can be used, and otherwise without effect.
+    /// Accepted so that a run's own `config.toml` can be used, but otherwise ignored.
     pub version: Option<String>,
     /// As `version`.
     pub arithmetic: Option<u32>,
@@ -60,7 +60,7 @@ pub struct PartialConfig {
     pub threads: Option<usize>,
     /// See [`TrainConfig::data`].
     pub data: PartialData,
-    /// See [`TrainConfig::model_options`]; each key by itself replaces the one that it is merged over.
+    /// See [`TrainConfig::model_options`]; each key individually replaces the one that it is merged into.
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub model_options: ModelOptions,
     /// See [`TrainConfig::optimizer`].
@@ -98,7 +98,8 @@ pub struct PartialData {
     pub max_pixels: Option<u64>,
 }
 
-/// Some of the settings of an optimizer. A `name` that differs from the optimizer merged over starts from that optimizer's defaults.
+/// Some of the settings of an optimizer. A `name` that differs from the optimizer it is merged into starts from the
+/// named optimizer's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PartialOptimizer {
@@ -130,7 +131,8 @@ pub enum OptimizerName {
     Muon,
 }
 
-/// Some of the settings of a schedule. A `name` that differs from the schedule merged over starts from that schedule's defaults.
+/// Some of the settings of a schedule. A `name` that differs from the schedule it is merged into starts from the named
+/// schedule's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PartialSchedule {
@@ -178,7 +180,7 @@ impl PartialConfig {
 }
 
 impl TrainConfig {
-    /// This configuration with the values that `over` has.
+    /// This configuration, overridden by the values in `over`.
     ///
     /// # Errors
     /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have.
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn every_key_overrides() {
-        // Each value differs from the default, so that a key that is not merged shows.
+        // Each value differs from the default, so that a key that is not merged is noticed.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\

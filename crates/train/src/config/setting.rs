@@ -1,11 +1,11 @@
-//! One setting by its name, as a search over settings or a `key=value` has it.
+//! A single setting by name, as in a search over settings or a `key=value`.
 
 use toml::{Table, Value};
 
 use super::{ModelOptions, PartialConfig};
 use crate::error::TrainError;
 
-/// Where a name without a table may stand, in the order of trying.
+/// Tables in which a name without a table is looked up, in this order.
 const TABLES: [&str; 3] = ["data", "optimizer", "schedule"];
 
 impl PartialConfig {
@@ -39,7 +39,7 @@ impl PartialConfig {
         };
         let mut wrong = None;
         for place in places {
-            // What reads as a number may be a name, such as that of a folder.
+            // Text that parses as a number may be a name, such as that of a folder.
             for value in [value.clone(), Value::String(text.to_owned())] {
                 match nested(&place, value).try_into::<PartialConfig>() {
                     Ok(config) => return Ok(config),
@@ -59,7 +59,7 @@ impl PartialConfig {
     }
 }
 
-/// The value that a text stands for: a whole number, a number, true or false, else the text itself.
+/// The value of a text: a whole number, a number, true or false, otherwise the text itself.
 pub fn setting_value(text: &str) -> Value {
     let whole = text.parse().map(Value::Integer).ok();
     let number = || text.parse().map(Value::Float).ok();

@@ -1,9 +1,9 @@
-//! Where numbers first stopped being finite.
+//! Finds where numbers first stopped being finite.
 
 use convscope_graph::{Executor, FirstNonFinite, Parameters, TrainingBatch};
 use convscope_ops::Loss;
 
-/// Looks at a batch whose loss is not finite again, to name the node that went wrong.
+/// Runs a batch whose loss is not finite again, to name the node that went wrong.
 pub(super) fn place_of_loss(
     batch: TrainingBatch<'_>,
     executor: &mut Executor,

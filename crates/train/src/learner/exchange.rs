@@ -2,14 +2,14 @@
 
 use crate::error::TrainError;
 
-/// Is given the gradients of each step before they are clipped and used.
+/// Receives the gradients of each step before they are clipped and used.
 ///
-/// Several machines that train one network add up their gradients here; gradients can also be changed or recorded.
+/// Several machines that train one network can add up their gradients here; gradients can also be changed or recorded.
 pub trait Exchange: Send {
-    /// Changes the gradients of a batch in place: one array for each array of parameters, in their order, those of arrays that are
-    /// not trained too.
+    /// Changes the gradients of a batch in place: one array for each parameter array, in order, including arrays that
+    /// are not trained.
     ///
     /// # Errors
-    /// What ends the training.
+    /// Any error ends the training.
     fn exchange(&mut self, gradients: &mut [Vec<f32>]) -> Result<(), TrainError>;
 }

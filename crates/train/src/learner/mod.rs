@@ -26,10 +26,10 @@ use crate::schedule::{RunLength, Schedule};
 use crate::teachers::Teachers;
 
 /// A network with everything that turns a batch of images into better parameters: loss, gradients, clipping, optimizer, schedule,
-/// and where they are asked for SAM, a moving average and teachers.
+/// and, if configured, SAM, a moving average and teachers.
 ///
-/// It knows no files and no data set. A [`Session`](crate::Session) feeds it the images of a [source](convscope_data::Source) and
-/// records what comes of it.
+/// It knows nothing about files or data sets. A [`Session`](crate::Session) feeds it the images of a
+/// [source](convscope_data::Source) and records the results.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct Learner {
     layers: Vec<Option<usize>>,
     meter: LayerMeter,
     loss: Loss,
-    /// Of each class; empty where all count the same.
+    /// One per class; empty if all count equally.
     class_weights: Vec<f64>,
     clip_norm: Option<f64>,
     optimizer: Optimizer,
@@ -66,31 +66,31 @@ pub struct Learner {
     teachers: Option<Teachers>,
     ema: Option<Ema>,
     exchange: Option<Box<dyn Exchange>>,
-    /// What running statistics change in while a loss is asked for.
+    /// Copy in which running statistics change while a loss is computed.
     probed: Option<Parameters>,
     seed: u64,
     step: u64,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Learned {
     /// The mean loss of the batch, before the step.
     pub loss: f64,
-    /// Images whose most probable class was theirs.
+    /// Images whose most probable class was the true one.
     pub correct: usize,
-    /// Images of the batch.
+    /// Images in the batch.
     pub images: usize,
     /// The learning rate of the step.
     pub learning_rate: f64,
 }
 
 impl Learner {
-    /// A network with random parameters, which follow from the configuration's seed. Of the configuration only what concerns a
-    /// step is used; `length` is what the schedule needs to know of the run.
+    /// A network with random parameters from the configuration's seed. Only the parts of the configuration that concern
+    /// a step are used; the schedule needs the `length` of the run.
     ///
     /// # Errors
-    /// A value of the configuration that is outside its range; the system does not hand out the memory.
+    /// A value of the configuration is out of range, or the system cannot provide the memory.
     pub fn new(graph: Arc<Graph>, config: &TrainConfig, length: RunLength) -> Result<Learner, TrainError> {
         config.validate()?;
         let parameters = Parameters::new(&graph, config.seed)?;
@@ -117,17 +117,17 @@ impl Learner {
         })
     }
 
-    /// The same learner, which learns from what these networks say of the images as well.
+    /// The same learner, which also learns from these networks' predictions.
     pub fn with_teachers(self, teachers: Option<Teachers>) -> Learner {
         Learner { teachers, ..self }
     }
 
-    /// The same learner, in whose loss the images of class `i` count `weights[i]` times; empty where all count the same.
+    /// The same learner with a loss in which images of class `i` count `weights[i]` times; empty if all count equally.
     pub fn with_class_weights(self, weights: Vec<f64>) -> Learner {
         Learner { class_weights: weights, ..self }
     }
 
-    /// The same learner, whose gradients go through `exchange` before each update.
+    /// The same learner with gradients that go through `exchange` before each update.
     pub fn with_exchange(self, exchange: Box<dyn Exchange>) -> Learner {
         Learner { exchange: Some(exchange), ..self }
     }
@@ -137,15 +137,15 @@ impl Learner {
         self.executor.graph()
     }
 
-    /// The parameters that are trained, as they are now.
+    /// The current values of the trained parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Takes other parameters to go on from.
+    /// Replaces the parameters, from which training continues.
     ///
     /// # Errors
-    /// [`TrainError::OtherParameters`] for those of another network.
+    /// [`TrainError::OtherParameters`] for those of a different network.
     pub fn set_parameters(&mut self, parameters: Parameters) -> Result<(), TrainError> {
         let shapes = |parameters: &Parameters| -> Vec<_> {
             parameters
@@ -161,8 +161,8 @@ impl Learner {
         Ok(())
     }
 
-    /// The moving average of the parameters, or the parameters themselves where none is kept. The running statistics are those
-    /// of the parameters in both cases.
+    /// The moving average of the parameters, or the parameters themselves if none is kept. In both cases, the running
+    /// statistics are those of the parameters.
     pub fn averaged(&self) -> Parameters {
         let mut averaged = self.parameters.clone();
         if let Some(ema) = &self.ema {
@@ -178,7 +178,7 @@ impl Learner {
         self.step
     }
 
-    /// The learning rate that the schedule has for a step, counted from 0.
+    /// The scheduled learning rate of a step, counted from 0.
     pub fn learning_rate_at(&self, step: u64) -> f64 {
         self.schedule.lr_at(step)
     }
@@ -186,13 +186,14 @@ impl Learner {
     /// Learns from a batch at the rate of the schedule.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] where loss or gradient is not finite, and the parameters stay as they were; images of a
-    /// different shape from the network's, too many, or too few for a batch normalisation; what an [`Exchange`] has.
+    /// [`TrainError::Diverged`] if the loss or gradient is not finite (the parameters are then unchanged); images of a
+    /// different shape from the network's, too many images, or too few for a batch normalisation; errors of an
+    /// [`Exchange`].
     pub fn step(&mut self, batch: &Batch) -> Result<Learned, TrainError> {
         self.step_at(batch, self.schedule.lr_at(self.step))
     }
 
-    /// Learns from a batch at a rate of the caller's.
+    /// Learns from a batch at a given rate.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -274,7 +275,7 @@ impl Learner {
         Ok(())
     }
 
-    /// How each layer has learned since this was last asked, as the lines of an epoch.
+    /// How each layer has learned since the last call, as the lines of an epoch.
     pub fn take_layer_metrics(&mut self, epoch: u64) -> Vec<LayerMetrics> {
         self.meter.take(epoch, self.executor.graph(), &self.parameters)
     }
@@ -289,7 +290,7 @@ impl Learner {
     }
 }
 
-/// The classes of a batch, mixed where its images are, and with what the teachers say.
+/// The labels of a batch, mixed where its images are, with the teachers' predictions.
 fn labels_of<'a>(batch: &'a Batch, teachers: Option<&'a mut Teachers>) -> Result<Labels<'a>, TrainError> {
     let labels = match &batch.mixed {
         Some(mixed) => Labels::mixed(&batch.labels, &mixed.labels, &mixed.shares),

@@ -1,4 +1,4 @@
-//! What a configuration makes of a network before its first step.
+//! Sets up a network from a configuration before its first step.
 
 use convscope_data::Loader;
 use convscope_graph::{Graph, Parameters};
@@ -15,7 +15,7 @@ pub(crate) fn check_batches(graph: &Graph, loader: &Loader) -> Result<(), TrainE
     [size.min(images), last].into_iter().try_for_each(|images| Ok(graph.check_batch(images)?))
 }
 
-/// The optimizer that a configuration asks for, for the arrays of a network that are trained.
+/// The configured optimizer for the trained arrays of a network.
 pub(super) fn optimizer(config: &TrainConfig, parameters: &Parameters) -> Result<Optimizer, OutOfMemory> {
     let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
     let is_spared =

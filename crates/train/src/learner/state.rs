@@ -1,4 +1,4 @@
-//! What a checkpoint holds of a learner.
+//! The state of a learner in a checkpoint.
 
 use convscope_ops::Role;
 
@@ -11,7 +11,7 @@ use crate::optimizer::copy_state;
 const STEPS: &str = "steps";
 
 impl Learner {
-    /// Puts parameters, optimizer and moving average into a checkpoint.
+    /// Saves parameters, optimizer and moving average into a checkpoint.
     pub fn save_into(&self, checkpoint: &mut Checkpoint) {
         for tensor in self.parameters.tensors() {
             let name = parameter_name(&tensor.key);
@@ -32,10 +32,10 @@ impl Learner {
         checkpoint.insert(STEPS, steps);
     }
 
-    /// Takes up what [`save_into`](Self::save_into) put into a checkpoint.
+    /// Restores what [`save_into`](Self::save_into) saved.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] for an array that is missing or has another length.
+    /// [`TrainError::StateMismatch`] for an array that is missing or has a different length.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let find = |name: &str| checkpoint.f32s(name).ok();
         for tensor in self.parameters.tensors_mut() {
@@ -55,18 +55,18 @@ impl Learner {
         Ok(())
     }
 
-    /// What has been measured of the layers since [`take_layer_metrics`](Self::take_layer_metrics).
+    /// Measurements of the layers since [`take_layer_metrics`](Self::take_layer_metrics).
     pub(crate) fn meter(&self) -> &LayerMeter {
         &self.meter
     }
 
-    /// Goes on measuring after so many steps.
+    /// Continues measuring after this many steps.
     pub(crate) fn set_meter(&mut self, meter: LayerMeter, steps: usize) {
         self.meter = meter.after(steps);
     }
 }
 
-/// A count of batches, which older checkpoints have as a number of single precision.
+/// A count of batches, which older checkpoints store in single precision.
 fn batches(checkpoint: &Checkpoint, name: &str) -> Result<u64, TrainError> {
     if let Ok(counts) = checkpoint.u64s(name) {
         return Ok(counts.first().copied().unwrap_or(0));

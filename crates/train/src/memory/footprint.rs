@@ -10,16 +10,16 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
 
-/// The largest resident memory of a process that trains, in bytes, part by part.
+/// The largest resident memory of a training process, in bytes, part by part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Footprint {
     /// The program and its threads.
     pub program: u64,
-    /// Images that lie in memory.
+    /// Images held in memory.
     pub images: u64,
     /// Batches that are prepared ahead.
     pub batches: u64,
-    /// Weights with their gradients, the optimizer's state, averages, and the copies of them that are made.
+    /// Weights with their gradients, the optimizer's state, averages, and copies of them.
     pub parameters: u64,
     /// The executor that trains.
     pub training: u64,
@@ -34,8 +34,8 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of training this network with these settings on the threads of the current rayon pool, with so many bytes of images in
-    /// memory.
+    /// The footprint of training this network with these settings on the threads of the current rayon pool, with this
+    /// many bytes of images in memory.
     pub fn new(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Footprint {
         let batch = config.batch_size;
         let plan = |mode, precision| PlanMemory::new(graph, mode, precision, batch).total() as u64;
@@ -91,19 +91,19 @@ impl Footprint {
             .fold(0, u64::saturating_add)
     }
 
-    /// Fails when this is more than the process can have, with the largest batch that would fit, or when the system does not hand
-    /// it out.
+    /// Fails if this is more than the process can have, giving the largest batch that would fit, or if the system
+    /// cannot provide it.
     pub(crate) fn check(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Result<(), TrainError> {
         if let Some(limit) = memory_limit_bytes() {
             check_within(limit, config, graph, image_bytes)?;
         }
-        // The images are there already.
+        // The images are already in memory.
         ask_for(Footprint::new(config, graph, 0).total())
     }
 }
 
-/// Fails when the system does not hand out so many bytes, which are given back at once. So a run that cannot have its memory ends
-/// before it has begun.
+/// Fails if the system cannot provide this many bytes, which are released at once. So a run that cannot get its memory
+/// ends before it starts.
 ///
 /// # Errors
 /// [`TrainError::OutOfMemory`].
@@ -132,10 +132,10 @@ fn floats(count: u64) -> u64 {
 /// The program itself with what its libraries hold, in bytes.
 const PROGRAM: u64 = 12 << 20;
 
-/// What a thread takes for its stack and small pieces of memory.
+/// A thread's stack and small allocations.
 const THREAD: u64 = 1 << 18;
 
-/// Batches of which there is memory at the same time: two wait, one is made, and one is trained on.
+/// Batches in memory at the same time: two waiting, one being made, and one being trained on.
 const BATCHES: u64 = 4;
 
 fn check_within(limit: u64, config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Result<(), TrainError> {
@@ -160,7 +160,7 @@ fn optimizer_values(config: &OptimizerConfig) -> u64 {
         OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } => 2,
         OptimizerConfig::Sgd { momentum, .. } if *momentum == 0.0 => 0,
         OptimizerConfig::Sgd { .. } => 1,
-        // One for most weights; the working space of its iteration comes to about as much.
+        // One for most weights; the working space of the iteration needs about as much again.
         OptimizerConfig::Muon { .. } => 2,
     }
 }

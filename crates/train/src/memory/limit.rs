@@ -1,10 +1,10 @@
-//! How much memory there is for this process.
+//! How much memory this process may use.
 
 use std::fs;
 use std::path::Path;
 
-/// The memory that this process can have at most, in bytes: the machine's, or less where its control group (on Linux) has a
-/// limit, as containers and batch systems set it. `None` on systems that do not tell.
+/// The most memory that this process can have, in bytes: the machine's, or less if its control group (on Linux) has a
+/// limit, as set by containers and batch systems. `None` on systems that do not report it.
 pub fn memory_limit_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of_machine(&text));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -33,7 +33,7 @@ fn limits_of_groups(groups: &str, root: &Path) -> Vec<u64> {
         let below = Path::new(path.trim_start_matches('/'));
         for group in below.ancestors() {
             let limit = fs::read_to_string(folder.join(group).join(file)).ok();
-            // Without a limit version 2 says `max`, and version 1 a number beyond every machine.
+            // Without a limit, version 2 says `max`, and version 1 a number larger than any machine's memory.
             limits.extend(limit.and_then(|text| text.trim().parse::<u64>().ok()));
         }
     }

@@ -1,4 +1,4 @@
-//! How much memory training takes, has and took.
+//! How much memory training needs, may use, and has used.
 
 mod footprint;
 mod limit;
@@ -7,7 +7,7 @@ pub use footprint::Footprint;
 pub use limit::memory_limit_bytes;
 
 /// The largest resident memory of this process so far, in bytes: `VmHWM` of `/proc/self/status` on Linux, `None` on
-/// systems that do not tell without foreign calls (macOS, Windows).
+/// systems that report it only through foreign calls (macOS, Windows).
 ///
 /// ```
 /// let block = vec![1_u8; 8 << 20];

@@ -1,4 +1,4 @@
-//! The confusion matrix and what can be read from it.
+//! The confusion matrix and metrics derived from it.
 
 use std::cmp::Reverse;
 
@@ -26,7 +26,7 @@ pub struct Confusion {
     counts: Vec<u64>,
 }
 
-/// How well one class is told from the others; `None` where a quotient has a zero denominator.
+/// How well one class is distinguished from the others; `None` if a denominator is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
     /// Of the images predicted as the class, the fraction that are: `tp / (tp + fp)`.
@@ -39,19 +39,19 @@ pub struct ClassScores {
     pub support: u64,
 }
 
-/// A class and another for which it was taken.
+/// A class and another one that it was mistaken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusedPair {
     /// The true class.
     pub label: usize,
-    /// The class that was predicted.
+    /// The predicted class.
     pub prediction: usize,
-    /// For how many images.
+    /// Number of images.
     pub count: u64,
 }
 
 impl Confusion {
-    /// An empty matrix for so many classes.
+    /// An empty matrix for this many classes.
     pub fn new(classes: usize) -> Self {
         Self { classes, counts: vec![0; classes * classes] }
     }
@@ -59,7 +59,7 @@ impl Confusion {
     /// Counts one image.
     ///
     /// # Errors
-    /// [`TrainError::ClassOutOfRange`] when one of the two is not a class.
+    /// [`TrainError::ClassOutOfRange`] if one of the two is not a class.
     pub fn record(&mut self, label: usize, prediction: usize) -> Result<(), TrainError> {
         for class in [label, prediction] {
             if class >= self.classes {
@@ -78,7 +78,7 @@ impl Confusion {
     /// How the images of class `label` were predicted: a count for each class.
     ///
     /// # Panics
-    /// When there is no such class.
+    /// If there is no such class.
     pub fn row(&self, label: usize) -> &[u64] {
         &self.counts[label * self.classes..][..self.classes]
     }
@@ -88,18 +88,18 @@ impl Confusion {
         self.counts.iter().sum()
     }
 
-    /// How many of them were predicted rightly.
+    /// How many of them were predicted correctly.
     pub fn correct(&self) -> u64 {
         (0..self.classes).map(|class| self.row(class)[class]).sum()
     }
 
-    /// The fraction predicted rightly, `None` without images.
+    /// The fraction predicted correctly, `None` without images.
     pub fn accuracy(&self) -> Option<f64> {
         fraction(self.correct(), self.images())
     }
 
-    /// The mean recall of the classes that have images, `None` without images. It is the accuracy that a set with as many images
-    /// of each class would show.
+    /// The mean recall of the classes that have images, `None` without images. It is the accuracy to expect on a set
+    /// with equally many images of each class.
     pub fn balanced_accuracy(&self) -> Option<f64> {
         let recalls: Vec<f64> = (0..self.classes).filter_map(|class| self.scores(class).recall).collect();
         (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
@@ -114,10 +114,10 @@ impl Confusion {
         2 * most > 3 * least.min(most)
     }
 
-    /// How well class `class` is told from the others.
+    /// How well class `class` is distinguished from the others.
     ///
     /// # Panics
-    /// When there is no such class.
+    /// If there is no such class.
     pub fn scores(&self, class: usize) -> ClassScores {
         let support: u64 = self.row(class).iter().sum();
         let predicted: u64 = (0..self.classes).map(|label| self.row(label)[class]).sum();
@@ -130,7 +130,8 @@ impl Confusion {
         }
     }
 
-    /// The confusions that happened, the most frequent first and at most `limit` of them; equals in the order of label and prediction.
+    /// The confusions that happened, the most frequent first, at most `limit` of them; ties are ordered by label and
+    /// prediction.
     pub fn most_confused(&self, limit: usize) -> Vec<ConfusedPair> {
         let mut pairs: Vec<ConfusedPair> = (0..self.classes)
             .flat_map(|label| {

@@ -1,14 +1,13 @@
-//! How far an accuracy can be trusted that was measured on few images.
+//! How reliable an accuracy measured on few images is.
 
 use serde::Serialize;
 use statrs::function::beta::inv_beta_reg;
 
-/// The shares between which the accuracy on all images of the kind lies with 95 % confidence, given what was right of
-/// those that were looked at.
+/// The 95 % confidence interval of the accuracy on all images of the kind, given how many of a sample were right.
 ///
-/// This is the exact interval of Clopper and Pearson ("The use of confidence or fiducial limits illustrated in the case of
-/// the binomial", 1934): outside it lie the shares that would give as many right ones or more (or fewer) in less than
-/// 2.5 % of all cases.
+/// This is the exact interval of Clopper and Pearson ("The use of confidence or fiducial limits illustrated in the case
+/// of the binomial", 1934): an accuracy outside it would give as many right ones or more (or fewer) in less than 2.5 %
+/// of all cases.
 ///
 /// ```
 /// use convscope_train::metrics::Interval;
@@ -23,13 +22,13 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What lies beyond each end.
+/// The probability beyond each end.
 const TAIL: f64 = 0.025;
-/// The deviations from its mean that a normal distribution exceeds in 5 % of all cases.
+/// The number of standard deviations from the mean that a normal distribution exceeds in 5 % of all cases.
 const DEVIATIONS: f64 = 1.959_963_984_540_054;
 
 impl Interval {
-    /// The interval for so many right ones among so many images; none without images.
+    /// The interval for `right` correct predictions among `images`; `None` without images.
     pub fn of(right: u64, images: u64) -> Option<Interval> {
         if images == 0 || right > images {
             return None;
@@ -40,7 +39,7 @@ impl Interval {
         Some(Interval { low, high })
     }
 
-    /// The interval for an accuracy on so many images.
+    /// The interval for an accuracy on this many images.
     pub fn of_accuracy(accuracy: f64, images: u64) -> Option<Interval> {
         if !(0.0..=1.0).contains(&accuracy) {
             return None;
@@ -48,15 +47,15 @@ impl Interval {
         Interval::of((accuracy * images as f64).round() as u64, images)
     }
 
-    /// How far the ends lie apart.
+    /// The distance between the ends.
     pub fn width(&self) -> f64 {
         self.high - self.low
     }
 }
 
-/// Whether two accuracies, each on so many images, differ by more than chance alone would let them in 95 % of all cases:
-/// by more than 1.96 times the standard error of their difference, as if they were measured on different images. On the
-/// same images smaller differences can be real.
+/// Whether two accuracies, each on this many images, differ by more than chance would explain in 95 % of all cases: by
+/// more than 1.96 times the standard error of their difference, assuming different images. On the same images, smaller
+/// differences can be real.
 pub fn are_told_apart(first: f64, second: f64, images: u64) -> bool {
     let variance = |share: f64| share * (1.0 - share) / images as f64;
     (first - second).abs() > DEVIATIONS * (variance(first) + variance(second)).sqrt()

@@ -1,4 +1,4 @@
-//! What a run is judged by: loss, accuracy, the confusion matrix, and the line an epoch leaves.
+//! Metrics of a run: loss, accuracy, the confusion matrix, and the line for each epoch.
 
 mod confusion;
 mod interval;
@@ -41,16 +41,16 @@ impl RunningMean {
     }
 }
 
-/// What is known after an epoch: a line of `metrics.csv`, whose columns have these names.
+/// The metrics of an epoch: a line of `metrics.csv`, whose columns have these names.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// The epoch, counted from 1.
     pub epoch: u64,
     /// The learning rate of its last step.
     pub learning_rate: f64,
-    /// The mean training loss over the epoch, taken while the weights moved.
+    /// The mean training loss over the epoch, measured while the weights changed.
     pub train_loss: f64,
-    /// The training accuracy over the epoch, as a fraction, taken while the weights moved. Of an image that an
+    /// The training accuracy over the epoch, as a fraction, measured while the weights changed. For an image that an
     /// augmentation blends with another, the class with the larger share counts.
     pub train_accuracy: f64,
     /// The mean loss over the validation images after the epoch.
@@ -59,14 +59,14 @@ pub struct EpochMetrics {
     pub val_accuracy: f64,
     /// How long the training images took, without validation, in seconds.
     pub seconds: f64,
-    /// Training images per second of that time.
+    /// Training images per second during that time.
     pub images_per_second: f64,
-    /// For how much of that time training waited for batches, in seconds.
+    /// How much of that time training waited for batches, in seconds.
     pub data_wait_seconds: f64,
 }
 
-/// The index of the largest value, the first of equals: the class that logits or probabilities predict. Values that are NaN
-/// are passed over; where there is nothing else the answer is 0.
+/// The index of the largest value, the first of equal ones: the class that logits or probabilities predict. NaN is
+/// skipped; if there is nothing else, the result is 0.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best: Option<(usize, f32)> = None;
     for (index, &value) in values.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! Which optimizer and with which settings.
+//! The optimizer and its settings.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
 /// The choice of an optimizer, with PyTorch's names and defaults. The learning rate is not part of it: a
-/// [`Schedule`](crate::Schedule) gives it step by step.
+/// [`Schedule`](crate::Schedule) provides it step by step.
 ///
 /// ```
 /// # use convscope_train::OptimizerConfig;
@@ -15,7 +15,7 @@ use crate::error::TrainError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum OptimizerConfig {
-    /// Adam (Kingma and Ba 2015), with weight decay as an L2 term in the gradient, as `torch.optim.Adam`:
+    /// Adam (Kingma and Ba 2015), with weight decay as an L2 term in the gradient, as in `torch.optim.Adam`:
     ///
     /// `g += weight_decay * w; m += (1 - b1) * (g - m); v = b2 * v + (1 - b2) * g^2;`
     /// `w -= lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)`
@@ -30,7 +30,8 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f64,
     },
-    /// AdamW (Loshchilov and Hutter 2019), as `torch.optim.AdamW`: `w *= 1 - lr * weight_decay` first, then Adam's step.
+    /// AdamW (Loshchilov and Hutter 2019), as in `torch.optim.AdamW`: `w *= 1 - lr * weight_decay` first, then Adam's
+    /// step.
     AdamW {
         /// The decay rates of the two running means, in `[0, 1)`; default `[0.9, 0.999]`.
         #[serde(default = "betas")]
@@ -42,7 +43,7 @@ pub enum OptimizerConfig {
         #[serde(default = "adamw_weight_decay")]
         weight_decay: f64,
     },
-    /// Stochastic gradient descent, as `torch.optim.SGD` with dampening 0:
+    /// Stochastic gradient descent, as in `torch.optim.SGD` with dampening 0:
     ///
     /// `g += weight_decay * w; b = momentum * b + g; w -= lr * b`, and with Nesterov `w -= lr * (g + momentum * b)`
     Sgd {
@@ -56,14 +57,15 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f64,
     },
-    /// Muon (Jordan 2024), as `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`: all directions of a weight's step
-    /// have the same length. A convolution's weight counts as a matrix `A x B` of its first axis and all others.
+    /// Muon (Jordan 2024), as in `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`: all directions of a weight's
+    /// step have the same length. A convolution's weight is treated as a matrix `A x B` of its first axis and all
+    /// others.
     ///
     /// `b += (1 - momentum) * (g - b); u = b`, and with Nesterov `u = g + momentum * (b - g);`
     /// `w *= 1 - lr * weight_decay; w -= lr * 0.2 * sqrt(max(A, B)) * orthogonal(u)`
     ///
-    /// Everything else moves by AdamW with the same rate: biases, batch norms, and the weight of the classifier, the last
-    /// of the network. A step costs the same for every batch size, so large weights want large batches.
+    /// Everything else uses AdamW with the same rate: biases, batch norms, and the classifier's weight, the last of the
+    /// network. A step takes the same time for every batch size, so large weights call for large batches.
     Muon {
         /// The share of the running mean that is kept, in `[0, 1)`; default 0.95.
         #[serde(default = "muon_momentum")]
@@ -71,7 +73,7 @@ pub enum OptimizerConfig {
         /// Whether to look ahead along the momentum; default true.
         #[serde(default = "yes")]
         nesterov: bool,
-        /// Of AdamW's running means, in `[0, 1)`; default `[0.9, 0.999]`.
+        /// AdamW's decay rates, in `[0, 1)`; default `[0.9, 0.999]`.
         #[serde(default = "betas")]
         betas: [f64; 2],
         /// Added to AdamW's denominator; default `1e-8`.
@@ -87,7 +89,7 @@ pub enum OptimizerConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecayScope {
-    /// Every parameter, as in PyTorch where all stand in one group.
+    /// Every parameter, as in PyTorch with a single parameter group.
     #[default]
     All,
     /// Weights of convolutions and dense layers only: neither biases nor the scale and shift of batch norms.
@@ -164,7 +166,7 @@ impl OptimizerConfig {
         }
         if let Self::Sgd { momentum, nesterov, .. } = *self {
             let fits = !nesterov || momentum != 0.0;
-            check(fits, "optimizer.nesterov", &nesterov, "false where optimizer.momentum is 0");
+            check(fits, "optimizer.nesterov", &nesterov, "false if optimizer.momentum is 0");
         }
         let (Self::Adam { weight_decay, .. }
         | Self::AdamW { weight_decay, .. }

@@ -36,7 +36,7 @@ pub struct Optimizer {
     config: OptimizerConfig,
     step_count: u64,
     step: Step,
-    /// That of parameters without weight decay.
+    /// The step for parameters without weight decay.
     spared_step: Step,
     slots: Vec<Slot>,
     workspaces: Workspaces,
@@ -48,14 +48,14 @@ struct Slot {
     first: Buffer,
     second: Buffer,
     is_spared: bool,
-    /// What Muon needs for a matrix.
+    /// Muon's data for a matrix.
     matrix: Option<Matrix>,
 }
 
 #[derive(Debug)]
 struct Matrix {
     orthogonalizer: Orthogonalizer,
-    /// Of the step that was begun.
+    /// The direction of the current step.
     direction: Buffer,
 }
 
@@ -89,17 +89,17 @@ impl Optimizer {
     /// The same optimizer without weight decay for these parameters.
     ///
     /// # Panics
-    /// When there is no such parameter.
+    /// If there is no such parameter.
     pub fn sparing(mut self, indices: impl IntoIterator<Item = usize>) -> Self {
         indices.into_iter().for_each(|index| self.slots[index].is_spared = true);
         self
     }
 
-    /// The same optimizer, told that these parameters are matrices of so many rows and columns, which matters to
-    /// [`OptimizerConfig::Muon`] alone.
+    /// The same optimizer with these parameters treated as matrices of these rows and columns, which matters only to
+    /// [`OptimizerConfig::Muon`].
     ///
     /// # Panics
-    /// When there is no such parameter, or it has another number of elements.
+    /// If there is no such parameter, or it has a different number of elements.
     ///
     /// # Errors
     /// [`OutOfMemory`].
@@ -122,14 +122,14 @@ impl Optimizer {
         Ok(self)
     }
 
-    /// Starts the next step, whose learning rate is `lr`, for these gradients of all parameters in their order. What takes
-    /// long, Muon's directions, is spread over the rayon pool that the call runs in.
+    /// Starts the next step, whose learning rate is `lr`, for these gradients of all parameters, in order. The
+    /// expensive part, Muon's directions, is spread over the rayon pool of the caller.
     ///
     /// # Panics
-    /// When there is not one gradient for each parameter, of its length.
+    /// If there is not exactly one gradient of the right length for each parameter.
     ///
     /// # Errors
-    /// [`OutOfMemory`], of the working space that the first step takes.
+    /// [`OutOfMemory`], for the working space that the first step allocates.
     pub fn begin_step<'a>(
         &mut self,
         lr: f64,
@@ -154,11 +154,11 @@ impl Optimizer {
             .try_for_each(|matrix| matrix.orthogonalizer.apply(&mut matrix.direction, workspaces))
     }
 
-    /// Moves parameter `index` against its gradient, in one pass over memory and without allocating. Matrices under Muon
-    /// go the way that [`begin_step`](Self::begin_step) found for them.
+    /// Moves parameter `index` against its gradient, in one pass over memory and without allocating. Under Muon,
+    /// matrices move in the direction that [`begin_step`](Self::begin_step) computed.
     ///
     /// # Panics
-    /// When there is no such parameter or its length is not the one that [`new`](Self::new) was told.
+    /// If there is no such parameter or its length is not the one given to [`new`](Self::new).
     pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let slot = &mut self.slots[index];
         match if slot.is_spared { self.spared_step } else { self.step } {
@@ -174,13 +174,13 @@ impl Optimizer {
         }
     }
 
-    /// How many steps were begun.
+    /// How many steps were started.
     pub fn step_count(&self) -> u64 {
         self.step_count
     }
 
-    /// The state for a checkpoint, beside the [step count](Self::step_count): `optimizer.<PyTorch's name>.<parameter index>`
-    /// (`exp_avg` and `exp_avg_sq`, or `momentum_buffer`).
+    /// The state for a checkpoint, apart from the [step count](Self::step_count): `optimizer.<PyTorch's
+    /// name>.<parameter index>` (`exp_avg` and `exp_avg_sq`, or `momentum_buffer`).
     pub fn state(&self) -> impl Iterator<Item = (String, &[f32])> {
         self.slots.iter().enumerate().flat_map(move |(index, slot)| {
             let names = state_names(&self.config, slot.matrix.as_ref());
@@ -191,10 +191,10 @@ impl Optimizer {
         })
     }
 
-    /// Takes up a state written from [`state`](Self::state); `find` looks an array up by its name.
+    /// Restores a state written from [`state`](Self::state); `find` looks up an array by name.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] when an array is absent or has another length; the optimizer is then unchanged.
+    /// [`TrainError::StateMismatch`] if an array is missing or has a different length; the optimizer is then unchanged.
     pub fn restore<'a>(
         &mut self,
         step_count: u64,
@@ -226,7 +226,7 @@ pub(crate) fn copy_state<'a>(
     Ok(())
 }
 
-/// The saved array called `name`, which has to have so many numbers.
+/// The saved array called `name`, which must have this many numbers.
 pub(crate) fn saved_state<'a>(
     name: &str,
     expected: usize,
@@ -281,7 +281,7 @@ mod tests {
     use crate::reference::{Reference, reference};
     use std::ops::Range;
 
-    /// A case that PyTorch recorded, to be done again.
+    /// A case recorded from PyTorch, to be replayed.
     struct Replay {
         config: OptimizerConfig,
         matrices: Vec<[usize; 2]>,
@@ -402,7 +402,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("optimizer.exp_avg.1: the saved state has 2 numbers, this run needs 3"),
+            error.starts_with("optimizer.exp_avg.1: the saved state has 2 numbers, but this run needs 3"),
             "{error}"
         );
         let error = Optimizer::new(&OptimizerConfig::adam(), [5, 2, 1])

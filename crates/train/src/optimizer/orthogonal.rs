@@ -5,18 +5,18 @@ use convscope_kernels::{Buffer, Isa};
 use convscope_ops::OutOfMemory;
 use std::sync::{Mutex, PoisonError};
 
-/// Of Newton's and Schulz's iteration, as in `torch.optim.Muon`: singular values `s <- a s + b s^3 + c s^5`.
+/// Coefficients of the Newton-Schulz iteration, as in `torch.optim.Muon`: singular values `s <- a s + b s^3 + c s^5`.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
-/// Steps of the iteration, of which those that stand together run on the square matrix alone.
+/// Steps of the iteration; those in one group run on the square matrix alone.
 const STEPS: [usize; 2] = [3, 2];
-/// The least norm that a matrix is divided by.
+/// The smallest norm that a matrix is divided by.
 const EPS: f32 = 1e-7;
 
 /// Replaces matrices of one size by matrices with the same singular vectors and singular values near 1.
 ///
 /// The iteration `X <- (a + b G + c G^2) X` with `G = X X'` runs on `G`, which has the short side of `X`: with the
-/// polynomial `P = a + b G + c G^2`, `G <- P G P`, and the product of the `P` is applied to `X` after some steps. As `G`
-/// has the squares of the singular values, small ones drown in its rounding, the more so the longer it goes on.
+/// polynomial `P = a + b G + c G^2`, `G <- P G P`, and the product of the `P` is applied to `X` after some steps. Since
+/// `G` contains the squares of the singular values, small ones are lost in rounding, more so the longer it runs.
 #[derive(Clone, Debug)]
 pub(super) struct Orthogonalizer {
     rows: usize,
@@ -26,14 +26,14 @@ pub(super) struct Orthogonalizer {
     apply: Product,
 }
 
-/// Working memory for matrices of any of the sizes that it was made for, one piece for each thread that asks.
+/// Working memory for matrices of any of the given sizes, one per requesting thread.
 #[derive(Debug)]
 pub(super) struct Workspaces {
     lens: Lens,
     free: Mutex<Vec<Workspace>>,
 }
 
-/// Elements of a matrix, of a square of its short side, and of packed factors, at most.
+/// Most elements of a matrix, of a square of its short side, and of packed factors.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lens {
     matrix: usize,
@@ -188,7 +188,7 @@ impl Product {
     }
 }
 
-/// Products `a b'` stand for `a b` while `b` is symmetric; what rounding leaves of a difference would grow.
+/// Products `a b'` equal `a b` only if `b` is symmetric; asymmetry from rounding would grow.
 fn make_symmetric(square: &mut [f32], side: usize) {
     for row in 1..side {
         for column in 0..row {
@@ -212,7 +212,7 @@ fn transpose(matrix: &[f32], columns: usize, output: &mut [f32]) {
 mod tests {
     use super::*;
 
-    /// The iteration as it is defined, in `f64`.
+    /// The iteration by its definition, in `f64`.
     fn oracle(matrix: &[f32], [rows, columns]: [usize; 2]) -> Vec<f64> {
         let mut x: Vec<f64> = matrix.iter().copied().map(f64::from).collect();
         let norm = x.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::from(EPS));
@@ -246,7 +246,7 @@ mod tests {
         let orthogonalizer = Orthogonalizer::new(size);
         let larger = Orthogonalizer::new([50, 60]);
         let workspaces = Workspaces::new([&orthogonalizer, &larger]);
-        // Memory that was used before serves again.
+        // Memory is reused.
         larger.apply(&mut [0.5; 3000], &workspaces).unwrap();
         let mut found = matrix;
         orthogonalizer.apply(&mut found, &workspaces).unwrap();

@@ -1,4 +1,4 @@
-//! The loops over one parameter; every number that does not depend on the element is ready before them.
+//! The loops over one parameter; every number that does not depend on the element is computed beforehand.
 
 /// One step of Adam or AdamW.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub(super) struct AdamStep {
 }
 
 impl AdamStep {
-    /// The `count`-th step, counted from 1.
+    /// Step number `count`, counted from 1.
     pub(super) fn new([beta1, beta2]: [f64; 2], eps: f64, lr: f64, count: u64) -> Self {
         let count = count as f64;
         Self {
@@ -91,7 +91,7 @@ impl SgdStep {
 pub(super) struct MuonStep {
     lr: f32,
     one_minus_momentum: f32,
-    /// How much of the running mean the step takes, beside the gradient.
+    /// The share of the running mean in the step, besides the gradient.
     mean_share: f32,
     keep: f32,
 }

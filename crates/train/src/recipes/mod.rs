@@ -1,4 +1,4 @@
-//! Configurations that come with the program, as the files a user would write.
+//! Configurations that come with the program, in the form of ordinary configuration files.
 
 use std::path::Path;
 
@@ -10,11 +10,10 @@ pub const RECIPES: [&str; 2] = ["report", "best"];
 
 /// The settings of a named recipe, or of a TOML file (`mine.toml`).
 ///
-/// - `report`: what the original report trained with: Adam 0.001, flips and shifts by a tenth.
-/// - `best`: what gets most out of the reference network in 30 epochs.
+/// - `report`: the settings of the original report: Adam 0.001, flips, and shifts by a tenth.
+/// - `best`: the settings that get the most out of the reference network in 30 epochs.
 ///
-/// A recipe stands between the defaults and everything else that was asked for: defaults, recipe, configuration file,
-/// flags, each overriding those before.
+/// Defaults, recipe, configuration file and flags are applied in this order, each overriding those before.
 ///
 /// # Errors
 /// [`TrainError::UnknownRecipe`]; those of [`PartialConfig::read`].
@@ -34,7 +33,7 @@ pub fn recipe(name_or_file: &str) -> Result<PartialConfig, TrainError> {
     Ok(toml::from_str(text).expect("the recipes of the program are configurations"))
 }
 
-/// The text of a recipe's file, to start your own from.
+/// The text of a recipe's file, as a starting point for your own.
 ///
 /// # Errors
 /// [`TrainError::UnknownRecipe`].

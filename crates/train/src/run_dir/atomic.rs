@@ -1,15 +1,15 @@
-//! Files of a run directory are replaced whole.
+//! Atomic replacement of files in a run directory.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::TrainError;
 
-/// Replaces the file at `path` by what `fill` writes, so that a reader, at any instant and after a crash, finds the old file or the
-/// new one; see [`convscope_files::WholeFile`].
+/// Replaces the file at `path` with what `fill` writes, so that a reader, at any instant and after a crash, finds
+/// either the old file or the new one; see [`convscope_files::WholeFile`].
 ///
 /// # Errors
-/// [`TrainError::Io`]; the old file is untouched then.
+/// [`TrainError::Io`]; the old file is then untouched.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `data.json`: which images a run is trained on, where they lie, and what the network sees of them.
+//! `data.json`: which images a run is trained on, where they are, and how they are preprocessed.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::run_dir::write_atomic;
 
-/// What a run records of its images.
+/// A run's record of its images.
 ///
 /// ```text
 /// place           the data set as it was named, relative to the run, and absolute
@@ -25,58 +25,58 @@ use crate::run_dir::write_atomic;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecord {
-    /// Where the images lie.
+    /// Where the images are.
     pub place: DataPlace,
-    /// What is done to an image before the network sees it.
+    /// How an image is preprocessed for the network.
     pub treatment: Treatment,
-    /// Whether the validation images are trained on too.
+    /// Whether the run also trains on the validation images.
     pub train_on_val: bool,
-    /// The images; none where the source cannot say which they are.
+    /// The images; `None` if the source cannot identify them.
     pub manifest: Option<Manifest>,
 }
 
-/// Where a data set lies.
+/// Where a data set is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataPlace {
-    /// As it was named.
+    /// As given by the user.
     pub given: String,
-    /// The way to the folder from the run directory.
+    /// The path to the folder, relative to the run directory.
     pub relative: Option<PathBuf>,
-    /// The way to the folder from anywhere on the machine.
+    /// The absolute path to the folder.
     pub absolute: Option<PathBuf>,
 }
 
-/// What is done to an image before the network sees it.
+/// How an image is preprocessed for the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Treatment {
     /// The size it is resized to.
     pub image_size: ImageSize,
-    /// What becomes of images with another aspect ratio. Runs that do not record it squashed them.
+    /// How images with a different aspect ratio are resized. Runs that do not record it used `squash`.
     #[serde(default)]
     pub resize: Resize,
-    /// What transparent pixels and added borders show. Runs that do not record it had black.
+    /// Colour of transparent pixels and added borders. Runs that do not record it used black.
     #[serde(default = "unrecorded_background")]
     pub background: Background,
     /// How pixel values are scaled.
     pub normalize: Normalize,
     /// Subtracted from each channel's values between 0 and 1.
     pub mean: Vec<f32>,
-    /// What the difference is divided by.
+    /// Divides the difference.
     pub std: Vec<f32>,
 }
 
-/// What checkpoints carry of a data set: enough to know it again, without the names of its files.
+/// The identity of a data set in checkpoints: enough to recognise it, without the names of its files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataIdentity {
-    /// The digest of the manifest, where there is one.
+    /// The digest of the manifest, if any.
     pub digest: Option<String>,
     /// The class names, in the order of the labels.
     pub classes: Vec<String>,
-    /// How the images were dealt to the splits.
+    /// How the images were assigned to the splits.
     pub splitting: Option<Splitting>,
-    /// What is done to an image.
+    /// How an image is preprocessed.
     pub treatment: Treatment,
 }
 
@@ -111,7 +111,7 @@ impl DataRecord {
             .map_err(|error| TrainError::BadContents { path: path.to_owned(), reason: error.to_string() })
     }
 
-    /// Writes the file whole.
+    /// Writes the file atomically.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -120,7 +120,7 @@ impl DataRecord {
         write_atomic(path, |file| file.write_all(format!("{text}\n").as_bytes()))
     }
 
-    /// What identifies the images that the network learns from; none where that is not known.
+    /// The identities of the images that the network learns from; `None` if unknown.
     pub fn trained_on(&self) -> Option<HashSet<ImageId>> {
         let manifest = self.manifest.as_ref()?;
         let mut ids: HashSet<ImageId> = manifest.image_ids(Split::Train).into_iter().collect();
@@ -130,7 +130,7 @@ impl DataRecord {
         Some(ids)
     }
 
-    /// What checkpoints carry of it; `classes` are those of the source.
+    /// The identity for checkpoints; `classes` are those of the source.
     pub fn identity(&self, classes: &[String]) -> DataIdentity {
         DataIdentity {
             digest: self.manifest.as_ref().map(|manifest| manifest.digest().to_owned()),
@@ -140,7 +140,7 @@ impl DataRecord {
         }
     }
 
-    /// What weights files carry of it.
+    /// The description for weights files.
     pub fn description(&self) -> Option<DataDescription> {
         let manifest = self.manifest.as_ref()?;
         let Splitting { split_seed, val_share, test_share } = manifest.splitting();
@@ -150,12 +150,12 @@ impl DataRecord {
 }
 
 impl Treatment {
-    /// How images are resized, and what lies behind them.
+    /// How images are resized, and their background.
     pub fn framing(&self) -> Framing {
         Framing { resize: self.resize, background: self.background }
     }
 
-    /// What scales the images.
+    /// How pixel values are scaled.
     pub fn normalization(&self) -> Normalization {
         Normalization { mean: self.mean.clone(), std: self.std.clone() }
     }
@@ -174,14 +174,14 @@ impl DataPlace {
         DataPlace { given: name.to_owned(), relative, absolute }
     }
 
-    /// What the data set is called from here: the first of the folder relative to the run, the absolute one and the name as
-    /// it was given that exists, else the name.
+    /// The data set's path from here: the first that exists of the folder relative to the run, the absolute folder and
+    /// the given name; otherwise the name.
     pub fn find(&self, run: &Path) -> String {
         let relative = self.relative.as_deref().map(|relative| run.join(relative));
         let folders = relative.into_iter().chain(self.absolute.clone());
         let found = folders.into_iter().find(|folder| folder.is_dir());
         let Some(found) = found else { return self.given.clone() };
-        // The name that people know it by, where it means the same folder.
+        // The familiar name, if it means the same folder.
         let is_given = Path::new(&self.given).canonicalize().ok() == found.canonicalize().ok();
         if is_given {
             self.given.clone()
@@ -191,7 +191,7 @@ impl DataPlace {
     }
 }
 
-/// The relative way between two absolute folders; none where they have no common root.
+/// The relative path between two absolute folders; `None` if they have no common root.
 fn way(from: &Path, to: &Path) -> Option<PathBuf> {
     let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
         (from.components().collect(), to.components().collect());

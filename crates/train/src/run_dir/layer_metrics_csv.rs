@@ -1,4 +1,4 @@
-//! `layer_metrics.csv`: a header and for each epoch a line for each layer.
+//! `layer_metrics.csv`: a header, and for each epoch a line per layer.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use crate::layer_meter::LayerMetrics;
 pub struct LayerMetricsCsv(Table);
 
 impl LayerMetricsCsv {
-    /// Starts the file, or goes on with it after the first `epochs` epochs: later lines, and one that a crash left
-    /// unfinished, are cut off. A run that was begun without the file gets it from here on.
+    /// Creates the file, or continues it after the first `epochs` epochs: later lines, and one left unfinished by a
+    /// crash, are removed. A run that was started without the file gets it from this point on.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -22,7 +22,7 @@ impl LayerMetricsCsv {
         Table::start_with(path, &kept).map(Self)
     }
 
-    /// Adds the lines of an epoch and brings them to the disk.
+    /// Appends the lines of an epoch and syncs them to disk.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -31,7 +31,7 @@ impl LayerMetricsCsv {
     }
 }
 
-/// The lines of a `layer_metrics.csv` up to the first that is not whole, which may be in the writing.
+/// The lines of a `layer_metrics.csv` up to the first incomplete one, which may still be being written.
 ///
 /// # Errors
 /// [`TrainError::Io`].
@@ -70,7 +70,7 @@ mod tests {
         drop(file);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().next(), Some("epoch,layer,gradient_norm,update_ratio,weight_norm"));
-        // The last line as a crash in the middle of it leaves it.
+        // The last line as left by a crash in the middle of it.
         fs::write(&path, &text[..text.len() - 12]).unwrap();
         for known in [2, 1, 0] {
             let mut file = LayerMetricsCsv::resume(&path, known).unwrap();

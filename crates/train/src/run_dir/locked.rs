@@ -1,4 +1,4 @@
-//! A run directory that one process writes to.
+//! A run directory locked for writing by one process.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use super::{RunDir, RunLocation, write_atomic};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 
-/// A run directory that this process alone writes to, until the value is dropped or the process ends.
+/// A run directory that only this process writes to, until the value is dropped or the process ends.
 #[derive(Debug)]
 pub struct LockedRun {
     run: RunDir,
@@ -19,12 +19,12 @@ pub struct LockedRun {
 }
 
 impl LockedRun {
-    /// Makes the folder of a new run and writes its `config.toml`. Of several processes that want the same folder at the
-    /// same time one gets it. A folder in which a run was begun, but has no checkpoint yet, counts as empty.
+    /// Creates the folder of a new run and writes its `config.toml`. If several processes want the same folder at the
+    /// same time, one gets it. A folder with a run that never reached a checkpoint counts as empty.
     ///
     /// # Errors
-    /// [`TrainError::OutputTaken`], [`TrainError::RunBusy`], [`TrainError::Io`] and what [`TrainConfig::validate`] has; nothing is
-    /// left behind then.
+    /// [`TrainError::OutputTaken`], [`TrainError::RunBusy`], [`TrainError::Io`] and those of [`TrainConfig::validate`];
+    /// nothing is then left behind.
     pub fn create(location: &RunLocation, config: &TrainConfig) -> Result<Self, TrainError> {
         let config = config.to_toml()?;
         let run = match location {
@@ -41,25 +41,26 @@ impl LockedRun {
         Ok(run)
     }
 
-    /// The directory of a run that was started before, to go on with it.
+    /// Opens the directory of an existing run, to continue it.
     ///
     /// # Errors
-    /// [`TrainError::RunBusy`] while another process trains it, [`TrainError::BadContents`] for folders that are links, and as
-    /// [`RunDir::open`].
+    /// [`TrainError::RunBusy`] while another process trains it, [`TrainError::BadContents`] for folders that are links,
+    /// and those of [`RunDir::open`].
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         let locked = lock(RunDir::open(path)?)?;
         locked.prepare()?;
         Ok(locked)
     }
 
-    /// Sees to it that all folders are there, none of them leads out of the run, and nothing is left of a process that was killed.
+    /// Makes sure that all folders exist, that none leads out of the run, and that a killed process left nothing
+    /// behind.
     fn prepare(&self) -> Result<(), TrainError> {
         for name in FOLDERS {
             let folder = self.path.join(name);
             match fs::symlink_metadata(&folder) {
                 Ok(found) if found.is_dir() => {}
                 Ok(_) => {
-                    let reason = "is not a folder; a run writes into its own folders only".to_owned();
+                    let reason = "is not a folder; a run writes only into its own folders".to_owned();
                     return Err(TrainError::BadContents { path: folder, reason });
                 }
                 Err(_) => create_folder(&folder).map_err(TrainError::io("create the folder", &folder))?,
@@ -70,7 +71,7 @@ impl LockedRun {
         Ok(())
     }
 
-    /// Takes back what was made; folders that hold something else stay, since only empty ones can be removed so.
+    /// Removes what was created; folders with other contents stay, since only empty ones can be removed this way.
     fn abandon(self) {
         let path = self.path.clone();
         let _ = fs::remove_file(self.lock_path());
@@ -92,7 +93,7 @@ impl Deref for LockedRun {
 /// Folders of a run directory.
 const FOLDERS: [&str; 2] = ["weights", "checkpoint"];
 
-/// What a run directory may hold before its first checkpoint.
+/// What a run directory may contain before its first checkpoint.
 const BEGINNING: [&str; 6] = ["weights", "checkpoint", ".lock", "config.toml", "model.toml", "data.json"];
 
 fn claim_exact(path: &Path) -> Result<LockedRun, TrainError> {
@@ -122,8 +123,8 @@ fn claim_numbered(first: &Path) -> Result<LockedRun, TrainError> {
     }
 }
 
-/// Locks a folder for a new run. Whether it is free is only certain under the lock; asking before keeps the lock's file out of
-/// folders that are not runs.
+/// Locks a folder for a new run. Only under the lock is it certain whether the folder is free; checking before keeps
+/// the lock file out of folders that are not runs.
 fn claim(path: &Path) -> Result<LockedRun, TrainError> {
     let run = RunDir { path: path.to_owned() };
     check_free(&run)?;
@@ -132,7 +133,7 @@ fn claim(path: &Path) -> Result<LockedRun, TrainError> {
     Ok(locked)
 }
 
-/// Fails unless the folder holds nothing, or only the beginning of a run that never came to a checkpoint.
+/// Fails unless the folder is empty, or has only the beginning of a run that never reached a checkpoint.
 fn check_free(run: &RunDir) -> Result<(), TrainError> {
     let path = &run.path;
     let taken = || TrainError::OutputTaken { path: path.clone() };

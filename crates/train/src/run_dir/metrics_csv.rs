@@ -1,4 +1,4 @@
-//! `metrics.csv`: a header and one line an epoch.
+//! `metrics.csv`: a header and one line per epoch.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use crate::metrics::EpochMetrics;
 pub struct MetricsCsv(Table);
 
 impl MetricsCsv {
-    /// Starts the file of a new run.
+    /// Creates the file of a new run.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -21,11 +21,11 @@ impl MetricsCsv {
         Table::start_with(path, &[] as &[EpochMetrics]).map(Self)
     }
 
-    /// Goes on with the file of a resumed run, cut down to the epochs that its checkpoint knows, `1..=epochs`. A line
-    /// that a crash left unfinished goes too.
+    /// Continues the file of a resumed run, truncated to the epochs in its checkpoint, `1..=epochs`. A line left
+    /// unfinished by a crash is removed too.
     ///
     /// # Errors
-    /// [`TrainError::Io`], and [`TrainError::BadContents`] when a line of those epochs is missing or unreadable.
+    /// [`TrainError::Io`], and [`TrainError::BadContents`] if a line of those epochs is missing or unreadable.
     pub fn resume(path: &Path, epochs: u64) -> Result<Self, TrainError> {
         let mut kept = Vec::new();
         if epochs > 0 {
@@ -38,14 +38,14 @@ impl MetricsCsv {
         }
         if !kept.iter().map(|line: &EpochMetrics| line.epoch).eq(1..=epochs) {
             let reason = format!(
-                "does not hold the epochs 1 to {epochs} that the checkpoint knows; restore it or start the run anew"
+                "does not have the epochs 1 to {epochs} of the checkpoint; restore it or start the run again"
             );
             return Err(TrainError::BadContents { path: path.to_owned(), reason });
         }
         Table::start_with(path, &kept).map(Self)
     }
 
-    /// Adds the line of an epoch and brings it to the disk.
+    /// Appends the line of an epoch and syncs it to disk.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -62,8 +62,8 @@ pub fn read_metrics(path: &Path) -> Result<Vec<EpochMetrics>, TrainError> {
     open_reader(path)?.deserialize().map(|line| line.map_err(|error| bad_line(path, &error))).collect()
 }
 
-/// The lines of a `metrics.csv` that another process may be writing: without a last line that is not whole yet, and none
-/// where there is no file yet.
+/// The lines of a `metrics.csv` that another process may be writing: without an incomplete last line; empty if there is
+/// no file yet.
 ///
 /// # Errors
 /// As [`read_metrics`].
@@ -149,7 +149,7 @@ mod tests {
         let path = folder.path().join("metrics.csv");
         MetricsCsv::create(&path).unwrap().append(&line(1)).unwrap();
         let error = MetricsCsv::resume(&path, 2).unwrap_err().to_string();
-        assert!(error.contains("metrics.csv: does not hold the epochs 1 to 2"), "{error}");
+        assert!(error.contains("metrics.csv: does not have the epochs 1 to 2"), "{error}");
         fs::write(&path, "a,b\n1,2\n").unwrap();
         assert!(matches!(MetricsCsv::resume(&path, 1), Err(TrainError::BadContents { .. })));
     }

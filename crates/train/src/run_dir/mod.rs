@@ -1,4 +1,4 @@
-//! The run directory: everything a training run leaves, and all it needs to go on.
+//! The run directory: everything a training run writes, and everything it needs to continue.
 
 mod atomic;
 mod data_record;
@@ -27,21 +27,21 @@ use crate::error::TrainError;
 /// Where a new run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunLocation {
-    /// Into this folder, which must be absent or empty.
+    /// In this folder, which must not exist or be empty.
     Exact(PathBuf),
-    /// Into this folder, or where it exists into the first free one of `<folder>-2`, `<folder>-3` and so on.
+    /// In this folder or, if it exists, in the first free one of `<folder>-2`, `<folder>-3` and so on.
     Numbered(PathBuf),
 }
 
 impl RunLocation {
-    /// `runs/<model>`, numbered when taken; of a model file its name without `.toml`.
+    /// `runs/<model>`, numbered if taken; for a model file, its name without `.toml`.
     pub fn default_for(model: &str) -> Self {
         let name = Path::new(model).file_name().unwrap_or(model.as_ref()).to_string_lossy();
         Self::Numbered(Path::new("runs").join(name.strip_suffix(".toml").unwrap_or(&name)))
     }
 }
 
-/// A run directory on the disk, for reading; [`LockedRun`] is one that this process writes to.
+/// A run directory on disk, for reading; [`LockedRun`] is one that this process writes to.
 ///
 /// ```text
 /// config.toml                     what was asked, every default resolved
@@ -62,10 +62,10 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// The directory of a run that was started before. Nothing is written into it.
+    /// Opens the directory of an existing run. Nothing is written to it.
     ///
     /// # Errors
-    /// [`TrainError::NotARun`] when there is no `config.toml` in it, [`TrainError::Io`] when it cannot be looked at.
+    /// [`TrainError::NotARun`] if it has no `config.toml`, [`TrainError::Io`] if it cannot be read.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         let run = Self { path: path.to_owned() };
         fs::metadata(path).map_err(TrainError::io("open the run directory", path))?;
@@ -75,7 +75,7 @@ impl RunDir {
         Ok(run)
     }
 
-    /// The run that a path names: its directory, or a weights file in it. None for a weights file that lies elsewhere.
+    /// The run that a path names: its directory, or a weights file in it. `None` for a weights file elsewhere.
     ///
     /// # Errors
     /// As [`open`](Self::open) for a folder.
@@ -144,7 +144,7 @@ impl RunDir {
         self.path.join(".lock")
     }
 
-    /// The configuration the run was started with.
+    /// The configuration that the run was started with.
     ///
     /// # Errors
     /// As [`TrainConfig::read`].
@@ -152,7 +152,7 @@ impl RunDir {
         TrainConfig::read(&self.config_path())
     }
 
-    /// What the run records of its images; none where it was begun by a version that did not.
+    /// The run's record of its images; `None` if it was started by a version that did not write one.
     ///
     /// # Errors
     /// As [`DataRecord::read`].

@@ -1,4 +1,4 @@
-//! Runs that only keep what came of them.
+//! Reduces runs to their results.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,9 @@ use crate::error::TrainError;
 use crate::sink::BATCHES;
 
 impl LockedRun {
-    /// Removes what takes space: weights, checkpoint, event files and the page `report.html`. Configuration, model, metrics
-    /// and summary stay; the run can neither be resumed nor asked afterwards. What is gone already is not an error.
+    /// Removes what takes up space: weights, checkpoint, event files and the page `report.html`. Configuration, model,
+    /// metrics and summary stay; the run can then neither be resumed nor used. Files that are already gone are not an
+    /// error.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -24,7 +25,7 @@ impl LockedRun {
                 remove(&path)?;
             }
         }
-        // The weights go last, so that a run without their folder has been stripped whole.
+        // The weights go last, so that a run without their folder has been stripped completely.
         for folder in [BATCHES, "checkpoint", "weights"] {
             let folder = self.path().join(folder);
             match fs::remove_dir_all(&folder) {

@@ -1,4 +1,4 @@
-//! `summary.json`: what came of a run, for people and programs.
+//! `summary.json`: the results of a run, for people and programs.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::write_atomic;
 use crate::error::TrainError;
 
-/// The keys of `summary.json`. Accuracies are fractions, the losses are means over images; losses and accuracies are
-/// those of the best epoch's weights.
+/// The keys of `summary.json`. Accuracies are fractions and losses are means over images; both are those of the best
+/// epoch's weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The preset or file of the network.
@@ -19,25 +19,25 @@ pub struct Summary {
     pub parameters: u64,
     /// How many epochs were run.
     pub epochs: u64,
-    /// The epoch with the lowest validation loss, counted from 1; `null` when none had a finite one.
+    /// The epoch with the lowest validation loss, counted from 1; `null` if none was finite.
     pub best_epoch: Option<u64>,
     /// The loss on the training images.
     pub train_loss: Option<f64>,
     /// The loss on the validation images.
     pub val_loss: Option<f64>,
-    /// The loss on the test images; `null` when the source has none.
+    /// The loss on the test images; `null` if the source has none.
     pub test_loss: Option<f64>,
     /// The accuracy on the training images.
     pub train_accuracy: Option<f64>,
     /// The accuracy on the validation images.
     pub val_accuracy: Option<f64>,
-    /// The accuracy on the test images; `null` when the source has none.
+    /// The accuracy on the test images; `null` if the source has none.
     pub test_accuracy: Option<f64>,
     /// How long the run took.
     pub seconds: f64,
     /// Training images per second.
     pub images_per_second: f64,
-    /// The largest resident memory; `null` where the system does not tell.
+    /// The largest resident memory; `null` if the system does not report it.
     pub peak_memory_bytes: Option<u64>,
     /// What was [predicted](crate::memory::Footprint) of it before the run began; `null` in older summaries.
     #[serde(default)]
@@ -49,7 +49,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Writes the file, replacing an older one whole.
+    /// Writes the file, atomically replacing an older one.
     ///
     /// # Errors
     /// [`TrainError::Io`].

@@ -1,4 +1,4 @@
-//! CSV files that grow by some lines an epoch.
+//! CSV files that grow by some lines per epoch.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::write_atomic;
 use crate::error::TrainError;
 
-/// An open CSV file; its header comes with its first line.
+/// An open CSV file; its header is written with its first line.
 #[derive(Debug)]
 pub(super) struct Table {
     path: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Replaces the file by one with these lines.
+    /// Replaces the file with one with these lines.
     pub(super) fn start_with(path: &Path, lines: &[impl Serialize]) -> Result<Self, TrainError> {
         let text = to_csv(lines, Header::First).map_err(TrainError::io("write the file", path))?;
         write_atomic(path, |file| file.write_all(&text))?;
@@ -26,7 +26,7 @@ impl Table {
         Ok(Self { path: path.to_owned(), file, is_empty: lines.is_empty() })
     }
 
-    /// Adds lines in one piece and brings them to the disk.
+    /// Appends lines in one write and syncs them to disk.
     pub(super) fn append(&mut self, lines: &[impl Serialize]) -> Result<(), TrainError> {
         let header = if self.is_empty { Header::First } else { Header::None };
         to_csv(lines, header)

@@ -1,4 +1,4 @@
-//! How a run begins: anew, in a folder, or where a checkpoint left it.
+//! How a run starts: in memory, in a folder, or from a checkpoint.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -23,8 +23,7 @@ use crate::stop::EarlyStopping;
 use crate::teachers::Teachers;
 
 impl Session {
-    /// A run of the network that the configuration names, in memory: no file is written unless it is
-    /// [recorded](Self::record_in).
+    /// A run of the configured network, in memory: no file is written unless it is [recorded](Self::record_in).
     ///
     /// # Errors
     /// A configuration, model or source that cannot be used.
@@ -34,8 +33,8 @@ impl Session {
         Session::with_model(config, model, source)
     }
 
-    /// A run of a network that is described in code, or was read from anywhere; otherwise as [`new`](Self::new). The model that
-    /// the configuration names plays no part.
+    /// A run of a network that is described in code or was read from elsewhere; otherwise as [`new`](Self::new). The
+    /// model in the configuration is ignored.
     ///
     /// # Errors
     /// A configuration, model or source that cannot be used.
@@ -52,7 +51,7 @@ impl Session {
         })
     }
 
-    /// Begins a new run in a folder: [`new`](Self::new) and [`record_in`](Self::record_in).
+    /// Starts a new run in a folder: [`new`](Self::new) and [`record_in`](Self::record_in).
     ///
     /// # Errors
     /// A configuration, model, source or folder that cannot be used.
@@ -64,7 +63,7 @@ impl Session {
         Session::new(config, source)?.record_in(location)
     }
 
-    /// The same run, recorded in a new run directory, which has a checkpoint from the beginning on.
+    /// The same run, recorded in a new run directory, which has a checkpoint from the start.
     ///
     /// # Errors
     /// A folder that is taken or cannot be written.
@@ -77,24 +76,24 @@ impl Session {
         self.progress.data = Some(data.identity(self.source.classes()));
         self.data = Some(data);
         self.sinks = sinks_of(&run);
-        // From here on the run can be resumed.
+        // From here on, the run can be resumed.
         let state = self.state(Clock::now(&self.progress));
         state.checkpoint()?.save(&run.checkpoint_path(), &state.fingerprint())?;
         Ok(Session { run: Some(run), ..self })
     }
 
-    /// Takes up a run where its last checkpoint left it. The source has to have the images that the run records; see
+    /// Resumes a run from its last checkpoint. The source must have the images that the run records; see
     /// [`Splits::Recorded`](convscope_data::Splits::Recorded).
     ///
     /// # Errors
-    /// A checkpoint that is missing, damaged or of another model or data set; a source with other images, classes or sizes;
-    /// a configuration that asks for another treatment of the images.
+    /// A checkpoint that is missing, damaged or of a different model or data set; a source with different images,
+    /// classes or sizes; a configuration with different preprocessing of the images.
     pub fn resume(run: LockedRun, source: Arc<dyn Source>) -> Result<Session, TrainError> {
         threads::in_pool(|| {
             let config = run.config()?;
             config.validate()?;
             let data = resumed::check(&run, &config, &*source)?;
-            // The options of the run are part of its own model file already.
+            // The options of the run are already part of its own model file.
             let options = ModelOptions::default();
             let path = run.model_path();
             let classes = source.classes().len();
@@ -110,7 +109,7 @@ impl Session {
         })
     }
 
-    /// Takes up the last checkpoint.
+    /// Restores the last checkpoint.
     fn restore(&mut self, run: &LockedRun) -> Result<(), TrainError> {
         let path = run.checkpoint_path();
         let checkpoint = Checkpoint::load(&path, &fingerprint(self.graph()))?;
@@ -172,14 +171,14 @@ impl Session {
     }
 }
 
-/// Checks what has to be right before anything large is made; how the images are scaled.
+/// Runs the checks that must pass before anything large is allocated; returns how the images are scaled.
 fn checked(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<Normalization, TrainError> {
     check_classes(graph, source)?;
     Footprint::check(config, graph, held_bytes(source))?;
     Ok(config.data.normalize.fit(source)?)
 }
 
-/// The sinks of a run directory, in the order in which they are told.
+/// The sinks of a run directory, in the order in which they are called.
 fn sinks_of(run: &LockedRun) -> Vec<Box<dyn Sink>> {
     vec![
         Box::new(MetricsSink::new(run.metrics_path())),
@@ -189,7 +188,7 @@ fn sinks_of(run: &LockedRun) -> Vec<Box<dyn Sink>> {
     ]
 }
 
-/// The network that a configuration asks for, for the images of this source.
+/// The configured network for the images of this source.
 pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<ModelDescription, TrainError> {
     let classes = source.classes().len();
     let mut model = resolve_model(&config.model, input_of(source), classes, &config.model_options)?;

@@ -1,4 +1,4 @@
-//! What has to fit together before a network is trained on a source.
+//! Checks that a network and a source fit together before training.
 
 use convscope_data::Source;
 use convscope_graph::{Graph, ValueId};
@@ -14,7 +14,7 @@ pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), Tr
     Err(TrainError::ClassesDiffer { model, data, origin: values_from(graph, data) })
 }
 
-/// Where the number of values of the last node comes from, where the data has `classes` classes.
+/// What determines the number of values of the last node, for data with `classes` classes.
 fn values_from(graph: &Graph, classes: usize) -> ValuesFrom {
     let mut at = graph.nodes().len() - 1;
     loop {

@@ -14,7 +14,7 @@ use crate::sink::{Clock, EpochEnd, Sinks, published};
 use crate::stop::Verdict;
 
 impl Session {
-    /// Trains on the rest of the present epoch; a break when it was interrupted.
+    /// Trains on the rest of the current epoch; breaks if interrupted.
     pub(super) fn train_epoch(
         &mut self,
         interrupt: &AtomicBool,
@@ -56,7 +56,7 @@ impl Session {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Validates the epoch, counts it, and tells the sinks; a break, and nothing is counted, when that was interrupted.
+    /// Validates the epoch, counts it, and notifies the sinks; if interrupted, breaks without counting it.
     pub(super) fn finish_epoch(
         &mut self,
         interrupt: &AtomicBool,
@@ -99,7 +99,7 @@ impl Session {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The figures of the epoch that is over; another begins.
+    /// Returns the metrics of the finished epoch and starts another.
     fn count_epoch(&mut self, val_loss: f64, val_accuracy: f64, clock: Clock) -> EpochMetrics {
         let progress = &mut self.progress;
         progress.epochs_done += 1;

@@ -1,18 +1,18 @@
-//! What a run says of itself while it goes on and when it ends.
+//! Events during a run and its outcome.
 
 use crate::evaluate::Evaluation;
 use crate::run_dir::Summary;
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchEvent {
     /// The epoch, from 1.
     pub epoch: u64,
-    /// All epochs of the run.
+    /// Number of epochs of the run.
     pub epochs: u64,
     /// The batch within the epoch, from 1.
     pub batch: usize,
-    /// All batches of an epoch.
+    /// Number of batches per epoch.
     pub batches: usize,
     /// Images of the epoch so far.
     pub images: usize,
@@ -35,15 +35,16 @@ pub enum Ending {
     Interrupted,
 }
 
-/// What came of a call of [`Session::run`](crate::Session::run).
+/// The outcome of a call of [`Session::run`](crate::Session::run).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// What stands in `summary.json`; of an interrupted run without the figures of the validation and test images.
+    /// The contents of `summary.json`; for an interrupted run, without the figures of the validation and test images.
     pub summary: Summary,
-    /// What the final parameters do on the validation images; none where there are none, or the run was interrupted.
+    /// The evaluation of the final parameters on the validation images; `None` if there are none or the run was
+    /// interrupted.
     pub val: Option<Evaluation>,
-    /// What the final parameters do on the test images; none where there are none, or the run was interrupted.
+    /// The evaluation of the final parameters on the test images; `None` if there are none or the run was interrupted.
     pub test: Option<Evaluation>,
 }

@@ -1,4 +1,4 @@
-//! The training loop: a learner, the images it learns from, and sinks that record what comes of it.
+//! The training loop: a learner, the images it learns from, and sinks that record the results.
 
 mod begin;
 mod checks;
@@ -35,7 +35,7 @@ use crate::sink::{Clock, Interruption, RunEnd, RunState, Sink, Sinks, published}
 use crate::statistics::RunningStatistics;
 use crate::views::Views;
 
-/// A training run: a [`Learner`], the images of a [`Source`], and [sinks](Sink) that are told how it goes on.
+/// A training run: a [`Learner`], the images of a [`Source`], and [sinks](Sink) that follow its progress.
 ///
 /// ```
 /// use convscope_data::{SourceOptions, Split, SplitCounts, open};
@@ -50,13 +50,13 @@ use crate::views::Views;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Work is spread over the rayon pool that the calls are made in, or over all cores; the weights that come out do not depend on
-/// their number.
+/// Work is spread over the rayon pool of the caller, or over all cores; the resulting weights do not depend on the
+/// number of threads.
 pub struct Session {
     config: TrainConfig,
-    /// None while nothing is written.
+    /// `None` if nothing is written.
     run: Option<LockedRun>,
-    /// None without a run directory, and where it was begun by a version that did not record its images.
+    /// `None` without a run directory, or if the run was started by a version that did not record its images.
     data: Option<DataRecord>,
     warnings: Vec<Warning>,
     source: Arc<dyn Source>,
@@ -64,9 +64,9 @@ pub struct Session {
     loader: Loader,
     learner: Learner,
     evaluator: Executor,
-    /// Where weights are averaged that have any.
+    /// Used if weights are averaged and the network has running statistics.
     statistics: Option<RunningStatistics>,
-    /// The parameters with the lowest validation loss, where they are the ones that count.
+    /// The parameters with the lowest validation loss, if the run ends with them.
     best: Option<Parameters>,
     progress: Progress,
     /// The memory that the run was predicted to take.
@@ -76,17 +76,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Where the run lies, if it is recorded.
+    /// The run directory, if the run is recorded.
     pub fn run_dir(&self) -> Option<&RunDir> {
         self.run.as_deref()
     }
 
-    /// Where the run lies, still locked; all else is let go.
+    /// The run directory, still locked; everything else is dropped.
     pub fn into_run(self) -> Option<LockedRun> {
         self.run
     }
 
-    /// What was asked of the run.
+    /// The configuration of the run.
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
@@ -96,22 +96,22 @@ impl Session {
         self.learner.graph()
     }
 
-    /// What learns.
+    /// The learner.
     pub fn learner(&self) -> &Learner {
         &self.learner
     }
 
-    /// What learns, to be given other parameters or to make steps besides those of the run.
+    /// The learner, to replace its parameters or to run extra steps.
     pub fn learner_mut(&mut self) -> &mut Learner {
         &mut self.learner
     }
 
-    /// What does not stop the run, and a person should know.
+    /// Problems that do not stop the run but that the user should know about.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// Trains to the end, and tells nobody but the run directory.
+    /// Trains to the end, notifying only the run directory.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -119,12 +119,12 @@ impl Session {
         self.run(&AtomicBool::new(false), &mut ())
     }
 
-    /// Trains until the run is complete, stops early, or `interrupt` is set. An interruption is seen after each batch, also of an
-    /// evaluation; the run can go on later.
+    /// Trains until the run is complete, stops early, or `interrupt` is set. An interruption is noticed after each
+    /// batch, also during an evaluation; the run can be continued later.
     ///
     /// # Errors
-    /// An image or file that cannot be read or written, a sink that fails; a loss that is not finite, and then the last checkpoint
-    /// stays as it was.
+    /// An image or file that cannot be read or written, a sink that fails; a loss that is not finite (the last
+    /// checkpoint is then unchanged).
     pub fn run(&mut self, interrupt: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
         threads::in_pool(|| {
             let mut own = std::mem::take(&mut self.sinks);
@@ -134,10 +134,10 @@ impl Session {
         })
     }
 
-    /// The network as the run leaves it: with the best parameters where it could stop early, else with the last.
+    /// The network at the end of the run: with the best parameters if it could stop early, otherwise with the last.
     ///
     /// # Errors
-    /// A training image that cannot be read, where running statistics are taken anew.
+    /// A training image cannot be read while running statistics are recomputed.
     pub fn model(&mut self) -> Result<TrainedModel, TrainError> {
         threads::in_pool(|| {
             let parameters = self.final_parameters()?;
@@ -153,7 +153,7 @@ impl Session {
         begun?;
         while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
             let trained = match self.train_epoch(interrupt, sinks, clock) {
-                // What failed was a sink, so everything else can be saved.
+                // Only a sink failed, so everything else can be saved.
                 Err(error @ TrainError::Sink(_)) => {
                     let _ = self.interrupted(sinks, clock);
                     return Err(error);
@@ -190,7 +190,7 @@ impl Session {
         Ok(Outcome { ending, summary, val, test })
     }
 
-    /// Saves what an interrupted run has come to.
+    /// Saves the state of an interrupted run.
     fn end_interrupted(&mut self, sinks: &mut Sinks<'_>, clock: Clock) -> Result<Outcome, TrainError> {
         self.progress.seconds = clock.seconds();
         self.interrupted(sinks, clock)?;
@@ -204,7 +204,7 @@ impl Session {
         sinks.tell(|sink| sink.interrupted(&mut at))
     }
 
-    /// What sinks are shown, and beside it what they may use.
+    /// The state for sinks, and separately the parts that they may use.
     fn apart(&mut self, clock: Clock) -> (RunState<'_>, &mut Executor, Option<&mut RunningStatistics>) {
         let Session { config, learner, source, normalization, data, progress, evaluator, statistics, .. } =
             self;
@@ -234,14 +234,14 @@ impl Session {
         }
     }
 
-    /// Whether the best weights are asked for, and the validation loss was finite after no epoch.
+    /// Whether the best weights are wanted but no epoch had a finite validation loss.
     fn has_no_best(&self) -> bool {
         self.config.patience.is_some()
             && !self.source.is_empty(Split::Val)
             && self.progress.stopping.best().is_none()
     }
 
-    /// The parameters that the run ends with: the best ones where it could stop early, else the last.
+    /// The parameters that the run ends with: the best ones if it could stop early, otherwise the last.
     fn final_parameters(&mut self) -> Result<Parameters, TrainError> {
         match &self.best {
             Some(best) => Ok(best.clone()),
@@ -249,7 +249,7 @@ impl Session {
         }
     }
 
-    /// Asks the weights that the evaluator has; none where the split is empty, a break when it was interrupted.
+    /// Evaluates the evaluator's weights; `None` if the split is empty, and breaks if interrupted.
     fn evaluate(
         &mut self,
         split: Split,
@@ -265,7 +265,7 @@ impl Session {
         Ok(evaluated.map_continue(Some))
     }
 
-    /// The first validation images, or training images where there are none.
+    /// The first validation images, or training images if there are none.
     fn shown_images(&self) -> Result<Array4<f32>, TrainError> {
         let split = if self.source.is_empty(Split::Val) { Split::Train } else { Split::Val };
         let loader = self.in_order(split, self.config.batch_size.min(SHOWN))?;
@@ -302,11 +302,11 @@ impl Session {
     }
 }
 
-/// Images that sinks are shown after an epoch, where the batch size allows.
+/// Images that sinks can use after an epoch, if the batch size allows.
 const SHOWN: usize = 32;
 
 impl Clock {
-    /// Training begins or goes on now.
+    /// Training starts or continues now.
     fn now(progress: &Progress) -> Clock {
         Clock { started: Instant::now(), before: progress.seconds }
     }
@@ -316,7 +316,7 @@ impl Clock {
     }
 }
 
-/// What the pixel values of a source are multiplied by first.
+/// The factor that the pixel values of a source are multiplied by first.
 fn scale_of(source: &dyn Source) -> f64 {
     match source.pixel_type() {
         PixelType::U8 => 1.0 / 255.0,

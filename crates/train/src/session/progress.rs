@@ -1,4 +1,4 @@
-//! How far a run has come.
+//! The progress of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +7,15 @@ use crate::metrics::RunningMean;
 use crate::run_dir::DataIdentity;
 use crate::stop::EarlyStopping;
 
-/// How far a run has come; with the arrays beside it in a checkpoint, all that resuming needs.
+/// The progress of a run; together with the arrays in a checkpoint, everything that resuming needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub(crate) epochs_done: u64,
-    /// Batches of the present epoch.
+    /// Finished batches of the current epoch.
     pub(crate) batches_done: usize,
     /// Optimizer steps of the run.
     pub(crate) step: u64,
-    /// Of the present epoch.
+    /// Of the current epoch.
     pub(crate) loss: RunningMean,
     pub(crate) correct: u64,
     pub(crate) epoch_seconds: f64,
@@ -33,7 +33,7 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     pub(crate) stopping: EarlyStopping,
     pub(crate) has_stopped: bool,
-    /// The images; none in checkpoints of versions that did not record them.
+    /// The images; `None` in checkpoints of versions that did not record them.
     #[serde(default)]
     pub(crate) data: Option<DataIdentity>,
 }
@@ -60,12 +60,12 @@ impl Progress {
         }
     }
 
-    /// Of the present epoch so far.
+    /// Of the current epoch so far.
     pub(super) fn train_accuracy(&self) -> f64 {
         self.correct as f64 / self.loss.images().max(1) as f64
     }
 
-    /// The present epoch is over and another begins.
+    /// Ends the current epoch and starts another.
     pub(super) fn begin_epoch(&mut self) {
         (self.batches_done, self.correct, self.loss) = (0, 0, RunningMean::default());
         (self.epoch_seconds, self.data_wait_seconds) = (0.0, 0.0);

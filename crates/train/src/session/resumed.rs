@@ -1,4 +1,4 @@
-//! Whether a run that is taken up again has the images it had.
+//! Checks that a resumed run has the same images as before.
 
 use convscope_data::{Framing, Source};
 use convscope_graph::WeightsFile;
@@ -7,8 +7,8 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::run_dir::{DataPlace, DataRecord, RunDir};
 
-/// Checks a source against what the run records of its images, and returns that. Where the folder has moved, its new place is
-/// recorded.
+/// Checks a source against the run's record of its images, and returns the record. If the folder has moved, its new
+/// path is recorded.
 pub(super) fn check(
     run: &RunDir,
     config: &TrainConfig,
@@ -18,7 +18,7 @@ pub(super) fn check(
         Err(TrainError::OtherData { run: run.path().to_owned(), what, recorded, found })
     };
     let Some(mut record) = run.data()? else {
-        // All that such a run knows of its images stands in its weights.
+        // All that such a run knows about its images is in its weights.
         if run.last_weights_path().is_file() {
             let weights = WeightsFile::read(&run.last_weights_path())?;
             if weights.classes != source.classes() {

@@ -1,4 +1,4 @@
-//! What does not stop a run, and a person should know.
+//! Problems that do not stop a run but that the user should know about.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use crate::config::{ARITHMETIC, TrainConfig};
 use crate::run_dir::{DataRecord, RunDir};
 use crate::teachers::Teachers;
 
-/// What does not stop a run, and a person should know.
+/// Problems that do not stop a run but that the user should know about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A run that does not record its images goes on.
+    /// A run that does not record its images is resumed.
     #[error(
-        "{}: this run does not record its images, so nobody can tell whether they are still the same", path.display()
+        "{}: this run does not record its images, so it is unknown whether they are still the same", path.display()
     )]
     NoRecord {
         /// The run directory.
         path: PathBuf,
     },
-    /// A run goes on with an arithmetic that gives other bits than the one it was begun with.
+    /// A run is resumed with an arithmetic that gives different bits from the one it was started with.
     #[error(
-        "{}: this run was begun with arithmetic {begun} and goes on with {present}, so its weights will not be bit for bit those of a run without an interruption",
+        "{}: this run was started with arithmetic {begun} and continues with {present}, so its weights will not be bit-identical to those of an uninterrupted run",
         path.display()
     )]
     OtherArithmetic {
@@ -31,9 +31,9 @@ pub enum Warning {
         /// The arithmetic of this version.
         present: u32,
     },
-    /// A teacher may have been trained on images that validate or test here.
+    /// A teacher may have been trained on this run's validation or test images.
     #[error(
-        "{}: this teacher does not record its images; if it was trained on some that validate or test here, the accuracies will be too high", path.display()
+        "{}: this teacher does not record its images; if it was trained on validation or test images of this run, the accuracies will be too high", path.display()
     )]
     UnknownTeacher {
         /// The teacher's run directory or weights file.
@@ -42,13 +42,13 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Those about the teachers of a run.
+    /// Warnings about the teachers of a run.
     pub(super) fn of_teachers(teachers: Option<&Teachers>) -> Vec<Warning> {
         let unknown = teachers.map(Teachers::with_unknown_images).unwrap_or_default();
         unknown.iter().map(|path| Warning::UnknownTeacher { path: path.clone() }).collect()
     }
 
-    /// Those about a run that is taken up again.
+    /// Warnings about a resumed run.
     pub(super) fn of_run(
         run: &RunDir,
         config: &TrainConfig,
@@ -57,7 +57,7 @@ impl Warning {
         let path = run.path().to_owned();
         let record = data.is_none().then(|| Warning::NoRecord { path: path.clone() });
         let begun = config.arithmetic;
-        // A run without a record is older than the numbers of arithmetics, so one warning says it all.
+        // A run without a record predates the numbering of arithmetics, so one warning is enough.
         let is_other = data.is_some() && begun != ARITHMETIC;
         let arithmetic = is_other.then_some(Warning::OtherArithmetic { path, begun, present: ARITHMETIC });
         record.into_iter().chain(arithmetic)

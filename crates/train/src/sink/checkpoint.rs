@@ -10,18 +10,18 @@ use crate::error::TrainError;
 use crate::run_dir::{RunDir, write_atomic};
 use crate::session::BatchEvent;
 
-/// Keeps a run directory such that the run can go on from it: a checkpoint after each epoch and at least every minute, and when
-/// training is interrupted; the weights of the last and the best epoch; in the end `summary.json`.
+/// Keeps a run directory resumable: writes a checkpoint after each epoch, at least every minute, and when training is
+/// interrupted; the weights of the last and the best epoch; and, at the end, `summary.json`.
 pub struct CheckpointSink {
     run: RunDir,
     saved: Instant,
 }
 
-/// How long a run goes on at most without a checkpoint.
+/// The longest time that a run continues without a checkpoint.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 impl CheckpointSink {
-    /// Into this run directory, whose folders are there.
+    /// A sink for this run directory, whose folders exist.
     pub fn new(run: RunDir) -> CheckpointSink {
         CheckpointSink { run, saved: Instant::now() }
     }

@@ -1,9 +1,9 @@
-//! The figures of all epochs in memory.
+//! The metrics of all epochs in memory.
 
 use super::{EpochEnd, Sink, SinkResult};
 use crate::metrics::EpochMetrics;
 
-/// Keeps the figures of each epoch that it was told of, as Keras' `History` does.
+/// Collects the metrics of each epoch, like Keras' `History`.
 ///
 /// ```
 /// # use convscope_data::{SourceOptions, SplitCounts, open};
@@ -21,7 +21,7 @@ use crate::metrics::EpochMetrics;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistorySink {
-    /// The figures in the order of the epochs.
+    /// The metrics in the order of the epochs.
     pub epochs: Vec<EpochMetrics>,
 }
 

@@ -12,7 +12,7 @@ pub struct LayerMetricsSink {
 }
 
 impl LayerMetricsSink {
-    /// Into the file at `path`, which is made when training begins.
+    /// A sink for the file at `path`, which is created when training starts.
     pub fn new(path: PathBuf) -> LayerMetricsSink {
         LayerMetricsSink { path, file: None }
     }

@@ -12,7 +12,7 @@ pub struct MetricsSink {
 }
 
 impl MetricsSink {
-    /// Into the file at `path`, which is made when training begins.
+    /// A sink for the file at `path`, which is created when training starts.
     pub fn new(path: PathBuf) -> MetricsSink {
         MetricsSink { path, file: None }
     }

@@ -1,4 +1,4 @@
-//! What is told how a training run goes on: files, terminals, and what library users add.
+//! Receivers of a training run's progress: files, terminals, and sinks of library users.
 
 mod checkpoint;
 mod history;
@@ -23,14 +23,15 @@ use crate::error::TrainError;
 use crate::metrics::EpochMetrics;
 use crate::session::BatchEvent;
 
-/// Is told how a run goes on. Every method does nothing unless it is written out.
+/// Follows the progress of a run. By default, every method does nothing.
 ///
-/// A [`Session`](crate::Session) tells the sink that is handed to [`run`](crate::Session::run) first, then those of its run
-/// directory in this order: `metrics.csv`, `layer_metrics.csv`, TensorBoard, weights and checkpoint. When the first one fails, the
-/// run directory is still told, so that everything is saved, and then the run ends with the error. When one of the run directory
-/// fails, those after it are not told: a checkpoint never counts an epoch that the tables do not have.
+/// A [`Session`](crate::Session) first calls the sink that is passed to [`run`](crate::Session::run), then those of its
+/// run directory in this order: `metrics.csv`, `layer_metrics.csv`, TensorBoard, weights and checkpoint. If the first
+/// one fails, those of the run directory are still called, so that everything is saved, and then the run ends with the
+/// error. If one of the run directory fails, those after it are not called, so a checkpoint never counts an epoch that
+/// is missing from the tables.
 ///
-/// `()` ignores all events, a pair tells one sink after the other.
+/// `()` ignores all events; a pair calls one sink after the other.
 ///
 /// ```
 /// use convscope_train::sink::{EpochEnd, Sink, SinkResult};
@@ -47,12 +48,12 @@ use crate::session::BatchEvent;
 /// }
 /// ```
 pub trait Sink: Send {
-    /// Training begins, or goes on where a checkpoint left it.
+    /// Training starts, or continues from a checkpoint.
     fn begin(&mut self, _state: &RunState<'_>) -> SinkResult {
         Ok(())
     }
 
-    /// A batch was learned from.
+    /// A batch has been learned.
     fn batch(&mut self, _event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         Ok(())
     }
@@ -67,12 +68,12 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// All sinks have taken the epoch, so it is saved.
+    /// All sinks have processed the epoch, so it is saved.
     fn epoch_saved(&mut self, _metrics: &EpochMetrics) -> SinkResult {
         Ok(())
     }
 
-    /// Training was interrupted and may go on later.
+    /// Training was interrupted and may continue later.
     fn interrupted(&mut self, _at: &mut Interruption<'_>) -> SinkResult {
         Ok(())
     }
@@ -148,14 +149,14 @@ impl<S: Sink> Sink for Option<S> {
     }
 }
 
-/// The sinks of a run in their order.
+/// The sinks of a run, in order.
 pub(crate) struct Sinks<'a> {
     pub(crate) first: &'a mut dyn Sink,
     pub(crate) own: &'a mut [Box<dyn Sink>],
 }
 
 impl Sinks<'_> {
-    /// Tells all sinks something: those of the run directory up to one that fails, also when the first sink fails.
+    /// Calls all sinks: those of the run directory up to one that fails, even if the first sink fails.
     pub(crate) fn tell(
         &mut self,
         mut tell: impl FnMut(&mut dyn Sink) -> SinkResult,

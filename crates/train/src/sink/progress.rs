@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{Sink, SinkResult};
 use crate::metrics::EpochMetrics;
 
-/// Writes how each epoch went, as a line for people: `epoch 3: training loss 1.234, validation accuracy 56.7 %`.
+/// Writes the progress of each epoch as a readable line: `epoch 3: training loss 1.234, validation accuracy 56.7 %`.
 ///
 /// ```
 /// use convscope_train::sink::ProgressSink;
@@ -16,7 +16,7 @@ pub struct ProgressSink<W> {
 }
 
 impl<W: Write + Send> ProgressSink<W> {
-    /// Into this writer.
+    /// A sink for this writer.
     pub fn new(writer: W) -> ProgressSink<W> {
         ProgressSink { writer }
     }

@@ -1,4 +1,4 @@
-//! What sinks are shown of a run.
+//! The state of a run for sinks.
 
 use std::time::Instant;
 
@@ -25,14 +25,14 @@ pub struct RunState<'a> {
     pub(crate) learner: &'a Learner,
     pub(crate) classes: &'a [String],
     pub(crate) normalization: &'a Normalization,
-    /// What pixel values are multiplied by before that.
+    /// Factor that pixel values are multiplied by before that.
     pub(crate) scale: f64,
     pub(crate) data: Option<&'a DataRecord>,
     pub(crate) progress: &'a Progress,
     pub(crate) clock: Clock,
 }
 
-/// When training began, and how long it had gone on before.
+/// When training started, and how long it had run before.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) started: Instant,
@@ -43,15 +43,15 @@ pub(crate) struct Clock {
 pub struct EpochEnd<'a> {
     /// The run.
     pub state: RunState<'a>,
-    /// The figures of the epoch.
+    /// The metrics of the epoch.
     pub metrics: &'a EpochMetrics,
     /// How each layer learned.
     pub layers: &'a [LayerMetrics],
-    /// The parameters that were validated: the moving average where there is one.
+    /// The parameters that were validated: the moving average if there is one.
     pub published: &'a Parameters,
     /// Whether the validation loss is the lowest so far.
     pub is_best: bool,
-    /// What TensorBoard is to show beside the figures.
+    /// What TensorBoard shows in addition to the metrics.
     pub summaries: Vec<TensorBoardSummary>,
     pub(crate) shown: ArrayView4<'a, f32>,
     pub(crate) evaluator: &'a mut Executor,
@@ -68,16 +68,16 @@ pub struct Interruption<'a> {
 pub struct RunEnd<'a> {
     /// The run.
     pub state: RunState<'a>,
-    /// What `summary.json` holds.
+    /// The contents of `summary.json`.
     pub summary: &'a Summary,
-    /// What the final parameters do on the validation images, where there are any.
+    /// The evaluation of the final parameters on the validation images, if any.
     pub val: Option<&'a Evaluation>,
-    /// What they do on the test images, where there are any.
+    /// The evaluation on the test images, if any.
     pub test: Option<&'a Evaluation>,
 }
 
 impl<'a> RunState<'a> {
-    /// What was asked of the run.
+    /// The configuration of the run.
     pub fn config(&self) -> &'a TrainConfig {
         self.config
     }
@@ -87,7 +87,7 @@ impl<'a> RunState<'a> {
         self.learner.graph()
     }
 
-    /// What learns.
+    /// The learner.
     pub fn learner(&self) -> &'a Learner {
         self.learner
     }
@@ -97,12 +97,12 @@ impl<'a> RunState<'a> {
         self.classes
     }
 
-    /// Epochs that are over.
+    /// Number of finished epochs.
     pub fn epochs_done(&self) -> u64 {
         self.progress.epochs_done
     }
 
-    /// Whether all epochs are over, or the run stops early.
+    /// Whether all epochs are finished, or the run stops early.
     pub fn is_over(&self) -> bool {
         self.progress.has_stopped || self.progress.epochs_done == self.config.epochs
     }
@@ -112,10 +112,10 @@ impl<'a> RunState<'a> {
         self.clock.before + self.clock.started.elapsed().as_secs_f64()
     }
 
-    /// All that is needed to go on from here.
+    /// Everything that is needed to continue from here.
     ///
     /// # Errors
-    /// [`TrainError::StateMismatch`] for figures without a JSON form.
+    /// [`TrainError::StateMismatch`] for numbers without a JSON form.
     pub fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
         let mut checkpoint = Checkpoint::new();
         self.learner.save_into(&mut checkpoint);
@@ -124,12 +124,12 @@ impl<'a> RunState<'a> {
         Ok(checkpoint)
     }
 
-    /// Tells one model from another in a checkpoint.
+    /// Identifies the model in a checkpoint.
     pub fn fingerprint(&self) -> String {
         fingerprint(self.graph())
     }
 
-    /// A weights file of these parameters, with all that is needed to ask them.
+    /// A weights file of these parameters, with everything that is needed to use them.
     pub fn weights(&self, parameters: &Parameters) -> WeightsFile {
         let Normalization { mean, std } = self.normalization.clone();
         let [_, height, width] = self.graph().description().input;
@@ -155,7 +155,8 @@ impl<'a> RunState<'a> {
 }
 
 impl EpochEnd<'_> {
-    /// The first validation images, or training images where there are none, as the network takes them: `[N, C, H, W]`, at most 32.
+    /// The first validation images, or training images if there are none, in the network's form: `[N, C, H, W]`, at
+    /// most 32.
     pub fn images(&self) -> ArrayView4<'_, f32> {
         self.shown.view()
     }
@@ -163,7 +164,7 @@ impl EpochEnd<'_> {
     /// Runs the [`images`](Self::images) through the network for inference, with its [published](Self::published) parameters.
     ///
     /// # Errors
-    /// None that a network has which was just validated.
+    /// None are expected for a network that was just validated.
     pub fn observe(&mut self, observer: &dyn Observer) -> Result<(), TrainError> {
         self.evaluator.logits(self.shown, Some(observer))?;
         Ok(())
@@ -171,16 +172,16 @@ impl EpochEnd<'_> {
 }
 
 impl Interruption<'_> {
-    /// The parameters as they would be published now.
+    /// The parameters that would be published now.
     ///
     /// # Errors
-    /// A training image that cannot be read, where running statistics are taken anew.
+    /// A training image cannot be read while running statistics are recomputed.
     pub fn published(&mut self) -> Result<Parameters, TrainError> {
         published(self.state.learner, self.statistics.as_deref_mut())
     }
 }
 
-/// The parameters that are evaluated and written: the moving average where there is one, with running statistics of its own.
+/// The parameters that are evaluated and written: the moving average if there is one, with its own running statistics.
 pub(crate) fn published(
     learner: &Learner,
     statistics: Option<&mut RunningStatistics>,
@@ -192,7 +193,7 @@ pub(crate) fn published(
     Ok(published)
 }
 
-/// Tells one model from another in a checkpoint.
+/// Identifies the model in a checkpoint.
 pub(crate) fn fingerprint(graph: &Graph) -> String {
     let description = graph.description();
     let [channels, height, width] = description.input;

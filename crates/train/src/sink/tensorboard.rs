@@ -13,24 +13,25 @@ use crate::metrics::EpochMetrics;
 use crate::run_dir::{Distribution, EventsWriter};
 use crate::session::BatchEvent;
 
-/// Writes event files for TensorBoard. One has a step for each epoch: scalars of the run and of each layer, charts that show training
-/// and validation together, a histogram of each weight, and what sinks before it have [added](EpochEnd::summaries). The other,
-/// in the folder [`BATCHES`], has a step for each batch: its loss, accuracy and learning rate.
+/// Writes event files for TensorBoard. One has a step for each epoch: scalars of the run and of each layer, charts that
+/// show training and validation together, a histogram of each weight, and what earlier sinks have
+/// [added](EpochEnd::summaries). The other, in the folder [`BATCHES`], has a step for each batch: its loss, accuracy
+/// and learning rate.
 pub struct TensorBoardSink {
     folder: PathBuf,
     events: Option<EventsWriter>,
     batches: Option<EventsWriter>,
-    /// Images of the epoch so far, the sum of their losses, and how many of them are right.
+    /// Number of images of the epoch so far, the sum of their losses, and how many are right.
     so_far: [f64; 3],
 }
 
-/// The folder in a run directory with the event files of batches, which TensorBoard shows as a run of its own.
+/// The folder in a run directory with the event files of batches, which TensorBoard shows as a separate run.
 pub const BATCHES: &str = "batches";
 
 /// What a sink adds to TensorBoard for an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorBoardSummary {
-    /// How some values are distributed.
+    /// The distribution of some values.
     Histogram {
         /// Its name, with slashes for groups.
         tag: String,
@@ -49,7 +50,7 @@ pub enum TensorBoardSummary {
 }
 
 impl TensorBoardSink {
-    /// Into a new file in `folder`, which is made when training begins.
+    /// A sink for a new file in `folder`, which is created when training starts.
     pub fn new(folder: PathBuf) -> TensorBoardSink {
         TensorBoardSink { folder, events: None, batches: None, so_far: [0.0; 3] }
     }
@@ -68,7 +69,8 @@ impl Sink for TensorBoardSink {
         let images = event.images as f64;
         let now = [images, event.loss * images, event.accuracy * images];
         let before = std::mem::replace(&mut self.so_far, now);
-        // The event tells the means of the epoch so far. After a resumption in its middle, the first batch is not known alone.
+        // The event has the means of the epoch so far. After resuming in the middle of an epoch, the first batch cannot
+        // be separated.
         let before = if event.batch == 1 { [0.0; 3] } else { before };
         let is_known = event.batch == 1 || before[0] > 0.0;
         let batches = match &mut self.batches {
@@ -107,7 +109,7 @@ impl Sink for TensorBoardSink {
     }
 }
 
-/// What is shown in one chart: tags as regular expressions.
+/// The contents of each chart: tags as regular expressions.
 const CHARTS: [(&str, &[&str]); 2] =
     [("loss", &["^loss/train$", "^loss/val$"]), ("accuracy", &["^accuracy/train$", "^accuracy/val$"])];
 

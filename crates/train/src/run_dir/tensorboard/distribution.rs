@@ -1,13 +1,13 @@
-//! How values are distributed, in even bins.
+//! The distribution of values, in even bins.
 
-/// The smallest and the largest of some values, those that are not finite left out.
+/// The smallest and the largest of some values, ignoring those that are not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     min: f32,
     max: f32,
 }
 
-/// How many of some values lie in each of 64 even bins between the smallest and the largest of them.
+/// How many values are in each of 64 even bins between the smallest and the largest.
 ///
 /// ```
 /// use convscope_train::run_dir::Distribution;
@@ -27,10 +27,10 @@ pub struct Distribution {
 const BINS: usize = 64;
 
 impl ValueRange {
-    /// Of no values.
+    /// The range of no values.
     pub const EMPTY: ValueRange = ValueRange { min: f32::INFINITY, max: f32::NEG_INFINITY };
 
-    /// Takes in more values.
+    /// Adds values.
     pub fn add(&mut self, values: &[f32]) {
         for &value in values.iter().filter(|value| value.is_finite()) {
             (self.min, self.max) = (self.min.min(value), self.max.max(value));
@@ -39,7 +39,7 @@ impl ValueRange {
 }
 
 impl Distribution {
-    /// Of these values, those that are not finite left out.
+    /// The distribution of these values, ignoring those that are not finite.
     pub fn of(values: &[f32]) -> Distribution {
         let mut range = ValueRange::EMPTY;
         range.add(values);
@@ -48,13 +48,13 @@ impl Distribution {
         distribution
     }
 
-    /// Of no values yet, of which all will lie in this range.
+    /// An empty distribution for values in this range.
     pub fn within(range: ValueRange) -> Distribution {
         let range = if range.min > range.max { ValueRange { min: 0.0, max: 0.0 } } else { range };
         Distribution { range, sum: 0.0, sum_squares: 0.0, counts: [0; BINS] }
     }
 
-    /// Takes in more values; one outside the range counts in the first or last bin.
+    /// Adds values; one outside the range counts in the first or last bin.
     pub fn add(&mut self, values: &[f32]) {
         let (min, width) = (self.min(), self.bin_width());
         for value in values.iter().filter(|value| value.is_finite()).map(|&value| f64::from(value)) {
@@ -65,19 +65,19 @@ impl Distribution {
         }
     }
 
-    /// Takes in what another one, within the same range, has counted.
+    /// Adds the counts of another distribution with the same range.
     pub fn merge(&mut self, other: &Distribution) {
         self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
         self.sum += other.sum;
         self.sum_squares += other.sum_squares;
     }
 
-    /// The smallest value, 0 where there is none.
+    /// The smallest value; 0 if there is none.
     pub fn min(&self) -> f64 {
         f64::from(self.range.min)
     }
 
-    /// The largest value, 0 where there is none.
+    /// The largest value; 0 if there is none.
     pub fn max(&self) -> f64 {
         f64::from(self.range.max)
     }
@@ -97,7 +97,7 @@ impl Distribution {
         self.sum_squares
     }
 
-    /// How many lie in each bin.
+    /// The count of each bin.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
@@ -137,7 +137,7 @@ mod tests {
         let mut below = 0;
         for (limit, count) in whole.limits().zip(whole.counts()) {
             below += count;
-            // The last bin holds its upper end, the others do not.
+            // Only the last bin includes its upper end.
             let expected = values.iter().filter(|&&value| f64::from(value) < limit || limit == 79.0).count();
             assert_eq!(below, expected as u64, "below {limit}");
         }

@@ -105,7 +105,7 @@ fn tagged(tag: &str) -> Message {
     value
 }
 
-/// A protocol-buffer message in the making: each field is its number and wire type, then its value.
+/// A protocol-buffer message under construction: each field is its number and wire type, then its value.
 #[derive(Default)]
 struct Message(Vec<u8>);
 

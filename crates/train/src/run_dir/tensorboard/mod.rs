@@ -17,19 +17,19 @@ use convscope_files::AppendFile;
 use crate::error::TrainError;
 use message::{histogram_event, image_event, layout_event, scalars_event, start_event, version_event};
 
-/// An open event file. Scalars are stored as f32, as in TensorBoard. Events are collected and brought to the disk
-/// together by [`sync`](Self::sync); those that are not are lost when the value is dropped.
+/// An open event file. Scalars are stored as f32, as in TensorBoard. Events are collected and written to disk together
+/// by [`sync`](Self::sync); unsynced ones are lost when the value is dropped.
 #[derive(Debug)]
 pub struct EventsWriter {
     path: PathBuf,
     file: AppendFile,
-    /// What is not in the file yet.
+    /// Events that are not in the file yet.
     waiting: Vec<u8>,
 }
 
 impl EventsWriter {
-    /// Starts a file `events.out.tfevents.<seconds>.convscope` in `folder`. Steps of older files in the folder from
-    /// `first_step` on are disregarded by TensorBoard, so that a resumed run shows one line.
+    /// Creates a file `events.out.tfevents.<seconds>.convscope` in `folder`. TensorBoard ignores steps from
+    /// `first_step` on in older files of the folder, so that a resumed run shows one line.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -40,7 +40,7 @@ impl EventsWriter {
             let path = folder.join(format!("events.out.tfevents.{seconds}.convscope"));
             match AppendFile::create_new(&path) {
                 Ok(file) => break (path, file),
-                // TensorBoard reads the files in the order of their names; a later number keeps it.
+                // TensorBoard reads the files in the order of their names; a later number preserves it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seconds += 1,
                 Err(error) => return Err(TrainError::io("create the file", &path)(error)),
             }
@@ -73,7 +73,7 @@ impl EventsWriter {
         self.add(&image_event(wall_time(), step, tag, size, png));
     }
 
-    /// Brings all events so far to the disk.
+    /// Writes all events so far to disk.
     ///
     /// # Errors
     /// [`TrainError::Io`].
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn checksum_is_the_masked_crc32c() {
-        // What `masked_crc32c` of the tensorboard package answers.
+        // The result of `masked_crc32c` in the tensorboard package.
         assert_eq!(masked_crc(b"123456789"), 0xc78a_b0e5);
         assert_eq!(masked_crc(&24_u64.to_le_bytes()), 0x224b_7fa3);
     }
