@@ -8,8 +8,8 @@ use image::ImageFormat;
 use crate::PictureError;
 use crate::format::has_extension;
 
-/// Whether a file's first bytes are those of a picture format that can be read. Formats with a signature so short that other
-/// files have it too are left to the name.
+/// Whether a file's first bytes are those of a readable picture format. Formats with a signature too short to be unique
+/// are left to the name.
 pub fn looks_like_picture(path: &Path) -> bool {
     let format = start(path).ok().and_then(|start| image::guess_format(&start).ok());
     format.is_some_and(|format| {
@@ -17,7 +17,7 @@ pub fn looks_like_picture(path: &Path) -> bool {
     })
 }
 
-/// Whether a file is in a format that can be read, by its first bytes and, where they say nothing, its name.
+/// Whether a file is in a readable format, by its first bytes or, if they are not conclusive, its name.
 pub fn has_readable_format(path: &Path) -> bool {
     start(path).is_ok_and(|start| format_of(&start, path).is_ok())
 }
@@ -28,10 +28,10 @@ fn start(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// What cameras call their raw files, which begin as a TIFF file does.
+/// Extensions of raw camera files, which begin like TIFF files.
 const RAW: [&str; 8] = ["arw", "cr2", "dng", "nef", "orf", "pef", "rw2", "srw"];
 
-/// The format of these bytes; the name is asked only about TGA and the raw files of cameras.
+/// The format of these bytes; the name matters only for TGA and raw camera files.
 pub(crate) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty);
@@ -54,7 +54,7 @@ fn is_readable(format: ImageFormat) -> bool {
     matches!(format, Bmp | Gif | Ico | Jpeg | Png | Pnm | Qoi | Tga | Tiff | WebP)
 }
 
-/// The name of a format that phones and browsers write and that cannot be read here.
+/// The name of a format that phones and browsers write but that is not supported.
 fn unreadable(bytes: &[u8]) -> Option<&'static str> {
     const JPEG_XL: &[u8] = b"\0\0\0\x0cJXL ";
     const JPEG_2000: &[u8] = b"\0\0\0\x0cjP  ";

@@ -1,4 +1,4 @@
-//! What decoding a picture takes.
+//! The memory that decoding a picture takes.
 
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat};
@@ -21,8 +21,8 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Bytes that are held for each pixel when they are the most: while the file is decoded, while the picture is turned, or
-/// while it is brought to three channels of 8 bits.
+/// Peak memory per pixel in bytes: while decoding the file, while rotating the picture, or while converting it to three
+/// channels of 8 bits.
 fn bytes_per_pixel(color: ColorType, format: ImageFormat, orientation: Orientation) -> u64 {
     let decoded = u64::from(color.bytes_per_pixel());
     let of_decoder = match format {
@@ -30,9 +30,9 @@ fn bytes_per_pixel(color: ColorType, format: ImageFormat, orientation: Orientati
         ImageFormat::Jpeg => 8,
         // The canvas and a frame of an animation.
         ImageFormat::WebP => 8,
-        // A frame beside the canvas, the mask beside the picture.
+        // A frame in addition to the canvas, the mask in addition to the picture.
         ImageFormat::Gif | ImageFormat::Ico => 4,
-        // The bytes as the file has them.
+        // The bytes as stored in the file.
         ImageFormat::Pnm | ImageFormat::Tga | ImageFormat::Tiff | ImageFormat::Qoi => decoded,
         _ => 0,
     };

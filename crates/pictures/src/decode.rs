@@ -22,10 +22,10 @@ pub(crate) fn decode(
     Ok(Picture { size, rgb: to_rgb(image, background) })
 }
 
-/// What a decoder may allocate besides the picture, such as for a colour profile.
+/// What a decoder may allocate in addition to the picture, for example for a colour profile.
 const MOST_BESIDE: u64 = 64 << 20;
 
-/// A decoder of a picture within the limit, which has allocated nothing for it yet.
+/// A decoder for a picture within the limit, for which nothing has been allocated yet.
 fn decoder(
     bytes: Vec<u8>,
     path: &Path,
@@ -41,10 +41,10 @@ fn decoder(
             webp::Fault::TooLarge(too_large) => too_large.into(),
         })?;
     }
-    // The name's extension plays no part: many a .png is a JPEG.
+    // The extension does not matter: many .png files are JPEGs.
     let mut reader = ImageReader::with_format(std::io::Cursor::new(bytes), format);
     let mut limits = image::Limits::no_limits();
-    // The decoder of TIFF counts the picture itself.
+    // The TIFF decoder counts the picture itself.
     limits.max_alloc = Some(if format == ImageFormat::Tiff { limit.bytes() } else { MOST_BESIDE });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
@@ -58,17 +58,17 @@ fn decoder(
     Ok((decoder, orientation))
 }
 
-/// Whether a JPEG file's picture has an end; the decoder would fill what is missing with grey.
+/// Whether a JPEG file is complete; the decoder would fill missing parts with grey.
 fn jpeg_ends(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xDA;
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    // Segments are stepped over, since a thumbnail within one has an end of its own.
+    // Segments are skipped, since a thumbnail within one has its own end marker.
     let mut at = 2;
     while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == START_OF_SCAN {
             return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE);
         }
-        // Any number of fill bytes may stand before a marker.
+        // Any number of fill bytes may precede a marker.
         at += if marker == 0xFF { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     false

@@ -5,16 +5,16 @@ use crate::TooLarge;
 /// What is wrong with a picture file.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// The operating system does not give the file's bytes.
+    /// The operating system cannot read the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// The bytes are in no format that is known.
+    /// The bytes are not in a known format.
     #[error("not a {} image", crate::FORMATS)]
     NotAPicture,
-    /// The format is known and cannot be read.
+    /// The format is known but not supported.
     #[error("{format} images are not supported, only {}", crate::FORMATS)]
     Unsupported {
         /// The format's name.
@@ -34,14 +34,14 @@ pub enum PictureError {
         /// Rows.
         height: u32,
     },
-    /// The program has no decoders.
+    /// The program was built without decoders.
     #[error("this program was built without the feature `pictures`, which reads picture files")]
     NoDecoder,
     /// The contents do not follow the format.
     #[cfg(feature = "decode")]
     #[error("{}", one_line(.0))]
     Damaged(#[source] image::ImageError),
-    /// The picture is beyond the limit of pixels.
+    /// The picture exceeds the pixel limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
 }

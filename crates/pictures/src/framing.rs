@@ -1,35 +1,35 @@
-//! How a picture is brought to a size, and what lies behind it.
+//! How a picture is resized, and its background.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How a picture becomes an image of a given size.
+/// How a picture is turned into an image of a given size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Framing {
-    /// What becomes of another aspect ratio.
+    /// How a different aspect ratio is handled.
     pub resize: Resize,
-    /// What transparent pixels and added borders show.
+    /// Colour of transparent pixels and added borders.
     pub background: Background,
 }
 
 impl Framing {
-    /// Squashed over black: what runs and weights files that record nothing else had.
+    /// Squashed on black: used by runs and weights files without a record of it.
     pub const UNRECORDED: Framing = Framing { resize: Resize::Squash, background: Background::BLACK };
 }
 
-/// What becomes of a picture whose aspect ratio is not that of the image.
+/// How to resize a picture whose aspect ratio is not that of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
-    /// It is scaled to the image's width and height, whatever its own are.
+    /// Scales it to the image's width and height, ignoring its aspect ratio.
     #[default]
     Squash,
-    /// It is scaled until it fits into the image; what it leaves free on two sides shows the background.
+    /// Scales it to fit into the image; the free area on two sides shows the background.
     Pad,
-    /// It is scaled until it covers the image; what sticks out on two sides is cut off.
+    /// Scales it to cover the image; what extends beyond it on two sides is cut off.
     Crop,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Resize {
     }
 }
 
-/// An opaque colour. Its text is `white`, `black`, or `#rrggbb` in hexadecimal digits.
+/// An opaque colour, written as `white`, `black`, or `#rrggbb` in hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Background {

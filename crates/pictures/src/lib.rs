@@ -1,7 +1,7 @@
-//! From picture files to RGB bytes of a given size.
+//! Reads picture files as RGB bytes of a given size.
 //!
-//! The decoders and the resizing are compiled here once; nothing public is generic, so that no crate that uses them compiles
-//! them anew.
+//! The decoders and the resizing are compiled once, in this crate; nothing public is generic, so that dependent crates
+//! do not compile them again.
 
 #[cfg(feature = "decode")]
 mod content;

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::decode::decode;
 use crate::{Background, Framing, ImageSize, PictureError, PixelLimit, Resizer, TooLarge};
 
-/// A picture as it is shown: upright, opaque, with 8 bits a channel.
+/// A picture as displayed: upright, opaque, with 8 bits per channel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     pub(crate) size: ImageSize,
@@ -18,12 +18,12 @@ pub struct Picture {
 impl Picture {
     /// Decodes the bytes of a picture file.
     ///
-    /// Formats are told apart by their content; `path` is asked only about TGA, which has no signature. Of an animation it is
-    /// the first frame. The picture is turned as its EXIF orientation says; grey becomes three equal
-    /// channels, 16 bits become 8, and transparent pixels lie on `background`.
+    /// Formats are recognised by their content; `path` matters only for TGA, which has no signature. An animation gives
+    /// its first frame. The picture is rotated according to its EXIF orientation; grey becomes three equal channels, 16
+    /// bits become 8, and transparent pixels show the `background`.
     ///
     /// # Errors
-    /// What is wrong with the file: not a picture, another format, truncated, without pixels, beyond the limit.
+    /// What is wrong with the file: not a picture, an unsupported format, truncated, without pixels, beyond the limit.
     pub fn decode(
         bytes: Vec<u8>,
         path: &Path,
@@ -51,21 +51,21 @@ impl Picture {
         &self.rgb
     }
 
-    /// The bytes that [`rgb`](Self::rgb) shows.
+    /// The bytes of [`rgb`](Self::rgb).
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
 
-    /// Writes the picture as an image of another size.
+    /// Writes the picture as an image of a different size.
     ///
     /// # Panics
-    /// Where `size` has no pixels, or `pixels` does not have its [bytes](ImageSize::bytes).
+    /// If `size` has no pixels, or `pixels` does not have its number of [bytes](ImageSize::bytes).
     pub fn resize(&self, size: ImageSize, framing: Framing, resizer: &mut Resizer, pixels: &mut [u8]) {
         resizer.resize(&self.rgb, self.size, pixels, size, framing);
     }
 }
 
-/// The contents of a picture file that is no longer than what decoding may take.
+/// The contents of a picture file that is not longer than decoding may take.
 ///
 /// # Errors
 /// [`PictureError::Io`], and [`PictureError::TooLarge`] for a longer file.

@@ -1,11 +1,11 @@
-//! How large a picture file may be once it is decoded.
+//! How large a decoded picture may be.
 
-/// How many pixels a picture file may have, by default 100 million.
+/// The most pixels that a picture file may have, by default 100 million.
 ///
-/// A header of a few bytes can announce a picture of any size, so the limit is checked before anything is allocated.
-/// It bounds memory too: reading a file takes at most 12 bytes for each pixel of the limit (1.2 GB by default), with
-/// what the decoder keeps, the conversion to 8 bits, the removal of transparency and the rotation counted. That is
-/// enough for any picture of 8 bits a channel, and for three quarters of the pixels with 16 bits and transparency.
+/// A header of a few bytes can claim a picture of any size, so the limit is checked before anything is allocated. It
+/// bounds memory too: reading a file takes at most 12 bytes for each pixel of the limit (1.2 GB by default), including
+/// the decoder's own memory, the conversion to 8 bits, the removal of transparency and the rotation. That is enough for
+/// any picture with 8 bits per channel, and for three quarters of the pixels with 16 bits and transparency.
 ///
 /// ```
 /// use convscope_pictures::{Background, Picture, PixelLimit};
@@ -27,10 +27,10 @@ impl Default for PixelLimit {
 }
 
 impl PixelLimit {
-    /// The largest limit: a billion pixels. Beyond it decoders count bytes in numbers that are too small.
+    /// The largest limit: a billion pixels. Beyond it, byte counts overflow in decoders.
     pub const LARGEST: u64 = 1_000_000_000;
 
-    /// A limit of so many pixels, from 1 to [`LARGEST`](Self::LARGEST).
+    /// A limit of this many pixels, from 1 to [`LARGEST`](Self::LARGEST).
     ///
     /// # Errors
     /// [`LimitOutOfRange`].
@@ -68,7 +68,7 @@ pub struct LimitOutOfRange {
     pub pixels: u64,
 }
 
-/// Why a picture is beyond a [`PixelLimit`].
+/// Why a picture exceeds a [`PixelLimit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooLarge {
     /// It has too many pixels.
@@ -93,9 +93,9 @@ pub enum TooLarge {
         width: u32,
         /// Rows.
         height: u32,
-        /// What decoding would take.
+        /// The bytes that decoding would take.
         bytes: u64,
-        /// Twelve for each pixel of the limit.
+        /// Twelve bytes for each pixel of the limit.
         most: u64,
     },
     /// The file itself is too long.
@@ -103,7 +103,7 @@ pub enum TooLarge {
     File {
         /// Its length.
         bytes: u64,
-        /// Twelve for each pixel of the limit.
+        /// Twelve bytes for each pixel of the limit.
         most: u64,
     },
 }

@@ -6,8 +6,8 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::{CHANNELS, Framing, ImageSize, Resize};
 
-/// Resizes with the triangle filter, widened when shrinking so that every pixel counts: what Pillow's and
-/// torchvision's `BILINEAR` does. It keeps its working memory from image to image.
+/// Resizes with the triangle filter, widened when shrinking so that every pixel counts, like `BILINEAR` in Pillow and
+/// torchvision. It reuses its working memory for every image.
 pub struct Resizer {
     inner: fast_image_resize::Resizer,
     options: ResizeOptions,
@@ -28,7 +28,7 @@ impl Resizer {
     /// Fills `to` with the image `from`, both rows of interleaved RGB bytes.
     ///
     /// # Panics
-    /// Where a size has no pixels, or a buffer does not have its size's [bytes](ImageSize::bytes).
+    /// If a size has no pixels, or a buffer does not have its size's number of [bytes](ImageSize::bytes).
     pub fn resize(
         &mut self,
         from: &[u8],
@@ -70,7 +70,7 @@ impl Resizer {
             .expect("the buffer holds the image");
         let mut target = TypedImage::<U8x3>::from_buffer(side(to_size.width), side(to_size.height), to)
             .expect("the buffer holds the image");
-        // By its type, because the untyped call compiles every filter for every kind of pixel into this crate.
+        // Typed, because the untyped call compiles every filter for every kind of pixel into this crate.
         self.inner.resize_typed(&source, &mut target, options).expect("both images have a size");
     }
 
@@ -146,12 +146,12 @@ mod tests {
         let framed = |resize| resized(from, to, Framing { resize, background });
         let squashed = framed(Resize::Squash);
         assert!(squashed[0][0] > 200 && squashed[35][2] > 200);
-        // A third of the height is left, in the middle.
+        // A third of the height remains, in the middle.
         let padded = framed(Resize::Pad);
         assert_eq!(padded[..12], [[9, 8, 7]; 12]);
         assert_eq!(padded[24..], [[9, 8, 7]; 12]);
         assert!(padded[12][0] > 200 && padded[23][2] > 200);
-        // The middle third of the width is all that is left.
+        // Only the middle third of the width remains.
         let cropped = framed(Resize::Crop);
         let green = cropped.iter().filter(|pixel| pixel[1] > 100).count();
         assert_eq!(green, 36, "{cropped:?}");

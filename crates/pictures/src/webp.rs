@@ -1,4 +1,4 @@
-//! What a WebP file says about itself, checked before the decoder believes it.
+//! Checks the sizes that a WebP file claims before the decoder relies on them.
 //!
 //! Reference: <https://developers.google.com/speed/webp/docs/riff_container>
 
@@ -7,19 +7,19 @@ use crate::pixel_limit::{PixelLimit, TooLarge};
 /// What is wrong with a WebP file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A chunk reaches beyond the end of the file.
+    /// A chunk extends beyond the end of the file.
     Truncated,
     /// A frame is too large, whatever the size of the whole picture.
     TooLarge(TooLarge),
 }
 
-/// Checks that each chunk lies inside the file, and that each lossy frame is within the limit: the decoder allocates what
-/// both announce before it reads them.
+/// Checks that each chunk is inside the file, and that each lossy frame is within the limit: the decoder allocates the
+/// sizes that they claim before it reads them.
 pub(crate) fn check(bytes: &[u8], limit: PixelLimit) -> Result<(), Fault> {
     check_chunks(bytes.get(12..).unwrap_or_default(), limit)
 }
 
-/// Bytes before the chunks of a frame of an animation: its place, size, duration and flags.
+/// Bytes before the chunks of a frame of an animation: its position, size, duration and flags.
 const FRAME_HEADER: usize = 16;
 
 fn check_chunks(mut rest: &[u8], limit: PixelLimit) -> Result<(), Fault> {
@@ -32,7 +32,7 @@ fn check_chunks(mut rest: &[u8], limit: PixelLimit) -> Result<(), Fault> {
             b"ANMF" => check_chunks(chunk.get(FRAME_HEADER..).unwrap_or_default(), limit)?,
             _ => {}
         }
-        // Chunks begin at even places.
+        // Chunks begin at even offsets.
         rest = body.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Every format on its way to RGB: colours, transparency, animations, and what cannot be read.
+//! Every format converted to RGB: colours, transparency, animations, and unreadable files.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn refusal(name: &str, bytes: &[u8]) -> PictureError {
 #[test]
 fn every_format_keeps_size_and_colours() {
     let folder = tempfile::tempdir().unwrap();
-    // Lopsided: one row is another colour.
+    // Asymmetric: one row has a different colour.
     let picture =
         DynamicImage::from(RgbImage::from_fn(7, 4, |_, y| Rgb(if y == 3 { [0, 0, 200] } else { ORANGE })));
     for name in ["a.png", "a.bmp", "a.webp", "a.gif", "a.tif", "a.ppm", "a.tga", "a.ico", "a.qoi"] {
@@ -40,7 +40,7 @@ fn every_format_keeps_size_and_colours() {
             found.rgb()
         );
         assert!(has_picture_extension(&path));
-        // The name of a file plays a part only where its contents do not tell.
+        // The name of a file matters only if its contents are not conclusive.
         let renamed = folder.path().join("renamed");
         std::fs::rename(&path, &renamed).unwrap();
         let by_content = !["a.tga", "a.tif", "a.ico", "a.ppm"].contains(&name);
@@ -104,7 +104,7 @@ fn formats_that_cannot_be_read_are_named() {
     assert!(matches!(refusal("scan.tif", b"II*\0\x08\0\0\0\0\0\0\0"), PictureError::Damaged(_)));
     assert!(matches!(refusal("photo.jpg", b"hello"), PictureError::NotAPicture));
     assert!(matches!(refusal("photo.tga", b""), PictureError::Empty));
-    // Anything may be a TGA file by its name, and damage is still found.
+    // Any content may be a TGA file by its name, but damage is still found.
     assert!(matches!(refusal("photo.tga", b"hello"), PictureError::Damaged(_)));
 }
 
@@ -120,7 +120,7 @@ fn too_many_pixels_are_refused_from_the_headers_of_all_formats() {
         [&b"GIF89a"[..], &side, &side, &[0, 0, 0, 0x2c, 0, 0, 0, 0], &side, &side, &[0, 2, 0, 0x3b]].concat(),
     );
     header("a.ppm", b"P6 60000 60000 255\n".to_vec());
-    // More pixels than the limit, and fewer than the format's own.
+    // More pixels than the limit, but fewer than the format's own limit.
     let wide = 15_000_u32.to_be_bytes();
     header("a.qoi", [&b"qoif"[..], &wide, &wide, &[3, 0], &[0; 16]].concat());
     // Width, rows, bits, compression, colours, and one strip.
