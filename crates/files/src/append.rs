@@ -8,7 +8,7 @@ use crate::fault;
 use crate::folder::sync_parent;
 use crate::special;
 
-/// A file that is only appended to. A crash can cut the last piece short, and nothing before it.
+/// A file that is only appended to. A crash can truncate the last piece, but nothing before it.
 #[derive(Debug)]
 pub struct AppendFile {
     path: PathBuf,
@@ -16,10 +16,10 @@ pub struct AppendFile {
 }
 
 impl AppendFile {
-    /// Opens a file, which is created where there is none.
+    /// Opens a file, creating it if it does not exist.
     ///
     /// # Errors
-    /// The operating system's, and those of a link at this path, which is not followed.
+    /// Errors of the operating system, and an error for a link at this path, which is not followed.
     pub fn open(path: &Path) -> io::Result<AppendFile> {
         let is_new = path.symlink_metadata().is_err();
         fault::before("open", path)?;
@@ -34,7 +34,7 @@ impl AppendFile {
     /// Creates a file that must not exist.
     ///
     /// # Errors
-    /// The operating system's; [`io::ErrorKind::AlreadyExists`] where something of that name exists.
+    /// Errors of the operating system; [`io::ErrorKind::AlreadyExists`] if something with that name exists.
     pub fn create_new(path: &Path) -> io::Result<AppendFile> {
         fault::before("create", path)?;
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
@@ -42,27 +42,27 @@ impl AppendFile {
         Ok(AppendFile { path: path.to_owned(), file })
     }
 
-    /// Appends the bytes and brings them to the disk.
+    /// Appends the bytes and syncs them to disk.
     ///
     /// # Errors
-    /// The operating system's; some of the bytes may be in the file then.
+    /// Errors of the operating system; some of the bytes may then be in the file.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         fault::write_all(&mut self.file, bytes, &self.path)?;
         fault::before("sync", &self.path)?;
         self.file.sync_data()
     }
 
-    /// Cuts the file down to so many bytes and brings that to the disk.
+    /// Truncates the file to this many bytes and syncs it to disk.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Errors of the operating system.
     pub fn truncate(&mut self, len: u64) -> io::Result<()> {
         fault::before("truncate", &self.path)?;
         self.file.set_len(len)?;
         self.file.sync_all()
     }
 
-    /// The open file, for a process that is to write into it.
+    /// The open file, for a process that will write to it.
     pub fn into_file(self) -> File {
         self.file
     }
@@ -77,7 +77,7 @@ pub(crate) fn without_links(path: &Path, options: &mut OpenOptions) -> io::Resul
         }
         special::check(&found)?;
     }
-    // What has been put there since is not followed either.
+    // A link that was put there in the meantime is not followed either.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let file = options.open(path)?;

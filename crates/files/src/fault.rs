@@ -2,11 +2,11 @@
 //!
 //! `CONVSCOPE_TEST_FAULT=<kind>@<n>` makes the `n`-th operation of the process, counted from 1, go wrong:
 //!
-//! - `fail`: it alone fails, as on a disk with a bad sector;
-//! - `full`: it and all after it fail, as on a full disk;
-//! - `abort`: the process ends there at once; if the operation is a write, after half of the bytes.
+//! - `fail`: only this operation fails, as on a disk with a bad sector;
+//! - `full`: this operation and all later ones fail, as on a full disk;
+//! - `abort`: the process aborts at once; if the operation is a write, after half of the bytes.
 //!
-//! Each fault is told on standard error, so that a test knows whether the process came as far as the `n`-th operation.
+//! Each fault is reported on standard error, so that a test knows whether the process reached the `n`-th operation.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ fn due(operation: &str, path: &Path) -> Option<Kind> {
     if !is_due {
         return None;
     }
-    // Standard error is the test's.
+    // The test reads standard error.
     let _ = writeln!(io::stderr(), "injected fault {count}: {operation} {}", path.display());
     Some(kind)
 }

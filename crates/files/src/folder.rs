@@ -1,4 +1,4 @@
-//! Folders that are still there after a power cut.
+//! Folders that survive a power cut.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,23 +6,23 @@ use std::path::Path;
 
 use crate::fault;
 
-/// Creates a folder and brings its name to the disk.
+/// Creates a folder and syncs its name to disk.
 ///
 /// # Errors
-/// The operating system's; [`io::ErrorKind::AlreadyExists`] where something of that name exists.
+/// Errors of the operating system; [`io::ErrorKind::AlreadyExists`] if something with that name exists.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     fault::before("create folder", path)?;
     fs::create_dir(path)?;
     sync_parent(path).inspect_err(|_| {
-        // Where its name is not certain to stay, the caller can try again.
+        // If its name is not certain to persist, the caller can try again.
         let _ = fs::remove_dir(path);
     })
 }
 
-/// Creates a folder and those above it that are missing, and brings their names to the disk. A folder that exists is fine.
+/// Creates a folder and its missing parents, and syncs their names to disk. A folder that exists is fine.
 ///
 /// # Errors
-/// The operating system's.
+/// Errors of the operating system.
 pub fn create_folders(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -36,22 +36,22 @@ pub fn create_folders(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves a folder whose files are on the disk to a free place of the same file system, and brings its new name to the disk.
+/// Moves a folder whose files are on disk to a free path on the same file system, and syncs its new name to disk.
 ///
 /// # Errors
-/// The operating system's.
+/// Errors of the operating system.
 pub fn move_folder(from: &Path, to: &Path) -> io::Result<()> {
     fault::before("move folder", to)?;
     fs::rename(from, to)?;
     sync_parent(to)
 }
 
-/// Brings the name of a file or folder to the disk: a new name and a rename are there once the folder around them is.
+/// Syncs the name of a file or folder to disk: a new name or a rename is on disk once the containing folder is.
 #[cfg(unix)]
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     fault::before("sync folder", path)?;
     match File::open(parent(path))?.sync_all() {
-        // Some network file systems cannot do so for folders.
+        // Some network file systems do not support this for folders.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         synced => synced,
     }
@@ -63,7 +63,7 @@ pub(crate) fn sync_parent(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder that a file lies in.
+/// The folder that contains a file.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

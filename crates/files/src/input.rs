@@ -9,9 +9,9 @@ use crate::special;
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// The operating system's, and [`io::ErrorKind::InvalidInput`] for a pipe, device or socket.
+/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] for a pipe, device or socket.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Opening a pipe would already wait for its writer.
+    // Merely opening a pipe would wait for its writer.
     special::check(&fs::metadata(path)?)?;
     File::open(path)
 }

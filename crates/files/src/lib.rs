@@ -1,11 +1,11 @@
-//! Every file that convscope writes or locks, and every file that it reads whole.
+//! All files that Convscope writes or locks, and all files that it reads as a whole.
 //!
-//! Results are replaced whole by [`WholeFile`], tables and journals grow by [`AppendFile`], and folders that only one process may
-//! write to are held by a [`FileLock`]. What one of these calls has returned for is on the disk: after a crash or a power cut it is
-//! still there. [`open`], [`read`] and [`read_to_string`] take regular files only, because a pipe without a writer would
-//! make the program wait for ever.
+//! [`WholeFile`] replaces results atomically, [`AppendFile`] extends tables and journals, and a [`FileLock`] guards
+//! folders that only one process may write to. Once one of these calls has returned, its data is on disk and survives a
+//! crash or a power cut. [`open`], [`read`] and [`read_to_string`] accept only regular files, because a pipe without a
+//! writer would make the program wait for ever.
 //!
-//! Errors are the operating system's; callers add the path and what they wanted to do.
+//! Errors are those of the operating system; callers add the path and the attempted action.
 
 mod append;
 mod fault;

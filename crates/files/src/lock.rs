@@ -7,21 +7,21 @@ use std::path::Path;
 use crate::append::without_links;
 use crate::fault;
 
-/// A lock on a file, held until it is dropped or the process ends, however it ends. The file stays where it is, and says who
-/// holds the lock.
+/// A lock on a file, held until it is dropped or the process ends in any way. The file remains, and says who holds the
+/// lock.
 ///
-/// On file systems without locks everybody gets it.
+/// On file systems without locks, every process gets it.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
 }
 
-/// Why there is no lock.
+/// Why the lock was not taken.
 #[derive(Debug)]
 pub enum LockError {
     /// Another process holds it.
     Held {
-        /// That process, as `process 4711 on ada`, where it is known.
+        /// That process, as `process 4711 on ada`, if known.
         holder: Option<String>,
     },
     /// The file cannot be opened, created or locked.
@@ -35,7 +35,7 @@ impl From<io::Error> for LockError {
 }
 
 impl FileLock {
-    /// Takes the lock of this file, which is created where it is missing, or fails at once if another process holds it.
+    /// Locks this file, creating it if it does not exist, or fails at once if another process holds the lock.
     ///
     /// # Errors
     /// See [`LockError`]; a link at this path is not followed.
@@ -56,10 +56,10 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock of this file, which is created where it is missing, and waits while another process holds it.
+    /// Locks this file, creating it if it does not exist, and waits while another process holds the lock.
     ///
     /// # Errors
-    /// The operating system's; a link at this path is not followed.
+    /// Errors of the operating system; a link at this path is not followed.
     pub fn wait(path: &Path) -> io::Result<FileLock> {
         let file = open(path)?;
         match file.lock() {
@@ -82,7 +82,7 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // The name of a process that ended says nothing any more, but does no harm either.
+        // The name of a process that has ended is meaningless but harmless.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }

@@ -1,4 +1,4 @@
-//! Paths that do not lead to a plain file.
+//! Paths that do not lead to a regular file.
 
 use std::fs;
 use std::io;

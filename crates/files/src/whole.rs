@@ -1,4 +1,4 @@
-//! Files that are either the old ones or the new ones, whole.
+//! Atomic replacement of files.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -11,24 +11,26 @@ use crate::fault;
 use crate::folder::{parent, sync_parent};
 use crate::special::refuse_special;
 
-/// A file that takes its place when it is complete, so that a reader finds the old file or the new one, at any instant and
-/// after a crash.
+/// A file that takes its place once it is complete, so that at any instant, and after a crash, a reader finds either
+/// the old file or the new one.
 ///
-/// It is written beside its place under a random name, brought to the disk and renamed. It has the permissions of the file that
-/// it replaces (on Unix). A link at its place is replaced, never followed. Dropped without [`commit`](Self::commit) it is removed.
+/// It is written next to its final path under a random name, synced to disk and renamed. On Unix it has the permissions
+/// of the file that it replaces. A link at the final path is replaced, never followed. If dropped without
+/// [`commit`](Self::commit), it is removed.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
-    /// None once it is closed.
+    /// `None` once it is closed.
     file: Option<BufWriter<Counted>>,
     partial: PathBuf,
 }
 
 impl WholeFile {
-    /// Begins the file that is to stand at `path`.
+    /// Starts a file for `path`.
     ///
     /// # Errors
-    /// The operating system's; [`io::ErrorKind::InvalidInput`] where a pipe, device or socket is at the path or a link to it.
+    /// Errors of the operating system; [`io::ErrorKind::InvalidInput`] if a pipe, device or socket, or a link to one,
+    /// is at the path.
     pub fn create(path: &Path) -> io::Result<WholeFile> {
         if path.file_name().is_none() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -39,16 +41,16 @@ impl WholeFile {
         let file = File::options().write(true).create_new(true).open(&partial)?;
         let file = BufWriter::with_capacity(BUFFER, Counted { file, path: path.to_owned() });
         let file = WholeFile { path: path.to_owned(), file: Some(file), partial };
-        // Before there is anything in it that somebody must not read.
+        // Before it contains anything that others must not read.
         keep_permissions(path, &file.partial)?;
         Ok(file)
     }
 
-    /// Brings the file to the disk and puts it in its place.
+    /// Syncs the file to disk and moves it to its place.
     ///
     /// # Errors
-    /// The operating system's. The old file is untouched then, unless only the last step failed, which brings the new name to the
-    /// disk: the new file is in its place then.
+    /// Errors of the operating system. The old file is then untouched, unless only the last step failed, which syncs
+    /// the new name to disk: then the new file is in its place.
     pub fn commit(mut self) -> io::Result<()> {
         let file = self.file.take().expect("only this method takes the file");
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?.file;
@@ -85,15 +87,15 @@ impl Seek for WholeFile {
 impl Drop for WholeFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // What is still buffered is not wanted any more.
+            // Discard what is still buffered.
             drop(file.into_parts().0);
         }
-        // After the rename there is nothing of that name.
+        // After the rename, nothing has that name.
         let _ = fs::remove_file(&self.partial);
     }
 }
 
-/// Replaces the file at `path` by what `fill` writes; see [`WholeFile`].
+/// Replaces the file at `path` with what `fill` writes; see [`WholeFile`].
 ///
 /// # Errors
 /// Those of `fill` and of [`WholeFile`].
@@ -112,25 +114,25 @@ pub fn write_whole(path: &Path, fill: impl FnOnce(&mut WholeFile) -> io::Result<
     file.commit()
 }
 
-/// Removes what processes that were killed have left of unfinished files in a folder that this process alone writes to.
+/// Removes unfinished files of killed processes from a folder that only this process writes to.
 pub fn remove_partial_files(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         if is_partial_file(&entry.file_name()) {
-            // They do no harm, so it is not worth an error.
+            // They are harmless, so failing to remove them is not an error.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether a file of this name is an unfinished one.
+/// Whether a file with this name is an unfinished one.
 pub fn is_partial_file(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
 }
 
-/// Gives a file the permissions of the one that it is to replace. Without one, and in place of a link, it keeps those of a new
-/// file.
+/// Gives a file the permissions of the one that it will replace. If there is none, or if it replaces a link, it keeps
+/// those of a new file.
 #[cfg(unix)]
 fn keep_permissions(old: &Path, new: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -143,7 +145,7 @@ fn keep_permissions(old: &Path, new: &Path) -> io::Result<()> {
         }
     };
     match mode(old)? {
-        // Some file systems have the same for all files and let nobody change them.
+        // Some file systems use the same permissions for all files and do not allow changes.
         Some(wanted) if mode(new)? != Some(wanted) => {
             fs::set_permissions(new, fs::Permissions::from_mode(wanted))
         }
@@ -159,7 +161,7 @@ fn keep_permissions(_old: &Path, _new: &Path) -> io::Result<()> {
 const PREFIX: &str = ".convscope-";
 const SUFFIX: &str = ".partial";
 
-/// Bytes that are written at a time.
+/// Bytes to write at a time.
 const BUFFER: usize = 1 << 16;
 
 /// The file, with its operations counted for the faults of tests.
@@ -261,7 +263,7 @@ mod tests {
             write_whole(&path, |file| file.write_all(b"old")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(wanted)).unwrap();
             write_whole(&path, |file| {
-                // What is still being written is not open to others either.
+                // The unfinished file is not readable by others either.
                 let partial =
                     folder.path().read_dir()?.flatten().find(|entry| is_partial_file(&entry.file_name()));
                 assert_eq!(mode(&partial.unwrap().path()), wanted);
@@ -269,7 +271,7 @@ mod tests {
             })
             .unwrap();
             assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"new".to_vec(), wanted));
-            // What a link leads to says nothing about the file in the place of the link.
+            // The target of a link says nothing about the file that replaces the link.
             let link = folder.path().join("link");
             symlink(&path, &link).unwrap();
             write_whole(&link, |file| file.write_all(b"new")).unwrap();
