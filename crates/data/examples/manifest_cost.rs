@@ -1,6 +1,7 @@
-//! What a manifest costs beside decoding: `cargo run --release -p convscope-data --example manifest_cost [FILES]`.
+//! The cost of a manifest compared with decoding: `cargo run --release -p convscope-data --example manifest_cost
+//! [FILES]`.
 
-#![expect(clippy::print_stdout, reason = "an example says on stdout what it found")]
+#![expect(clippy::print_stdout, reason = "an example prints its results to stdout")]
 
 use std::error::Error;
 use std::path::Path;
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let records: Vec<FileRecord> = contents.iter().map(|(path, bytes)| FileRecord::of(path, bytes)).collect();
     let hashing = started.elapsed();
-    // Reading takes the digest anew.
+    // Reading recomputes the digest.
     let started = Instant::now();
     let text = serde_json::to_string_pretty(source.manifest().ok_or("a folder has a manifest")?)?;
     let manifest: Manifest = serde_json::from_str(&text)?;

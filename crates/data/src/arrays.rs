@@ -1,4 +1,4 @@
-//! Images and labels that lie in arrays.
+//! Images and labels in arrays.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::{DataError, ImageSize, PixelType, Source, Split};
 /// Images of any number of channels, shape `[N, C, H, W]`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pixels {
-    /// Bytes, of which 255 is white.
+    /// Bytes; 255 is white.
     U8(Array4<u8>),
-    /// Numbers, which are taken as they are.
+    /// Numbers, used as they are.
     F32(Array4<f32>),
 }
 
-/// A source over arrays: images `[N, C, H, W]` of bytes or numbers, and the class of each.
+/// A source over arrays: images `[N, C, H, W]` of bytes or numbers, and their classes.
 ///
 /// ```
 /// use convscope_data::{Arrays, Source, Split};
@@ -38,11 +38,11 @@ pub struct Arrays {
     size: ImageSize,
     pixel_type: PixelType,
     parts: Vec<Part>,
-    /// For each split the place of each image: a part and an index in it.
+    /// For each split, the location of each image: a part and an index in it.
     splits: [Vec<(usize, usize)>; 3],
 }
 
-/// Images that were handed over together.
+/// Images that were added together.
 #[derive(Clone, Debug)]
 struct Part {
     pixels: Pixels,
@@ -54,7 +54,7 @@ impl Arrays {
     /// [named](Self::with_classes).
     ///
     /// # Errors
-    /// [`DataError::Arrays`] for no images, images without pixels, or another number of labels.
+    /// [`DataError::Arrays`] for no images, images without pixels, or a different number of labels.
     pub fn new(images: impl Into<Pixels>, labels: Vec<usize>) -> Result<Arrays, DataError> {
         let pixels = images.into();
         let [count, channels, height, width] = pixels.shape();
@@ -97,15 +97,16 @@ impl Arrays {
         Ok(Arrays { classes, ..self })
     }
 
-    /// The same source with images that validate, beside those it has.
+    /// The same source with additional validation images.
     ///
     /// # Errors
-    /// [`DataError::Arrays`] for images of another shape or kind, another number of labels, or a label without a class.
+    /// [`DataError::Arrays`] for images of a different shape or type, a different number of labels, or a label without
+    /// a class.
     pub fn with_validation(self, images: impl Into<Pixels>, labels: Vec<usize>) -> Result<Arrays, DataError> {
         self.with(Split::Val, images.into(), labels)
     }
 
-    /// The same source with images that test, beside those it has.
+    /// The same source with additional test images.
     ///
     /// # Errors
     /// As [`with_validation`](Self::with_validation).
@@ -113,15 +114,15 @@ impl Arrays {
         self.with(Split::Test, images.into(), labels)
     }
 
-    /// The same source, of whose training images a share that is drawn at random validates instead.
+    /// The same source with a random share of the training images moved to validation.
     ///
     /// # Errors
-    /// [`DataError::Arrays`] for a share that leaves none to train on or none to validate.
+    /// [`DataError::Arrays`] for a share that leaves no training or no validation images.
     pub fn with_validation_share(self, share: f64, seed: u64) -> Result<Arrays, DataError> {
         self.move_share(Split::Val, share, seed)
     }
 
-    /// The same source, of whose training images a share that is drawn at random tests instead.
+    /// The same source with a random share of the training images moved to the test split.
     ///
     /// # Errors
     /// As [`with_validation_share`](Self::with_validation_share).
@@ -136,12 +137,17 @@ impl Arrays {
         } else if (channels, ImageSize { height, width }) != (self.channels, self.size) {
             let [own, found] =
                 [[self.channels, self.size.height, self.size.width], [channels, height, width]];
-            Some(format!("images of the shape {found:?} do not go with those of the shape {own:?}"))
+            Some(format!("images of the shape {found:?} cannot be combined with those of the shape {own:?}"))
         } else if pixels.pixel_type() != self.pixel_type {
-            Some(format!("images of {} do not go with those of {}", pixels.pixel_type(), self.pixel_type))
+            Some(format!(
+                "images of {} cannot be combined with those of {}",
+                pixels.pixel_type(),
+                self.pixel_type
+            ))
         } else {
             let unknown = labels.iter().find(|&&label| label >= self.classes.len());
-            unknown.map(|label| format!("label {label} has no class; there are {}", self.classes.len()))
+            unknown
+                .map(|label| format!("label {label} has no class; there are {} classes", self.classes.len()))
         };
         if let Some(problem) = problem {
             return Err(DataError::Arrays { problem });
@@ -156,10 +162,8 @@ impl Arrays {
         let [train, rest @ ..] = &mut self.splits;
         let moved = (share * train.len() as f64).round();
         if !(moved >= 1.0 && moved < train.len() as f64) {
-            let problem = format!(
-                "a share of {share} of {} images leaves none to train on, or takes none away",
-                train.len()
-            );
+            let problem =
+                format!("a share of {share} of {} images would move all of them or none", train.len());
             return Err(DataError::Arrays { problem });
         }
         let mut order: Vec<usize> = (0..train.len()).collect();

@@ -1,4 +1,4 @@
-//! From a picture file to an image of a given size.
+//! Reads a picture file as an image of a given size.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::{DataError, ImageSize, PixelLimit};
 
 /// Reads a picture file as rows of interleaved RGB bytes, shape (height, width, 3).
 ///
-/// Formats are told apart by their content. The picture is turned as its EXIF orientation says; grey becomes three equal
-/// channels, 16 bits become 8, transparent pixels lie on the background; then it is resized to `size`, framed as `framing`
-/// says, with the triangle filter (Pillow's and torchvision's `BILINEAR`).
+/// Formats are recognised by their content. The picture is rotated according to its EXIF orientation; grey becomes
+/// three equal channels, 16 bits become 8, and transparent pixels show the background; then it is resized to `size`
+/// according to `framing`, with the triangle filter (Pillow's and torchvision's `BILINEAR`).
 ///
 /// # Errors
-/// [`DataError::Image`] with what is wrong: not an image, another format, truncated, without pixels.
-/// [`DataError::TooLarge`] when the picture is beyond `limit`. [`DataError::Option`] when `size` is out of range.
+/// [`DataError::Image`] with what is wrong: not an image, an unsupported format, truncated, without pixels.
+/// [`DataError::TooLarge`] if the picture exceeds `limit`. [`DataError::Option`] if `size` is out of range.
 pub fn decode_image(
     path: impl AsRef<Path>,
     size: ImageSize,
@@ -30,7 +30,7 @@ pub fn decode_image(
 }
 
 thread_local! {
-    /// Keeps its working memory from image to image.
+    /// Reuses its working memory for every image.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn decode_into(
     Ok(())
 }
 
-/// What is wrong with the file at this path.
+/// The error for the file at this path.
 pub(crate) fn at(path: &Path, error: PictureError) -> DataError {
     let path = path.to_owned();
     match error {

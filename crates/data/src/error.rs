@@ -1,4 +1,4 @@
-//! The one error of this crate.
+//! The error type of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::{ImageSize, Split, TooLarge, UnreadableFile};
 
 /// What can go wrong between a data set's name and a batch.
 ///
-/// Every message names the file or the numbers at fault and, where there is a choice, what to do.
+/// Every message names the file or the numbers at fault and, if there is a choice, says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The given path does not exist.
@@ -18,7 +18,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The given path is a file.
-    #[error("{path}: a data set is a folder, this is a file; unpack archives first")]
+    #[error("{path}: a data set is a folder, but this is a file; unpack archives first")]
     NotAFolder {
         /// The path as given.
         path: PathBuf,
@@ -28,33 +28,35 @@ pub enum DataError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The system starts no thread that could prepare batches.
-    #[error("no thread can be started to read images: {source}; the limit of threads is reached, use fewer")]
+    /// The system cannot start a thread to prepare batches.
+    #[error(
+        "no thread can be started to read images: {source}; the thread limit is reached, so use fewer threads"
+    )]
     Thread {
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The system does not hand out the memory for the images.
-    #[error("the system refuses memory for {images} images of {size}; choose smaller images")]
+    /// The system cannot provide the memory for the images.
+    #[error("the system cannot provide memory for {images} images of {size}; choose smaller images")]
     Memory {
         /// How many images there are.
         images: usize,
         /// The size of each.
         size: ImageSize,
     },
-    /// Images that do not fit into the memory that there is.
-    #[error("{images} images of {size} take {} MB and there are {} MB", bytes / 1_000_000, limit / 1_000_000)]
+    /// Images that do not fit into the available memory.
+    #[error("{images} images of {size} need {} MB, but only {} MB are available", bytes / 1_000_000, limit / 1_000_000)]
     BeyondMemory {
         /// How many images there are.
         images: usize,
         /// The size of each.
         size: ImageSize,
-        /// What they take, in bytes.
+        /// The bytes that they need.
         bytes: u64,
-        /// What there is, in bytes.
+        /// The available bytes.
         limit: u64,
     },
     /// An option has a value outside its range.
@@ -68,7 +70,7 @@ pub enum DataError {
         expected: &'static str,
     },
 
-    /// CIFAR's Python version in place of its binary version.
+    /// CIFAR's Python version instead of its binary version.
     #[error("{path}: this is the Python version of CIFAR; fetch the binary version, whose files end in .bin")]
     CifarPython {
         /// The folder.
@@ -82,7 +84,7 @@ pub enum DataError {
     },
     /// A CIFAR file ends within a record.
     #[error(
-        "{path}: {bytes} bytes is not a whole number of {record}-byte records; the file is truncated, fetch it again"
+        "{path}: {bytes} bytes is not a whole number of {record}-byte records; the file is truncated; fetch it again"
     )]
     CifarTruncated {
         /// The file.
@@ -92,18 +94,18 @@ pub enum DataError {
         /// The length of one record: the label bytes and 3 x 32 x 32 colour values.
         record: usize,
     },
-    /// A CIFAR file holds no record, or the training files too few for two splits.
-    #[error("{path}: holds {images} images, at least {expected} are needed")]
+    /// A CIFAR file without records, or training files with too few for two splits.
+    #[error("{path}: has {images} images, but at least {expected} are needed")]
     CifarTooFew {
         /// The file, or the folder when it concerns all training files.
         path: PathBuf,
         /// The images found.
         images: usize,
-        /// The least number that will do.
+        /// The smallest sufficient number.
         expected: usize,
     },
-    /// A CIFAR record has a label beyond the classes.
-    #[error("{path}: record {record} has label {label}, there are only {classes} classes (0 to {})", classes - 1)]
+    /// A CIFAR record with a label that has no class.
+    #[error("{path}: record {record} has label {label}, but there are only {classes} classes (0 to {})", classes - 1)]
     CifarLabel {
         /// The file.
         path: PathBuf,
@@ -114,8 +116,8 @@ pub enum DataError {
         /// The number of classes.
         classes: usize,
     },
-    /// A file of class names names fewer than two classes or more than a label byte can tell apart.
-    #[error("{path}: names {classes} classes; between 2 and 256 are needed")]
+    /// A file of class names with fewer than two classes, or more than a label byte can distinguish.
+    #[error("{path}: lists {classes} classes, but between 2 and 256 are needed")]
     CifarNames {
         /// The file with the names.
         path: PathBuf,
@@ -137,14 +139,14 @@ pub enum DataError {
     },
     /// A fetched archive is not the one that was expected.
     #[error(
-        "{url}: the fetched archive has SHA-256 {found}, expected {expected}; it was thrown away, try again or name an unpacked copy with --data DIR"
+        "{url}: the fetched archive has SHA-256 {found}, expected {expected}; it was deleted, so try again or name an unpacked copy with --data DIR"
     )]
     Checksum {
         /// The archive's address.
         url: String,
         /// The digest expected, in lower-case hexadecimal digits.
         expected: String,
-        /// The digest of what came.
+        /// The actual digest.
         found: String,
     },
     /// A fetched archive could not be unpacked.
@@ -155,10 +157,10 @@ pub enum DataError {
         /// What failed.
         reason: String,
     },
-    /// There is no home folder, so no cache folder either.
+    /// There is no home folder, and therefore no cache folder.
     #[error("no cache folder: {reason}; set XDG_CACHE_HOME, or name an unpacked copy with --data DIR")]
     NoCache {
-        /// What the platform says.
+        /// The platform's reason.
         reason: String,
     },
 
@@ -174,19 +176,19 @@ pub enum DataError {
     NoClasses {
         /// The folder.
         path: PathBuf,
-        /// Pictures that lie directly in it.
+        /// Pictures directly in it.
         pictures: usize,
     },
-    /// Folders of splits, none of which is for training.
-    #[error("{path}: {} but no folder to train on; call it `train`", folders.join(" and "))]
+    /// Folders for splits, but none for training.
+    #[error("{path}: {} but no training folder; name it `train`", folders.join(" and "))]
     NoTraining {
         /// The folder.
         path: PathBuf,
         /// The names of its folders.
         folders: Vec<String>,
     },
-    /// Two folders whose names stand for the same split.
-    #[error("{path}: `{}` and `{}` both hold {} images; put them into one folder", folders[0], folders[1], split.adjective())]
+    /// Two folders whose names mean the same split.
+    #[error("{path}: `{}` and `{}` both have {} images; put them into one folder", folders[0], folders[1], split.adjective())]
     TwoFolders {
         /// The folder.
         path: PathBuf,
@@ -195,7 +197,7 @@ pub enum DataError {
         /// The names of the two.
         folders: [String; 2],
     },
-    /// An image folder with one class only.
+    /// An image folder with only one class.
     #[error(
         "{path}: only one class (`{class}`); {}",
         if *inner > 1 {
@@ -220,23 +222,23 @@ pub enum DataError {
     EmptyClass {
         /// The class folder.
         path: PathBuf,
-        /// Files in it that look like images and cannot be read.
+        /// Files in it that look like images but cannot be read.
         unreadable: usize,
     },
     /// An image folder without a single usable image.
-    #[error("{path}: no picture in any class folder")]
+    #[error("{path}: no pictures in the class folders")]
     NoImages {
         /// The folder.
         path: PathBuf,
     },
     /// A class that only the validation or test folder has.
-    #[error("{path}: the training folder has no class of this name")]
+    #[error("{path}: the training folder has no class with this name")]
     UnknownClass {
         /// The class folder.
         path: PathBuf,
     },
-    /// A class folder whose name is none of the classes that are asked about.
-    #[error("{path}: none of the classes has this name; they are {}", classes.join(", "))]
+    /// A class folder whose name is not one of the expected classes.
+    #[error("{path}: none of the classes has this name; the classes are {}", classes.join(", "))]
     OtherClass {
         /// The class folder.
         path: PathBuf,
@@ -248,22 +250,22 @@ pub enum DataError {
     OtherImages {
         /// The data folder.
         path: PathBuf,
-        /// Recorded files that are not there.
+        /// Missing recorded files.
         missing: Vec<PathBuf>,
-        /// Recorded files with other bytes.
+        /// Recorded files with different bytes.
         changed: Vec<PathBuf>,
         /// Image files that are not recorded.
         new_files: usize,
     },
-    /// Built-in pictures that are not those a manifest records, because another version of the program draws them in
-    /// another way.
-    #[error("{generator}: this version draws other pictures than those that were recorded")]
+    /// Built-in pictures that are not those in a manifest, because a different version of the program draws them
+    /// differently.
+    #[error("{generator}: this version draws different pictures from those that were recorded")]
     OtherPictures {
         /// The built-in data set.
         generator: &'static str,
     },
-    /// A data set of another kind than the recorded one.
-    #[error("{path}: is a data set of another kind than the one that was recorded")]
+    /// A data set of a different kind from the recorded one.
+    #[error("{path}: is a different kind of data set from the one that was recorded")]
     OtherKind {
         /// The data set.
         path: PathBuf,
@@ -271,10 +273,10 @@ pub enum DataError {
     /// A record of a data set that contradicts itself.
     #[error("the record of the images is damaged: {problem}")]
     Manifest {
-        /// What does not fit.
+        /// What is wrong.
         problem: String,
     },
-    /// Unreadable files in an image folder, while the options refuse them.
+    /// Unreadable files in an image folder, if the options do not allow them.
     #[error("{}", bad_images(.path, .files))]
     BadImages {
         /// The image folder.
@@ -291,12 +293,12 @@ pub enum DataError {
         source: PictureError,
     },
 
-    /// A picture is beyond the limit of pixels.
+    /// A picture exceeds the pixel limit.
     #[error("{path}: {source}")]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What there is too much of.
+        /// How it exceeds the limit.
         source: TooLarge,
     },
 
@@ -309,7 +311,7 @@ pub enum DataError {
         split: Split,
     },
     /// An index beyond the end of a split.
-    #[error("image {index} of the {split} split was asked for, which holds {len}")]
+    #[error("the {split} split has no image {index}; it has {len} images")]
     Index {
         /// The split.
         split: Split,
@@ -318,8 +320,8 @@ pub enum DataError {
         /// The images in the split.
         len: usize,
     },
-    /// A buffer that does not fit one image.
-    #[error("a buffer of {found} bytes was given for an image of {expected}")]
+    /// A buffer that does not match the size of an image.
+    #[error("the buffer has {found} bytes, but an image has {expected}")]
     Buffer {
         /// Bytes given.
         found: usize,
@@ -338,10 +340,10 @@ pub enum DataError {
         /// The images in the split.
         images: usize,
     },
-    /// A list of transformations that makes no sense.
+    /// An invalid list of transformations.
     #[error("augment: {problem}")]
     Augmentation {
-        /// The item at fault and what would be right.
+        /// The item at fault and what is allowed.
         problem: String,
     },
     /// Normalisation by a deviation that is not a positive number.
@@ -354,7 +356,7 @@ pub enum DataError {
         /// The deviation of each channel.
         std: Vec<f32>,
     },
-    /// Images that were asked for as what they are not.
+    /// Images that were requested with the wrong pixel type.
     #[error("{name}: the pixels of these images are {pixels}")]
     PixelType {
         /// The source.
@@ -362,10 +364,10 @@ pub enum DataError {
         /// What the pixels are.
         pixels: crate::PixelType,
     },
-    /// Arrays of images and labels that do not go together.
+    /// Arrays of images and labels that do not match.
     #[error("{problem}")]
     Arrays {
-        /// What does not fit, with the numbers.
+        /// What does not match, with the numbers.
         problem: String,
     },
 }

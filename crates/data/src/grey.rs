@@ -1,4 +1,4 @@
-//! Colour pictures as grey ones.
+//! Converts colour pictures to grey.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::manifest::ImageId;
 use crate::source::check_read;
 use crate::{CHANNELS, DataError, ImageSize, Manifest, PixelType, Remarks, Source, Split};
 
-/// How many channels pictures have in a network.
+/// The number of channels of pictures in a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "usize", into = "usize")]
 pub enum Channels {
@@ -29,7 +29,7 @@ pub struct NotChannels {
 }
 
 impl Channels {
-    /// These interleaved RGB bytes with so many channels.
+    /// These interleaved RGB bytes with this number of channels.
     pub fn of_rgb(self, rgb: Vec<u8>) -> Vec<u8> {
         match self {
             Channels::Grey => rgb.as_chunks().0.iter().map(|&colour| grey(colour)).collect(),
@@ -73,17 +73,17 @@ impl std::str::FromStr for Channels {
     }
 }
 
-/// The brightness of a colour, `0.299 red + 0.587 green + 0.114 blue`, rounded (ITU-R BT.601, as in Pillow's mode `L`). Grey stays
-/// what it is.
+/// The brightness of a colour, `0.299 red + 0.587 green + 0.114 blue`, rounded (ITU-R BT.601, as in Pillow's mode `L`).
+/// Grey stays unchanged.
 pub fn grey([red, green, blue]: [u8; CHANNELS]) -> u8 {
     let sum = 299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue);
     ((sum + 500) / 1000) as u8
 }
 
-/// The source with one channel in place of red, green and blue.
+/// The source with one channel instead of red, green and blue.
 ///
 /// # Errors
-/// [`DataError::PixelType`] for a source of other pixels.
+/// [`DataError::PixelType`] for a source with other pixels.
 pub fn in_grey(source: Arc<dyn Source>) -> Result<Arc<dyn Source>, DataError> {
     if source.pixel_type() != PixelType::U8 || source.channels() != CHANNELS {
         return Err(DataError::PixelType { name: source.name().to_owned(), pixels: source.pixel_type() });

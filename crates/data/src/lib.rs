@@ -1,7 +1,7 @@
 //! Image sources, splits, normalisation and batches.
 //!
-//! The way of an image: a [`Source`] holds it as bytes, a [`Loader`] reads it, changes it as an [`Augmentation`] says,
-//! scales it by a [`Normalization`] and puts it into a [`Batch`] of shape (batch, 3, height, width).
+//! The path of an image: a [`Source`] provides it as bytes; a [`Loader`] reads it, changes it according to an
+//! [`Augmentation`], scales it by a [`Normalization`] and puts it into a [`Batch`] of shape (batch, 3, height, width).
 //!
 //! ```
 //! use convscope_data::{Loader, Normalize, Order, SourceOptions, Split, SplitCounts, open};
@@ -22,13 +22,13 @@
 //! ```
 //!
 //! # Sources
-//! [`open`](open()) takes `shapes` (made by the program, see [`shapes`]), `cifar10` (downloaded once, see
+//! [`open`](open()) accepts `shapes` (made by the program, see [`shapes`]), `cifar10` (downloaded once, see
 //! [`cifar`]), or a folder: CIFAR-10 or CIFAR-100 in the binary version, or an image folder (see [`folder`]).
-//! What is wrong with the data is said when it is opened, not in the middle of training.
+//! Problems with the data are reported when it is opened, not in the middle of training.
 //!
 //! # Features
-//! `pictures` (default) reads picture files and draws sheets of images, `download` (default) fetches CIFAR-10. Without them, what
-//! needs them is an error.
+//! `pictures` (default) reads picture files and draws sheets of images, `download` (default) fetches CIFAR-10. Without
+//! them, anything that needs them is an error.
 //!
 //! # Determinism
 //! The same options give the same images, splits, orders and batches, bit for bit, for any number of threads.

@@ -1,4 +1,4 @@
-//! Batches in order, prepared ahead by a thread of their own.
+//! Batches in order, prepared ahead by a separate thread.
 
 use std::io;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use crate::{Augmentation, DataError, Mixed, Normalization, PixelType, Source, Sp
 pub enum Order {
     /// 0, 1, 2, ...; the same in every epoch.
     Sequential,
-    /// Every image once, in an order drawn anew for each epoch from the seed and the epoch's number.
+    /// Every image once, in a new order for each epoch, drawn from the seed and the epoch's number.
     Shuffled {
-        /// Where the order comes from.
+        /// The seed of the order.
         seed: u64,
     },
 }
 
 impl Order {
-    /// The images of an epoch in the order they are visited.
+    /// The images of an epoch, in the order in which they are visited.
     pub fn indices(self, len: usize, epoch: u64) -> Vec<usize> {
         let mut indices: Vec<usize> = (0..len).collect();
         if let Order::Shuffled { seed } = self {
@@ -38,14 +38,14 @@ impl Order {
     }
 }
 
-/// Images as a network takes them.
+/// Images in the form that a network takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Normalised images, shape (batch, channels, height, width).
     pub images: Array4<f32>,
     /// The class of each image, shape (batch).
     pub labels: Vec<usize>,
-    /// The other classes in the images, where an augmentation blends them.
+    /// The other classes in the images, if an augmentation blends them.
     pub mixed: Option<Mixed>,
     /// The index of each image in its split, shape (batch).
     pub indices: Vec<usize>,
@@ -54,24 +54,24 @@ pub struct Batch {
 /// Makes batches out of one split of a source.
 ///
 /// The same source, order, augmentation and epoch give the same batches whatever the number of threads, and
-/// [`epoch`](Loader::epoch) may start at any batch, so a resumed run sees what the first run would have seen.
+/// [`epoch`](Loader::epoch) may start at any batch, so a resumed run sees the same batches as an uninterrupted one.
 ///
-/// Batches are made ahead by a thread of the loader. Images that are decoded for each batch are decoded by as many threads as
-/// the rayon pool has in which the loader was made.
+/// A thread of the loader prepares batches ahead. If images are decoded for each batch, the loader uses as many threads
+/// as the rayon pool in which it was created.
 pub struct Loader {
     worker: Arc<Worker>,
     order: Order,
 }
 
-/// Batches that wait for the consumer; one more is in the making.
+/// Batches waiting for the consumer; one more is in progress.
 const BATCHES_AHEAD: usize = 2;
 
 impl Loader {
     /// A loader of batches of `batch_size` images; the last batch of an epoch may be smaller.
     ///
     /// # Errors
-    /// [`DataError::EmptySplit`]; [`DataError::BatchSize`] for a batch size of 0, or for a shuffled loader
-    /// one larger than the split; [`DataError::Normalization`].
+    /// [`DataError::EmptySplit`]; [`DataError::BatchSize`] for a batch size of 0, or, for a shuffled loader, one larger
+    /// than the split; [`DataError::Normalization`].
     pub fn new(
         source: Arc<dyn Source>,
         split: Split,
@@ -83,7 +83,7 @@ impl Loader {
         if images == 0 {
             return Err(DataError::EmptySplit { name: source.name().to_owned(), split });
         }
-        // Evaluation takes a small split in one batch; training on one batch larger than the set is a slip.
+        // Evaluation takes a small split in one batch; training with a batch larger than the set is a mistake.
         let too_large = batch_size > images && order != Order::Sequential;
         if batch_size == 0 || too_large {
             return Err(DataError::BatchSize { batch_size, split, images });
@@ -94,7 +94,7 @@ impl Loader {
     /// The same loader with images changed at random, differently in each epoch.
     ///
     /// # Errors
-    /// [`DataError::Augmentation`] where the images are too small for it.
+    /// [`DataError::Augmentation`] if the images are too small for it.
     pub fn augmented(mut self, augmentation: Augmentation, seed: u64) -> Result<Loader, DataError> {
         let source = &self.worker.source;
         let (size, channels) = (source.image_size(), source.channels());
@@ -102,7 +102,7 @@ impl Loader {
         let is_picture = source.pixel_type() == PixelType::U8 && [1, CHANNELS].contains(&channels);
         if augmentation.changes_pixels() && !is_picture {
             let problem = format!(
-                "only cutout, mixup and cutmix can change images of {channels} channels of {}; the others take bytes with 1 or 3 \
+                "only cutout, mixup and cutmix can change images of {channels} channels of {}; the others need bytes with 1 or 3 \
                  channels",
                 source.pixel_type()
             );
@@ -113,17 +113,17 @@ impl Loader {
         Ok(self)
     }
 
-    /// The batches of one epoch.
+    /// The number of batches in an epoch.
     pub fn batches(&self) -> usize {
         self.images().div_ceil(self.worker.batch_size)
     }
 
-    /// The images of one epoch.
+    /// The number of images in an epoch.
     pub fn images(&self) -> usize {
         self.worker.source.len(self.worker.split)
     }
 
-    /// The images of every batch but the last.
+    /// The number of images in every batch but the last.
     pub fn batch_size(&self) -> usize {
         self.worker.batch_size
     }
@@ -142,14 +142,14 @@ impl Loader {
         let left = self.batches().saturating_sub(first_batch);
         let thread = started.inspect_err(|source| {
             let source = io::Error::new(source.kind(), source.to_string());
-            // The channel is empty and has room.
+            // The channel is empty, so it has room.
             let _ = refused.try_send(Err(DataError::Thread { source }));
         });
         Epoch { batches: Some(batches), recycle, thread: thread.ok(), left }
     }
 }
 
-/// The batches of one epoch; see [`Loader::epoch`]. Dropping it early stops the thread behind it.
+/// The batches of one epoch; see [`Loader::epoch`]. Dropping it early stops its thread.
 pub struct Epoch {
     batches: Option<Receiver<Result<Batch, DataError>>>,
     recycle: Sender<Vec<f32>>,
@@ -158,9 +158,9 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Takes back a batch that is done with, so that a later one uses its memory.
+    /// Returns a used batch, so that a later one can reuse its memory.
     pub fn recycle(&self, batch: Batch) {
-        // The thread is gone once it has made the last batch; the memory is then simply freed.
+        // The thread ends after the last batch; the memory is then simply freed.
         let _ = self.recycle.send(batch.images.into_raw_vec_and_offset().0);
     }
 
@@ -208,11 +208,11 @@ pub(crate) struct Worker {
     table: Table,
     normalization: Normalization,
     pub(crate) augmenter: Option<Augmenter>,
-    /// The threads that decode; none where the loader's own is enough.
+    /// The decoding threads; `None` if the loader's own thread is enough.
     pool: Option<Arc<ThreadPool>>,
 }
 
-/// Memory for one image on its way.
+/// Working memory for one image.
 #[derive(Default)]
 struct Buffers {
     pixels: Vec<u8>,
@@ -233,7 +233,7 @@ impl Worker {
             let named = |number| format!("convscope-decoder-{number}");
             ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build()
         });
-        // Where no more threads can be started, the loader's own decodes.
+        // If no more threads can be started, the loader's own thread decodes.
         let pool = pool.and_then(Result::ok).map(Arc::new);
         let table = normalization.table()?;
         if normalization.channels() != source.channels() {
@@ -256,14 +256,14 @@ impl Worker {
         for batch_indices in indices.chunks(self.batch_size).skip(first_batch) {
             let batch = self.batch(epoch, batch_indices, recycled.try_recv().unwrap_or_default());
             let failed = batch.is_err();
-            // A consumer that has gone away wants no further batch.
+            // If the consumer is gone, no more batches are needed.
             if send.send(batch).is_err() || failed {
                 return;
             }
         }
     }
 
-    /// The batch of these images in memory that may be used again.
+    /// Makes a batch of these images, reusing memory if possible.
     pub(crate) fn batch(
         &self,
         epoch: u64,
@@ -277,7 +277,7 @@ impl Worker {
         values.try_reserve_exact(values_len.saturating_sub(values.len())).map_err(refused)?;
         values.resize(values_len, 0.0);
         match &self.pool {
-            // Copying is so quick that the cores are better left to the network.
+            // Copying is so fast that the cores are better left to the network.
             None => {
                 let mut buffers = Buffers::default();
                 for (planes, &index) in values.chunks_exact_mut(len).zip(indices) {
@@ -301,7 +301,7 @@ impl Worker {
         Ok(Batch { images, labels, mixed, indices: indices.to_vec() })
     }
 
-    /// One image from the source into its place in the batch: read, augment, scale.
+    /// Reads one image from the source, augments and scales it, and puts it into the batch.
     fn example(
         &self,
         epoch: u64,
@@ -323,7 +323,7 @@ impl Worker {
         self.source.read(self.split, index, pixels)?;
         match &self.augmenter {
             Some(augmenter) if augmenter.changes_pixels() && self.source.channels() == 1 => {
-                // What changes pixels knows colours only.
+                // Pixel changes work only on colours.
                 rgb.clear();
                 rgb.extend(pixels.iter().flat_map(|&grey| [grey; CHANNELS]));
                 let cutout = augmenter.change(epoch, index, rgb, scratch);

@@ -11,16 +11,16 @@ use crate::{DataError, Source, Split, Statistics};
 pub enum Normalize {
     /// Only to the range 0 to 1: byte / 255.
     Unit,
-    /// By mean and standard deviation of each channel over the training images.
+    /// By the mean and standard deviation of each channel over the training images.
     #[default]
     Standard,
 }
 
 impl Normalize {
-    /// The numbers for a source.
+    /// The normalisation for a source.
     ///
     /// # Errors
-    /// Those of [`Statistics::of`] on the training images; `Unit` has none.
+    /// Those of [`Statistics::of`] on the training images; `Unit` has no errors.
     pub fn fit(self, source: &dyn Source) -> Result<Normalization, DataError> {
         match self {
             Normalize::Unit => Ok(Normalization::unit(source.channels())),
@@ -53,7 +53,7 @@ impl Normalization {
     ///
     /// # Errors
     /// [`DataError::Normalization`] for a deviation that is not positive or numbers that are not finite,
-    /// [`DataError::Buffer`] when `planes` has another length than `pixels`.
+    /// [`DataError::Buffer`] if `planes` and `pixels` differ in length.
     pub fn apply(&self, pixels: &[u8], planes: &mut [f32]) -> Result<(), DataError> {
         self.check_planes(pixels.len(), planes.len())?;
         self.table()?.apply(pixels, planes);
@@ -71,7 +71,7 @@ impl Normalization {
         Ok(())
     }
 
-    /// As [`apply_f32`](Self::apply_f32), for lengths and numbers that were checked.
+    /// As [`apply_f32`](Self::apply_f32), for checked lengths and numbers.
     pub(crate) fn scale(&self, planes: &mut [f32]) {
         let plane_len = (planes.len() / self.channels()).max(1);
         let of_channels = self.mean.iter().zip(&self.std);
@@ -109,7 +109,7 @@ impl Normalization {
     }
 }
 
-/// A [`Normalization`] worked out for all 256 values of each channel.
+/// A [`Normalization`] precomputed for all 256 values of each channel.
 #[derive(Clone)]
 pub(crate) struct Table {
     channels: Vec<[f32; 256]>,

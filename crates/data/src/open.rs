@@ -1,4 +1,4 @@
-//! From what the user typed to a source.
+//! Opens a source by the name that the user typed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::{
 
 /// Opens a data set.
 ///
-/// `spec` is `shapes` (the built-in synthetic pictures), `cifar10` (from the cache folder, downloaded when it
-/// is not there), or a folder: CIFAR-10 or CIFAR-100 in the binary version, recognised by their files, else an
-/// image folder `DIR/<class>/*` or `DIR/{train,val,test}/<class>/*`.
+/// `spec` is `shapes` (the built-in synthetic pictures), `cifar10` (from the cache folder, downloaded if it is not
+/// there), or a folder: CIFAR-10 or CIFAR-100 in the binary version, recognised by their files, or an image folder
+/// `DIR/<class>/*` or `DIR/{train,val,test}/<class>/*`.
 ///
 /// # Errors
-/// Whatever makes the data unusable is found here rather than in the middle of training: missing or truncated
+/// Anything that makes the data unusable is found here rather than in the middle of training: missing or truncated
 /// files, labels out of range, classes without images, unreadable images (see
 /// [`BadImages`](crate::BadImages)), options outside their range.
 pub fn open(spec: &str, options: &SourceOptions) -> Result<Arc<dyn Source>, DataError> {

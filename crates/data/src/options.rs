@@ -1,4 +1,4 @@
-//! How a source is to be opened, and who is told about the progress.
+//! Options for opening a source, and a callback for progress.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,46 +9,46 @@ use serde::{Deserialize, Serialize};
 use crate::cifar::Archive;
 use crate::{Channels, DataError, Framing, ImageSize, Manifest, PixelLimit};
 
-/// What to do about files that look like images and cannot be read.
+/// What to do about files that look like images but cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BadImages {
-    /// Opening fails and names them.
+    /// Opening fails with their names.
     #[default]
     Refuse,
     /// They are left out and listed by [`Source::remarks`](crate::Source::remarks).
     Skip,
 }
 
-/// Which images belong to which split, where the data set itself does not say.
+/// How images are assigned to splits if the data set itself does not determine it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Splits {
-    /// Each picture of a folder is placed by a hash of the seed, its class and its path; see [`folder`](crate::folder).
-    /// The built-in pictures are made from the seed.
+    /// A hash of the seed, its class and its path assigns each picture of a folder to a split; see
+    /// [`folder`](crate::folder). The built-in pictures are generated from the seed.
     Placed {
         /// The split seed.
         seed: u64,
     },
-    /// Pictures of a folder are drawn class by class from a shuffled list. Runs that do not record their images had their
-    /// splits this way; the draw depends on how many pictures there are.
+    /// Pictures of a folder are drawn class by class from a shuffled list. Runs that do not record their images used
+    /// this method; the draw depends on the number of pictures.
     Shuffled {
         /// The seed of the training run.
         seed: u64,
     },
     /// The images of a manifest in their splits. Others are left out, and missing or changed ones are an error.
     Recorded(Arc<Manifest>),
-    /// All images in the test split, whatever split they lie in.
+    /// All images in the test split, whatever split they belong to.
     Whole {
-        /// The classes that labels are counted by. A class that they lack is an error; some may have no image.
+        /// The classes that labels refer to. A class that is not in this list is an error; some may have no images.
         classes: Vec<String>,
     },
 }
 
 impl Splits {
-    /// The split seed that is taken where none is asked for.
+    /// The default split seed.
     pub const DEFAULT_SEED: u64 = 1;
 
-    /// What the built-in pictures are made from.
+    /// The seed of the built-in pictures.
     pub(crate) fn seed(&self) -> u64 {
         match self {
             Splits::Placed { seed } | Splits::Shuffled { seed } => *seed,
@@ -81,42 +81,42 @@ impl Default for SplitCounts {
     }
 }
 
-/// How to open a source. The default is right for a first look at any data set.
+/// How to open a source. The defaults suit a first look at any data set.
 #[derive(Clone)]
 pub struct SourceOptions {
-    /// Which images belong to which split, where the data set itself does not say. Default [`Splits::Placed`] with
+    /// How images are assigned to splits if the data set itself does not determine it. Default [`Splits::Placed`] with
     /// [`Splits::DEFAULT_SEED`].
     pub splits: Splits,
-    /// Resize every image to this size, whose sides are 1 to 4096 pixels; by default CIFAR and shapes stay 32x32, and an
-    /// image folder keeps its size if all its images share one, else becomes 64x64.
+    /// Resize every image to this size, whose sides are 1 to 4096 pixels; by default, CIFAR and shapes stay 32x32, and
+    /// an image folder keeps its size if all its images have the same, and otherwise becomes 64x64.
     pub image_size: Option<ImageSize>,
     /// Whether pictures become grey. Default red, green and blue.
     pub channels: Channels,
-    /// How images are resized, and what transparent pixels show. Default squashed over white.
+    /// How images are resized, and the background of transparent pixels. Default squashed, on white.
     pub framing: Framing,
-    /// The share of the training images that validates, between 0 and 1; by default 0.2, or 0.1 for an image
-    /// folder without a test folder. An image folder with a validation folder keeps that.
+    /// The share of the training images used for validation, between 0 and 1; by default 0.2, or 0.1 for an image
+    /// folder without a test folder. Ignored for an image folder with a validation folder.
     pub val_fraction: Option<f64>,
-    /// Whether the validation images are trained on too, and none are left to validate. Default false.
+    /// Whether to train on the validation images too, leaving none for validation. Default false.
     pub train_on_val: bool,
     /// What to do about unreadable files. Default [`BadImages::Refuse`].
     pub bad_images: BadImages,
-    /// How many pixels a picture file may have. Default 100 million.
+    /// The most pixels that a picture file may have. Default 100 million.
     pub pixel_limit: PixelLimit,
     /// How many images the built-in source makes.
     pub shapes: SplitCounts,
-    /// An image folder whose decoded images need more bytes than this is read from disk again and again.
+    /// An image folder whose decoded images need more bytes than this is read from disk in every epoch.
     /// Default 1 GiB.
     pub memory_budget: usize,
-    /// Images that would take more bytes than this in memory are refused before they are loaded. By default all are loaded that
-    /// the system has memory for.
+    /// Images that would take more bytes than this in memory are refused before they are loaded. By default, images are
+    /// loaded if the system has memory for them.
     pub memory_limit: Option<u64>,
     /// Where downloaded data sets are kept; by default `convscope` in `$XDG_CACHE_HOME` or the platform's
     /// cache folder.
     pub cache_dir: Option<PathBuf>,
     /// The archive that `cifar10` stands for.
     pub cifar10: Archive,
-    /// Who is told about long work.
+    /// Receives the progress of long operations.
     pub observer: Observer,
 }
 
@@ -174,14 +174,14 @@ impl SourceOptions {
             Some(share) if !(share > 0.0 && share < 1.0) => Err(DataError::Option {
                 name: "--val-fraction",
                 value: share.to_string(),
-                expected: "it must lie between 0 and 1, both excluded",
+                expected: "it must be between 0 and 1, exclusive",
             }),
             share => Ok(share),
         }
     }
 }
 
-/// The kind of work a [`Progress`] tells about.
+/// The kind of work in a [`Progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Fetching an archive; counted in bytes.
@@ -192,23 +192,23 @@ pub enum Stage {
     Decode,
 }
 
-/// How far a piece of work has come.
+/// The progress of a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The kind of work.
     pub stage: Stage,
     /// Units done.
     pub done: u64,
-    /// Units to do, where known.
+    /// Total units, if known.
     pub total: Option<u64>,
 }
 
-/// A function that is told about progress, from any thread; by default nobody is.
+/// A function that receives progress, from any thread; by default none.
 #[derive(Clone, Default)]
 pub struct Observer(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
 
 impl Observer {
-    /// Tells `function` about every step.
+    /// Calls `function` for every step.
     pub fn new(function: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Observer(Some(Arc::new(function)))
     }

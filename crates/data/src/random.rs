@@ -1,9 +1,9 @@
-//! Random numbers that depend on a seed, a stream and an index, and on nothing else.
+//! Random numbers that depend only on a seed, a stream and an index.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a sequence of random numbers is for; each purpose has numbers of its own.
+/// The purpose of a sequence of random numbers; each purpose has its own numbers.
 #[derive(Clone, Copy)]
 pub(crate) enum Stream {
     Shuffle = 1,
@@ -26,7 +26,7 @@ pub(crate) fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// A number in `0..bound`; the bias of `bound / 2^64` is beyond measure.
+/// A number in `0..bound`; the bias of `bound / 2^64` is negligible.
 pub(crate) fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
     ((u128::from(random.next_u64()) * bound as u128) >> 64) as usize
 }

@@ -1,4 +1,4 @@
-//! The images of a source in other splits.
+//! The images of a source in different splits.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,25 +7,25 @@ use crate::manifest::ImageId;
 use crate::source::check_read;
 use crate::{DataError, ImageSize, Manifest, PixelType, Remarks, Source, Split};
 
-/// Where an image lies in the source.
+/// The location of an image in the source.
 type Place = (Split, usize);
 
-/// A source with a table of its own for each split.
+/// A source with its own table for each split.
 struct Regrouped {
     source: Arc<dyn Source>,
     /// In the order of [`Split::ALL`].
     splits: [Vec<Place>; 3],
-    /// The classes, and for each of the source's classes its place among them; none where they are the source's own.
+    /// The classes, and for each of the source's classes its index in them; `None` if they are the source's own.
     relabelled: Option<(Vec<String>, Vec<usize>)>,
 }
 
-/// The source without its test images, so that nothing can be chosen by them.
+/// The source without its test images, so that nothing can be chosen based on them.
 pub fn without_test(source: Arc<dyn Source>) -> Arc<dyn Source> {
     let splits = [all(&*source, Split::Train), all(&*source, Split::Val), Vec::new()];
     Arc::new(Regrouped { source, splits, relabelled: None })
 }
 
-/// The source with its validation images after its training images, and none left to validate: for a last run when
+/// The source with its validation images after its training images, and no validation images: for a final run when
 /// everything has been chosen.
 pub fn train_on_val(source: Arc<dyn Source>) -> Arc<dyn Source> {
     let train = [all(&*source, Split::Train), all(&*source, Split::Val)].concat();
@@ -33,7 +33,7 @@ pub fn train_on_val(source: Arc<dyn Source>) -> Arc<dyn Source> {
     Arc::new(Regrouped { source, splits, relabelled: None })
 }
 
-/// The source with some of the images of one split: those for which `keep` says so, which is given their places.
+/// The source with some of the images of one split: those for which `keep`, called with their indices, returns true.
 pub fn only(source: Arc<dyn Source>, split: Split, keep: impl Fn(usize) -> bool) -> Arc<dyn Source> {
     let splits = Split::ALL.map(|of| {
         let mut images = all(&*source, of);
@@ -43,10 +43,10 @@ pub fn only(source: Arc<dyn Source>, split: Split, keep: impl Fn(usize) -> bool)
     Arc::new(Regrouped { source, splits, relabelled: None })
 }
 
-/// The source with all its images in the test split, labelled by the places of their classes among `classes`.
+/// The source with all its images in the test split, labelled by the indices of their classes in `classes`.
 ///
 /// # Errors
-/// [`DataError::OtherClass`] for a class of the source that is none of `classes`.
+/// [`DataError::OtherClass`] for a class of the source that is not in `classes`.
 pub fn whole(source: Arc<dyn Source>, classes: &[String]) -> Result<Arc<dyn Source>, DataError> {
     let place = |class: &String| {
         let place = classes.iter().position(|known| known == class);
@@ -122,7 +122,7 @@ impl Source for Regrouped {
         self.source.remarks()
     }
 
-    /// That of the whole data set, in its own splits.
+    /// The manifest of the whole data set, in its own splits.
     fn manifest(&self) -> Option<&Manifest> {
         self.source.manifest()
     }

@@ -1,4 +1,4 @@
-//! Decoded images that lie in memory.
+//! Decoded images in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use crate::source::check_read;
 use crate::{DataError, Framing, ImageSize, Manifest, Remarks, Source, Split};
 
-/// The images of one split, one after the other.
+/// The images of one split, one after another.
 #[derive(Default)]
 pub(crate) struct ResidentSplit {
     /// Interleaved RGB, all images of one size.
     pub(crate) pixels: Vec<u8>,
     pub(crate) labels: Vec<usize>,
-    /// The files, where each image has its own; else empty.
+    /// The files, if each image has its own; otherwise empty.
     pub(crate) paths: Vec<PathBuf>,
 }
 
@@ -30,7 +30,7 @@ impl ResidentSplit {
     }
 }
 
-/// Black pixels of so many images.
+/// Black pixels for this many images.
 ///
 /// # Errors
 /// [`DataError::Memory`].
@@ -40,7 +40,7 @@ pub(crate) fn zeroed(images: usize, size: ImageSize) -> Result<Vec<u8>, DataErro
     Ok(pixels)
 }
 
-/// Room for the pixels of so many images.
+/// Room for the pixels of this many images.
 fn room(images: usize, size: ImageSize) -> Result<Vec<u8>, DataError> {
     let refused = || DataError::Memory { images, size };
     let bytes = images.checked_mul(size.bytes()).ok_or_else(refused)?;
@@ -62,7 +62,7 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
-    /// The same images at another size.
+    /// The same images at a different size.
     pub(crate) fn resized(mut self, size: ImageSize, framing: Framing) -> Result<Self, DataError> {
         if size == self.size {
             return Ok(self);

@@ -1,4 +1,4 @@
-//! What a split holds: counts per class, mean and deviation per channel.
+//! Statistics of a split: counts per class, mean and deviation per channel.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -43,10 +43,9 @@ impl Statistics {
         Ok(Statistics { images, class_counts, mean, std })
     }
 
-    /// The scaling that gives these images mean 0 and deviation 1; a channel that never changes keeps its
-    /// scale.
+    /// The scaling that gives these images mean 0 and deviation 1; a constant channel keeps its scale.
     pub fn normalization(&self) -> Normalization {
-        // A channel of one single value has a deviation of rounding noise.
+        // A constant channel has a deviation of rounding noise.
         let divisor = |std: f64| if std > 1e-6 { std as f32 } else { 1.0 };
         let mean = self.mean.iter().map(|&mean| mean as f32).collect();
         Normalization { mean, std: self.std.iter().copied().map(divisor).collect() }
@@ -76,7 +75,7 @@ fn of_bytes(source: &dyn Source, split: Split) -> Result<[Vec<f64>; 2], DataErro
     Ok([mean, std])
 }
 
-/// Mean and deviation of each channel of numbers, by Welford's way of adding up image after image in their order.
+/// Mean and deviation of each channel of numbers, by Welford's algorithm, image by image in order.
 fn of_numbers(source: &dyn Source, split: Split) -> Result<[Vec<f64>; 2], DataError> {
     let (channels, plane) = (source.channels(), source.image_size().pixels());
     let mut planes = vec![0.0; source.image_len()];

@@ -1,4 +1,4 @@
-//! Augmented batches: what reaches the network, from what it follows, and labels that are mixed as the images are.
+//! Augmented batches: what reaches the network, what it depends on, and labels mixed like the images.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch> {
     loader.epoch(epoch, first).map(Result::unwrap).collect()
 }
 
-/// The first epoch's images in their order.
+/// The first epoch's images, in order.
 fn images(augmentation: &str) -> Vec<Batch> {
     batches(&loader(true, Order::Sequential, augmentation, 1), 0, 0)
 }

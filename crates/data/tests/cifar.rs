@@ -1,4 +1,4 @@
-//! CIFAR's binary layout: what is read, and what is refused.
+//! CIFAR's binary layout: what is read, and what is rejected.
 
 use std::path::Path;
 
@@ -70,7 +70,7 @@ fn options_choose_the_share_and_the_size() {
 fn more_than_there_is_memory_for_is_refused_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     write_cifar10(folder.path());
-    // Reading would find this label.
+    // Reading the file would find this label.
     std::fs::write(folder.path().join("data_batch_3.bin"), [record(4, &[99]), record(5, &[1])].concat())
         .unwrap();
     let error = |image_size, memory_limit| {
@@ -157,7 +157,7 @@ fn pythons_version_and_one_single_class_are_refused() {
     assert!(message(folder.path()).contains("Python version"));
     write_cifar10(folder.path());
     std::fs::write(folder.path().join("batches.meta.txt"), "everything\n").unwrap();
-    assert!(message(folder.path()).contains("names 1 classes"));
+    assert!(message(folder.path()).contains("lists 1 classes"));
 }
 
 #[test]

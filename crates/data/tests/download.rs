@@ -1,4 +1,4 @@
-//! Fetching an archive from a server on this machine: whole, or not at all.
+//! Fetching an archive from a local server: completely, or not at all.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 
 const FOLDER: &str = "cifar-10-batches-bin";
 
-/// A tiny CIFAR-10: one record a file.
+/// A tiny CIFAR-10: one record per file.
 fn archive_bytes() -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
     let files = (1..=5).map(|number| format!("data_batch_{number}.bin"));
     for (label, file) in files.chain(["test_batch.bin".to_owned()]).enumerate() {
         let mut record = vec![label as u8];
-        // Noise, so that the archive is large enough to be cut.
+        // Noise, so that the archive is large enough to be truncated.
         record.extend((0..3072_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8));
         let mut header = tar::Header::new_gnu();
         header.set_size(record.len() as u64);

@@ -1,4 +1,4 @@
-//! Image folders: layouts, splits, formats, colours, and everything that is refused.
+//! Image folders: layouts, splits, formats, colours, and everything that is rejected.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn save(image: &DynamicImage, path: impl AsRef<Path>) {
     image.save(path).unwrap();
 }
 
-/// Two classes, `blue` with 10 images and `red` with 20, no two of them equal.
+/// Two classes, `blue` with 10 images and `red` with 20, all different.
 fn two_classes(folder: &Path) {
     for (class, colour, images) in [("blue", BLUE, 10), ("red", RED, 20)] {
         for number in 0..images {
@@ -76,7 +76,7 @@ fn classes_are_split_by_shares_from_the_seed() {
     assert_eq!(placed(1), placed(1));
     assert_ne!(placed(1), placed(2));
     assert_eq!(placed(Splits::DEFAULT_SEED), files(Splits::default()));
-    // Runs that do not record their images had exact shares.
+    // Runs that do not record their images use exact shares.
     let shuffled = files(Splits::Shuffled { seed: 1 });
     assert_eq!(shuffled.each_ref().map(Vec::len), [24, 3, 3]);
     assert_ne!(shuffled, files(Splits::Shuffled { seed: 2 }));
@@ -99,7 +99,7 @@ fn split_folders_are_used_as_they_are() {
 
     save(&plain(BLUE), folder.path().join("valid/green/b.png"));
     let text = message(folder.path());
-    assert!(text.contains("green") && text.contains("no class of this name"), "{text}");
+    assert!(text.contains("green") && text.contains("no class with this name"), "{text}");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn every_format_and_colour_type_becomes_rgb() {
     near("clear.png", [0; 3], 0);
     save(&DynamicImage::from(ImageBuffer::from_pixel(6, 4, Rgba([255_u8, 100, 0, 51]))), file("alpha.png"));
     near("alpha.png", [51, 20, 0], 0);
-    // The content counts, not the name.
+    // The content matters, not the name.
     std::fs::rename(file("a.bmp"), file("a.jpeg")).unwrap();
     near("a.jpeg", RED, 0);
 }
@@ -217,7 +217,7 @@ fn exif_orientation_turns_the_picture() {
     let pixels =
         decode_image(&path, ImageSize { height: 32, width: 16 }, Framing::UNRECORDED, PixelLimit::default())
             .unwrap();
-    // What was left is now above.
+    // The left side is now at the top.
     assert!(pixels[0] > 200 && pixels[31 * 16 * 3] < 50 && pixels[31 * 16 * 3 + 2] > 200);
 
     for class in ["a", "b"] {
@@ -288,5 +288,5 @@ fn folders_that_cannot_be_learnt_from_are_refused() {
     assert!(text.contains("blue: class folder without a readable image (1 unreadable)"), "{text}");
     std::fs::remove_file(folder.path().join("red/a.png")).unwrap();
     std::fs::remove_file(folder.path().join("blue/text.png")).unwrap();
-    assert!(message(folder.path()).contains("no picture in any class folder"));
+    assert!(message(folder.path()).contains("no pictures in the class folders"));
 }

@@ -1,4 +1,4 @@
-//! Picture files that announce more than they hold are refused before anything is allocated for them.
+//! Picture files that claim more than they contain are rejected before anything is allocated for them.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn too_many_pixels_are_refused_from_the_header_of_every_format() {
     refused(&hostile::png(50_000, 50_000, 1, 0), "50000x50000");
     refused(&hostile::jpeg(50_000, 40_000), "50000x40000");
     refused(&hostile::webp(16_384, 16_000, 16), "16384x16000");
-    // The canvas is small, and the frame that is decoded first is not.
+    // The canvas is small, but the frame that is decoded first is not.
     refused(&hostile::webp(20, 20, 16_383), "16383x16383");
     refused(&hostile::bmp(30_000, -20_000), "30000x20000");
 }
@@ -52,7 +52,7 @@ fn what_decoding_takes_counts_and_so_does_the_file() {
     };
     assert!(decoded(60).is_ok());
     assert!(matches!(decoded(59), Err(DataError::TooLarge { .. })));
-    // The same turned by EXIF is copied once more: 16 bytes a pixel, where the limit allows 12.
+    // The same rotated by EXIF is copied once more: 16 bytes per pixel, but the limit allows 12.
     let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
     let chunk = hostile::png_chunk(b"eXIf", exif);
     let turned = [&png[..33], &chunk, &png[33..]].concat();
@@ -86,7 +86,7 @@ fn a_folder_lists_them_and_keeps_the_others() {
         (source.remarks().unreadable.len(), source.image_size()),
         (1, ImageSize { height: 7, width: 9 })
     );
-    // Read again from disk, the limit is still there.
+    // The limit still applies when reading from disk again.
     let limit = PixelLimit::new(62).unwrap();
     let error = open(spec, &SourceOptions { pixel_limit: limit, ..skip.clone() }).err().unwrap().to_string();
     assert!(error.contains("without a readable image"), "{error}");

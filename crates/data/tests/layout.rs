@@ -1,4 +1,4 @@
-//! How folders of splits are told from classes, and what is said of everything that is passed over.
+//! How folders of splits are told from classes, and the remarks about everything that is skipped.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use convscope_data::{
 };
 use image::{Rgb, RgbImage};
 
-/// Saves pictures, no two of them equal, into a folder.
+/// Saves different pictures into a folder.
 fn add(folder: &Path, shades: std::ops::Range<u8>) {
     fs::create_dir_all(folder).unwrap();
     for shade in shades {
@@ -108,8 +108,8 @@ fn folders_of_splits_that_do_not_go_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     cats_and_dogs(&folder.path().join("val"), 0);
     cats_and_dogs(&folder.path().join("test"), 10);
-    assert!(message(folder.path()).ends_with("val and test but no folder to train on; call it `train`"));
-    // Asked about as a whole, they need none.
+    assert!(message(folder.path()).ends_with("val and test but no training folder; name it `train`"));
+    // Opened as a whole, they need none.
     let classes = ["cat", "dog"].map(String::from).to_vec();
     let options = SourceOptions { splits: Splits::Whole { classes }, ..SourceOptions::default() };
     let whole = open(folder.path().to_str().unwrap(), &options).unwrap();
@@ -117,7 +117,7 @@ fn folders_of_splits_that_do_not_go_together_are_refused() {
     cats_and_dogs(&folder.path().join("train"), 20);
     cats_and_dogs(&folder.path().join("Validation"), 30);
     let text = message(folder.path());
-    assert!(text.contains("`Validation` and `val` both hold validation images"), "{text}");
+    assert!(text.contains("`Validation` and `val` both have validation images"), "{text}");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn the_common_size_does_not_depend_on_what_memory_holds() {
     assert_eq!((roomy.1, tight.1, none.1), (true, true, false));
     assert_eq!((&roomy.0, &roomy.2), (&none.0, &none.2));
     assert_eq!(roomy.2, tight.2);
-    // One picture of another size, last in order, and all become the default size.
+    // One picture of a different size, even the last, makes all the default size.
     RgbImage::from_fn(7, 9, |x, y| Rgb([x as u8 * 30, y as u8 * 20, 0]))
         .save(folder.path().join("dog/z.png"))
         .unwrap();

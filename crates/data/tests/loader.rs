@@ -1,4 +1,4 @@
-//! Batches: their order, their end, where they resume, and that threads change nothing.
+//! Batches: their order, their end, where they resume, and independence of threads.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ struct Numbered {
     resident: bool,
     reads: AtomicUsize,
     broken: Option<usize>,
-    /// The threads that read images.
+    /// The threads that have read images.
     readers: Mutex<HashSet<ThreadId>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a data set records of its images, and what happens when they are no longer the same.
+//! A data set's record of its images, and what happens when they have changed.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,7 +11,7 @@ use convscope_data::{
 };
 use image::{Rgb, RgbImage};
 
-/// A picture of its own for each number.
+/// A different picture for each number.
 fn picture(number: usize) -> RgbImage {
     RgbImage::from_fn(6, 4, |x, y| Rgb([number as u8, (number >> 8) as u8, (x * 20 + y) as u8]))
 }
@@ -56,7 +56,7 @@ fn new_pictures_change_no_split_and_a_manifest_leaves_them_out() {
     add(photos, "a", 60..80);
     add(photos, "c/deep", 200..204);
     fs::write(photos.join("b/notes.txt"), "passed over").unwrap();
-    // A format that cannot be read was left out before, too.
+    // An unreadable format was left out before, too.
     fs::write(photos.join("b/phone.heic"), b"\0\0\0\x18ftypheic\0\0\0\0").unwrap();
     let after = again(photos, &recorded).unwrap();
     for split in Split::ALL {
@@ -65,7 +65,7 @@ fn new_pictures_change_no_split_and_a_manifest_leaves_them_out() {
     assert_eq!((after.remarks().new_files, before.remarks().new_files), (24, 0));
     assert_eq!(after.manifest().unwrap().digest(), recorded.digest());
     fs::remove_file(photos.join("b/phone.heic")).unwrap();
-    // Without the manifest the new pictures are placed beside the old ones, which stay where they were.
+    // Without the manifest, the new pictures are added and the old ones stay in their splits.
     let anew = open_with(photos, Splits::default()).unwrap();
     for split in Split::ALL {
         let ids: HashSet<_> = anew.image_ids(split).unwrap().into_iter().collect();
@@ -83,7 +83,7 @@ fn missing_and_changed_pictures_are_listed() {
     add(photos, "b", 100..120);
     let recorded = manifest(photos);
     fs::remove_file(photos.join("a/0003.png")).unwrap();
-    // Other pixels under the same name, in a file of the same length.
+    // Different pixels under the same name, in a file of the same length.
     let length = fs::metadata(photos.join("b/0105.png")).unwrap().len();
     let mut bytes = fs::read(photos.join("b/0105.png")).unwrap();
     let last = bytes.len() - 1;
@@ -147,7 +147,7 @@ fn a_manifest_survives_its_json_and_a_changed_one_is_damaged() {
     for manifest in [of_folder, of_shapes] {
         let text = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), manifest);
-        // A class that was renamed by hand, and so other labels.
+        // A class renamed by hand, which changes the labels.
         let first = &manifest.classes()[0];
         let altered = text.replacen(&format!("[\"{first}\""), "[\"x\"", 1);
         assert_ne!(altered, text);
@@ -171,7 +171,7 @@ fn built_in_pictures_come_again_from_their_manifest() {
         assert_eq!(images(&*again, split), images(&*source, split));
         assert_eq!(again.image_ids(split), source.image_ids(split));
     }
-    // An image is itself however many there are beside it.
+    // An image does not depend on the number of images.
     let more = SplitCounts { train: 40, ..shapes };
     let splits = Splits::Placed { seed: 9 };
     let more = open("shapes", &SourceOptions { splits, shapes: more, ..SourceOptions::default() }).unwrap();
@@ -217,7 +217,7 @@ fn other_pictures_are_taken_whole_and_matched_by_class_name() {
     let folder = tempfile::tempdir().unwrap();
     let classes = ["cat", "dog", "owl"].map(String::from).to_vec();
     let whole = |folder: &Path| open_with(folder, Splits::Whole { classes: classes.clone() });
-    // One class is enough, and folders of splits are all looked at.
+    // One class is enough, and all split folders are searched.
     add(folder.path(), "dog", 0..3);
     let source = whole(folder.path()).unwrap();
     assert_eq!(Split::ALL.map(|split| source.len(split)), [0, 0, 3]);
@@ -231,7 +231,10 @@ fn other_pictures_are_taken_whole_and_matched_by_class_name() {
     assert_eq!(labels, [0, 0, 2, 2, 2, 2, 2]);
     add(&parts.join("train"), "wolf", 20..21);
     let text = whole(&parts).err().unwrap().to_string();
-    assert!(text.contains("wolf: none of the classes has this name; they are cat, dog, owl"), "{text}");
+    assert!(
+        text.contains("wolf: none of the classes has this name; the classes are cat, dog, owl"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn records_of_cifar_files_are_known_by_their_place() {
     assert!(matches!(recorded.contents(), Contents::Records { .. }));
     let ids: HashSet<_> = Split::ALL.iter().flat_map(|&split| source.image_ids(split).unwrap()).collect();
     assert_eq!(ids.len(), 21);
-    // The recorded split stands, whatever share is asked for.
+    // The recorded split applies, whatever share is requested.
     let splits = Splits::Recorded(Arc::new(recorded.clone()));
     let options = SourceOptions { splits, val_fraction: Some(0.5), ..SourceOptions::default() };
     let same = open(folder.path().to_str().unwrap(), &options).unwrap();

@@ -51,7 +51,7 @@ fn size_and_share_follow_the_options() {
     assert!(matches!(refused, Err(DataError::BeyondMemory { images: 47, .. })));
 }
 
-/// Softmax regression by plain stochastic gradient descent; gives the share of test features it gets right.
+/// Softmax regression by plain stochastic gradient descent; returns the share of test features it gets right.
 fn linear_accuracy(source: &Arc<dyn Source>, features: impl Fn(&[f32]) -> Vec<f32>) -> f64 {
     let scaling = Normalize::Standard.fit(&**source).unwrap();
     let load = |split| -> Vec<(Vec<f32>, usize)> {
@@ -101,7 +101,7 @@ fn a_linear_classifier_stays_far_below_half() {
     let source = shapes(1, 4000);
     let of_pixels = linear_accuracy(&source, <[f32]>::to_vec);
     assert!(of_pixels < 0.5, "{of_pixels} from pixels");
-    // Learning nothing at all would prove nothing: the size of a shape shows a little.
+    // Learning nothing at all would prove nothing: the size of a shape carries some information.
     let contrast = |image: &[f32]| -> Vec<f32> {
         let planes = image.chunks_exact(image.len() / CHANNELS);
         planes

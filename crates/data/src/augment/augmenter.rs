@@ -1,4 +1,4 @@
-//! An augmentation at work on the images of a run.
+//! Applies an augmentation to the images of a run.
 
 use super::colour::Colouring;
 use super::geometry::Placement;
@@ -17,14 +17,14 @@ pub(crate) struct Augmenter {
     channels: usize,
 }
 
-/// Memory to work in.
+/// Working memory.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pixels: Vec<u8>,
     columns: Vec<usize>,
 }
 
-/// Decided before normalisation and done after it.
+/// Drawn before normalisation and applied after it.
 pub(crate) struct Cutout(Option<Rectangle>);
 
 impl Augmenter {
@@ -73,7 +73,8 @@ impl Augmenter {
         }
     }
 
-    /// Blends each image of a batch with the next one, the last with the first; none where no blend is asked for.
+    /// Blends each image of a batch with the next one, the last with the first; `None` if the augmentation does not
+    /// blend.
     pub(crate) fn mix(
         &self,
         epoch: u64,

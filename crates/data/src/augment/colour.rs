@@ -6,8 +6,8 @@ use super::{Augmentation, Item};
 use crate::CHANNELS;
 use crate::random::uniform;
 
-/// Factors of brightness `b`, contrast `c` and saturation `s`, applied in this order as torchvision's `adjust_*`, but
-/// cut off to 0 to 255 only at the end:
+/// Factors of brightness `b`, contrast `c` and saturation `s`, applied in this order like torchvision's `adjust_*`, but
+/// clamped to 0 to 255 only at the end:
 ///
 /// `p <- b p`, `p <- c p + (1 - c) mean(grey)`, `p <- s p + (1 - s) grey`, with `grey = 0.299 R + 0.587 G + 0.114 B`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +42,7 @@ impl Colouring {
         for pixel in pixels.chunks_exact_mut(CHANNELS) {
             let rest = shared * grey(pixel) + offset;
             for value in pixel {
-                // The conversion cuts off at 0 and 255.
+                // The conversion clamps to 0 to 255.
                 *value = (own * f32::from(*value) + rest + 0.5) as u8;
             }
         }

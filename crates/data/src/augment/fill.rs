@@ -1,16 +1,16 @@
-//! What stands beyond the border of an image.
+//! What fills the area beyond the border of an image.
 
 use std::fmt;
 
-/// What is seen where an image was moved away from.
+/// What fills the area that an image was moved away from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fill {
-    /// The image mirrored at its outermost pixels, which are not repeated: `dcb|abcd|cba`, as PyTorch's `reflect`.
+    /// The image mirrored at its outermost pixels, which are not repeated: `dcb|abcd|cba`, like PyTorch's `reflect`.
     #[default]
     Reflect,
-    /// The outermost pixel on and on: `aaa|abcd|ddd`, Keras' `nearest` and PyTorch's `replicate`.
+    /// The outermost pixel repeated: `aaa|abcd|ddd`, Keras' `nearest` and PyTorch's `replicate`.
     Nearest,
-    /// This level of grey, 0 is black.
+    /// This grey level; 0 is black.
     Constant(u8),
 }
 
@@ -27,7 +27,7 @@ impl Fill {
         }
     }
 
-    /// The place in `0..len` that place `at` shows; none where it shows the constant.
+    /// The position in `0..len` that position `at` shows; `None` if it shows the constant.
     pub(super) fn source(self, at: isize, len: usize) -> Option<usize> {
         let last = len as isize - 1;
         match self {
@@ -42,7 +42,7 @@ impl Fill {
         }
     }
 
-    /// The grey level where [`Fill::source`] is none.
+    /// The grey level where [`Fill::source`] is `None`.
     pub(super) fn level(self) -> u8 {
         if let Fill::Constant(level) = self { level } else { 0 }
     }

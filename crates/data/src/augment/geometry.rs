@@ -1,4 +1,4 @@
-//! Where each pixel of a changed image comes from.
+//! The source of each pixel of a transformed image.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -7,12 +7,12 @@ use crate::CHANNELS;
 use crate::ImageSize;
 use crate::random::{below, uniform};
 
-/// An image mirrored, then turned and enlarged about its centre, then moved.
+/// An image mirrored, then rotated and enlarged about its centre, then moved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Placement {
-    /// Left and right change places.
+    /// Left and right are swapped.
     pub(super) mirrored: bool,
-    /// Top and bottom change places.
+    /// Top and bottom are swapped.
     pub(super) upside_down: bool,
     /// To the right, in pixels.
     pub(super) right: isize,
@@ -20,7 +20,7 @@ pub(super) struct Placement {
     pub(super) down: isize,
     /// Counter-clockwise, in radians.
     pub(super) angle: f32,
-    /// Above 1 things become larger.
+    /// Above 1 enlarges.
     pub(super) zoom: f32,
 }
 
@@ -56,7 +56,7 @@ impl Placement {
         placement
     }
 
-    /// Writes the changed image `to`; both are rows of interleaved RGB bytes. `columns` is memory to work in.
+    /// Writes the transformed image to `to`; both are rows of interleaved RGB bytes. `columns` is working memory.
     pub(super) fn apply(
         self,
         fill: Fill,
@@ -97,7 +97,7 @@ impl Placement {
         }
     }
 
-    /// Bilinear interpolation between the four pixels around the place that a pixel comes from.
+    /// Bilinear interpolation between the four pixels around the source position of each pixel.
     fn interpolate(self, fill: Fill, size: ImageSize, from: &[u8], to: &mut [u8]) {
         let centre = |len: usize| (len as f32 - 1.0) / 2.0;
         let (middle_x, middle_y) = (centre(size.width), centre(size.height));
@@ -118,7 +118,7 @@ impl Placement {
     }
 }
 
-/// An image that goes on beyond its border.
+/// An image that continues beyond its border.
 struct Pixels<'a> {
     fill: Fill,
     size: ImageSize,
@@ -146,7 +146,7 @@ impl Pixels<'_> {
     }
 }
 
-/// `f32::floor` is a call where the processor is not known to have an instruction for it.
+/// `f32::floor` is a function call unless the processor is known to have an instruction for it.
 fn floor(value: f32) -> isize {
     let cut = value as isize;
     if cut as f32 > value { cut - 1 } else { cut }
@@ -158,7 +158,7 @@ mod tests {
 
     const SIZE: ImageSize = ImageSize { height: 3, width: 4 };
 
-    /// Bytes of an image from its letters, each row a word; the three channels differ.
+    /// Bytes of an image from letters, one word per row; the three channels differ.
     fn image(rows: &str) -> Vec<u8> {
         let letters = rows.bytes().filter(|&letter| letter != b' ');
         letters
@@ -188,7 +188,7 @@ mod tests {
             (Placement { down: 1, ..start }, Fill::Constant(0), "---- abcd efgh"),
             (Placement { down: -2, ..start }, Fill::Reflect, "ijkl efgh abcd"),
             (Placement { down: -1, right: 1, ..start }, Fill::Nearest, "eefg iijk iijk"),
-            // First mirrored, then moved: what was at the left border is cut off.
+            // First mirrored, then moved: the former left border is cut off.
             (Placement { mirrored: true, right: 1, ..start }, Fill::Constant(0), "-dcb -hgf -lkj"),
         ];
         for (placement, fill, expected) in cases {
@@ -202,13 +202,13 @@ mod tests {
         assert_eq!(moved(quarter, Fill::Reflect, "abc def ghi"), image("cfi beh adg"));
         let both = Placement { mirrored: true, ..quarter };
         assert_eq!(moved(both, Fill::Reflect, "abc def ghi"), image("adg beh cfi"));
-        // A wide image turns about its centre; what was outside is filled.
+        // A wide image is rotated about its centre; the area outside is filled.
         assert_eq!(moved(quarter, Fill::Constant(0), "abcde fghij klmno"), image("-din- -chm- -bgl-"));
     }
 
     #[test]
     fn interpolation_lies_on_the_line_between_pixels() {
-        // Along x the values are 10 x, along y 40 y, so every point between has a known value.
+        // Along x the values are 10 x, along y 40 y, so every point in between has a known value.
         let size = ImageSize { height: 5, width: 7 };
         let plane = |x: f32, y: f32| 10.0 * x + 40.0 * y;
         let from: Vec<u8> =
@@ -230,11 +230,11 @@ mod tests {
         let size = ImageSize { height: 1, width: 4 };
         let mut to = vec![0; 12];
         half.apply(Fill::Constant(200), size, &[100; 12], &mut to, &mut Vec::new());
-        // Places -1.5, 0.5, 2.5 and 4.5 of the image.
+        // Positions -1.5, 0.5, 2.5 and 4.5 in the image.
         assert_eq!(to.iter().step_by(3).copied().collect::<Vec<u8>>(), [200, 100, 100, 200]);
         let edge = Placement { zoom: 0.75, ..Placement::IDENTITY };
         edge.apply(Fill::Constant(200), size, &[100; 12], &mut to, &mut Vec::new());
-        // Place -0.5 is halfway.
+        // Position -0.5 is halfway.
         assert_eq!(to[0], 150);
     }
 

@@ -1,6 +1,6 @@
 //! The transformations by name, with their defaults and ranges.
 
-/// A transformation. Its strength is the number behind its name: `shift=0.1`.
+/// A transformation. Its strength is the number after its name: `shift=0.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Item {
     /// Mirrored left to right with this probability.
@@ -9,23 +9,23 @@ pub enum Item {
     VerticalFlip,
     /// Moved along each axis by up to this share of the size, in whole pixels.
     Shift,
-    /// Padded by so many pixels on each side and cropped at random: moved along each axis by up to so many pixels.
+    /// Padded by this many pixels on each side and cropped at random: moved along each axis by up to this many pixels.
     Crop,
-    /// Turned about the centre by up to so many degrees either way.
+    /// Rotated about the centre by up to this many degrees either way.
     Rotate,
     /// Enlarged about the centre by a factor from 1 - strength to 1 + strength.
     Zoom,
     /// Colours times a factor from 1 - strength to 1 + strength.
     Brightness,
-    /// Distance of the colours from the image's mean grey times such a factor.
+    /// Distance of the colours from the image's mean grey times a factor in that range.
     Contrast,
-    /// Distance of the colours from the pixel's own grey times such a factor (saturation).
+    /// Distance of the colours from the pixel's own grey times a factor in that range (saturation).
     Color,
     /// A square of this share of the shorter side set to 0 after normalisation; its centre is anywhere in the image.
     Cutout,
     /// Blended with another image, in shares drawn from Beta(strength, strength).
     Mixup,
-    /// A rectangle replaced by that of another image; the share that stays is drawn from Beta(strength, strength).
+    /// A rectangle replaced with that of another image; the share that stays is drawn from Beta(strength, strength).
     Cutmix,
 }
 
@@ -51,12 +51,12 @@ impl Item {
         self.row().0
     }
 
-    /// The strength where none is given.
+    /// The default strength.
     pub fn default_strength(self) -> f64 {
         self.row().1
     }
 
-    /// The strengths that make sense, in words.
+    /// The allowed strengths, in words.
     pub fn range(self) -> &'static str {
         self.row().2
     }

@@ -1,4 +1,4 @@
-//! Blending the images of a batch, and their labels with them.
+//! Blends the images of a batch, and their labels.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -8,7 +8,7 @@ use super::{Augmentation, Item};
 use crate::ImageSize;
 use crate::random::below;
 
-/// What a batch of blended images shows beside its labels.
+/// The second labels of a batch of blended images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mixed {
     /// The class of the other image in each image, shape (batch).
@@ -27,7 +27,7 @@ pub(super) enum Blend {
 }
 
 impl Blend {
-    /// Draws one of the blends that the augmentation has, each as likely as the other.
+    /// Draws one of the augmentation's blends, with equal probability.
     pub(super) fn draw(
         augmentation: &Augmentation,
         size: ImageSize,
@@ -66,8 +66,8 @@ impl Blend {
     }
 }
 
-/// A number from Beta(alpha, alpha), by Jöhnk's method (1964): of two uniform numbers to the power `1 / alpha`, if
-/// their sum is at most 1, the share of the first.
+/// A number from Beta(alpha, alpha), by Jöhnk's method (1964): the share of the first of two uniform numbers to the
+/// power `1 / alpha`, if their sum is at most 1.
 fn beta(random: &mut ChaCha8Rng, alpha: f64) -> f64 {
     let mut power = || libm::pow((random.next_u64() >> 11) as f64 / (1u64 << 53) as f64, 1.0 / alpha);
     loop {
@@ -120,12 +120,12 @@ mod tests {
         let mut shares = Vec::new();
         for _ in 0..4000 {
             let Some(Blend::Cutmix { rectangle }) = Blend::draw(&augmentation, size, &mut random) else {
-                panic!("cutmix was asked for");
+                panic!("expected cutmix");
             };
             assert!(rectangle.rows.end <= 20 && rectangle.columns.end <= 60, "{rectangle:?}");
             shares.push(rectangle.pixels() as f64 / 1200.0);
         }
-        // Half of it in the mean, less what stands out of the image: E[r (1 - r / 4)]^2 over sides r, about 0.32.
+        // Half of it on average, less the part outside the image: E[r (1 - r / 4)]^2 over sides r, about 0.32.
         let mean = shares.iter().sum::<f64>() / 4000.0;
         assert!((0.28..0.36).contains(&mean), "{mean}");
     }

@@ -1,12 +1,12 @@
-//! Random changes to training images: moved, turned, recoloured, partly hidden or blended.
+//! Random changes to training images: moved, rotated, recoloured, partly hidden or blended.
 //!
-//! An [`Augmentation`] is written as a list of items, `flip,shift=0.1`. What becomes of an image follows from the seed,
-//! the epoch and the image's index alone, so it is the same for any number of threads and after a resumption. An
-//! image goes through four steps, of which those without an item are left out:
+//! An [`Augmentation`] is written as a list of items, `flip,shift=0.1`. The changes to an image depend only on the
+//! seed, the epoch and the image's index, so they are the same for any number of threads and after resuming. An image
+//! goes through four steps; those without an item are skipped:
 //!
-//! 1. **geometry** (`flip`, `vflip`, `shift`, `crop`, `rotate`, `zoom`): one pass that puts all of them together, so
-//!    that nothing is interpolated twice; a copy of whole pixels where only `flip`, `vflip`, `shift` and `crop` act;
-//! 2. **colour** (`brightness`, `contrast`, `color`): one linear map of the colours of a pixel, cut off to 0 to 255;
+//! 1. **geometry** (`flip`, `vflip`, `shift`, `crop`, `rotate`, `zoom`): one pass that combines all of them, so that
+//!    nothing is interpolated twice; a copy of whole pixels if only `flip`, `vflip`, `shift` and `crop` are used;
+//! 2. **colour** (`brightness`, `contrast`, `color`): one linear map of the colours of a pixel, clamped to 0 to 255;
 //! 3. **`cutout`**, after normalisation;
 //! 4. **`mixup`, `cutmix`**, with the next image of the batch, the last one with the first. Their labels are mixed too:
 //!    see [`Mixed`].

@@ -1,4 +1,4 @@
-//! Training images beside what an augmentation makes of them.
+//! Training images next to their augmented variants.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::{Augmentation, Augmenter};
 use crate::loader::Worker;
 use crate::{DataError, Normalization, Normalize, Source, Split};
 
-/// How much a preview shows.
+/// The size of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreviewOptions {
-    /// Images at most, the first of each class in turn. Default 8.
+    /// Most images to show, the first of each class in turn. Default 8.
     pub images: usize,
-    /// Variants of each: what the first epochs make of it. Default 8.
+    /// Variants of each image, those of the first epochs. Default 8.
     pub variants: usize,
     /// The seed of the run. Default 1.
     pub seed: u64,
@@ -39,9 +39,9 @@ pub struct AugmentationPreview {
 pub struct PreviewRow {
     /// The image's class.
     pub class: String,
-    /// The image as it is.
+    /// The original image.
     pub original: RgbImage,
-    /// What training sees of it, epoch by epoch.
+    /// Its variants in training, epoch by epoch.
     pub variants: Vec<Variant>,
 }
 
@@ -54,8 +54,7 @@ pub struct Variant {
     pub mixed: Option<(String, f32)>,
 }
 
-/// Puts training images through the steps that a [`Loader`](crate::Loader) takes, as one batch of which each epoch
-/// makes a variant.
+/// Passes training images through the steps of a [`Loader`](crate::Loader), as one batch with a variant for each epoch.
 ///
 /// # Errors
 /// [`DataError::EmptySplit`], an augmentation that does not fit the images' size, those of [`Source::read`].

@@ -15,7 +15,7 @@ pub(super) struct Rectangle {
 }
 
 impl Rectangle {
-    /// One of `height` x `width` pixels whose centre is anywhere in the image; what stands out of the image is cut off.
+    /// One of `height` x `width` pixels whose centre is anywhere in the image; the part outside the image is cut off.
     pub(super) fn draw(random: &mut ChaCha8Rng, size: ImageSize, height: usize, width: usize) -> Rectangle {
         let mut side = |len: usize, part: usize| {
             let begin = below(random, len) as isize - (part / 2) as isize;
@@ -29,7 +29,7 @@ impl Rectangle {
         self.rows.len() * self.columns.len()
     }
 
-    /// For each row of each plane of an image, the places of the rectangle in it.
+    /// For each row of each plane of an image, the positions inside the rectangle.
     pub(super) fn spans(&self, size: ImageSize, channels: usize) -> impl Iterator<Item = Range<usize>> {
         let rows = (0..channels)
             .flat_map(move |channel| self.rows.clone().map(move |row| channel * size.height + row));

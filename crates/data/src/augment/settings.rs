@@ -1,4 +1,4 @@
-//! Which transformations and how strong, as written in a configuration: `flip,shift=0.1`.
+//! The transformations and their strengths, as written in a configuration: `flip,shift=0.1`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Fill, Item};
 use crate::{DataError, ImageSize};
 
-/// The transformations that training images go through, checked.
+/// The checked transformations for training images.
 ///
-/// It is written as items joined by commas or plus signs, each a name or `name=strength`; `fill=` says what stands
-/// beyond the border ([`Fill`]). `none` is no transformation. `auto` is
-/// `flip,shift=0.125,brightness=0.2,contrast=0.2,color=0.2,cutout=0.25`, of which items beside it replace their own.
+/// It is written as items joined by commas or plus signs, each a name or `name=strength`; `fill=` sets what fills the
+/// area beyond the border ([`Fill`]). `none` means no transformation. `auto` means
+/// `flip,shift=0.125,brightness=0.2,contrast=0.2,color=0.2,cutout=0.25`; items given with it replace those in it.
 ///
 /// ```
 /// use convscope_data::augment::{Augmentation, Item};
@@ -26,7 +26,7 @@ use crate::{DataError, ImageSize};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
-    /// By `Item as usize`; 0 where the item is absent.
+    /// Indexed by `Item as usize`; 0 if the item is absent.
     strengths: [f64; Item::ALL.len()],
     fill: Fill,
 }
@@ -44,18 +44,18 @@ impl Augmentation {
     /// No transformation.
     pub const NONE: Augmentation = Augmentation { strengths: [0.0; Item::ALL.len()], fill: Fill::Reflect };
 
-    /// Whether images stay as they are.
+    /// Whether images are unchanged.
     pub fn is_none(&self) -> bool {
         self.strengths.iter().all(|&strength| strength == 0.0)
     }
 
-    /// The strength of a transformation, if it takes part.
+    /// The strength of a transformation, if it is used.
     pub fn strength(&self, item: Item) -> Option<f64> {
         let strength = self.strengths[item as usize];
         (strength > 0.0).then_some(strength)
     }
 
-    /// What stands beyond the border.
+    /// What fills the area beyond the border.
     pub fn fill(&self) -> Fill {
         self.fill
     }
@@ -65,13 +65,13 @@ impl Augmentation {
         self.strength(Item::Mixup).or(self.strength(Item::Cutmix)).is_some()
     }
 
-    /// Whether pixels are moved or recoloured, which only bytes of pictures can be.
+    /// Whether pixels are moved or recoloured, which is only possible for the bytes of pictures.
     pub fn changes_pixels(&self) -> bool {
         let after = [Item::Cutout, Item::Mixup, Item::Cutmix];
         Item::ALL.into_iter().any(|item| !after.contains(&item) && self.strength(item).is_some())
     }
 
-    /// Fails if `crop` is no smaller than images of this size.
+    /// Fails unless `crop` is smaller than images of this size.
     pub(crate) fn check(&self, size: ImageSize) -> Result<(), DataError> {
         match self.strength(Item::Crop) {
             Some(pixels) if pixels >= size.height.min(size.width) as f64 => Err(problem(format!(
@@ -104,7 +104,9 @@ impl FromStr for Augmentation {
             match (name, value) {
                 ("auto", None) => {}
                 ("none", _) => {
-                    return Err(problem("none stands alone; leave it out or the other items".to_owned()));
+                    return Err(problem(
+                        "none cannot be combined; leave out either it or the other items".to_owned(),
+                    ));
                 }
                 ("fill", value) => {
                     let value = value.unwrap_or("without a value");
@@ -221,7 +223,10 @@ mod tests {
         assert!(error("").starts_with("augment: an item is empty; "));
         assert!(error("flip,").starts_with("augment: an item is empty; "));
         assert!(error("auto=3").starts_with("augment: there is no auto=3; "));
-        assert_eq!(error("flip,none"), "augment: none stands alone; leave it out or the other items");
+        assert_eq!(
+            error("flip,none"),
+            "augment: none cannot be combined; leave out either it or the other items"
+        );
         assert_eq!(error("flip,shift,flip=1"), "augment: flip is given twice; leave one out");
         assert_eq!(
             error("crop=2.5"),

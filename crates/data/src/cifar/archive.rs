@@ -1,4 +1,4 @@
-//! A data set that is published as an archive, in the cache folder whole or not at all.
+//! A data set that is published as an archive, kept in the cache folder completely or not at all.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,12 @@ pub struct Archive {
     pub url: String,
     /// SHA-256 of the archive, in hexadecimal digits.
     pub sha256: String,
-    /// The folder that it unpacks to; in the cache folder it has the same name.
+    /// The folder that it unpacks to, with the same name in the cache folder.
     pub folder: String,
 }
 
 impl Archive {
-    /// CIFAR-10's binary version, 170 MB, at its home.
+    /// CIFAR-10's binary version, 170 MB, from its home page.
     pub fn cifar10() -> Self {
         Archive {
             url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
@@ -31,11 +31,11 @@ impl Archive {
         }
     }
 
-    /// The unpacked archive's folder, downloaded first where it does not exist yet.
+    /// The unpacked archive's folder, downloaded first if it does not exist.
     ///
-    /// `cache_dir` is the folder to keep it in, by default `convscope` in `$XDG_CACHE_HOME` or the platform's
-    /// cache folder. The archive is fetched and unpacked in a temporary folder beside the target, which is
-    /// renamed when everything is well and removed when not.
+    /// `cache_dir` is the folder to keep it in, by default `convscope` in `$XDG_CACHE_HOME` or the platform's cache
+    /// folder. The archive is fetched and unpacked in a temporary folder next to the target, which is renamed on
+    /// success and removed on failure.
     ///
     /// # Errors
     /// [`DataError::Download`] (which says what to do without a network), [`DataError::Checksum`],
@@ -76,7 +76,7 @@ impl Archive {
         let unpacked = work.path().join("unpacked");
         fetch::unpack(self, &archive, &unpacked, observer)?;
         match move_folder(&unpacked.join(&self.folder), &target) {
-            // Another process may have been quicker; its copy passed the same checks.
+            // Another process may have been faster; its copy passed the same checks.
             Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),
             _ => Ok(target),
         }

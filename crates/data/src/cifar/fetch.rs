@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Archive;
 use crate::{DataError, Observer, Stage};
 
-/// Silence on the line after which a download counts as failed.
+/// A download fails if no data arrives for this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn download(
@@ -68,7 +68,7 @@ pub(super) fn unpack(
     let total = file.metadata().map_err(text)?.len();
     let counted = Counted { inner: BufReader::new(file), total, observer };
     let mut entries = tar::Archive::new(flate2::read::GzDecoder::new(counted));
-    // Only plain files count: no link can then lead out of the folder.
+    // Only regular files are unpacked, so no link can lead out of the folder.
     for entry in entries.entries().map_err(text)? {
         let mut entry = entry.map_err(text)?;
         let path = entry.path().map_err(text)?.into_owned();
@@ -87,7 +87,7 @@ pub(super) fn unpack(
     if to.join(&published.folder).is_dir() {
         Ok(())
     } else {
-        Err(failed(format!("it holds no folder {}", published.folder)))
+        Err(failed(format!("it does not contain the folder {}", published.folder)))
     }
 }
 
@@ -96,13 +96,13 @@ fn agent(archive: &Archive) -> ureq::Agent {
         .timeout_connect(Some(TIMEOUT))
         .timeout_recv_response(Some(TIMEOUT))
         .timeout_per_read(Some(TIMEOUT));
-    // A proxy is for the world outside.
+    // A proxy is only for other hosts.
     let local = ["http://127.0.0.1", "http://localhost"].iter().any(|home| archive.url.starts_with(home));
     let config = if local { config.proxy(None) } else { config };
     config.build().into()
 }
 
-/// Tells how much of the archive has been read.
+/// Reports how much of the archive has been read.
 struct Counted<'a> {
     inner: BufReader<File>,
     total: u64,

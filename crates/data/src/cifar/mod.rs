@@ -1,13 +1,13 @@
 //! CIFAR-10 and CIFAR-100 in their binary version, and other data in that layout.
 //!
-//! Layout: <https://www.cs.toronto.edu/~kriz/cifar.html>. A record is one label byte (CIFAR-100: a coarse and a
-//! fine one, of which the fine counts) and 3072 bytes of colour, the red plane first, rows from the top.
-//! CIFAR-10 keeps its records in `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 in
-//! `train.bin` and `test.bin`. The classes' names stand in `batches.meta.txt` or `fine_label_names.txt`, one a
-//! line; where that file is missing, the known names are taken.
+//! Layout: <https://www.cs.toronto.edu/~kriz/cifar.html>. A record is one label byte (CIFAR-100: a coarse and a fine
+//! one; the fine one is used) and 3072 bytes of colour, red plane first, rows from the top. CIFAR-10 keeps its records
+//! in `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 in `train.bin` and `test.bin`. The
+//! classes' names are in `batches.meta.txt` or `fine_label_names.txt`, one per line; if that file is missing, the known
+//! names are used.
 //!
-//! The last fifth of the training images validates (10,000 of CIFAR's 50,000), or the share that
-//! [`SourceOptions::val_fraction`](crate::SourceOptions) names.
+//! The last fifth of the training images (10,000 of CIFAR's 50,000), or the share in
+//! [`SourceOptions::val_fraction`](crate::SourceOptions), is used for validation.
 
 mod archive;
 #[cfg(feature = "download")]
@@ -78,7 +78,7 @@ impl Variant {
     }
 }
 
-/// Tells whether `path`, or the folder that the official archive unpacks to in it, holds CIFAR files.
+/// Checks whether `path`, or the folder that the official archive unpacks to in it, has CIFAR files.
 pub(crate) fn recognise(path: &Path) -> Result<Option<(PathBuf, Variant)>, DataError> {
     let inner = [path.to_owned(), path.join("cifar-10-batches-bin"), path.join("cifar-100-binary")];
     for folder in inner {
@@ -153,7 +153,7 @@ pub(crate) fn open(
     Ok(Arc::new(source.resized(size.unwrap_or(SIZE), options.framing)?))
 }
 
-/// How many of the records outside the test file are training images by a manifest.
+/// How many of the records outside the test file are training images according to a manifest.
 fn recorded_train_images(folder: &Path, manifest: &Manifest) -> Result<usize, DataError> {
     match manifest.contents() {
         Contents::Records { splits, .. } => Ok(splits.train.len()),
@@ -161,7 +161,7 @@ fn recorded_train_images(folder: &Path, manifest: &Manifest) -> Result<usize, Da
     }
 }
 
-/// Fails unless these are the files of a manifest.
+/// Fails unless these are the files in a manifest.
 fn refuse_other_files(folder: &Path, manifest: &Manifest, files: &[FileRecord]) -> Result<(), DataError> {
     let Contents::Records { files: recorded, .. } = manifest.contents() else {
         return Err(DataError::OtherKind { path: folder.to_owned() });

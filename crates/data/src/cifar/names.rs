@@ -4,7 +4,7 @@
 pub(super) const CIFAR10: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// The fine labels, in their order, which is the alphabet's.
+/// The fine labels, in alphabetical order.
 #[rustfmt::skip]
 pub(super) const CIFAR100: [&str; 100] = [
     "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",

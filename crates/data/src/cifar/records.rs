@@ -1,4 +1,4 @@
-//! The records of data files, read into the memory that the images stay in.
+//! The records of data files, read directly into the images' final memory.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::manifest::FileRecord;
 use crate::resident::{ResidentSplit, zeroed};
 use crate::{CHANNELS, DataError};
 
-/// A data file whose records are counted and not read yet.
+/// A data file whose records have been counted but not read.
 pub(super) struct DataFile {
     name: &'static str,
     path: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct DataFile {
 }
 
 impl DataFile {
-    /// Counts the records of a file by its length.
+    /// Counts the records of a file from its length.
     pub(super) fn measure(
         folder: &Path,
         name: &'static str,
@@ -32,8 +32,8 @@ impl DataFile {
     }
 }
 
-/// Reads the files one after the other into as many splits of these numbers of images, which together take all records. Returns
-/// what tells each file from others, too.
+/// Reads the files one after another into splits with these numbers of images, which together cover all records. Also
+/// returns the identity of each file.
 pub(super) fn read<const N: usize>(
     files: &[DataFile],
     images: [usize; N],
@@ -88,7 +88,7 @@ impl Variant {
         self.label_bytes() + SIZE.bytes()
     }
 
-    /// How many records a file of so many bytes has.
+    /// How many records a file of this many bytes has.
     fn records(self, path: &Path, bytes: usize) -> Result<usize, DataError> {
         let record = self.record_bytes();
         if !bytes.is_multiple_of(record) {

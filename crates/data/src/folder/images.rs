@@ -1,4 +1,4 @@
-//! The pictures of an image folder on their way from files to a source.
+//! Turns the pictures of an image folder into a source.
 
 use std::mem::take;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::manifest::{Contents, FileRecord, Manifest, PerSplit, Splitting};
 use crate::resident::{Resident, ResidentSplit};
 use crate::{DataError, ImageSize, Remarks, Source, SourceOptions, Split, Stage, UnreadableFile};
 
-/// The images that have passed every check so far, and those that have not.
+/// The images that have passed every check so far, and those that have failed one.
 pub(super) struct Images {
     pub(super) kept: Vec<(Split, Entry)>,
     pub(super) unreadable: Vec<UnreadableFile>,
@@ -24,12 +24,12 @@ pub(super) struct Images {
 /// The images that are kept, all of one size.
 pub(super) struct Decoded {
     pub(super) images: SameSize,
-    /// What tells each from others.
+    /// The identity of each.
     pub(super) records: Vec<FileRecord>,
 }
 
 impl Images {
-    /// Takes them over from what was found.
+    /// Takes the images from a listing.
     pub(super) fn new(found: &mut Found) -> Images {
         let (kept, unreadable) = (take(&mut found.entries), take(&mut found.remarks.unreadable));
         Images { kept, unreadable }
@@ -70,7 +70,7 @@ impl Images {
     }
 }
 
-/// Does some work for each item on all cores, and tells how far it is.
+/// Processes each item on all cores, and reports progress.
 pub(super) fn in_parallel<I: Sync, T: Send>(
     options: &SourceOptions,
     items: &[I],
@@ -87,7 +87,7 @@ pub(super) fn in_parallel<I: Sync, T: Send>(
     items.collect()
 }
 
-/// The source of these images, which come in order of class and path.
+/// The source of these images, which are sorted by class and path.
 pub(super) fn assemble(
     path: &Path,
     classes: Vec<String>,

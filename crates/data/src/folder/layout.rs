@@ -1,36 +1,36 @@
-//! Where the class folders of an image folder lie: in the folder itself, or in folders of its own for each split.
+//! Where the class folders of an image folder are: in the folder itself, or in a separate folder for each split.
 
 use std::path::{Path, PathBuf};
 
 use super::walk::{Folder, is_loop, subfolders};
 use crate::{DataError, Split, SplitFolder};
 
-/// Words that stand for a split, in lower case.
+/// Words for a split, in lower case.
 const NAMES: [(Split, &[&str]); 3] = [
     (Split::Train, &["train", "training", "trn"]),
     (Split::Val, &["val", "valid", "validation", "validate", "dev", "eval"]),
     (Split::Test, &["test", "testing", "tst"]),
 ];
 
-/// Words that say nothing beside the name of a split.
+/// Words that add nothing to the name of a split.
 const FILLERS: [&str; 12] = [
     "set", "data", "dataset", "image", "images", "img", "imgs", "photos", "pics", "pictures", "seg", "split",
 ];
 
-/// Where the class folders lie.
+/// Where the class folders are.
 pub(super) struct Layout {
-    /// The folders whose subfolders are classes, in the order of [`Split::ALL`]; all images are in the training split where
-    /// the folder has no splits.
+    /// The folders whose subfolders are classes, in the order of [`Split::ALL`]; all images are in the training split
+    /// if the folder has no splits.
     pub(super) folders: Vec<(Split, PathBuf)>,
     /// The folders that were recognised by their names.
     pub(super) recognised: Vec<SplitFolder>,
-    /// Folders beside them, which are passed over.
+    /// Other folders next to them, which are ignored.
     pub(super) others: Vec<PathBuf>,
 }
 
 impl Layout {
-    /// Decides by the names of the folders first. A training folder is one that has class folders in it; where pictures lie
-    /// in it directly too, only what lies beside it tells a split from a class called `train`.
+    /// First decides by the names of the folders. A training folder has class folders in it; if it also has pictures
+    /// directly in it, only its siblings tell a split from a class called `train`.
     ///
     /// # Errors
     /// Two folders for one split, splits without one for training, a folder that cannot be read.
@@ -60,7 +60,7 @@ impl Layout {
         let whole =
             Layout { folders: vec![(Split::Train, root.to_owned())], recognised: vec![], others: vec![] };
         let trains = with_classes.iter().any(|(split, ..)| *split == Split::Train);
-        // Beside other folders with pictures, one folder with pictures of its own is a class.
+        // Next to other folders with pictures, a folder with its own pictures is a class.
         let is_split = match (trains, with_classes.len()) {
             (_, 0) => false,
             (true, 1) => is_plain || others.is_empty(),
@@ -92,8 +92,8 @@ impl Layout {
     }
 }
 
-/// The split that a folder of this name holds: one of the names above in any case, with fillers or a number beside it, such
-/// as `seg_train`, `Test images` or `val2017`.
+/// The split of a folder with this name: one of the names above in upper or lower case, possibly with fillers or a
+/// number, such as `seg_train`, `Test images` or `val2017`.
 fn split_named(name: &str) -> Option<Split> {
     let name = name.to_lowercase();
     let words = name.split(|c: char| !c.is_alphanumeric()).map(|word| {
@@ -106,7 +106,7 @@ fn split_named(name: &str) -> Option<Split> {
     split.filter(|_| rest.is_none())
 }
 
-/// The folder inside that has the same meaning, where it is all there is: `seg_train/seg_train`.
+/// The only folder inside, if it has the same meaning: `seg_train/seg_train`.
 fn descend(split: Split, path: PathBuf) -> Result<PathBuf, DataError> {
     match subfolders(&path)?.as_slice() {
         [only] if split_named(&only.name) == Some(split) && !subfolders(&only.path)?.is_empty() => {

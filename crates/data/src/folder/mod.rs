@@ -1,26 +1,25 @@
-//! Image folders: one folder a class.
+//! Image folders: one folder per class.
 //!
-//! `DIR/<class>/*`, or `DIR/{train,val,test}/<class>/*`. Folders of splits are known by their names in any case, with
-//! words such as `set`, `images` or `seg` beside them: `train`, `training`; `val`, `valid`, `validation`, `dev`, `eval`;
-//! `test`, `testing`. The classes are the folders' names in order, as torchvision's `ImageFolder` has them; images may lie
-//! deeper inside them. Files count as images by content or by name: a `.png` that is not one is reported. Everything whose
-//! name begins with a dot is passed over; [`Remarks`] tell what else was.
+//! `DIR/<class>/*`, or `DIR/{train,val,test}/<class>/*`. Folders of splits are recognised by their names, in upper or
+//! lower case and with words such as `set`, `images` or `seg` added: `train`, `training`; `val`, `valid`, `validation`,
+//! `dev`, `eval`; `test`, `testing`. The classes are the sorted folder names, as in torchvision's `ImageFolder`; images
+//! may be in subfolders. Files count as images by content or by name: a `.png` that is not one is reported. Everything
+//! whose name begins with a dot is skipped; [`Remarks`] list what else was.
 //!
-//! **Splits.** Folders for validation and test are used where they exist. Where only validation lacks, a fifth
-//! of the training images validates; where both lack, a tenth validates and a tenth tests. With a validation
-//! folder but no test folder the test split is empty. [`SourceOptions::val_fraction`] sets the validating share
-//! in place of the fifth or the tenth. Each picture is placed by a hash of the split seed, its class and its path
-//! below the class folder, so that it stays where it is when others come or go; pictures with the same bytes stay
-//! together. A class that would lack a training, validation or test picture gets the one that is nearest to it.
-//! [`Splits::Recorded`] takes the images and splits of a [`Manifest`](crate::Manifest) and leaves all others out.
+//! **Splits.** Folders for validation and test are used if they exist. If only validation is missing, a fifth of the
+//! training images is used for it; if both are missing, a tenth is used for validation and a tenth for testing. With a
+//! validation folder but no test folder, the test split is empty. [`SourceOptions::val_fraction`] sets the validation
+//! share instead of the fifth or the tenth. A hash of the split seed, its class and its path below the class folder
+//! assigns each picture to a split, so that it stays there when others are added or removed; pictures with the same
+//! bytes stay together. A class that would have no training, validation or test picture gets the one that is nearest to
+//! it. [`Splits::Recorded`] uses the images and splits of a [`Manifest`](crate::Manifest) and leaves out all others.
 //!
-//! **Size.** Images are resized to [`SourceOptions::image_size`] square. Without it they keep their size if all
-//! have the same, of at most 512 pixels a side; else they become 64x64. See
-//! [`decode_image`](crate::decode_image()) for colours, orientation and filter.
+//! **Size.** Images are resized to [`SourceOptions::image_size`] square. Without it they keep their size if all have
+//! the same, of at most 512 pixels a side; otherwise they become 64x64. See [`decode_image`](crate::decode_image()) for
+//! colours, orientation and filter.
 //!
-//! **Memory.** Every image is decoded once when the folder is opened, so that damage is found early. The
-//! decoded bytes stay in memory if they fit [`SourceOptions::memory_budget`]; else each reading decodes the
-//! file again.
+//! **Memory.** Every image is decoded once when the folder is opened, so that damage is found early. The decoded bytes
+//! stay in memory if they fit [`SourceOptions::memory_budget`]; otherwise each reading decodes the file again.
 
 mod images;
 mod layout;
@@ -41,13 +40,13 @@ use self::split::{Candidate, Shares};
 use crate::manifest::Splitting;
 use crate::{BadImages, DataError, Remarks, Source, SourceOptions, Split, Splits, UnreadableFile};
 
-/// The validating share where there is a test folder.
+/// The validation share if there is a test folder.
 const VAL_FRACTION_BESIDE_TEST: f64 = 0.2;
-/// The validating and testing shares where there is neither folder.
+/// The validation and test shares if there is neither folder.
 const VAL_FRACTION: f64 = 0.1;
 const TEST_FRACTION: f64 = 0.1;
 
-/// The pictures below a folder, whatever their classes, and what looks like one and is not there.
+/// The pictures below a folder, whatever their classes, and those that cannot be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PicturesBelow {
     /// Files that are pictures by content or by name, in the order of their paths.
@@ -56,7 +55,7 @@ pub struct PicturesBelow {
     pub unreadable: Vec<UnreadableFile>,
 }
 
-/// Looks through a folder and the folders in it.
+/// Searches a folder and its subfolders.
 pub fn pictures_below(folder: &Path) -> PicturesBelow {
     let walk::Files { pictures, unreadable, .. } = walk::files_below(folder);
     PicturesBelow { pictures, unreadable }
@@ -71,7 +70,7 @@ pub(crate) fn open(path: &Path, options: &SourceOptions) -> Result<Arc<dyn Sourc
     }
 }
 
-/// How training images are dealt to the splits that a folder lacks.
+/// How training images are assigned to the splits that a folder lacks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Drawing {
     Placed,
@@ -121,7 +120,7 @@ fn open_splits(
     assemble(path, listing.classes, splitting, entries, decoded, remarks, options)
 }
 
-/// All images of the folder in the test split.
+/// Opens all images of the folder in the test split.
 fn open_whole(
     path: &Path,
     classes: &[String],

@@ -1,4 +1,4 @@
-//! An image folder as a manifest has it.
+//! An image folder as recorded in a manifest.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::decode::at;
 use crate::manifest::{Contents, FileRecord, Manifest};
 use crate::{DataError, PixelLimit, Remarks, Source, SourceOptions, Split};
 
-/// Opens the images of the manifest, which must be as they were. Others are counted and left out.
+/// Opens the images of the manifest, which must be unchanged. Others are counted and left out.
 pub(super) fn open(
     root: &Path,
     manifest: &Manifest,
@@ -47,7 +47,7 @@ pub(super) fn open(
     }
 
     let sizing = Sizing::new(options.checked_size()?, present.len(), options);
-    // Once the size is known, images that are read again later need not be decoded now.
+    // If the size is known, images that will be read again need not be decoded now.
     let size = options.image_size.filter(|&size| !sizing.fits(size));
     let checked = in_parallel(options, &present, |wanted, resizer| {
         let Some(bytes) = wanted.read(options.pixel_limit) else { return Ok(None) };
@@ -84,7 +84,7 @@ pub(super) fn open(
     assemble(root, classes, splitting, entries, Decoded { images, records }, remarks, options)
 }
 
-/// A file of the manifest.
+/// A file in the manifest.
 struct Wanted<'a> {
     split: Split,
     label: usize,
@@ -99,8 +99,7 @@ impl Wanted<'_> {
     }
 }
 
-/// How many image files of the folder the manifest does not have, of those in a format that can be read: the others were left
-/// out before.
+/// How many readable image files of the folder are not in the manifest; unreadable formats were left out before too.
 fn new_files(root: &Path, wanted: &[Wanted<'_>]) -> Result<usize, DataError> {
     let known: HashSet<&Path> = wanted.iter().map(|wanted| wanted.path.as_path()).collect();
     let found = scan::list_paths(root)?;

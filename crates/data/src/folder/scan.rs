@@ -16,7 +16,7 @@ pub(super) struct Entry {
     pub(super) name: String,
 }
 
-/// What an image folder holds before any image is decoded.
+/// The contents of an image folder before any image is decoded.
 pub(super) struct Listing {
     root: PathBuf,
     /// The training images' class folders, in the order of the labels.
@@ -27,10 +27,10 @@ pub(super) struct Listing {
     pub(super) has_test: bool,
 }
 
-/// Images, and what was passed over on the way to them.
+/// Images, and what was skipped.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Sorted by split, class and path; all in the training split where the folder has no splits.
+    /// Sorted by split, class and path; all in the training split if the folder has no splits.
     pub(super) entries: Vec<(Split, Entry)>,
     pub(super) remarks: Remarks,
     skipped: Skipped,
@@ -75,7 +75,7 @@ pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
     Ok(listing)
 }
 
-/// All images of the folder, whatever split they lie in, labelled by the place of their class among `classes`.
+/// All images of the folder, whatever their split, labelled by the index of their class in `classes`.
 pub(super) fn list_all(root: &Path, classes: &[String]) -> Result<Found, DataError> {
     let label = |folder: &Folder| {
         let label = classes.iter().position(|class| *class == folder.name);
@@ -92,7 +92,7 @@ pub(super) fn list_all(root: &Path, classes: &[String]) -> Result<Found, DataErr
 pub(super) fn list_paths(root: &Path) -> Result<Vec<PathBuf>, DataError> {
     let layout = match Layout::of(root) {
         Ok(layout) => layout,
-        // What cannot be opened anew has no new images, but the recorded ones are there.
+        // A folder that cannot be opened again has no new images, but the recorded ones are there.
         Err(DataError::TwoFolders { .. }) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
@@ -100,7 +100,7 @@ pub(super) fn list_paths(root: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found.entries.into_iter().map(|(_, entry)| entry.path).collect())
 }
 
-/// The images of every class folder, with the label that `label` gives the folder.
+/// The images of every class folder, with labels from `label`.
 fn images(layout: &Layout, label: impl Fn(&Folder) -> Result<usize, DataError>) -> Result<Found, DataError> {
     let mut found = Found::default();
     for (split, folder) in &layout.folders {
@@ -129,7 +129,7 @@ fn class_folders(folder: &Path) -> Result<Vec<Folder>, DataError> {
 }
 
 impl Listing {
-    /// Checks that every class has an image to train on, and a split of its own at least one image.
+    /// Checks that every class has a training image, and that every split folder has at least one image.
     pub(super) fn check_classes(
         &self,
         kept: &[(Split, Entry)],

@@ -1,4 +1,4 @@
-//! Splits drawn class by class from a shuffled list, as runs have them that do not record their images.
+//! Splits drawn class by class from a shuffled list, for runs that do not record their images.
 
 use super::split::Shares;
 use crate::Split;

@@ -1,4 +1,4 @@
-//! The size of a folder's images, found while they are decoded.
+//! The size of a folder's images, determined while decoding them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,47 +8,47 @@ use rayon::prelude::*;
 
 use crate::{ImageSize, SourceOptions};
 
-/// The size of images that have no common one.
+/// The size of images without a common size.
 const DEFAULT_SIZE: ImageSize = ImageSize::square(64);
-/// Images with a longer side are photographs to be shrunk, even if a whole folder has that size.
+/// Images with a longer side are photographs to be shrunk, even if all in a folder have the same size.
 const MAX_COMMON_SIDE: usize = 512;
 
-/// Resizes pictures, each once, while it is not yet known whether all have one size.
+/// Resizes pictures, each once, before it is known whether all have the same size.
 ///
-/// Until a second size turns up, pictures are kept as they are, as far as memory allows, and the others at the default
-/// size; what is kept does not depend on the order in which threads finish.
+/// Until a second size appears, pictures are kept at their own size if memory allows, and otherwise at the default
+/// size; the result does not depend on the order in which threads finish.
 pub(super) struct Sizing {
     asked: Option<ImageSize>,
     framing: Framing,
     budget: usize,
-    /// How many pictures there are at most.
+    /// The largest possible number of pictures.
     pictures: usize,
-    /// The size of the first picture that came.
+    /// The size of the first picture.
     first: Mutex<Option<ImageSize>>,
     is_mixed: AtomicBool,
-    /// Bytes of the pictures as they are.
+    /// Bytes of the pictures at their own size.
     own_bytes: AtomicUsize,
 }
 
-/// A picture that has been looked at.
+/// A processed picture.
 pub(super) struct Sized {
     own_size: ImageSize,
     pixels: Pixels,
 }
 
 enum Pixels {
-    /// There is no room for them.
+    /// There is no room for its pixels.
     None,
-    /// Of the picture's own size.
+    /// At the picture's own size.
     Own(Vec<u8>),
-    /// Of the size asked for, or else of the default size.
+    /// At the requested size, otherwise the default size.
     Resized(Vec<u8>),
 }
 
 /// Images of one size.
 pub(super) struct SameSize {
     pub(super) size: ImageSize,
-    /// The pixels of each image, or none of any.
+    /// The pixels of each image, or `None` for all.
     pub(super) pixels: Option<Vec<Vec<u8>>>,
 }
 
@@ -71,7 +71,7 @@ impl Sizing {
         self.pictures.saturating_mul(size.bytes()) <= self.budget
     }
 
-    /// Takes a picture in, from any thread.
+    /// Adds a picture, from any thread.
     pub(super) fn take(&self, picture: Picture, resizer: &mut Resizer) -> Sized {
         let own_size = picture.size();
         let pixels = if self.asked.is_none() && self.keeps(own_size) {
@@ -89,7 +89,7 @@ impl Sizing {
         Sized { own_size, pixels }
     }
 
-    /// Whether a picture of this size is kept as it is for now.
+    /// Whether a picture of this size is kept unchanged for now.
     fn keeps(&self, size: ImageSize) -> bool {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if *first.get_or_insert(size) != size || !may_be_common(size) {
@@ -100,7 +100,7 @@ impl Sizing {
         !self.is_mixed.load(Ordering::Relaxed) && bytes <= self.budget
     }
 
-    /// The images, all of one size: the one asked for, else their own if all have it, else the default.
+    /// The images, all of one size: the requested one, otherwise their common size, otherwise the default.
     pub(super) fn finish(self, images: Vec<Sized>) -> SameSize {
         let own = |image: &Sized| image.own_size;
         let common = images.first().map(own).filter(|&size| {

@@ -1,15 +1,16 @@
-//! Takes validation and test images from the training images where a folder has none.
+//! Takes validation and test images from the training images if a folder has none.
 //!
-//! Every picture has a place between 0 and 1: the first eight bytes, as a big-endian number divided by 2^64, of the SHA-256
-//! of
+//! Every picture has a position between 0 and 1: the first eight bytes, as a big-endian number divided by 2^64, of the
+//! SHA-256 of
 //!
 //! ```text
 //! split seed (8 bytes, little-endian), class name, a zero byte, path below the class folder with `/` between its parts
 //! ```
 //!
-//! Places below the test share test, those within the validation share above it validate, and the others train. So a
-//! picture stays where it is when others come or go, and test pictures stay test pictures when the validation share
-//! changes. Pictures with the same bytes share the place of the first of them, by class and path.
+//! Positions below the test share are test images, those within the validation share above it are validation images,
+//! and the others are training images. So a picture stays in its split when others are added or removed, and test
+//! pictures stay test pictures when the validation share changes. Pictures with the same bytes share the position of
+//! the first of them, by class and path.
 
 use std::collections::HashMap;
 
@@ -18,14 +19,14 @@ use sha2::{Digest, Sha256};
 use crate::manifest::ContentHash;
 use crate::{MovedImage, Split};
 
-/// Which shares of the training images validate and test.
+/// The shares of the training images used for validation and testing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shares {
     pub(super) val: f64,
     pub(super) test: f64,
 }
 
-/// A training image that is to be placed.
+/// A training image to be assigned to a split.
 pub(super) struct Candidate<'a> {
     pub(super) label: usize,
     /// Its path below the class folder.
@@ -33,7 +34,7 @@ pub(super) struct Candidate<'a> {
     pub(super) hash: ContentHash,
 }
 
-/// Splits of images, in their order.
+/// The splits of images, in order.
 pub(super) struct Placed {
     pub(super) splits: Vec<Split>,
     pub(super) moved: Vec<MovedImage>,
@@ -48,7 +49,7 @@ struct Group {
     labels: Vec<usize>,
 }
 
-/// Places images, which come in order of class and path, and sees to it that no class lacks an image of a split that it
+/// Assigns images, sorted by class and path, to splits, making sure that no class lacks an image in a split that it
 /// could have.
 pub(super) fn place(images: &[Candidate<'_>], classes: &[String], shares: Shares, split_seed: u64) -> Placed {
     let mut groups = Groups::of(images, classes, shares, split_seed);
@@ -73,7 +74,7 @@ pub(super) fn place(images: &[Candidate<'_>], classes: &[String], shares: Shares
     Placed { splits, moved }
 }
 
-/// All groups, and which classes they have images of.
+/// All groups, and the classes of their images.
 struct Groups {
     groups: Vec<Group>,
     /// The groups with an image of each class.
@@ -96,7 +97,7 @@ impl Groups {
             });
             let group = &mut groups[number];
             group.images.push(index);
-            // Images come class by class.
+            // Images are sorted by class.
             if group.labels.last() != Some(&image.label) {
                 group.labels.push(image.label);
                 of_class[image.label].push(number);
@@ -106,8 +107,8 @@ impl Groups {
         Groups { groups, of_class, counts }
     }
 
-    /// The group that has to move for a class to have an image of a split: the nearest of those whose own split has
-    /// others, else the nearest of those whose own split matters less. Training matters most, then validation.
+    /// The group to move so that a class has an image in a split: the nearest of those whose own split has others,
+    /// otherwise the nearest of those whose own split matters less. Training matters most, then validation.
     fn nearest(&self, label: usize, split: Split, shares: Shares) -> Option<usize> {
         let nearest_of = |may_leave: &dyn Fn(&Group) -> bool| {
             let candidates = self.of_class[label].iter().copied();
@@ -117,7 +118,7 @@ impl Groups {
         };
         let can_be_spared =
             |group: &Group| group.labels.iter().all(|&label| self.counts[label][group.split as usize] > 1);
-        // Splits are numbered in the order in which they matter.
+        // Splits are numbered in order of importance.
         let matters_less = |group: &Group| group.split as usize > split as usize;
         nearest_of(&can_be_spared).or_else(|| nearest_of(&matters_less))
     }
@@ -143,7 +144,7 @@ impl Shares {
         }
     }
 
-    /// The places of a split, from and to.
+    /// The range of positions of a split.
     fn places_of(self, split: Split) -> (f64, f64) {
         match split {
             Split::Test => (0.0, self.test),
@@ -163,7 +164,7 @@ impl Shares {
     }
 }
 
-/// Where a picture lies between 0 and 1.
+/// The position of a picture between 0 and 1.
 fn place_of(split_seed: u64, class: &str, name: &str) -> f64 {
     let mut hash = Sha256::new();
     hash.update(split_seed.to_le_bytes());
@@ -188,7 +189,7 @@ mod tests {
         ContentHash::of(&number.to_le_bytes())
     }
 
-    /// Places pictures of these labels and contents, named by their numbers.
+    /// Assigns pictures with these labels and contents, named by their numbers.
     fn placed(pictures: &[(usize, usize)], shares: Shares, seed: u64) -> Placed {
         let names: Vec<String> = (0..pictures.len()).map(|number| format!("{number:04}.png")).collect();
         let candidates: Vec<Candidate<'_>> = pictures
@@ -223,7 +224,7 @@ mod tests {
         let fewer = placed(&many[..1500], SHARES, 3);
         assert_eq!(fewer.splits[..], all.splits[..1500]);
         assert_ne!(placed(&many, SHARES, 4).splits, all.splits);
-        // Another validating share leaves the test images alone.
+        // Changing the validation share does not change the test images.
         let other = placed(&many, Shares { val: 0.5, ..SHARES }, 3);
         let tests =
             |placed: &Placed| placed.splits.iter().map(|&split| split == Split::Test).collect::<Vec<bool>>();
@@ -246,7 +247,7 @@ mod tests {
     fn a_class_of_few_pictures_has_one_of_each_split_as_far_as_they_go() {
         for seed in 0..50 {
             for images in 1..8_usize {
-                // The other class has enough of its own.
+                // The other class has enough images of its own.
                 let mut pictures: Vec<(usize, usize)> = (0..200).map(|n| (0, n)).collect();
                 pictures.extend((0..images).map(|n| (1, 1000 + n)));
                 let placed = placed(&pictures, SHARES, seed);
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_nearest_picture_is_moved_and_only_where_one_can_be_spared() {
-        // Without a test share none is needed.
+        // Without a test share, none is needed.
         let pictures: Vec<(usize, usize)> = (0..4).map(|n| (0, n)).collect();
         let shares = Shares { val: 0.001, test: 0.0 };
         let moved = placed(&pictures, shares, 1).moved;
@@ -279,7 +280,7 @@ mod tests {
         let expected =
             MovedImage { class: "blue".to_owned(), name: format!("{nearest:04}.png"), to: Split::Val };
         assert_eq!(moved, [expected]);
-        // Copies of one picture have one split.
+        // Copies of a picture share one split.
         let copies: Vec<(usize, usize)> = (0..9).map(|_| (0, 7)).collect();
         assert_eq!(count(&placed(&copies, SHARES, 1), Split::Train), 9);
     }

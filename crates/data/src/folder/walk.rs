@@ -1,4 +1,4 @@
-//! Folders and files as the file system has them.
+//! Folders and files in the file system.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -67,7 +67,7 @@ pub(super) fn subfolders(folder: &Path) -> Result<Vec<Folder>, DataError> {
     Ok(found)
 }
 
-/// The pictures that lie directly in a folder.
+/// The pictures directly in a folder.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -95,7 +95,7 @@ pub(super) fn files_below(folder: &Path) -> Files {
                     walk.skip_current_dir();
                 }
             }
-            // Links to folders above the one where the walk began are not known to it.
+            // The walk does not detect links to folders above its start.
             Ok(file)
                 if file.path_is_symlink() && file.file_type().is_dir() && is_loop(folder, file.path()) =>
             {
@@ -122,7 +122,7 @@ pub(super) fn files_below(folder: &Path) -> Files {
     files
 }
 
-/// What is wrong with a link in a circle.
+/// The problem with a circular link.
 const LOOP: &str = "a link that leads back to a folder above it";
 
 /// What is wrong, without the path.

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
-/// XXH3 with 128 bits of some bytes, seed 0. It tells files from each other that differ by accident; it does not guard
-/// against somebody who makes two files of one hash.
+/// 128-bit XXH3 hash of some bytes, seed 0. It distinguishes files that differ by accident; it does not protect against
+/// deliberate collisions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentHash(u128);
@@ -19,13 +19,13 @@ impl ContentHash {
         ContentHash(XxHash3_128::oneshot(bytes))
     }
 
-    /// The hash as bytes, the highest first.
+    /// The hash as bytes, most significant first.
     pub fn bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 }
 
-/// 32 lower-case hexadecimal digits, as `xxhsum -H2` prints them.
+/// 32 lower-case hexadecimal digits, as printed by `xxhsum -H2`.
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -72,14 +72,14 @@ pub(crate) fn portable_path(path: &Path) -> String {
 fn portable_name(name: &std::ffi::OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
-        // A backslash in a name is doubled, so that it cannot be taken for an escape.
+        // A backslash in a name is doubled, so that it cannot be mistaken for an escape.
         text.push_str(&chunk.valid().replace('\\', r"\\"));
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!(r"\x{byte:02X}")));
     }
     text
 }
 
-/// The path that a text made by [`portable_path`] stands for.
+/// The path for a text made by [`portable_path`].
 pub(crate) fn native_path(text: &str) -> std::path::PathBuf {
     text.split('/').map(native_name).collect()
 }

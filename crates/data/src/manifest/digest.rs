@@ -1,19 +1,19 @@
-//! SHA-256 of parts, none of which can pass for another.
+//! SHA-256 of parts, none of which can be mistaken for another.
 
 use sha2::{Digest as _, Sha256};
 
-/// A digest in the making.
+/// A digest under construction.
 pub(super) struct Digest(Sha256);
 
 impl Digest {
-    /// Begins with the name of the form.
+    /// Starts with the name of the format.
     pub(super) fn new(form: &str) -> Digest {
         let mut digest = Digest(Sha256::new());
         digest.part(form.as_bytes());
         digest
     }
 
-    /// Adds some bytes, after their number.
+    /// Adds the number of bytes, then the bytes.
     pub(super) fn part(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.0.update(bytes);

@@ -1,4 +1,4 @@
-//! Pictures of a data set that are the same, byte for byte.
+//! Pictures of a data set that are identical, byte for byte.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::{ContentHash, Contents, Manifest};
 use crate::Split;
 
-/// A picture of which a data set has more than one copy.
+/// A picture that occurs more than once in a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Duplicate {
     /// The copies, in order of split, class and path.
     pub copies: Vec<Copy>,
     /// Whether copies have different classes, so that one of them must be wrong.
     pub in_two_classes: bool,
-    /// Whether copies lie in different splits, so that the network is tested on what it has learned from.
+    /// Whether copies are in different splits, so that the network is tested on images that it was trained on.
     pub across_splits: bool,
 }
 
@@ -25,13 +25,13 @@ pub struct Copy {
     pub split: Split,
     /// Its class.
     pub class: String,
-    /// Where it lies below the data folder, with `/` between the parts.
+    /// Its path below the data folder, with `/` between the parts.
     pub path: String,
 }
 
 impl Manifest {
-    /// The pictures that more than one file holds: first those in two classes, then those across splits, then the others. None
-    /// where images have no files of their own.
+    /// The pictures with more than one file: first those in two classes, then those across splits, then the others.
+    /// None if images have no files of their own.
     pub fn duplicates(&self) -> Vec<Duplicate> {
         let Contents::Files { splits } = self.contents() else { return Vec::new() };
         let mut groups: Vec<Vec<Copy>> = Vec::new();

@@ -1,7 +1,7 @@
-//! What a data set consists of: which images are in which split, and what tells them from others.
+//! The contents of a data set: which images are in which split, and their identities.
 //!
-//! A manifest is made from bytes that are read anyway when a source is opened. A run keeps it, so that later
-//! questions are asked about the same images in the same splits, whatever has been added to the folder since.
+//! A manifest is made from bytes that are read anyway when a source is opened. A run keeps it, so that later commands
+//! use the same images in the same splits, whatever has been added to the folder since.
 
 mod content;
 mod digest;
@@ -22,7 +22,7 @@ use crate::{DataError, Split};
 /// The images of a data set, split by split.
 ///
 /// Two manifests with the same [`digest`](Manifest::digest) describe the same images with the same labels in the
-/// same splits. Where the data lies and how its images are scaled is no part of it.
+/// same splits. The location of the data and the scaling of its images are not part of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Manifest {
@@ -32,15 +32,15 @@ pub struct Manifest {
     digest: String,
 }
 
-/// How images were dealt to splits where the data set itself does not say.
+/// How images were assigned to splits, if the data set itself does not determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Splitting {
-    /// What the places of the images come from.
+    /// The seed for the assignment.
     pub split_seed: u64,
-    /// The share of the training images that validates, 0 where the data set has validation images of its own.
+    /// The share of the training images used for validation; 0 if the data set has its own validation images.
     pub val_share: f64,
-    /// The share of the training images that tests, 0 where the data set has test images of its own, or needs none.
+    /// The share of the training images used for testing; 0 if the data set has its own test images, or needs none.
     pub test_share: f64,
 }
 
@@ -56,29 +56,29 @@ pub struct PerSplit<T> {
     pub test: T,
 }
 
-/// Where the images of a data set come from.
+/// The origin of a data set's images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Contents {
-    /// Each image has a file of its own.
+    /// Each image has its own file.
     Files {
         /// For each class in order, its files in order.
         splits: PerSplit<Vec<Vec<FileRecord>>>,
     },
-    /// A few files hold all images as records, one after the other. Test images have a file of their own, the last one;
-    /// the others are counted through from 0.
+    /// A few files contain all images as consecutive records. Test images have their own file, the last one; the others
+    /// are numbered consecutively from 0.
     Records {
         /// The files in order.
         files: Vec<FileRecord>,
         /// The records of each split.
         splits: PerSplit<Range<usize>>,
     },
-    /// A program makes the images.
+    /// A program generates the images.
     Generated {
-        /// What the program calls its images.
+        /// The name of the generator.
         generator: String,
-        /// What they come from.
+        /// Its seed.
         seed: u64,
         /// How many there are.
         splits: PerSplit<usize>,
@@ -87,7 +87,7 @@ pub enum Contents {
     },
 }
 
-/// What identifies an image among those of all data sets.
+/// An identifier of an image, unique across all data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageId(ContentHash);
 
@@ -103,18 +103,18 @@ impl Manifest {
         &self.classes
     }
 
-    /// How the images were dealt to the splits.
+    /// How the images were assigned to the splits.
     pub fn splitting(&self) -> Splitting {
         self.splitting
     }
 
-    /// Where the images come from.
+    /// The origin of the images.
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
 
     /// SHA-256 of classes, images and splits, in lower-case hexadecimal digits. Each part is preceded by its length in
-    /// bytes (8 bytes, little-endian), so that none can pass for another.
+    /// bytes (8 bytes, little-endian), so that none can be mistaken for another.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -133,8 +133,8 @@ impl Manifest {
         self.len(split) == 0
     }
 
-    /// What identifies each image of a split, in the order of the split. The same picture has the same identifier in
-    /// every folder; a file that was saved anew is another picture.
+    /// The identifier of each image of a split, in the order of the split. The same picture has the same identifier in
+    /// every folder; a file that was saved again is a different picture.
     pub fn image_ids(&self, split: Split) -> Vec<ImageId> {
         let place = |hash: ContentHash, index: usize| {
             ImageId(ContentHash::of(&[&hash.bytes()[..], &(index as u64).to_le_bytes()].concat()))
@@ -156,7 +156,7 @@ impl Manifest {
                 records.map(|record| place(of, record)).collect()
             }
             Contents::Generated { generator, seed, splits, .. } => {
-                // An image is a function of seed, split and index, however many others there are.
+                // An image depends only on seed, split and index, not on the number of images.
                 let of = format!("{generator}\n{seed}\n{split}");
                 let of = ContentHash::of(of.as_bytes());
                 (0..*splits.of(split)).map(|index| place(of, index)).collect()
@@ -222,7 +222,7 @@ fn digest(classes: &[String], contents: &Contents) -> String {
     digest.finish()
 }
 
-/// The form in which a manifest is stored.
+/// The stored form of a manifest.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {

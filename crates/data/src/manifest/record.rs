@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{ContentHash, native_path, portable_path};
 
-/// A file with what tells it from others. As text it is `<hash> <bytes> <path>`, as `sha256sum` lists files.
+/// A file with its identity. As text it is `<hash> <bytes> <path>`, similar to the output of `sha256sum`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FileRecord {
-    /// Where it lies below the data folder, with `/` between the parts.
+    /// Its path below the data folder, with `/` between the parts.
     pub path: String,
     /// Its length in bytes.
     pub bytes: u64,
@@ -21,7 +21,7 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
-    /// The record of a file at this place below the data folder, from its bytes.
+    /// The record of a file at this path below the data folder, from its bytes.
     pub fn of(path_below_root: &Path, bytes: &[u8]) -> FileRecord {
         FileRecord {
             path: portable_path(path_below_root),
@@ -35,7 +35,7 @@ impl FileRecord {
         self.bytes == bytes.len() as u64 && self.hash == ContentHash::of(bytes)
     }
 
-    /// Where the file lies in this folder.
+    /// The path of the file in this folder.
     pub fn below(&self, root: &Path) -> PathBuf {
         root.join(native_path(&self.path))
     }
@@ -56,7 +56,7 @@ impl FromStr for FileRecord {
             return Err(format!("`{text}` does not have the form `<hash> <bytes> <path>`"));
         };
         let bytes = bytes.parse().map_err(|_| format!("`{bytes}` is not a number of bytes"))?;
-        // A record names a file below the data folder and no other.
+        // A record can only name a file below the data folder.
         let is_inside = !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         if !is_inside || native_path(path).is_absolute() {
             return Err(format!("`{path}` is not a path below the data folder"));

@@ -1,9 +1,9 @@
 //! The built-in data set: ten kinds of shapes, drawn by the program.
 //!
-//! Colour pictures of 32x32 pixels with one shape at a random place, size, turn and colour, lighter or darker
-//! than a textured background, with clutter around it, smaller pieces in front of it, and noise. An image is a
-//! function of seed, split and index alone; image `i` shows class `i % 10`. It is a synthetic stand-in for a
-//! first run without any files: what a network reaches on it says nothing about photographs.
+//! Colour pictures of 32x32 pixels with one shape of random position, size, rotation and colour, lighter or darker than
+//! a textured background, with clutter around it, smaller pieces in front of it, and noise. An image depends only on
+//! seed, split and index; image `i` shows class `i % 10`. It is a synthetic stand-in for a first run without any files:
+//! a network's results on it say nothing about photographs.
 
 mod outline;
 mod paint;
@@ -36,12 +36,12 @@ impl Shapes {
         Shapes { seed, difficulty: Difficulty::default() }
     }
 
-    /// The same generator with another difficulty.
+    /// The same generator with a different difficulty.
     pub fn with_difficulty(self, difficulty: Difficulty) -> Self {
         Shapes { difficulty, ..self }
     }
 
-    /// Makes all images of the three splits, on all cores.
+    /// Generates all images of the three splits, on all cores.
     ///
     /// # Errors
     /// [`DataError::Option`] for a split without images, [`DataError::Memory`] for more images than fit into memory.
@@ -92,7 +92,7 @@ impl Shapes {
             Split::Val => Stream::ShapesVal,
             Split::Test => Stream::ShapesTest,
         };
-        // First what takes most, which is the one to be refused.
+        // The largest allocation first, since it is the most likely to fail.
         let mut pixels = zeroed(images, SIZE)?;
         let labels: Vec<usize> = (0..images).map(|index| index % Outline::ALL.len()).collect();
         pixels.par_chunks_exact_mut(SIZE.bytes()).enumerate().for_each(|(index, image)| {
@@ -118,7 +118,7 @@ pub(crate) fn open(options: &SourceOptions) -> Result<Arc<dyn Source>, DataError
     Ok(Arc::new(Shapes::new(options.splits.seed()).resident(counts)?.resized(size, options.framing)?))
 }
 
-/// How many pictures are to be made.
+/// How many pictures to generate.
 fn images_of(options: &SourceOptions) -> usize {
     let (train, val, test) = match &options.splits {
         Splits::Recorded(manifest) => match manifest.contents() {
@@ -130,7 +130,7 @@ fn images_of(options: &SourceOptions) -> usize {
     train.saturating_add(val).saturating_add(test)
 }
 
-/// The pictures of a manifest.
+/// Regenerates the pictures of a manifest.
 fn again(manifest: &Manifest) -> Result<Resident, DataError> {
     let Contents::Generated { generator, seed, splits, .. } = manifest.contents() else {
         return Err(DataError::OtherKind { path: NAME.into() });
@@ -146,5 +146,5 @@ fn again(manifest: &Manifest) -> Result<Resident, DataError> {
     Ok(made)
 }
 
-/// What the data set is called.
+/// The name of the data set.
 const NAME: &str = "shapes";

@@ -1,4 +1,4 @@
-//! The ten shapes, as signed distances from their outlines.
+//! The ten shapes, as signed distances to their outlines.
 
 use std::f32::consts::{PI, TAU};
 use std::sync::LazyLock;

@@ -11,27 +11,27 @@ use super::texture::{Texture, mix};
 use crate::CHANNELS;
 use crate::random::{below, uniform};
 
-/// What makes the pictures hard to tell apart. Lengths are in pixels of the 32x32 picture, colours on the scale
+/// What makes the pictures hard to classify. Lengths are in pixels of the 32x32 picture, colours on the scale
 /// where white is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difficulty {
-    /// The least radius of a shape.
+    /// The smallest radius of a shape.
     pub min_radius: f32,
     /// The largest radius of a shape.
     pub max_radius: f32,
-    /// How far a shape is stretched along one axis at most: 0.2 makes it up to 20 % longer or shorter.
+    /// The most that a shape is stretched along one axis: 0.2 makes it up to 20 % longer or shorter.
     pub max_stretch: f32,
-    /// How far a shape may reach beyond the picture's edge.
+    /// How far a shape may extend beyond the picture's edge.
     pub max_cut: f32,
-    /// The least distance between the shape's mean colour and the background's, in brightness; 0.6 at most.
+    /// The smallest difference in brightness between the shape's mean colour and the background's; at most 0.6.
     pub min_contrast: f32,
     /// How much the background's pattern varies around its mean colour.
     pub background_texture: f32,
     /// How much the shape's own pattern varies around its mean colour.
     pub shape_texture: f32,
-    /// Pieces behind the shape at most; half of them at least.
+    /// Most pieces behind the shape; at least half of them are drawn.
     pub clutter: usize,
-    /// Pieces in front of the shape at most; they cover a small part of it.
+    /// Most pieces in front of the shape; they cover a small part of it.
     pub occluders: usize,
     /// The largest radius of a piece.
     pub max_piece: f32,
@@ -84,9 +84,9 @@ pub(super) fn paint(outline: Outline, difficulty: &Difficulty, random: &mut ChaC
     }
 }
 
-/// A background and a shape colour, either of which may be the lighter.
+/// A background colour and a shape colour; either may be the lighter one.
 fn colours(difficulty: &Difficulty, random: &mut ChaCha8Rng) -> (Colour, Colour) {
-    // Above this nearly every drawn pair would be thrown away.
+    // Above this, nearly every drawn pair would be rejected.
     let min_contrast = difficulty.min_contrast.min(0.6);
     loop {
         let [back, front] = [(); 2].map(|()| colour(random));
@@ -141,7 +141,7 @@ fn shape(
     });
 }
 
-/// A small blot or stroke in a colour of its own.
+/// A small blot or stroke in its own colour.
 fn piece(canvas: &mut [Colour], difficulty: &Difficulty, random: &mut ChaCha8Rng) {
     let colour = colour(random);
     let (left, top) = (uniform(random, 0.0, SIDE), uniform(random, 0.0, SIDE));
@@ -161,7 +161,7 @@ fn piece(canvas: &mut [Colour], difficulty: &Difficulty, random: &mut ChaCha8Rng
     });
 }
 
-/// Visits the pixels of the square that reaches `reach` around `middle`, with the place of their centres.
+/// Visits the pixels of the square that extends `reach` around `middle`, with the positions of their centres.
 fn for_each_near(
     canvas: &mut [Colour],
     middle: (f32, f32),
@@ -169,7 +169,7 @@ fn for_each_near(
     mut visit: impl FnMut(&mut Colour, f32, f32),
 ) {
     let span = |middle: f32, side: usize| {
-        // The conversion clamps what lies beyond the edge at zero.
+        // The conversion clamps positions beyond the edge to zero.
         let (first, end) = ((middle - reach) as usize, (middle + reach) as usize + 1);
         first.min(side)..end.min(side)
     };
@@ -188,7 +188,7 @@ fn blend(pixel: &mut Colour, colour: Colour, cover: f32) {
     }
 }
 
-/// Nearly normal with deviation 1: the sum of four bytes, centred.
+/// Approximately normal with deviation 1: the sum of four bytes, centred.
 fn normal(random: &mut ChaCha8Rng) -> f32 {
     let sum: u16 = random.next_u32().to_le_bytes().into_iter().map(u16::from).sum();
     // The variance of one byte is (256^2 - 1) / 12.

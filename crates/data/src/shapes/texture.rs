@@ -71,7 +71,7 @@ pub(super) fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// The cell that a coordinate lies in, and the smoothed way through it.
+/// The cell that contains a coordinate, and the smoothed position in it.
 fn cell(coordinate: f32, cells: usize) -> (usize, f32) {
     let scaled = coordinate * cells as f32;
     let cell = (scaled as usize).min(cells - 1);
