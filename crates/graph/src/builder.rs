@@ -2,7 +2,7 @@
 
 use convscope_ops::{Activation, Operator};
 
-use crate::{Graph, GraphError, Initializer, ModelDescription, NodeDescription};
+use crate::{Graph, GraphError, Initializer, ModelDescription, ModelInput, NodeDescription};
 
 /// Describes a network one node at a time. Each takes its input from the one before, unless told otherwise.
 ///
@@ -29,8 +29,15 @@ pub struct ModelBuilder {
 impl ModelBuilder {
     /// A network for images of this shape: channels, height, width.
     pub fn new(name: impl Into<String>, input: [usize; 3]) -> ModelBuilder {
-        let (name, initializer, nodes) = (name.into(), Initializer::default(), Vec::new());
-        ModelBuilder { model: ModelDescription { name, input, initializer, nodes } }
+        ModelBuilder {
+            model: ModelDescription {
+                name: name.into(),
+                inputs: ModelInput::only(input),
+                initializer: Initializer::default(),
+                outputs: None,
+                nodes: Vec::new(),
+            },
+        }
     }
 
     /// Sets how the weights are initialised. Default `glorot_uniform`.
@@ -60,6 +67,23 @@ impl ModelBuilder {
     pub fn inputs<'a>(self, names: impl IntoIterator<Item = &'a str>) -> ModelBuilder {
         let names: Vec<&str> = names.into_iter().collect();
         self.change(|node| node.with_inputs(&names))
+    }
+
+    /// Lets the last node share the weights of a node before it.
+    pub fn weights_of(self, node: impl Into<String>) -> ModelBuilder {
+        self.change(|described| described.with_weights_of(node))
+    }
+
+    /// Replaces the image by inputs of these names and shapes; nodes name the one they take.
+    pub fn with_inputs(mut self, inputs: impl IntoIterator<Item = ModelInput>) -> ModelBuilder {
+        self.model.inputs = inputs.into_iter().collect();
+        self
+    }
+
+    /// Names the nodes whose values are the outputs, in place of the last one. The first classifies.
+    pub fn outputs<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> ModelBuilder {
+        self.model.outputs = Some(names.into_iter().map(str::to_owned).collect());
+        self
     }
 
     /// The description, with names, inputs and shapes checked.

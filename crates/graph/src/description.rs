@@ -1,8 +1,8 @@
 //! A model as plain data.
 
-use crate::graph::names;
 use crate::limits::{MOST_MODEL_BYTES, check_nodes, read_file};
-use crate::{GraphError, Initializer, ModelOptions};
+use crate::names::names;
+use crate::{GraphError, Initializer, ModelInput, ModelOptions};
 use convscope_ops::{Activation, Operator};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,11 +13,16 @@ use std::path::Path;
 pub struct ModelDescription {
     /// Name of the model.
     pub name: String,
-    /// Shape of one image: channels, height, width.
-    pub input: [usize; 3],
+    /// What comes in; for most networks the image alone, `input = [3, 32, 32]` in a file. The first is the one that networks
+    /// are trained on.
+    #[serde(rename = "input", with = "crate::input::in_file")]
+    pub inputs: Vec<ModelInput>,
     /// How weights are initialised; default `glorot_uniform`.
     #[serde(default)]
     pub initializer: Initializer,
+    /// Names of the nodes whose values are the outputs; default the last one. The first is the one that classifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<String>>,
     /// The nodes in order; the last one outputs one value for each class.
     #[serde(rename = "node")]
     pub nodes: Vec<NodeDescription>,
@@ -38,12 +43,15 @@ pub struct NodeDescription {
     /// Names of the nodes that are its inputs, or `input` for the image; default the node before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
+    /// Name of a node before it whose weights it shares; default none: it has weights of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_of: Option<String>,
 }
 
 impl NodeDescription {
     /// A node with the default name that takes the node before as its input.
     pub fn new(operator: Operator) -> NodeDescription {
-        NodeDescription { name: None, operator, activation: None, inputs: None }
+        NodeDescription { name: None, operator, activation: None, inputs: None, weights_of: None }
     }
 
     /// The same with an activation.
@@ -56,6 +64,11 @@ impl NodeDescription {
         NodeDescription { name: Some(name.into()), ..self }
     }
 
+    /// The same with the weights of another node.
+    pub fn with_weights_of(self, node: impl Into<String>) -> NodeDescription {
+        NodeDescription { weights_of: Some(node.into()), ..self }
+    }
+
     /// The same with inputs by name.
     pub fn with_inputs(self, inputs: &[&str]) -> NodeDescription {
         NodeDescription { inputs: Some(inputs.iter().map(|name| name.to_string()).collect()), ..self }
@@ -63,6 +76,11 @@ impl NodeDescription {
 }
 
 impl ModelDescription {
+    /// Channels, rows and columns of the image, where the first input is one.
+    pub fn image(&self) -> Option<[usize; 3]> {
+        self.inputs.first().and_then(|input| input.shape.as_slice().try_into().ok())
+    }
+
     /// The description as a TOML file that [`ModelFile`] reads.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("TOML can express every description")
@@ -70,7 +88,7 @@ impl ModelDescription {
 }
 
 /// The keys of a model file.
-const KEYS: [&str; 5] = ["name", "input", "initializer", "width", "node"];
+const KEYS: [&str; 6] = ["name", "input", "initializer", "outputs", "width", "node"];
 
 /// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
 /// scale the network (see [`ModelOptions`]).
@@ -87,7 +105,7 @@ const KEYS: [&str; 5] = ["name", "input", "initializer", "width", "node"];
 ///     activation = "softmax"
 /// "#)?;
 /// let model = file.resolve([3, 8, 8], 5)?;
-/// assert_eq!(model.input, [3, 8, 8]);
+/// assert_eq!(model.image(), Some([3, 8, 8]));
 /// # Ok::<(), convscope_graph::GraphError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -173,9 +191,9 @@ impl ModelFile {
             self.options.apply_to_nodes(&names(&model)?, &mut nodes)?;
             model = described(&nodes)?;
         }
-        if model.input != input {
-            let (file, expected) = (self.file.clone(), model.input);
-            return Err(GraphError::OtherInput { file, expected, found: input });
+        // A network for something else than images is as it is.
+        if let Some(expected) = model.image().filter(|expected| *expected != input) {
+            return Err(GraphError::OtherInput { file: self.file.clone(), expected, found: input });
         }
         Ok(model)
     }
@@ -187,7 +205,7 @@ fn integer(size: usize) -> i64 {
 }
 
 /// The keys of a node whose values are names, not numbers.
-const NAMES: [&str; 4] = ["activation", "inputs", "name", "op"];
+const NAMES: [&str; 5] = ["activation", "inputs", "name", "op", "weights_of"];
 
 fn replace_classes(value: &mut toml::Value, classes: usize) {
     match value {

@@ -1,20 +1,20 @@
 //! A checked network: named nodes with shapes.
 
-use crate::limits::{Extent, check_nodes};
-use crate::{GraphError, Initializer, ModelDescription, NodeDescription};
+use std::collections::HashMap;
+
 use convscope_ops::{Activation, Mode, Operator, ParameterSpec, Role, Shape};
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
 
-/// The name by which nodes refer to the image.
-pub(crate) const INPUT: &str = "input";
+use crate::limits::{Extent, MOST_ENDS, check_nodes};
+use crate::names::{check_keys, names};
+use crate::{GraphError, Initializer, ModelDescription, NodeDescription};
 
 /// A value that flows through the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueId {
-    /// The image.
-    Input,
+    /// The input at this index; the first is the image.
+    Input(usize),
     /// The output of the node at this index.
     Node(usize),
 }
@@ -23,9 +23,14 @@ pub enum ValueId {
 #[derive(Clone, Debug)]
 pub struct Graph {
     description: ModelDescription,
+    inputs: Vec<(String, Shape)>,
     nodes: Vec<Node>,
-    /// The nodes that use each value, starting with the images.
+    /// Indices of the nodes whose values are the outputs, the one that classifies first.
+    outputs: Vec<usize>,
+    /// The nodes that use each value, starting with the inputs.
     consumers: Vec<Vec<usize>>,
+    /// For each node, whether the first output depends on it.
+    is_needed: Vec<bool>,
 }
 
 /// One use of an operator, with everything derived from its inputs.
@@ -45,12 +50,43 @@ pub struct Node {
     pub shape: Shape,
     /// The arrays that it needs.
     pub parameters: Vec<ParameterSpec>,
+    /// The node whose arrays it uses, where it has none of its own.
+    pub weights_of: Option<usize>,
     /// Multiply-adds for one image.
     pub multiply_adds: u64,
 }
 
 impl Node {
-    /// Number of values trained by gradients.
+    fn new(
+        described: &NodeDescription,
+        name: &str,
+        inputs: Vec<ValueId>,
+        input_shapes: Vec<Shape>,
+    ) -> Result<Node, GraphError> {
+        let layer = described.operator.layer();
+        let shape = layer
+            .output_shape(&input_shapes)
+            .map_err(|problem| GraphError::Node { node: name.to_owned(), problem })?;
+        let parameters = layer.parameters(&input_shapes);
+        Ok(Node {
+            name: name.to_owned(),
+            operator: described.operator.clone(),
+            activation: described.activation,
+            inputs,
+            shape,
+            parameters,
+            weights_of: None,
+            multiply_adds: layer.multiply_adds(&input_shapes),
+            input_shapes,
+        })
+    }
+
+    /// The arrays that belong to this node: none where it shares those of another.
+    pub fn own_parameters(&self) -> &[ParameterSpec] {
+        if self.weights_of.is_some() { &[] } else { &self.parameters }
+    }
+
+    /// Number of values trained by gradients; shared ones count for the node that they belong to.
     pub fn trained_parameters(&self) -> usize {
         self.count(Role::is_trained)
     }
@@ -60,9 +96,29 @@ impl Node {
         self.count(|role| matches!(role, Role::RunningMean | Role::RunningVar))
     }
 
+    /// Whether gradients train an array that it uses.
+    pub fn is_trained(&self) -> bool {
+        self.parameters.iter().any(|spec| spec.role.is_trained())
+    }
+
     fn count(&self, counts: impl Fn(Role) -> bool) -> usize {
-        let specs = self.parameters.iter().filter(|spec| counts(spec.role));
+        let specs = self.own_parameters().iter().filter(|spec| counts(spec.role));
         specs.map(|spec| spec.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Checks what needs the operator's bound form, once the size of everything is known.
+    fn check_activation(&self) -> Result<(), GraphError> {
+        let bound = || self.operator.layer().bind(&self.input_shapes, Mode::Inference);
+        match self.activation {
+            Some(activation) if bound().backward_reads().output => {
+                let problem = format!(
+                    "is itself a function and takes no activation; make {} a separate node",
+                    activation.name()
+                );
+                Err(GraphError::structure(&self.name, problem))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -70,70 +126,64 @@ impl Graph {
     /// Checks a description.
     ///
     /// # Errors
-    /// An unknown or duplicate name, a node whose output is not used, arguments or shapes that do not fit (the message
-    /// has the node's name and the numbers), a last node whose output is not a vector, a network beyond the
-    /// [`limits`](crate::limits).
+    /// An unknown or duplicate name, arguments or shapes that do not fit (the message has the node's name and the numbers), two
+    /// arrays with the same key, a network beyond the [`limits`](crate::limits).
     pub fn new(description: ModelDescription) -> Result<Graph, GraphError> {
-        let [channels, height, width] = description.input;
-        let input = Shape::image(channels, [height, width]);
-        if input.is_empty() {
-            return Err(GraphError::structure(INPUT, format!("has the empty shape {input}")));
-        }
-        let mut extent = Extent::default();
-        extent.add_images(INPUT, input)?;
         check_nodes(&description.name, description.nodes.len())?;
         let names = names(&description)?;
-        let mut nodes: Vec<Node> = Vec::new();
-        let mut known: HashMap<&str, ValueId> = HashMap::from([(INPUT, ValueId::Input)]);
-        let mut previous = ValueId::Input;
-        for (index, (node, name)) in description.nodes.iter().zip(&names).enumerate() {
-            let inputs = match &node.inputs {
-                None => vec![previous],
+        let mut extent = Extent::default();
+        let inputs = inputs(&description, &mut extent)?;
+        let mut known: HashMap<&str, ValueId> = HashMap::new();
+        known.extend(
+            inputs.iter().enumerate().map(|(index, (name, _))| (name.as_str(), ValueId::Input(index))),
+        );
+        let mut nodes: Vec<Node> = Vec::with_capacity(names.len());
+        let mut previous = ValueId::Input(0);
+        for (index, (described, name)) in description.nodes.iter().zip(&names).enumerate() {
+            let taken: Vec<ValueId> = match &described.inputs {
                 Some(wanted) => wanted
                     .iter()
                     .map(|wanted| find(&known, &names, name, wanted))
                     .collect::<Result<_, _>>()?,
+                None if described.operator.layer().takes_inputs() => vec![previous],
+                None => Vec::new(),
             };
-            let shape_of = |value: &ValueId| match *value {
-                ValueId::Input => input,
+            let shapes = taken.iter().map(|value| match *value {
+                ValueId::Input(index) => inputs[index].1,
                 ValueId::Node(index) => nodes[index].shape,
-            };
-            let input_shapes: Vec<Shape> = inputs.iter().map(shape_of).collect();
-            let layer = node.operator.layer();
-            let shape = layer
-                .output_shape(&input_shapes)
-                .map_err(|problem| GraphError::Node { node: name.clone(), problem })?;
-            let parameters = layer.parameters(&input_shapes);
-            extent.add_node(name, inputs.len(), shape, &parameters)?;
-            if let Some(activation) = node.activation
-                && layer.bind(&input_shapes, Mode::Inference).backward_reads().output
-            {
-                let problem = format!(
-                    "is itself a function and takes no activation; make {} a separate node",
-                    activation.name()
-                );
-                return Err(GraphError::structure(name, problem));
-            }
-            nodes.push(Node {
-                name: name.clone(),
-                operator: node.operator.clone(),
-                activation: node.activation,
-                inputs,
-                shape,
-                parameters,
-                multiply_adds: layer.multiply_adds(&input_shapes),
-                input_shapes,
             });
+            let mut node = Node::new(described, name, taken.clone(), shapes.collect())?;
+            if let Some(owner) = &described.weights_of {
+                node.weights_of = Some(find_owner(&known, &names, &nodes, &node, owner)?);
+            }
+            extent.add_node(name, node.inputs.len(), node.shape, node.own_parameters())?;
+            node.check_activation()?;
+            nodes.push(node);
             previous = ValueId::Node(index);
             known.insert(name, previous);
         }
-        let mut consumers = vec![Vec::new(); nodes.len() + 1];
+        check_keys(&nodes)?;
+        let outputs = find_outputs(&description, &names)?;
+        let mut consumers = vec![Vec::new(); inputs.len() + nodes.len()];
         for (index, node) in nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|&input| consumers[place(input)].push(index));
+            node.inputs.iter().for_each(|&input| consumers[place(inputs.len(), input)].push(index));
         }
-        let graph = Graph { nodes, description, consumers };
-        graph.check_outputs()?;
+        let is_needed = needed(&nodes, outputs[0]);
+        let graph = Graph { description, inputs, nodes, outputs, consumers, is_needed };
+        graph.check_softmax()?;
         Ok(graph)
+    }
+
+    /// The same network with another of its nodes as the output that classifies.
+    ///
+    /// # Errors
+    /// There is no node of this name.
+    pub fn with_output(&self, name: &str) -> Result<Graph, GraphError> {
+        let mut description = self.description.clone();
+        let others = self.outputs.iter().map(|&output| self.nodes[output].name.clone());
+        let others = others.filter(|other| other != name);
+        description.outputs = Some([name.to_owned()].into_iter().chain(others).collect());
+        Graph::new(description)
     }
 
     /// The description that it was built from.
@@ -151,6 +201,17 @@ impl Graph {
         self.description.initializer
     }
 
+    /// The names and shapes of the inputs.
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = (&str, Shape)> {
+        self.inputs.iter().map(|(name, shape)| (name.as_str(), *shape))
+    }
+
+    /// Channels, rows and columns of the image, the first input; axes that it lacks are 1.
+    pub fn image(&self) -> [usize; 3] {
+        let axes = self.inputs[0].1.axes();
+        std::array::from_fn(|axis| axes.get(axis).copied().unwrap_or(1))
+    }
+
     /// The nodes in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -159,36 +220,99 @@ impl Graph {
     /// Shape of a value for one image.
     pub fn shape(&self, value: ValueId) -> Shape {
         match value {
-            ValueId::Input => {
-                let [channels, height, width] = self.description.input;
-                Shape::image(channels, [height, width])
-            }
+            ValueId::Input(index) => self.inputs[index].1,
             ValueId::Node(index) => self.nodes[index].shape,
         }
     }
 
-    /// Number of classes: the length of the last node's output.
+    /// The name of a value: that of the input or of the node.
+    pub fn value_name(&self, value: ValueId) -> &str {
+        match value {
+            ValueId::Input(index) => &self.inputs[index].0,
+            ValueId::Node(index) => &self.nodes[index].name,
+        }
+    }
+
+    /// Number of classes: the number of values of the output that classifies.
     pub fn classes(&self) -> usize {
         self.output().shape.len()
     }
 
-    /// The last node.
+    /// The node whose value classifies: the first output.
     pub fn output(&self) -> &Node {
-        self.nodes.last().expect("a graph has a node")
+        &self.nodes[self.outputs[0]]
+    }
+
+    /// Indices of the nodes whose values are the outputs, the one that classifies first.
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
+    }
+
+    /// Whether the output that classifies depends on the node at this index. Others are computed, but not trained.
+    pub fn is_needed(&self, node: usize) -> bool {
+        self.is_needed[node]
+    }
+
+    /// The nodes whose value neither another node uses nor is an output.
+    pub fn unused(&self) -> impl Iterator<Item = &Node> {
+        let is_unused = |index: &usize| {
+            self.consumers(ValueId::Node(*index)).next().is_none() && !self.outputs.contains(index)
+        };
+        (0..self.nodes.len()).filter(is_unused).map(|index| &self.nodes[index])
+    }
+
+    /// Checks that this is a classifier of images: one image comes in, and one number for each class goes out.
+    ///
+    /// # Errors
+    /// Several inputs or one that is not an image; an output that is not a vector.
+    pub fn check_classifier(&self) -> Result<(), GraphError> {
+        let (name, shape) = &self.inputs[0];
+        if self.inputs.len() > 1 {
+            let problem =
+                format!("is one of {} inputs; a classifier of images takes one image", self.inputs.len());
+            return Err(GraphError::structure(&self.inputs[1].0, problem));
+        }
+        if !shape.is_image() {
+            let problem =
+                format!("has the shape {shape}; an image has three axes, [channels, rows, columns]");
+            return Err(GraphError::structure(name, problem));
+        }
+        let output = self.output();
+        if output.shape.is_vector() {
+            return Ok(());
+        }
+        let problem = format!(
+            "is the output and has the shape {}, but one value for each class is needed; end with 'flatten' and 'linear'",
+            output.shape
+        );
+        Err(GraphError::structure(&output.name, problem))
     }
 
     /// The nodes that use a value as input, each once for every use.
     pub fn consumers(&self, value: ValueId) -> impl Iterator<Item = (usize, &Node)> {
-        self.consumers[place(value)].iter().map(|&index| (index, &self.nodes[index]))
+        self.consumers[place(self.inputs.len(), value)].iter().map(|&index| (index, &self.nodes[index]))
     }
 
-    /// The nodes, in order, that lie on every path from the image to the last node: in graph theory, those that
-    /// dominate the output. The last node is one of them.
+    /// The nodes, in order, that lie on every path from the image to the output that classifies: in graph theory, those that
+    /// dominate it. The output is one of them.
     pub fn dominators(&self) -> impl Iterator<Item = usize> {
+        // Nodes that depend on the image and that the output depends on.
+        let mut is_between = vec![false; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            is_between[index] = self.is_needed[index]
+                && node.inputs.iter().any(|input| match *input {
+                    ValueId::Input(input) => input == 0,
+                    ValueId::Node(before) => is_between[before],
+                });
+        }
         // Paths follow the order of the nodes, so one that avoids a node skips over it.
-        let last_reader = |value| self.consumers(value).map(|(reader, _)| reader).max().unwrap_or(0);
-        let mut furthest = last_reader(ValueId::Input);
-        (0..self.nodes.len()).filter(move |&node| {
+        let between = is_between.clone();
+        let last_reader = move |value| {
+            let readers = self.consumers(value).map(|(reader, _)| reader).filter(|&reader| between[reader]);
+            readers.max().unwrap_or(0)
+        };
+        let mut furthest = last_reader(ValueId::Input(0));
+        (0..self.nodes.len()).filter(move |&node| is_between[node]).filter(move |&node| {
             let is_stepped_over = furthest > node;
             furthest = furthest.max(last_reader(ValueId::Node(node)));
             !is_stepped_over
@@ -211,35 +335,139 @@ impl Graph {
         self.nodes.iter().map(Node::trained_parameters).sum()
     }
 
-    fn check_outputs(&self) -> Result<(), GraphError> {
-        let Some(last) = self.nodes.last() else {
-            return Err(GraphError::structure(&self.description.name, "has no nodes"));
-        };
-        for (index, node) in self.nodes.iter().enumerate().take(self.nodes.len() - 1) {
-            if self.consumers(ValueId::Node(index)).next().is_none() {
-                return Err(GraphError::structure(
-                    &node.name,
-                    "its output is not used; remove it or name it as an input of another node",
-                ));
+    /// The softmax of the output that classifies is left to the loss, so nothing else may use its value.
+    fn check_softmax(&self) -> Result<(), GraphError> {
+        let (index, output) = (self.outputs[0], self.output());
+        let is_softmax = output.activation == Some(Activation::Softmax);
+        match self.consumers(ValueId::Node(index)).next() {
+            Some((_, reader)) if is_softmax => {
+                let problem = format!(
+                    "is the output that classifies, and '{}' uses it; make its softmax a separate node",
+                    reader.name
+                );
+                Err(GraphError::structure(&output.name, problem))
             }
+            _ => Ok(()),
         }
-        if !matches!(last.shape, Shape::Vector { .. }) {
-            let problem = format!(
-                "is the last node and outputs {}, but one value for each class is needed; end with 'flatten' and 'linear'",
-                last.shape
-            );
-            return Err(GraphError::structure(&last.name, problem));
-        }
-        Ok(())
     }
 }
 
 /// Index of a value in the list of consumers.
-fn place(value: ValueId) -> usize {
+fn place(inputs: usize, value: ValueId) -> usize {
     match value {
-        ValueId::Input => 0,
-        ValueId::Node(index) => index + 1,
+        ValueId::Input(index) => index,
+        ValueId::Node(index) => inputs + index,
     }
+}
+
+/// Checks the inputs of a network.
+fn inputs(description: &ModelDescription, extent: &mut Extent) -> Result<Vec<(String, Shape)>, GraphError> {
+    if description.inputs.is_empty() || description.inputs.len() > MOST_ENDS {
+        let problem = format!("has {} inputs; there are 1 to {MOST_ENDS}", description.inputs.len());
+        return Err(GraphError::structure(&description.name, problem));
+    }
+    let mut inputs = Vec::new();
+    for input in &description.inputs {
+        let shape = Shape::new(&input.shape)
+            .map_err(|problem| GraphError::Node { node: input.name.clone(), problem })?;
+        if shape.is_empty() {
+            return Err(GraphError::structure(&input.name, format!("has the empty shape {shape}")));
+        }
+        extent.add_input(&input.name, shape)?;
+        inputs.push((input.name.clone(), shape));
+    }
+    Ok(inputs)
+}
+
+/// The nodes that the description names as outputs, or the last one.
+fn find_outputs(description: &ModelDescription, names: &[String]) -> Result<Vec<usize>, GraphError> {
+    let Some(last) = names.len().checked_sub(1) else {
+        return Err(GraphError::structure(&description.name, "has no nodes"));
+    };
+    let Some(wanted) = &description.outputs else { return Ok(vec![last]) };
+    if wanted.is_empty() || wanted.len() > MOST_ENDS {
+        let problem = format!("has {} outputs; there are 1 to {MOST_ENDS}", wanted.len());
+        return Err(GraphError::structure(&description.name, problem));
+    }
+    let places: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut outputs = Vec::new();
+    for name in wanted {
+        let Some(&node) = places.get(name.as_str()) else {
+            return Err(GraphError::structure(
+                name,
+                "is named as an output, but there is no node with that name",
+            ));
+        };
+        if outputs.contains(&node) {
+            return Err(GraphError::structure(name, "is named twice among the outputs"));
+        }
+        outputs.push(node);
+    }
+    Ok(outputs)
+}
+
+/// For each node, whether this one depends on it.
+fn needed(nodes: &[Node], output: usize) -> Vec<bool> {
+    let mut is_needed = vec![false; nodes.len()];
+    is_needed[output] = true;
+    for index in (0..nodes.len()).rev().filter(|&index| index <= output) {
+        if is_needed[index] {
+            for input in &nodes[index].inputs {
+                if let ValueId::Node(before) = *input {
+                    is_needed[before] = true;
+                }
+            }
+        }
+    }
+    is_needed
+}
+
+/// The node whose arrays another one uses.
+fn find_owner(
+    known: &HashMap<&str, ValueId>,
+    names: &[String],
+    nodes: &[Node],
+    node: &Node,
+    wanted: &str,
+) -> Result<usize, GraphError> {
+    let wrong = |problem: String| Err(GraphError::structure(&node.name, problem));
+    let index = match known.get(wanted) {
+        Some(&ValueId::Node(index)) => index,
+        Some(ValueId::Input(_)) => {
+            return wrong(format!("shares the weights of '{wanted}', which is an input"));
+        }
+        None if names.iter().any(|name| name == wanted) => {
+            return wrong(format!("shares the weights of '{wanted}', which comes after it"));
+        }
+        None => {
+            return wrong(format!("shares the weights of '{wanted}', but there is no node with that name"));
+        }
+    };
+    let owner = &nodes[index];
+    if let Some(first) = owner.weights_of {
+        let first = &nodes[first].name;
+        return wrong(format!(
+            "shares the weights of '{wanted}', which shares those of '{first}'; name '{first}'"
+        ));
+    }
+    if node.parameters.is_empty() {
+        return wrong(format!("shares the weights of '{wanted}', but needs none"));
+    }
+    let list = |specs: &[ParameterSpec]| {
+        let all: Vec<String> = specs.iter().map(|spec| format!("{} {:?}", spec.name, spec.shape)).collect();
+        if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+    };
+    let is_same = owner.parameters.len() == node.parameters.len()
+        && owner
+            .parameters
+            .iter()
+            .zip(&node.parameters)
+            .all(|(a, b)| (a.name, &a.shape) == (b.name, &b.shape));
+    if !is_same {
+        let (needed, found) = (list(&node.parameters), list(&owner.parameters));
+        return wrong(format!("shares the weights of '{wanted}', which has {found}; it needs {needed}"));
+    }
+    Ok(index)
 }
 
 fn find(
@@ -256,39 +484,4 @@ fn find(
         };
         GraphError::structure(node, problem)
     })
-}
-
-/// The given names, and for other nodes Keras' names with a number.
-pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
-    let mut taken: HashSet<&str> = HashSet::from([INPUT]);
-    for node in &description.nodes {
-        let Some(name) = &node.name else { continue };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(allowed) {
-            return Err(GraphError::structure(
-                name,
-                "a node's name consists of letters, digits and underscores",
-            ));
-        }
-        if !taken.insert(name) {
-            return Err(GraphError::structure(name, "two nodes have this name"));
-        }
-    }
-    // For each of Keras' names, the next number to try: all below are taken.
-    let mut tried: HashMap<&str, usize> = HashMap::new();
-    let named = |node: &NodeDescription| {
-        if let Some(name) = &node.name {
-            return name.clone();
-        }
-        let base = node.operator.layer().keras_name();
-        let number = tried.entry(base).or_default();
-        loop {
-            let name = if *number == 0 { base.to_string() } else { format!("{base}_{number}") };
-            *number += 1;
-            if !taken.contains(name.as_str()) {
-                return name;
-            }
-        }
-    };
-    Ok(description.nodes.iter().map(named).collect())
 }

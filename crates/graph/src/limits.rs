@@ -10,10 +10,16 @@ use convscope_ops::{ParameterSpec, Shape};
 use std::path::Path;
 
 /// Most nodes in a network.
-pub const MOST_NODES: usize = 10_000;
+pub const MOST_NODES: usize = 100_000;
 
 /// Most inputs of all nodes together.
-pub const MOST_INPUTS: usize = 100_000;
+pub const MOST_INPUTS: usize = 1_000_000;
+
+/// Most inputs of a network, and most outputs.
+pub const MOST_ENDS: usize = 1_000;
+
+/// Most bytes in the name of a node.
+pub const MOST_NAME_BYTES: usize = 1_000;
 
 /// Most pixels (rows x columns) of one value: 2^24, as in 4096x4096.
 pub const MOST_PIXELS: usize = 1 << 24;
@@ -47,8 +53,8 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Adds the input images.
-    pub(crate) fn add_images(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
+    /// Adds an input.
+    pub(crate) fn add_input(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
         self.add_value(name, shape)
     }
 
@@ -72,7 +78,7 @@ impl Extent {
     }
 
     fn add_value(&mut self, name: &str, shape: Shape) -> Result<(), GraphError> {
-        let (pixels, elements) = (product(&shape.size()), product(&shape.axes()));
+        let (pixels, elements) = (product(&[shape.positions()]), product(shape.axes()));
         let too_large = if pixels > MOST_PIXELS as u64 {
             Some(format!("{MOST_PIXELS} pixels"))
         } else if elements > convscope_ops::limits::MOST_ELEMENTS as u64 {
@@ -153,14 +159,14 @@ mod tests {
         assert!(extent.add_node("relu", 1, vector, &[]).is_err());
 
         let mut extent = Extent::default();
-        extent.add_images("input", Shape::image(1 << 11, [1 << 10, 1 << 10])).unwrap();
+        extent.add_input("input", Shape::image(1 << 11, [1 << 10, 1 << 10])).unwrap();
         extent.add_node("relu", 1, Shape::image(1 << 11, [1 << 10, 1 << 10]), &[]).unwrap();
         assert!(extent.add_node("relu", 1, vector, &[]).is_err());
     }
 
     #[test]
     fn one_value_has_its_bounds_and_no_product_wraps() {
-        let error = |shape| Extent::default().add_images("input", shape).unwrap_err().to_string();
+        let error = |shape| Extent::default().add_input("input", shape).unwrap_err().to_string();
         assert_eq!(
             error(Shape::image(3, [1 << 12, (1 << 12) + 1])),
             "input: has the shape [3, 4096, 4097], more than 16777216 pixels"

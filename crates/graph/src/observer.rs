@@ -21,6 +21,9 @@ pub trait Observer: Sync {
 pub struct Observation<'a> {
     /// Index of the node in the graph.
     pub node: usize,
+    /// Which share of the batch the images belong to, below [`Executor::shares`](crate::Executor::shares). The images of a share
+    /// come one after the other, in their order.
+    pub share: usize,
     /// Position in the batch of the first image.
     pub first_image: usize,
     /// Number of images.

@@ -1,5 +1,6 @@
 //! All arrays of a network.
 
+use crate::names::key;
 use crate::{Graph, GraphError};
 use convscope_ops::{Parameter, ParameterSpec};
 use std::ops::Range;
@@ -8,7 +9,7 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     tensors: Vec<Parameter>,
-    /// The range of arrays of each node.
+    /// The range of arrays that each node uses.
     ranges: Vec<Range<usize>>,
 }
 
@@ -35,11 +36,11 @@ impl Parameters {
         let mut parameters = Parameters { tensors: Vec::new(), ranges: Vec::new() };
         for node in graph.nodes() {
             let start = parameters.tensors.len();
-            for spec in &node.parameters {
-                let key = format!("{}.{}", node.name, spec.name);
-                parameters.tensors.push(array(&key, spec)?);
+            for spec in node.own_parameters() {
+                parameters.tensors.push(array(&key(&node.name, spec.name), spec)?);
             }
-            parameters.ranges.push(start..parameters.tensors.len());
+            let own = start..parameters.tensors.len();
+            parameters.ranges.push(node.weights_of.map_or(own, |owner| parameters.ranges[owner].clone()));
         }
         Ok(parameters)
     }
@@ -54,7 +55,7 @@ impl Parameters {
         &mut self.tensors
     }
 
-    /// The arrays of the node at `index`.
+    /// The arrays that the node at `index` uses: its own, or those that it shares.
     pub fn of_node(&self, index: usize) -> &[Parameter] {
         &self.tensors[self.ranges[index].clone()]
     }
@@ -63,7 +64,7 @@ impl Parameters {
         &mut self.tensors[self.ranges[index].clone()]
     }
 
-    /// The range of arrays of the node at `index`.
+    /// The range of arrays that the node at `index` uses.
     pub fn range(&self, index: usize) -> Range<usize> {
         self.ranges[index].clone()
     }

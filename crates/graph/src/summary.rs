@@ -40,17 +40,14 @@ pub struct LayerSummary {
 impl ModelSummary {
     /// The summary of a graph.
     pub fn new(graph: &Graph) -> ModelSummary {
-        let name_of = |value: &crate::ValueId| match *value {
-            crate::ValueId::Input => crate::graph::INPUT.to_string(),
-            crate::ValueId::Node(index) => graph.nodes()[index].name.clone(),
-        };
+        let name_of = |value: &crate::ValueId| graph.value_name(*value).to_owned();
         let layers: Vec<LayerSummary> = graph
             .nodes()
             .iter()
             .map(|node| LayerSummary {
                 name: node.name.clone(),
                 kind: kind(node),
-                output_shape: node.shape.axes(),
+                output_shape: node.shape.axes().to_vec(),
                 parameters: node.trained_parameters(),
                 multiply_adds: node.multiply_adds,
                 activation_bytes: node.shape.len() * size_of::<f32>(),

@@ -156,7 +156,8 @@ impl WeightsFile {
                 graph.classes()
             )));
         }
-        let [channels, height, width] = model.input;
+        graph.check_classifier()?;
+        let [channels, height, width] = graph.image();
         if [input.mean.len(), input.std.len()] != [channels; 2] {
             let cause = format!(
                 "mean and deviation of {} channels, but its model takes {channels}",

@@ -24,7 +24,7 @@ struct Task {
 
 impl Task {
     fn new(graph: &Graph, images: usize) -> Task {
-        let [c, h, w] = graph.description().input;
+        let [c, h, w] = graph.image();
         let values = random(11, images * c * h * w);
         Task {
             images: Array4::from_shape_vec((images, c, h, w), values).unwrap(),

@@ -1,6 +1,14 @@
 //! Presets, model files, and the errors of bad ones.
 
-use convscope_graph::{Graph, GraphError, ModelFile, ModelOptions, ModelSummary, PRESETS, preset};
+use std::sync::Arc;
+
+use convscope_graph::{
+    Executor, Graph, GraphError, ModelBuilder, ModelFile, ModelOptions, ModelSummary, PRESETS, Plan, preset,
+};
+use convscope_ops::{
+    Bound, Conv2d, Flatten, Layer, Mode, OpError, ParameterSpec, Precision, Relu, Role, Shape,
+};
+use ndarray::{Array, IxDyn};
 
 fn graph(nodes: &str) -> Result<Graph, GraphError> {
     let text = format!("name = \"net\"\n{nodes}");
@@ -60,6 +68,116 @@ fn names_are_keras_and_unique() {
 }
 
 #[test]
+fn a_name_is_any_text_and_a_value_may_go_unused() {
+    let graph = graph(&format!(
+        "{CONV}name = \"features.0\"\n{CONV}name = \"Größe / 大きさ\"\n{CONV}inputs = [\"input\"]\nname = \"classes\"\n{END}"
+    ))
+    .unwrap();
+    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["features.0", "Größe / 大きさ", "classes", "flatten", "dense"]);
+    let unused: Vec<&str> = graph.unused().map(|node| node.name.as_str()).collect();
+    assert_eq!(unused, ["Größe / 大きさ"]);
+    assert_eq!([0, 1, 2, 3].map(|node| graph.is_needed(node)), [false, false, true, true]);
+    let text = graph.description().to_toml();
+    assert_eq!(
+        ModelFile::parse("again", &text).unwrap().resolve([3, 8, 6], 4).unwrap(),
+        *graph.description()
+    );
+}
+
+/// An operator whose array has a name with a dot, as a library user may bring it.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Dotted {}
+
+impl Layer for Dotted {
+    fn name() -> &'static str {
+        "dotted"
+    }
+    fn keras_name(&self) -> &'static str {
+        "dotted"
+    }
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        Ok(inputs[0])
+    }
+    fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
+        vec![ParameterSpec { name: "b.weight", shape: vec![1], role: Role::Scale }]
+    }
+    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+        Flatten::default().bind(inputs, mode)
+    }
+}
+
+#[test]
+fn two_arrays_of_one_key_are_refused_with_both_nodes() {
+    let model = ModelBuilder::new("net", [3, 8, 6])
+        .add(Dotted {})
+        .named("a")
+        .add(Conv2d::new(4, 3))
+        .named("a.b")
+        .add(Flatten::default());
+    let message = model.build().unwrap_err().to_string();
+    assert_eq!(message, "a.b: its array 'a.b.weight' has the name of an array of node 'a'");
+}
+
+#[test]
+fn outputs_are_chosen_by_name() {
+    let two = graph(&format!(
+        "outputs = [\"flatten\", \"dense\"]\n{CONV}{END}[[node]]\nname = \"other\"\nop = \"relu\"\n"
+    ))
+    .unwrap();
+    assert_eq!((two.output().name.as_str(), two.classes(), two.outputs()), ("flatten", 120, &[1, 2][..]));
+    assert!(!two.is_needed(2) && two.check_classifier().is_ok());
+    let chosen = two.with_output("other").unwrap();
+    assert_eq!((chosen.output().name.as_str(), chosen.outputs().len()), ("other", 3));
+    assert!(
+        two.with_output("nothing").unwrap_err().to_string().starts_with("nothing: is named as an output")
+    );
+    let message = graph(CONV).unwrap().check_classifier().unwrap_err().to_string();
+    assert!(message.starts_with("conv2d: is the output and has the shape [5, 6, 4]"), "{message}");
+}
+
+#[test]
+fn inputs_have_names_and_any_shape() {
+    let text = "name = 'two'\noutputs = ['sum']\n[[input]]\nname = 'left'\nshape = [4, 5]\n[[input]]\nname = 'right'\nshape = [2, 10]\n\
+                [[node]]\nop = 'reshape'\nshape = [4, 5]\ninputs = ['right']\n\
+                [[node]]\nname = 'sum'\nop = 'add'\ninputs = ['left', 'reshape']\n";
+    let file = ModelFile::parse("two.toml", text).unwrap();
+    assert_eq!(file.input(), None);
+    let description = file.resolve([3, 32, 32], 10).unwrap();
+    let again = ModelFile::parse("again", &description.to_toml()).unwrap().resolve([3, 32, 32], 10).unwrap();
+    assert_eq!(again, description);
+    let graph = Graph::new(description).unwrap();
+    let inputs: Vec<_> = graph.inputs().map(|(name, shape)| format!("{name} {shape}")).collect();
+    assert_eq!(inputs, ["left [4, 5]", "right [2, 10]"]);
+    assert!(graph.check_classifier().unwrap_err().to_string().starts_with("right: is one of 2 inputs"));
+
+    let mut executor = Executor::new(Arc::new(graph), Mode::Inference, 2).unwrap();
+    let left = Array::from_shape_fn(IxDyn(&[3, 4, 5]), |i| (i[0] * 100 + i[1] * 5 + i[2]) as f32);
+    let right = Array::from_shape_fn(IxDyn(&[3, 2, 10]), |i| (i[0] * 1000 + i[1] * 10 + i[2]) as f32);
+    let outputs = executor.outputs(&[left.view(), right.view()], None).unwrap();
+    let expected = Array::from_shape_fn(IxDyn(&[3, 4, 5]), |i| (i[0] * 1100 + 2 * (i[1] * 5 + i[2])) as f32);
+    assert_eq!(outputs, [expected]);
+    let error = |inputs: &[ndarray::ArrayViewD<'_, f32>], executor: &mut Executor| {
+        executor.outputs(inputs, None).unwrap_err().to_string()
+    };
+    assert_eq!(error(&[left.view()], &mut executor), "two: takes 2 inputs, not 1");
+    let message = error(&[left.view(), left.view()], &mut executor);
+    assert_eq!(message, "right: has the shape [3, 4, 5], the network takes [images], then [2, 10]");
+}
+
+/// The work grows with the nodes, not with their square: this many would take minutes.
+#[test]
+fn a_hundred_thousand_nodes_have_names() {
+    let mut model = ModelBuilder::new("long", [2, 1, 1]);
+    for _ in 0..99_999 {
+        model = model.add(Relu {});
+    }
+    let graph = Graph::new(model.add(Flatten::default()).build().unwrap()).unwrap();
+    assert_eq!((graph.nodes().len(), graph.nodes()[99_998].name.as_str()), (100_000, "re_lu_99998"));
+    Plan::new(&graph, Mode::Training, Precision::F32, 1);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_node_and_numbers() {
     let join = |inputs: &str| format!("[[node]]\nop = \"add\"\ninputs = {inputs}\n");
     for (nodes, expected) in [
@@ -73,15 +191,48 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         (format!("{CONV}{END}{CONV}"), "conv2d_1: takes one input [C, H, W], not [4]"),
         (format!("{CONV}{}{END}", join("[\"conv2d\", \"later\"]")), "there is no node with that name"),
         (format!("{CONV}{}{CONV}{END}", join("[\"conv2d\", \"conv2d_1\"]")), "which comes after it"),
-        (format!("{CONV}{CONV}inputs = [\"input\"]\n{END}"), "conv2d: its output is not used"),
-        (CONV.to_string(), "conv2d: is the last node and outputs [5, 6, 4]"),
-        (format!("{CONV}name = \"a b\"\n{END}"), "a b: a node's name consists of letters"),
+        (format!("{CONV}name = \"a\\tb\"\n{END}"), "'a\\tb': a name has no line breaks, tabs"),
+        (format!("{CONV}name = \"\"\n{END}"), "'': a name has at least one character"),
+        (format!("{CONV}name = \"{}\"\n{END}", "x".repeat(1001)), "this name has 1001 bytes, at most 1000"),
+        (format!("{CONV}name = \"input\"\n{END}"), "input: an input and a node have this name"),
+        (
+            format!("{CONV}weights_of = \"b\"\n{END}"),
+            "conv2d: shares the weights of 'b', but there is no node",
+        ),
+        (
+            format!("{CONV}{CONV}weights_of = \"conv2d\"\n{END}"),
+            "conv2d_1: shares the weights of 'conv2d', which has weight [5, 3, 3, 3], bias [5]; it needs weight [5, 5, 3, 3]",
+        ),
+        (
+            format!("{CONV}{END}[[node]]\nop = \"relu\"\nweights_of = \"conv2d\"\n"),
+            "re_lu: shares the weights of 'conv2d', but needs none",
+        ),
+        (format!("{CONV}weights_of = \"input\"\n{END}"), "which is an input"),
+        (format!("outputs = [\"dens\"]\n{CONV}{END}"), "dens: is named as an output, but there is no node"),
+        (format!("outputs = [\"dense\", \"dense\"]\n{CONV}{END}"), "dense: is named twice"),
+        (format!("outputs = []\n{CONV}{END}"), "net: has 0 outputs"),
+        (
+            format!("outputs = [\"dense\"]\n{CONV}{END}activation = \"softmax\"\n[[node]]\nop = \"relu\"\n"),
+            "dense: is the output that classifies, and 're_lu' uses it",
+        ),
+        (
+            format!("input = [1, 2, 3, 4, 5]\n{CONV}{END}"),
+            "input: a value of shape [1, 2, 3, 4, 5] has 5 axes",
+        ),
+        (format!("input = [3, 0]\n{CONV}{END}"), "input: has the empty shape [3, 0]"),
+        (format!("input = \"image\"\n{CONV}{END}"), "'input' is a shape, such as [3, 32, 32]"),
+        (
+            "[[node]]\nname = \"a\"\nop = \"batch_norm\"\n[[node]]\nname = \"a.running\"\nop = \"flatten\"\n"
+                .to_string()
+                + "[[node]]\nname = \"a\"\nop = \"relu\"\n",
+            "a: two nodes have this name",
+        ),
         (format!("{CONV}name = \"x\"\n{CONV}name = \"x\"\n{END}"), "x: two nodes have this name"),
-        (format!("{CONV}strides = 2\n{END}"), "net.toml: node 1: unknown field `strides`"),
-        ("[[node]]\nop = \"conv3d\"\n".to_string(), "net.toml: node 1: unknown variant `conv3d`"),
+        (format!("{CONV}strides = 2\n{END}"), "net.toml: node 1: conv2d: unknown field `strides`"),
+        ("[[node]]\nop = \"conv3d\"\n".to_string(), "net.toml: node 1: there is no operator 'conv3d'"),
         (
             "[[node]]\nop = \"conv2d\"\nkernel_size = 3\n".to_string(),
-            "net.toml: node 1: missing field `out_channels`",
+            "net.toml: node 1: conv2d: missing field `out_channels`",
         ),
         (String::new(), "net.toml: has no [[node]]"),
         (
@@ -142,7 +293,7 @@ fn an_option_that_does_not_fit_the_model_is_named() {
         ),
         (
             "conv2d.p = 0.5",
-            "model option conv2d.p cannot be 0.5: unknown field `p`, expected one of `out_channels`",
+            "model option conv2d.p cannot be 0.5: conv2d: unknown field `p`, expected one of `out_channels`",
         ),
         ("flatten.p = 0.5", "model option flatten.p"),
         ("conv2d.kernel_size = 'big'", "model option conv2d.kernel_size cannot be \"big\": "),

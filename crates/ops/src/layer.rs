@@ -22,6 +22,11 @@ pub trait Layer: Debug + Send + Sync + 'static {
     /// The arguments are invalid or do not fit the inputs.
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError>;
 
+    /// Whether it works on other values; a constant does not.
+    fn takes_inputs(&self) -> bool {
+        true
+    }
+
     /// The arrays it needs, for inputs that [`Layer::output_shape`] accepted.
     fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
         Vec::new()

@@ -37,13 +37,18 @@ impl Executor {
         self.check_classes(count, classes)?;
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
-        let batch = Batch { images: count, input, labels: Labels::new(classes), sample: Sample::default() };
+        let batch = Batch {
+            images: count,
+            inputs: &[input],
+            labels: Labels::new(classes),
+            sample: Sample::default(),
+        };
         for stage in 0..self.plan.stages {
             self.run_stage(stage, &batch, None, observer)?;
         }
         let (mut logits, mut d_images) = (Vec::new(), memory::zeros(input.len())?);
         let mut rest = d_images.as_mut_slice();
-        let shape = self.graph.shape(ValueId::Input);
+        let shape = self.graph.shape(ValueId::Input(0));
         for lane in self.active_lanes(count) {
             logits.extend_from_slice(&lane.logits);
             let (planes, after) = rest.split_at_mut(lane.input_gradient.len());

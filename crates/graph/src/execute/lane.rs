@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Runs chunks one after another and keeps their sums.
 pub(super) struct Lane {
+    /// Which of the lanes it is.
+    index: usize,
     /// Borrowed while the lane runs.
     workspace: Workspace,
     /// For all images of the lane, from stage to stage.
@@ -39,8 +41,8 @@ pub(super) struct Shared<'a> {
     pub(super) states: &'a [Memory],
     pub(super) moments: &'a Moments,
     pub(super) isa: Isa,
-    /// The images of the batch as planes.
-    pub(super) input: &'a [f32],
+    /// The inputs of the batch in PyTorch's order.
+    pub(super) inputs: &'a [&'a [f32]],
     /// Their classes, or the classes to explain.
     pub(super) labels: Labels<'a>,
     pub(super) images: usize,
@@ -52,6 +54,8 @@ pub(super) struct Shared<'a> {
 /// The images of one chunk.
 #[derive(Clone, Copy)]
 struct Chunk {
+    /// The lane.
+    lane: usize,
     /// Position in the lane of the first image.
     in_lane: usize,
     /// Position in the batch of the first image.
@@ -84,15 +88,16 @@ impl Lane {
         let lens = (0..plan.lanes)
             .flat_map(|_| kept.clone().chain(trained.iter().map(|bound| bound.gradient_len())));
         let mut memory = Memory::zeros_together(lens)?.into_iter();
-        let lane = |_| {
+        let lane = |index| {
             let kept = memory.by_ref().take(plan.kept_slots.len()).collect();
             let gradients = memory.by_ref().take(trained.len()).collect();
-            Lane::new(graph, plan, bound, images, kept, gradients)
+            Lane::new(index, graph, plan, bound, images, kept, gradients)
         };
         (0..plan.lanes).map(lane).collect()
     }
 
     fn new(
+        index: usize,
         graph: &Graph,
         plan: &Plan,
         bound: &[Box<dyn Bound>],
@@ -100,8 +105,9 @@ impl Lane {
         kept: Vec<Memory>,
         gradients: Vec<Memory>,
     ) -> Result<Lane, OutOfMemory> {
-        let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input).len() } else { 0 };
+        let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input(0)).len() } else { 0 };
         Ok(Lane {
+            index,
             workspace: Workspace::default(),
             kept,
             gradients,
@@ -139,7 +145,12 @@ impl Lane {
         }
         let size = shared.plan.chunks[stage];
         for first in images.clone().step_by(size) {
-            let chunk = Chunk { in_lane: first - images.start, first, images: size.min(images.end - first) };
+            let chunk = Chunk {
+                lane: self.index,
+                in_lane: first - images.start,
+                first,
+                images: size.min(images.end - first),
+            };
             for (index, step) in shared.plan.steps.iter().enumerate().filter(|(_, step)| step.stage == stage)
             {
                 // Observers receive a gradient before its first reader, which may change it in place.
@@ -178,6 +189,7 @@ impl Lane {
     ) -> Observation<'_> {
         Observation {
             node,
+            share: chunk.lane,
             first_image: shared.sample.first_image + chunk.first,
             images: chunk.images,
             shape: shared.graph.nodes()[node].shape,
@@ -193,9 +205,9 @@ impl Lane {
         let target = &mut written[step.writes.map_or(0..0, |buffer| chunk.range(buffer))];
         let mut scratch = take(&mut self.workspace.scratch);
         match step.action {
-            Action::LoadInput => {
-                let shape = graph.shape(ValueId::Input);
-                let planes = &shared.input[chunk.first * shape.len()..][..chunk.images * shape.len()];
+            Action::LoadInput { input } => {
+                let shape = graph.shape(ValueId::Input(input));
+                let planes = &shared.inputs[input][chunk.first * shape.len()..][..chunk.images * shape.len()];
                 layout::to_channels_last(planes, shape.channels(), shape.len(), target);
             }
             Action::Forward { node } => {

@@ -2,13 +2,14 @@
 
 mod attribution;
 mod lane;
+mod outputs;
 mod timing;
 mod workspace;
 
 pub use attribution::ClassGradients;
 
 use crate::plan::{Action, Plan, Step, bind_all};
-use crate::{Graph, GraphError, Observer, Parameters};
+use crate::{Graph, GraphError, Node, Observer, Parameters};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, threads};
 use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
@@ -36,6 +37,8 @@ pub struct Executor {
     sums: Vec<Vec<f64>>,
     packed_gradients: Vec<Buffer>,
     gradients: Vec<Vec<f32>>,
+    /// For each node that shares its arrays, its part of their gradients.
+    shared_gradients: Vec<Vec<Vec<f32>>>,
     moments: Moments,
 }
 
@@ -85,7 +88,7 @@ impl Executor {
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Result<Vec<Buffer>, OutOfMemory> {
             Buffer::zeros_together(bound.iter().map(|bound| len(bound.as_ref())))
         };
-        let specs = graph.nodes().iter().flat_map(|node| &node.parameters);
+        let specs = graph.nodes().iter().flat_map(Node::own_parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {
             if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
@@ -100,6 +103,14 @@ impl Executor {
                 .collect(),
             packed_gradients: zeros(&gradient_len)?,
             gradients: specs.map(|spec| memory::zeros(trained_len(spec))).collect::<Result<_, _>>()?,
+            shared_gradients: graph
+                .nodes()
+                .iter()
+                .map(|node| {
+                    let shared = if node.weights_of.is_some() { node.parameters.as_slice() } else { &[] };
+                    shared.iter().map(|spec| memory::zeros(trained_len(spec))).collect()
+                })
+                .collect::<Result<_, _>>()?,
             moments: Moments::new(&plan, graph.nodes().len()),
             isa: Isa::best(),
             batch: batch.max(1),
@@ -117,6 +128,11 @@ impl Executor {
     /// The graph it runs.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.graph
+    }
+
+    /// The shares into which batches are divided at most. Their number does not depend on the number of threads.
+    pub fn shares(&self) -> usize {
+        self.plan.lanes
     }
 
     /// The gradients of the last training step, parallel to [`Parameters::tensors`]; empty for arrays that are not
@@ -149,7 +165,7 @@ impl Executor {
         let input = batch.images.as_standard_layout();
         let shared = Batch {
             images,
-            input: input.as_slice().unwrap_or(&[]),
+            inputs: &[input.as_slice().unwrap_or(&[])],
             labels: batch.labels,
             sample: batch.sample,
         };
@@ -181,7 +197,7 @@ impl Executor {
         self.load(parameters);
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
-        let batch = Batch { images: total, input, labels: Labels::default(), sample };
+        let batch = Batch { images: total, inputs: &[input], labels: Labels::default(), sample };
         let is_measured = |step: &&Step| matches!(step.action, Action::ReduceForward { .. });
         // The loss is one stage after the last reduction.
         let stages = self.plan.steps.iter().rfind(is_measured).map_or(0, |last| last.stage + 1);
@@ -235,7 +251,7 @@ impl Executor {
             let images = self.batch.min(total - first);
             let input = &input[first * image_len..][..images * image_len];
             let sample = Sample { first_image: first, ..Sample::default() };
-            let batch = Batch { images, input, labels: Labels::default(), sample };
+            let batch = Batch { images, inputs: &[input], labels: Labels::default(), sample };
             for stage in 0..self.plan.stages {
                 self.run_stage(stage, &batch, None, observer)?;
             }
@@ -245,7 +261,8 @@ impl Executor {
     }
 
     fn check(&self, images: &ArrayView4<'_, f32>, most: usize) -> Result<usize, GraphError> {
-        let expected = self.graph.description().input;
+        self.graph.check_classifier()?;
+        let expected = self.graph.image();
         if images.shape()[1..] != expected || images.shape()[0] == 0 || images.shape()[0] > most {
             let expected = format!("[1 to {most}, {}, {}, {}]", expected[0], expected[1], expected[2]);
             return Err(GraphError::Input { expected, found: images.shape().to_vec() });
@@ -286,7 +303,7 @@ impl Executor {
             states: &self.states,
             moments: &self.moments,
             isa: self.isa,
-            input: batch.input,
+            inputs: batch.inputs,
             labels: batch.labels,
             images: batch.images,
             sample: batch.sample,
@@ -344,15 +361,25 @@ impl Executor {
                         .for_each(|(sum, value)| *sum += value);
                 }
             });
-            self.bound[node].unpack_gradient(total, &mut self.gradients[parameters.range(node)]);
+            let gradients = &mut self.gradients[parameters.range(node)];
+            if self.graph.nodes()[node].weights_of.is_none() {
+                self.bound[node].unpack_gradient(total, gradients);
+                continue;
+            }
+            // The node that the arrays belong to comes before, and has written its part.
+            let part = &mut self.shared_gradients[node];
+            self.bound[node].unpack_gradient(total, part);
+            for (sum, part) in gradients.iter_mut().zip(part) {
+                sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += *value);
+            }
         }
     }
 }
 
-/// The images of one run through the plan, as planes.
+/// The inputs of one run through the plan, in PyTorch's order.
 struct Batch<'a> {
     images: usize,
-    input: &'a [f32],
+    inputs: &'a [&'a [f32]],
     labels: Labels<'a>,
     sample: Sample,
 }
@@ -379,8 +406,14 @@ impl Moments {
                 _ => {}
             }
         }
-        let by_step = |of_node: Vec<Option<usize>>| -> Vec<Option<usize>> {
-            (0..plan.steps.len()).map(|step| of_node.iter().position(|&at| at == Some(step))).collect()
+        let by_step = |of_node: Vec<Option<usize>>| {
+            let mut by_step = vec![None; plan.steps.len()];
+            for (node, step) in of_node.into_iter().enumerate() {
+                if let Some(step) = step {
+                    by_step[step] = Some(node);
+                }
+            }
+            by_step
         };
         Moments { value: by_step(value), gradient: by_step(gradient) }
     }

@@ -15,8 +15,9 @@ pub(super) struct Assigned {
 /// Something that needs memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Object {
-    /// The images, channels-last, reloaded in each stage.
-    Images {
+    /// An input, channels-last, reloaded in each stage.
+    Input {
+        input: usize,
         stage: usize,
     },
     Value(usize),
@@ -40,7 +41,7 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
     let uses: Vec<Uses> = (0..list.actions.len()).map(|step| uses(graph, bound, list, step)).collect();
     let lives = lives(&uses);
     let len_of = |object: &Object| match *object {
-        Object::Images { .. } => graph.shape(ValueId::Input).len(),
+        Object::Input { input, .. } => graph.shape(ValueId::Input(input)).len(),
         Object::Value(node) => graph.nodes()[node].shape.len(),
         Object::Gradient(value) => graph.shape(value).len(),
         Object::Further { step } => match list.actions[step].0 {
@@ -76,13 +77,13 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
 fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -> Uses {
     let (action, stage) = list.actions[step];
     let object = |value: ValueId| match value {
-        ValueId::Input => Object::Images { stage },
+        ValueId::Input(input) => Object::Input { input, stage },
         ValueId::Node(node) => Object::Value(node),
     };
     let inputs_of = |node: usize| graph.nodes()[node].inputs.iter().map(|&value| object(value)).collect();
     let value = |node: usize| Some(Object::Value(node));
     let gradient = |node: usize| Some(Object::Gradient(ValueId::Node(node)));
-    let output = graph.nodes().len() - 1;
+    let output = graph.outputs()[0];
     // What a backward step of a node reads.
     let backward = |node: usize| {
         let reads = bound[node].backward_reads();
@@ -94,7 +95,9 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
         }
     };
     match action {
-        Action::LoadInput => Uses { writes: Some(Object::Images { stage }), ..Uses::default() },
+        Action::LoadInput { input } => {
+            Uses { writes: Some(Object::Input { input, stage }), ..Uses::default() }
+        }
         Action::Forward { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
         // Observers receive a node's input together with its output.
         Action::Activate { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
@@ -102,7 +105,9 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
         Action::Output => Uses { output: value(output), ..Uses::default() },
         Action::Loss => Uses { output: value(output), writes: gradient(output), ..Uses::default() },
         Action::SelectClass => Uses { writes: gradient(output), ..Uses::default() },
-        Action::InputGradient => Uses { gradient: Some(Object::Gradient(ValueId::Input)), ..Uses::default() },
+        Action::InputGradient => {
+            Uses { gradient: Some(Object::Gradient(ValueId::Input(0))), ..Uses::default() }
+        }
         Action::ActivateBackward { node } => {
             Uses { output: value(node), writes: gradient(node), ..Uses::default() }
         }

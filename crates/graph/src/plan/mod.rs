@@ -25,7 +25,10 @@ pub use summary::{BufferSummary, Ceiling, PlanSummary, StepSummary};
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Converts the images to channels-last.
-    LoadInput,
+    LoadInput {
+        /// The input.
+        input: usize,
+    },
     /// Computes a node's value, with its activation if the operator fuses it.
     Forward {
         /// The node.
@@ -90,12 +93,12 @@ impl Action {
             | Action::BackwardParameters { node }
             | Action::BackwardInput { node, .. }
             | Action::Accumulate { value: ValueId::Node(node) } => Some(node),
-            Action::LoadInput
+            Action::LoadInput { .. }
             | Action::Output
             | Action::Loss
             | Action::SelectClass
             | Action::InputGradient
-            | Action::Accumulate { value: ValueId::Input } => None,
+            | Action::Accumulate { value: ValueId::Input(_) } => None,
         }
     }
 }

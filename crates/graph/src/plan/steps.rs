@@ -1,9 +1,9 @@
 //! The order of the steps.
 
 use super::{Action, ends_in_softmax};
-use crate::{Graph, ValueId};
+use crate::{Graph, Node, ValueId};
 use convscope_ops::{Bound, Mode};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Actions in their order, each with its stage.
 pub(super) struct StepList {
@@ -16,17 +16,16 @@ pub(super) struct StepList {
 impl StepList {
     pub(super) fn new(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode) -> StepList {
         let order = Order { graph, bound, mode, forward: forward_stages(graph, bound) };
-        let last = order.forward[graph.nodes().len() - 1];
+        let last = order.forward.iter().copied().max().unwrap_or(0);
         let mut list = StepList { actions: Vec::new(), stages: last + 1, further: HashSet::new() };
         for stage in 0..=last {
             order.forward_steps(stage, &mut list.actions);
         }
-        let output = graph.nodes().len() - 1;
         match mode {
             Mode::Inference => {
                 list.actions.push((Action::Output, last));
                 if ends_in_softmax(graph) {
-                    list.actions.push((Action::Activate { node: output }, last));
+                    list.actions.push((Action::Activate { node: graph.outputs()[0] }, last));
                 }
             }
             Mode::Training => {
@@ -35,8 +34,11 @@ impl StepList {
             }
             Mode::Attribution => {
                 list.actions.extend([(Action::Output, last), (Action::SelectClass, last)]);
-                order.backward_steps(last, &order.all_values(), &mut list);
-                list.actions.push((Action::InputGradient, list.stages - 1));
+                let wanted = order.values_between();
+                order.backward_steps(last, &wanted, &mut list);
+                if wanted.contains(&ValueId::Input(0)) {
+                    list.actions.push((Action::InputGradient, list.stages - 1));
+                }
             }
         }
         list.load_inputs(graph);
@@ -46,21 +48,27 @@ impl StepList {
     /// Puts a `LoadInput` at the start of each stage that reads the images: converting them again costs less than
     /// keeping them.
     fn load_inputs(&mut self, graph: &Graph) {
-        let reads_images = |action: &Action| match *action {
+        let inputs_read = |action: &Action| match *action {
             Action::Forward { node }
             | Action::Activate { node }
             | Action::ReduceForward { node }
             | Action::ReduceBackward { node }
             | Action::BackwardParameters { node }
-            | Action::BackwardInput { node, .. } => graph.nodes()[node].inputs.contains(&ValueId::Input),
-            _ => false,
+            | Action::BackwardInput { node, .. } => graph.nodes()[node].inputs.as_slice(),
+            _ => &[],
         };
         let (actions, further) = (std::mem::take(&mut self.actions), std::mem::take(&mut self.further));
-        let mut waiting: HashSet<usize> =
-            actions.iter().filter(|(action, _)| reads_images(action)).map(|&(_, stage)| stage).collect();
+        // The inputs that each stage reads.
+        let mut waiting: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.stages];
+        for (action, stage) in &actions {
+            waiting[*stage].extend(inputs_read(action).iter().filter_map(|value| match *value {
+                ValueId::Input(input) => Some(input),
+                ValueId::Node(_) => None,
+            }));
+        }
         for (index, (action, stage)) in actions.into_iter().enumerate() {
-            if waiting.remove(&stage) {
-                self.actions.push((Action::LoadInput, stage));
+            for input in std::mem::take(&mut waiting[stage]) {
+                self.actions.push((Action::LoadInput { input }, stage));
             }
             if further.contains(&index) {
                 self.further.insert(self.actions.len());
@@ -83,7 +91,7 @@ fn forward_stages(graph: &Graph, bound: &[Box<dyn Bound>]) -> Vec<usize> {
     let mut stages: Vec<usize> = Vec::new();
     for (index, node) in graph.nodes().iter().enumerate() {
         let of = |value: &ValueId| match *value {
-            ValueId::Input => 0,
+            ValueId::Input(_) => 0,
             ValueId::Node(index) => stages[index],
         };
         let inputs = node.inputs.iter().map(of).max().unwrap_or(0);
@@ -95,14 +103,16 @@ fn forward_stages(graph: &Graph, bound: &[Box<dyn Bound>]) -> Vec<usize> {
 impl Order<'_> {
     fn forward_steps(&self, stage: usize, actions: &mut Vec<(Action, usize)>) {
         if stage == 0 {
-            self.reduce_after(ValueId::Input, stage, actions);
+            for input in 0..self.graph.inputs().len() {
+                self.reduce_after(ValueId::Input(input), stage, actions);
+            }
         }
         for (index, node) in self.graph.nodes().iter().enumerate() {
             if self.forward[index] != stage {
                 continue;
             }
             actions.push((Action::Forward { node: index }, stage));
-            let left_to_loss = index + 1 == self.graph.nodes().len() && ends_in_softmax(self.graph);
+            let left_to_loss = self.is_left_to_loss(index);
             if let Some(activation) = node.activation
                 && !self.bound[index].fuses(activation)
                 && !left_to_loss
@@ -111,6 +121,11 @@ impl Order<'_> {
             }
             self.reduce_after(ValueId::Node(index), stage, actions);
         }
+    }
+
+    /// Whether a node's activation is part of the loss.
+    fn is_left_to_loss(&self, index: usize) -> bool {
+        index == self.graph.outputs()[0] && ends_in_softmax(self.graph)
     }
 
     fn reduce_after(&self, value: ValueId, stage: usize, actions: &mut Vec<(Action, usize)>) {
@@ -127,11 +142,13 @@ impl Order<'_> {
         let mut complete = vec![last; nodes.len()];
         let mut stage_of = vec![last; nodes.len()];
         for index in (0..nodes.len()).rev() {
-            let consumers = self.graph.consumers(ValueId::Node(index)).map(|(node, _)| stage_of[node]);
-            complete[index] = consumers.max().unwrap_or(last);
+            let consumers = self.graph.consumers(ValueId::Node(index));
+            let stages =
+                consumers.filter(|(node, _)| self.graph.is_needed(*node)).map(|(node, _)| stage_of[node]);
+            complete[index] = stages.max().unwrap_or(last);
             stage_of[index] = complete[index] + usize::from(self.bound[index].coupled().is_some());
         }
-        list.stages = stage_of.iter().max().map_or(last, |&stage| stage) + 1;
+        list.stages = stage_of.iter().copied().max().unwrap_or(last) + 1;
         let mut written: HashSet<ValueId> = HashSet::new();
         for stage in last..list.stages {
             for index in (0..nodes.len()).rev() {
@@ -149,8 +166,7 @@ impl Order<'_> {
     /// The gradient with respect to a node's value is complete.
     fn arrive(&self, index: usize, stage: usize, actions: &mut Vec<(Action, usize)>) {
         let node = &self.graph.nodes()[index];
-        let left_to_loss = index + 1 == self.graph.nodes().len() && ends_in_softmax(self.graph);
-        if node.activation.is_some() && !left_to_loss {
+        if node.activation.is_some() && !self.is_left_to_loss(index) {
             actions.push((Action::ActivateBackward { node: index }, stage));
         }
         if self.bound[index].coupled().is_some() {
@@ -184,18 +200,22 @@ impl Order<'_> {
         }
     }
 
-    /// Every value that flows through the network, including the images.
-    fn all_values(&self) -> HashSet<ValueId> {
-        let nodes = (0..self.graph.nodes().len()).map(ValueId::Node);
-        nodes.chain([ValueId::Input]).collect()
+    /// The values that depend on the image and that the output depends on, the image among them.
+    fn values_between(&self) -> HashSet<ValueId> {
+        self.values_from(HashSet::from([ValueId::Input(0)]), |_| false)
     }
 
-    /// The values that depend on a trained parameter.
+    /// The values on which a trained parameter has an influence, and that have one on the loss.
     fn values_with_gradient(&self) -> HashSet<ValueId> {
-        let mut wanted = HashSet::new();
+        self.values_from(HashSet::new(), Node::is_trained)
+    }
+
+    /// The values that the output depends on and that depend on these values, or on a node that begins.
+    fn values_from(&self, from: HashSet<ValueId>, begins: impl Fn(&Node) -> bool) -> HashSet<ValueId> {
+        let mut wanted = from;
         for (index, node) in self.graph.nodes().iter().enumerate() {
-            let trained = node.parameters.iter().any(|spec| spec.role.is_trained());
-            if trained || node.inputs.iter().any(|input| wanted.contains(input)) {
+            let depends = begins(node) || node.inputs.iter().any(|input| wanted.contains(input));
+            if depends && self.graph.is_needed(index) {
                 wanted.insert(ValueId::Node(index));
             }
         }

@@ -1,7 +1,7 @@
 //! A plan in numbers: what each step does, reads and writes.
 
 use super::{Action, Buffer, Place, Plan, PlanMemory};
-use crate::Graph;
+use crate::{Graph, ValueId};
 use convscope_kernels::peak::Peak;
 use convscope_ops::{Activation, Algorithm, Bound, Mode, Precision};
 use serde::Serialize;
@@ -12,7 +12,7 @@ pub struct PlanSummary {
     /// Name of the model.
     pub model: String,
     /// Channels, rows and columns of the images.
-    pub input: [usize; 3],
+    pub input: Vec<usize>,
     /// Images in a batch.
     pub batch: usize,
     /// What it is for.
@@ -115,7 +115,7 @@ impl PlanSummary {
         let kept = buffers().filter(|buffer| matches!(buffer.place, Place::Kept(_)));
         PlanSummary {
             model: graph.name().to_string(),
-            input: graph.description().input,
+            input: graph.shape(ValueId::Input(0)).axes().to_vec(),
             batch,
             mode,
             precision,

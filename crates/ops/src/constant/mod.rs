@@ -41,6 +41,10 @@ impl Layer for Constant {
         Ok(shape)
     }
 
+    fn takes_inputs(&self) -> bool {
+        false
+    }
+
     fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
         let role = if self.trained { Role::Shift } else { Role::Fixed };
         vec![ParameterSpec { name: "value", shape: self.shape.clone(), role }]
