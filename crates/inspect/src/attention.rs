@@ -236,7 +236,7 @@ fn spans(side: usize) -> Vec<(usize, usize)> {
 }
 
 fn has_places(node: &Node) -> bool {
-    matches!(node.shape, Shape::Image { .. })
+    node.shape.is_image()
 }
 
 fn has_pixels(node: &Node) -> bool {

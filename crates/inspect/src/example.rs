@@ -114,7 +114,7 @@ impl Inspector {
         name: impl Into<String>,
         image: ArrayView3<'_, f32>,
     ) -> Result<ExampleImage, InspectError> {
-        let input = self.graph().description().input;
+        let input = self.graph().image();
         let (channels, height, width) = image.dim();
         if input != [channels, height, width] {
             let shape = |[channels, height, width]: [usize; 3]| format!("[{channels}, {height}, {width}]");
@@ -144,7 +144,7 @@ impl Inspector {
 
     /// These normalised images, `[N, channels, height, width]`.
     fn batch_of(&self, images: &[&[f32]]) -> Result<Array4<f32>, InspectError> {
-        let [channels, height, width] = self.graph().description().input;
+        let [channels, height, width] = self.graph().image();
         let shape = (images.len(), channels, height, width);
         let found = images.first().map_or(0, |image| image.len());
         Array4::from_shape_vec(shape, images.concat()).map_err(|_| InspectError::OtherSize {

@@ -87,9 +87,14 @@ impl Inspector {
             }
             for (node, values) in nodes.into_iter().zip(kept.into_values()) {
                 let node = &self.graph().nodes()[node];
-                let shape: Vec<usize> = [images].into_iter().chain(node.shape.axes()).collect();
+                let shape: Vec<usize> = [&[images], node.shape.axes()].concat();
                 let values = ArrayD::from_shape_vec(IxDyn(&shape), values).expect("every image was seen");
-                npz.add_array(node.name.as_str(), &values).map_err(failed)?;
+                // The names of the images and their classes are taken.
+                let name = match node.name.as_str() {
+                    name @ ("input" | "labels") => format!("{name} (node)"),
+                    name => name.to_owned(),
+                };
+                npz.add_array(name, &values).map_err(failed)?;
             }
         }
         npz.finish().map_err(failed)?;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use convscope_graph::{Graph, Node, Observation, Observer, ValueId};
 use convscope_kernels::{layout, memory};
-use convscope_ops::{OutOfMemory, Parameter, Role, Shape};
+use convscope_ops::{OutOfMemory, Parameter, Role};
 use serde::Serialize;
 
 use crate::{ExampleImage, InspectError, Inspector};
@@ -109,11 +109,11 @@ impl Inspector {
 
 /// The first node that sums the image's colours with kernels of rows and columns.
 fn first_with_kernels(graph: &Graph) -> Option<(usize, &Node)> {
-    let colours = graph.shape(ValueId::Input).channels();
+    let colours = graph.shape(ValueId::Input(0)).channels();
     graph.nodes().iter().enumerate().find(|(_, node)| {
         let kernels = [node.shape.channels(), colours];
         let is_kernel = |shape: &[usize]| shape.len() == 4 && shape[..2] == kernels && colours == 3;
-        node.inputs == [ValueId::Input] && node.parameters.iter().any(|spec| is_kernel(&spec.shape))
+        node.inputs == [ValueId::Input(0)] && node.parameters.iter().any(|spec| is_kernel(&spec.shape))
     })
 }
 
@@ -140,7 +140,7 @@ fn filters(name: &str, weight: &Parameter) -> Filters {
 
 fn layer_maps(node: &Node, planes: Vec<f32>) -> Result<LayerMaps, OutOfMemory> {
     let [height, width] = node.shape.size();
-    let is_vector = matches!(node.shape, Shape::Vector { .. });
+    let is_vector = node.shape.positions() == 1;
     let whole = range(&planes);
     let channel = |values: &[f32]| {
         let (min, max) = if is_vector { whole } else { range(values) };

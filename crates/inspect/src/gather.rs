@@ -13,13 +13,13 @@ use crate::rank::{Covariance, Sampling};
 
 /// What has passed through the nodes of a network so far.
 ///
-/// The executor deals the images of a batch to its lanes in their order, whatever the number of threads, and a lane's
-/// images come one after the other. So each lane has sums of its own, which are added in the order of the lanes.
+/// The images of a share of a batch come one after the other, and shares do not depend on the number of threads. So each
+/// share has its own sums, which are added in the order of the shares.
 pub(crate) struct Gatherer {
     watched: Vec<Watched>,
-    lanes: Vec<Mutex<Vec<NodeSums>>>,
+    shares: Vec<Mutex<Vec<NodeSums>>>,
     covariances: Vec<Covariance>,
-    /// Shared by the lanes: counts do not depend on the order in which they are made.
+    /// Common to all shares: counts do not depend on the order in which they are made.
     histograms: Vec<Mutex<ChannelHistograms>>,
     images: usize,
 }
@@ -61,7 +61,7 @@ impl Gatherer {
             graph.nodes().iter().map(|node| Watched::new(graph, node, images)).collect();
         let sums = || watched.iter().map(NodeSums::new).collect();
         Gatherer {
-            lanes: (0..executor.plan().lanes).map(|_| Mutex::new(sums())).collect(),
+            shares: (0..executor.shares()).map(|_| Mutex::new(sums())).collect(),
             covariances: watched.iter().map(|node| Covariance::new(node.sampling.kept_channels())).collect(),
             histograms: watched
                 .iter()
@@ -79,8 +79,7 @@ impl Gatherer {
         images: ndarray::ArrayView4<'_, f32>,
     ) -> Result<ndarray::Array2<f32>, convscope_graph::GraphError> {
         let count = images.shape()[0];
-        let plan = executor.plan();
-        let view = BatchView { gatherer: self, lane_images: plan.lane_images(count), isa: Isa::best() };
+        let view = BatchView { gatherer: self, isa: Isa::best() };
         let logits = executor.logits(images, Some(&view))?;
         self.images += count;
         self.take_samples();
@@ -88,26 +87,26 @@ impl Gatherer {
     }
 
     fn take_samples(&mut self) {
-        let lanes: Vec<&mut Vec<NodeSums>> = self
-            .lanes
+        let shares: Vec<&mut Vec<NodeSums>> = self
+            .shares
             .iter_mut()
-            .map(|lane| lane.get_mut().unwrap_or_else(PoisonError::into_inner))
+            .map(|share| share.get_mut().unwrap_or_else(PoisonError::into_inner))
             .collect();
         self.covariances.par_iter_mut().enumerate().for_each(|(node, covariance)| {
-            lanes.iter().for_each(|lane| covariance.add(&lane[node].samples));
+            shares.iter().for_each(|share| covariance.add(&share[node].samples));
         });
-        for lane in lanes {
-            lane.iter_mut().for_each(|node| node.samples.clear());
+        for share in shares {
+            share.iter_mut().for_each(|node| node.samples.clear());
         }
     }
 
     /// Everything, node by node.
     pub(crate) fn finish(self) -> Vec<Gathered> {
-        let mut lanes =
-            self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let mut total = lanes.next().unwrap_or_default();
-        for lane in lanes {
-            total.iter_mut().zip(&lane).for_each(|(total, lane)| total.merge(lane));
+        let mut shares =
+            self.shares.into_iter().map(|share| share.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let mut total = shares.next().unwrap_or_default();
+        for share in shares {
+            total.iter_mut().zip(&share).for_each(|(total, share)| total.merge(share));
         }
         total.iter_mut().for_each(NodeSums::settle);
         let histograms =
@@ -124,7 +123,7 @@ impl Gatherer {
 impl Watched {
     fn new(graph: &Graph, node: &Node, images: usize) -> Watched {
         let activation = activation_of(node);
-        let pixels = node.shape.size().iter().product();
+        let pixels = node.shape.positions();
         Watched {
             channels: node.shape.channels(),
             has_saturation: activation.is_some_and(Activation::saturates),
@@ -189,16 +188,15 @@ impl NodeSums {
 /// The observer of one batch.
 struct BatchView<'a> {
     gatherer: &'a Gatherer,
-    lane_images: usize,
     isa: Isa,
 }
 
 impl Observer for BatchView<'_> {
     fn observe(&self, seen: &Observation<'_>) {
         let watched = &self.gatherer.watched[seen.node];
-        let lane = &self.gatherer.lanes[seen.first_image / self.lane_images];
-        let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
-        let sums = &mut lane[seen.node];
+        let share = &self.gatherer.shares[seen.share];
+        let mut share = share.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = &mut share[seen.node];
         sums.values += seen.values.len() as u64;
         sums.channels.add(self.isa, seen.values);
         sums.count_sizes(seen.values);

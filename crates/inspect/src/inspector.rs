@@ -49,7 +49,7 @@ impl Inspector {
     /// A description that is not a network.
     pub fn new(weights: WeightsFile) -> Result<Inspector, InspectError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
-        let input: usize = graph.description().input.iter().product();
+        let input: usize = graph.image().iter().product();
         let batch = (BATCH_VALUES / input).clamp(1, LARGEST_BATCH);
         let mut executor = Executor::new(graph, Mode::Inference, batch)?;
         executor.load(&weights.parameters);

@@ -1,6 +1,6 @@
 //! The layer table: what each layer's weights and activations are like.
 
-use convscope_graph::{Graph, Node, Parameters, ValueId};
+use convscope_graph::{Graph, Node, Parameters};
 use convscope_ops::{Activation, Parameter, Role};
 use serde::Serialize;
 
@@ -176,7 +176,7 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
     LayerRow {
         name: node.name.clone(),
         kind: node.operator.layer().keras_name().to_string(),
-        output_shape: node.shape.axes(),
+        output_shape: node.shape.axes().to_vec(),
         parameters: node.trained_parameters(),
         running_statistics: node.running_statistics(),
         mean_abs_weight: weights.mean_abs,
@@ -202,18 +202,11 @@ fn row(graph: &Graph, node: &Node, parameters: &[Parameter], gathered: &Gathered
         is_identity: node.operator.layer().is_identity_in_inference(),
         non_finite_activations: sums.values - finite,
         non_finite_weights: weights.non_finite,
-        inputs: node.inputs.iter().map(|&input| name_of(graph, input)).collect(),
+        inputs: node.inputs.iter().map(|&input| graph.value_name(input).to_owned()).collect(),
         activation,
         histogram: Histogram::from_sizes(&sums.sizes, TOLD_APART),
         weight_histogram: weights.histogram,
         channel_rows,
-    }
-}
-
-fn name_of(graph: &Graph, value: ValueId) -> String {
-    match value {
-        ValueId::Input => "input".to_string(),
-        ValueId::Node(index) => graph.nodes()[index].name.clone(),
     }
 }
 

@@ -26,6 +26,15 @@ impl Activation {
         }
     }
 
+    /// PyTorch's expression of a value `{0}`.
+    pub fn torch(self) -> &'static str {
+        match self {
+            Activation::Relu => "F.relu({0})",
+            Activation::Sigmoid => "torch.sigmoid({0})",
+            Activation::Softmax => "F.softmax({0}, 1)",
+        }
+    }
+
     /// Whether its outputs lie between 0 and 1 and hardly change where they are close to either.
     pub fn saturates(self) -> bool {
         matches!(self, Activation::Sigmoid | Activation::Softmax)

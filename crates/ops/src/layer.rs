@@ -1,6 +1,6 @@
 //! What a network needs from an operator's description.
 
-use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape};
+use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape, Torch};
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -57,6 +57,11 @@ pub trait Layer: Debug + Send + Sync + 'static {
 
     /// The same operator with running statistics that are the mean over all batches, if it has running statistics.
     fn with_cumulative_statistics(&self) -> Option<Operator> {
+        None
+    }
+
+    /// What PyTorch calls it, for inputs that [`Layer::output_shape`] accepted; none where it has no counterpart.
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
         None
     }
 

@@ -75,6 +75,7 @@ mod shape;
 mod sigmoid;
 mod slice;
 mod softmax;
+mod torch;
 
 pub use activation::Activation;
 pub use adaptive_avg_pool2d::{
@@ -122,3 +123,4 @@ pub use shape::{MOST_AXES, Shape};
 pub use sigmoid::{Sigmoid, sigmoid, sigmoid_backward};
 pub use slice::Slice;
 pub use softmax::{Softmax, softmax, softmax_backward};
+pub use torch::Torch;

@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::torch::arguments_of;
 use crate::{Layer, registry};
 
 /// Arguments by their names, those that have their default left out.
@@ -87,12 +88,7 @@ pub enum ParseError {
 
 impl<L: Layer + Serialize> From<L> for Operator {
     fn from(layer: L) -> Operator {
-        let arguments = match serde_json::to_value(&layer) {
-            Ok(Value::Object(arguments)) => arguments,
-            // A layer without fields, written as a unit struct.
-            _ => Arguments::new(),
-        };
-        Operator { name: L::name(), arguments: Arc::new(arguments), layer: Arc::new(layer) }
+        Operator { name: L::name(), arguments: Arc::new(arguments_of(&layer)), layer: Arc::new(layer) }
     }
 }
 

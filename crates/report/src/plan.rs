@@ -9,11 +9,12 @@ use crate::table::{Cell, Column, Style, Table, Tone};
 
 /// The steps stage by stage, the slots that values live in, and the totals with what a machine of this peak can reach.
 pub fn render(plan: &PlanSummary, peak: &Peak, style: Style) -> String {
-    let [channels, rows, columns] = plan.input;
+    let input: Vec<String> = plan.input.iter().map(ToString::to_string).collect();
     format!(
-        "{model} for images of {channels}x{rows}x{columns}: {mode} in batches of {batch}, {precision}\n\n\
+        "{model} for images of {input}: {mode} in batches of {batch}, {precision}\n\n\
          {steps}\n{slots}\n{totals}",
         model = plan.model,
+        input = input.join("x"),
         mode = mode_name(plan.mode),
         batch = plan.batch,
         precision = precision_name(plan.precision),
@@ -26,7 +27,7 @@ pub fn render(plan: &PlanSummary, peak: &Peak, style: Style) -> String {
 /// What a step does, as an infinitive or a noun: `forward`, `weight gradient`.
 pub fn action_name(action: Action) -> &'static str {
     match action {
-        Action::LoadInput => "load images",
+        Action::LoadInput { .. } => "load images",
         Action::Forward { .. } => "forward",
         Action::Activate { .. } => "activation",
         Action::ReduceForward { .. } => "sums over the batch",
@@ -168,9 +169,12 @@ fn chunks(of_stages: &[usize]) -> String {
 fn node(step: &StepSummary) -> String {
     match (&step.name, step.action) {
         (Some(name), _) => name.clone(),
-        (None, Action::LoadInput | Action::InputGradient | Action::Accumulate { value: ValueId::Input }) => {
-            "input".to_owned()
-        }
+        (
+            None,
+            Action::LoadInput { .. }
+            | Action::InputGradient
+            | Action::Accumulate { value: ValueId::Input(_) },
+        ) => "input".to_owned(),
         (None, _) => String::new(),
     }
 }

@@ -1,156 +1,133 @@
 //! A network as the source of a PyTorch module, which takes the weights file with `load_state_dict`.
 
+use std::collections::HashSet;
+
 use convscope_graph::{Graph, Node, ValueId};
-use convscope_ops::{Activation, Shape};
-use serde_json::{Map, Value};
+use convscope_ops::{Activation, Torch};
 
 use crate::ReportError;
 
 /// The source of a Python file with one class, `Network`: a submodule for each node that has arrays, under the node's
-/// name, and a `forward` from images `[N, C, H, W]` to the values before the last node's softmax.
+/// name, and a `forward` from images `[N, C, H, W]` to the values before the last softmax; of a network with several outputs, to
+/// a tuple of them, the one that classifies first.
 ///
 /// # Errors
-/// [`ReportError::Page`] where an operator cannot be written down.
+/// [`ReportError::Page`] where an operator has no counterpart in PyTorch, or the network takes several inputs.
 pub fn module(graph: &Graph) -> Result<String, ReportError> {
+    let inputs = graph.inputs().len();
+    if inputs > 1 {
+        let reason = format!("{}: a network with {inputs} inputs is not written as a module", graph.name());
+        return Err(ReportError::Page { reason });
+    }
+    let names = Names::new(graph);
     let (mut modules, mut steps) = (String::new(), String::new());
     for (index, node) in graph.nodes().iter().enumerate() {
-        let call = Call::of(node)?;
-        if let Some(module) = &call.module {
-            modules += &format!("        {} = {module}\n", attribute(&node.name));
-        }
-        let inputs: Vec<String> = node.inputs.iter().map(|&input| local(graph, input)).collect();
-        let is_last = index + 1 == graph.nodes().len();
+        let form = node.operator.layer().torch(&node.input_shapes).ok_or_else(|| ReportError::Page {
+            reason: format!("{}: {} has no counterpart in PyTorch", node.name, node.operator.name()),
+        })?;
+        let owner = &graph.nodes()[node.weights_of.unwrap_or(index)];
+        let inputs: Vec<&str> = node.inputs.iter().map(|&input| names.of(input)).collect();
+        let value = match form {
+            Torch::Module { constructor, input } => {
+                if node.weights_of.is_none() {
+                    modules += &format!("        {} = {constructor}\n", attribute(&node.name));
+                }
+                format!("{}({})", attribute(&owner.name), filled(&input, &inputs))
+            }
+            Torch::Parameter { shape, trained } => {
+                let key = quoted(&format!("{}.value", owner.name));
+                let [list, kind] = if trained { ["_parameters", "nn.Parameter"] } else { ["_buffers", ""] };
+                if node.weights_of.is_none() {
+                    modules +=
+                        &format!("        self.{list}[{key}] = {kind}(torch.zeros({}))\n", axes(&shape));
+                }
+                format!("self.{list}[{key}].expand(images.shape[0], *{})", axes(&shape))
+            }
+            Torch::Expression(expression) => filled(&expression, &inputs),
+            _ => return Err(ReportError::Page { reason: format!("{}: cannot be written", node.name) }),
+        };
+        let is_output = index == graph.outputs()[0];
         let activation =
-            node.activation.filter(|activation| !(is_last && *activation == Activation::Softmax));
-        let value = activated(activation, (call.function)(&inputs));
-        steps += &format!("        {} = {value}\n", local(graph, ValueId::Node(index)));
+            node.activation.filter(|activation| !(is_output && *activation == Activation::Softmax));
+        let value = activated(activation, value);
+        steps += &format!("        {} = {value}\n", names.of(ValueId::Node(index)));
     }
-    let [channels, height, width] = graph.description().input;
-    let last = local(graph, ValueId::Node(graph.nodes().len() - 1));
+    let outputs: Vec<&str> = graph.outputs().iter().map(|&node| names.of(ValueId::Node(node))).collect();
+    let shape: Vec<usize> = graph.shape(ValueId::Input(0)).axes().to_vec();
+    let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
     Ok(format!(
         "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n\
          class Network(nn.Module):\n    \
-         # {name}, for images [N, {channels}, {height}, {width}]; forward returns the values before the softmax.\n    \
+         # {name}, for images [N, {shape}]; forward returns the values before the softmax.\n    \
          def __init__(self):\n        super().__init__()\n{modules}\n    \
-         def forward(self, images):\n{steps}        return {last}\n",
+         def forward(self, images):\n{steps}        return {outputs}\n",
         name = one_line(graph.name()),
+        shape = shape.join(", "),
+        outputs = outputs.join(", "),
     ))
 }
 
-/// What a module makes of the names of its inputs.
-type Expression = Box<dyn Fn(&[String]) -> String>;
-
-/// How a node is made and called.
-struct Call {
-    /// What is called when the module is made, of a node with arrays.
-    module: Option<String>,
-    /// The value from the names of the inputs.
-    function: Expression,
-}
-
-impl Call {
-    fn of(node: &Node) -> Result<Call, ReportError> {
-        let unknown = |reason: String| ReportError::Page { reason: format!("{}: {reason}", node.name) };
-        let described = serde_json::to_value(&node.operator).map_err(|error| unknown(error.to_string()))?;
-        let Value::Object(mut arguments) = described else {
-            return Err(unknown("the operator has no arguments by name".to_owned()));
-        };
-        let op = arguments.remove("op").and_then(|op| op.as_str().map(str::to_owned)).unwrap_or_default();
-        let channels = node.input_shapes[0].channels();
-        let class = match (op.as_str(), node.input_shapes[0]) {
-            ("conv2d", _) => Some("nn.Conv2d"),
-            ("conv_transpose2d", _) => Some("nn.ConvTranspose2d"),
-            ("linear", _) => Some("nn.Linear"),
-            ("batch_norm", Shape::Image { .. }) => Some("nn.BatchNorm2d"),
-            ("batch_norm", Shape::Vector { .. }) => Some("nn.BatchNorm1d"),
-            _ => None,
-        };
-        if let Some(class) = class {
-            if arguments.get("momentum").is_some_and(Value::is_string) {
-                // The mean of all batches.
-                arguments.insert("momentum".to_owned(), Value::Null);
-            }
-            let first = ["out_channels", "out_features"].into_iter().find_map(|key| arguments.remove(key));
-            let sizes = [Some(channels.to_string()), first.map(|size| size.to_string())];
-            let positional = sizes.into_iter().flatten();
-            let all: Vec<String> = positional.chain(keywords(&arguments)).collect();
-            let attribute = attribute(&node.name);
-            return Ok(Call {
-                module: Some(format!("{class}({})", all.join(", "))),
-                function: Box::new(move |inputs| format!("{attribute}({})", inputs[0])),
-            });
-        }
-        let keywords = keywords(&arguments);
-        let with = move |function: String| -> Expression {
-            Box::new(move |inputs| {
-                let all: Vec<String> = [inputs[0].clone()].into_iter().chain(keywords.clone()).collect();
-                format!("{function}({})", all.join(", "))
-            })
-        };
-        let function: Expression = match op.as_str() {
-            "add" => Box::new(|inputs| inputs.join(" + ")),
-            "concat" => Box::new(|inputs| format!("torch.cat(({}), 1)", inputs.join(", "))),
-            "flatten" => Box::new(|inputs| format!("torch.flatten({}, 1)", inputs[0])),
-            "sigmoid" => Box::new(|inputs| format!("torch.sigmoid({})", inputs[0])),
-            "softmax" | "log_softmax" => Box::new(move |inputs| format!("F.{op}({}, 1)", inputs[0])),
-            "dropout" => {
-                let p = arguments.get("p").map_or_else(|| "0.5".to_owned(), python);
-                Box::new(move |inputs| format!("F.dropout({}, {p}, self.training)", inputs[0]))
-            }
-            "relu" | "max_pool2d" | "avg_pool2d" | "adaptive_avg_pool2d" => with(format!("F.{op}")),
-            _ => return Err(unknown(format!("{op} has no counterpart in PyTorch"))),
-        };
-        Ok(Call { module: None, function })
-    }
+/// The expression with the inputs in their places.
+fn filled(expression: &str, inputs: &[&str]) -> String {
+    let all = expression.replace("{inputs}", &inputs.join(", "));
+    inputs.iter().enumerate().fold(all, |text, (index, input)| text.replace(&format!("{{{index}}}"), input))
 }
 
 fn activated(activation: Option<Activation>, value: String) -> String {
     match activation {
         None => value,
-        Some(Activation::Relu) => format!("F.relu({value})"),
-        Some(Activation::Sigmoid) => format!("torch.sigmoid({value})"),
-        Some(Activation::Softmax) => format!("F.softmax({value}, 1)"),
+        Some(activation) => filled(activation.torch(), &[value.as_str()]),
     }
 }
 
-/// `kernel_size=(3, 2)`, each.
-fn keywords(arguments: &Map<String, Value>) -> Vec<String> {
-    arguments.iter().map(|(name, value)| format!("{name}={}", python(value))).collect()
-}
-
-/// A value as Python writes it.
-fn python(value: &Value) -> String {
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Array(values) => format!("({})", values.iter().map(python).collect::<Vec<_>>().join(", ")),
-        // A side of an adaptive pooling that stays as it is.
-        Value::String(text) if text == "none" => "None".to_owned(),
-        other => other.to_string(),
-    }
+/// `(3, 2)`, also of a single axis.
+fn axes(shape: &[usize]) -> String {
+    let axes: String = shape.iter().map(|axis| format!("{axis}, ")).collect();
+    format!("({})", axes.trim_end())
 }
 
 /// A submodule as an attribute; one whose name Python or `nn.Module` has another use for, by its key.
 fn attribute(name: &str) -> String {
-    if is_plain(name) { format!("self.{name}") } else { format!("self._modules[\"{name}\"]") }
+    if is_plain(name) { format!("self.{name}") } else { format!("self._modules[{}]", quoted(name)) }
 }
 
-/// A value as a local name.
-fn local(graph: &Graph, value: ValueId) -> String {
-    match value {
-        ValueId::Input => "images".to_owned(),
-        ValueId::Node(index) => match graph.nodes()[index].name.as_str() {
-            name @ ("images" | "torch" | "nn" | "F" | "self") => format!("value_of_{name}"),
-            name if is_plain(name) => name.to_owned(),
-            name => format!("value_of_{name}"),
-        },
+/// A text as Python writes it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The local names of all values, each of them once.
+struct Names(Vec<String>);
+
+impl Names {
+    fn new(graph: &Graph) -> Names {
+        let mut taken: HashSet<String> = ["images", "torch", "nn", "F", "self"].map(str::to_owned).into();
+        let name = |node: &Node| {
+            let letters: String =
+                node.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            let is_usable = is_plain(&letters) && !taken.contains(&letters);
+            let base = if is_usable { letters } else { format!("value_of_{letters}") };
+            let numbered =
+                (1..).map(|number| if number == 1 { base.clone() } else { format!("{base}_{number}") });
+            let free = numbered.into_iter().find(|name| !taken.contains(name)).unwrap_or_default();
+            taken.insert(free.clone());
+            free
+        };
+        Names(graph.nodes().iter().map(name).collect())
+    }
+
+    fn of(&self, value: ValueId) -> &str {
+        match value {
+            ValueId::Input(_) => "images",
+            ValueId::Node(index) => &self.0[index],
+        }
     }
 }
 
 /// Whether a node's name can be an attribute of a module.
 fn is_plain(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit() || c == '_')
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit() || c == '_')
         && !KEYWORDS.contains(&name)
         && !OF_MODULES.contains(&name)
 }

@@ -235,7 +235,7 @@ impl TrainedModel {
     /// [`TrainError::OtherShape`].
     pub fn predict_images(&mut self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, TrainError> {
         let (count, channels, height, width) = images.dim();
-        let (expected, found) = (self.graph().description().input, [channels, height, width]);
+        let (expected, found) = (self.graph().image(), [channels, height, width]);
         if expected != found {
             return Err(TrainError::OtherShape { expected, found });
         }

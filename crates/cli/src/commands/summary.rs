@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.result(&torch::module(&graph)?)?;
         return Ok(Exit::Done);
     }
-    let input = graph.description().input;
+    let input = graph.image();
     let batch = size(args.batch_size);
     let config = TrainConfig { batch_size: batch, ..TrainConfig::default() };
     let image_bytes = input.iter().map(|&side| side as u64).fold(args.images, u64::saturating_mul);

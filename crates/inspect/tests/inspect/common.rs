@@ -21,7 +21,7 @@ pub(crate) struct Formula {
 
 impl Formula {
     pub(crate) fn for_network(graph: &Graph, images: usize) -> Arc<dyn Source> {
-        let [_, height, width] = graph.description().input;
+        let [_, height, width] = graph.image();
         Arc::new(Formula { size: ImageSize { height, width }, classes: classes(graph), images })
     }
 }
@@ -90,7 +90,7 @@ pub(crate) fn recorded(name: &str) -> WeightsFile {
 /// The weights file of a network with its classes and the treatment of its input.
 pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Parameters) -> WeightsFile {
     let graph = Graph::new(model.clone()).unwrap();
-    let [_, height, width] = model.input;
+    let [_, height, width] = model.image().unwrap();
     let input = InputDescription {
         size: [height, width],
         resize: "squash".into(),

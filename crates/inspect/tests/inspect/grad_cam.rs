@@ -60,7 +60,7 @@ fn the_chosen_layers_map_is_captums() {
 }
 
 fn layer_of(weights: convscope_graph::WeightsFile) -> Option<String> {
-    let [_, height, width] = weights.model.input;
+    let [_, height, width] = weights.model.image().unwrap();
     let mut inspector = inspector(weights);
     let image = image(&mut inspector, [height, width], &vec![90; 3 * height * width]);
     inspector.attention(&image, HeatMapMethod::GradCam, &Question::default()).unwrap().node

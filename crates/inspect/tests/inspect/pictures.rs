@@ -58,7 +58,7 @@ fn maps_are_the_values_that_the_export_holds() {
     assert_eq!(maps.layers.len(), inspector.graph().nodes().len());
     for (layer, node) in maps.layers.iter().zip(inspector.graph().nodes()) {
         let exported: ArrayD<f32> = npz.by_name(&layer.name).unwrap();
-        assert_eq!(exported.shape(), [&[5], node.shape.axes().as_slice()].concat());
+        assert_eq!(exported.shape(), [&[5], node.shape.axes()].concat());
         let values: Vec<f32> = layer.channels.iter().flat_map(|channel| channel.values.clone()).collect();
         assert_eq!(
             exported.index_axis(Axis(0), 3).iter().copied().collect::<Vec<_>>(),

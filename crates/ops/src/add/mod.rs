@@ -46,6 +46,11 @@ impl Layer for Add {
         "add"
     }
 
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        let inputs: Vec<String> = (0..inputs.len()).map(|index| format!("{{{index}}}")).collect();
+        Some(Torch::Expression(inputs.join(" + ")))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let [first, others @ ..] = inputs else {
             return Err(OpError::shape(NAME, "takes two inputs or more, not 0"));

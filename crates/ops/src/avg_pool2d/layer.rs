@@ -75,6 +75,10 @@ impl Layer for AvgPool2d {
         "average_pooling2d"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::function("F.avg_pool2d", self))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.mean(channels, input)?.windows;

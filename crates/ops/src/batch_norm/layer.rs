@@ -3,6 +3,7 @@
 use super::NAME;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
+use crate::torch::arguments_of;
 use crate::*;
 use convscope_kernels::Epilogue;
 use convscope_kernels::channels::{Affine, Centered, add_moments, normalize, normalize_backward};
@@ -70,6 +71,15 @@ impl Layer for BatchNorm {
 
     fn keras_name(&self) -> &'static str {
         "batch_normalization"
+    }
+
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        let class = if inputs[0].is_image() { "nn.BatchNorm2d" } else { "nn.BatchNorm1d" };
+        let mut arguments = arguments_of(self);
+        if self.momentum == Momentum::Cumulative {
+            arguments.insert("momentum".to_owned(), serde_json::Value::Null);
+        }
+        Some(Torch::module(class, &[inputs[0].channels()], &arguments, &[]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

@@ -54,6 +54,10 @@ impl Layer for Concat {
         "concatenate"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::Expression("torch.cat(({inputs}), 1)".to_owned()))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if inputs.len() < 2 {
             let problem = format!("takes two inputs or more, not {}", inputs.len());

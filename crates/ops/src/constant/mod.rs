@@ -29,6 +29,10 @@ impl Layer for Constant {
         "constant"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::Parameter { shape: self.shape.clone(), trained: self.trained })
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if !inputs.is_empty() {
             return Err(OpError::shape(NAME, format!("takes no input, not {}", inputs.len())));

@@ -4,6 +4,7 @@ use super::functional::{Conv2dArguments, size};
 use super::{BoundConv, NAME};
 use crate::defaults::{is_one, is_one_group, is_yes, one, one_group, yes};
 use crate::layer::one_image;
+use crate::torch::arguments_of;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize, Padding};
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,29 @@ impl Layer for Conv2d {
 
     fn keras_name(&self) -> &'static str {
         "conv2d"
+    }
+
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        let sizes = [inputs[0].channels(), self.out_channels];
+        let mut arguments = arguments_of(self);
+        let ConvPadding::Sides(sides) = self.padding else {
+            return Some(Torch::module("nn.Conv2d", &sizes, &arguments, &["out_channels"]));
+        };
+        // PyTorch's convolution pads alike on opposite sides.
+        arguments.remove("padding");
+        arguments.remove("padding_mode");
+        let Sides { top, bottom, left, right } = sides;
+        let mode = match self.padding_mode {
+            PaddingMode::Zeros => "constant",
+            PaddingMode::Reflect => "reflect",
+            PaddingMode::Replicate => "replicate",
+            PaddingMode::Circular => "circular",
+        };
+        let input = format!("F.pad({{0}}, ({left}, {right}, {top}, {bottom}), mode=\"{mode}\")");
+        match Torch::module("nn.Conv2d", &sizes, &arguments, &["out_channels"]) {
+            Torch::Module { constructor, .. } => Some(Torch::Module { constructor, input }),
+            other => Some(other),
+        }
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

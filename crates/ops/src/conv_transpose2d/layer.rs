@@ -4,6 +4,7 @@ use super::NAME;
 use super::transposed::Transposed;
 use crate::defaults::{is_one, is_one_group, is_yes, is_zero, one, one_group, yes, zero};
 use crate::layer::one_image;
+use crate::torch::arguments_of;
 use crate::*;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,11 @@ impl Layer for ConvTranspose2d {
 
     fn keras_name(&self) -> &'static str {
         "conv2d_transpose"
+    }
+
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        let sizes = [inputs[0].channels(), self.out_channels];
+        Some(Torch::module("nn.ConvTranspose2d", &sizes, &arguments_of(self), &["out_channels"]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

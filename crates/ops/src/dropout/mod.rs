@@ -108,6 +108,10 @@ impl Layer for Dropout {
         "dropout"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::Expression(format!("F.dropout({{0}}, {}, self.training)", self.p)))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         self.check()?;
         one_input(NAME, inputs)

@@ -105,6 +105,11 @@ impl Layer for Flatten {
         "flatten"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        let end = if self.end_dim == last() { String::new() } else { format!(", {}", self.end_dim) };
+        Some(Torch::Expression(format!("torch.flatten({{0}}, {}{end})", self.start_dim)))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         // A single number becomes an array of one.

@@ -6,6 +6,7 @@ use crate::conv2d::BoundConv;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::limits::check_elements;
+use crate::torch::arguments_of;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,11 @@ impl Layer for Linear {
 
     fn keras_name(&self) -> &'static str {
         "dense"
+    }
+
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        let sizes = [last_axis(inputs), self.out_features];
+        Some(Torch::module("nn.Linear", &sizes, &arguments_of(self), &["out_features"]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

@@ -68,6 +68,10 @@ impl Layer for MaxPool2d {
         "max_pooling2d"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::function("F.max_pool2d", self))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.windows(channels, input)?;

@@ -55,6 +55,11 @@ impl Layer for Permute {
         "permute"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        let dims: Vec<String> = self.dims.iter().map(ToString::to_string).collect();
+        Some(Torch::Expression(format!("{{0}}.permute({})", dims.join(", "))))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let axes: Vec<usize> = self.sources(input)?.into_iter().map(|source| input.axes()[source]).collect();

@@ -61,6 +61,10 @@ impl Layer for Relu {
         "re_lu"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::function("F.relu", self))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         one_input(NAME, inputs)
     }

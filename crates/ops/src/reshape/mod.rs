@@ -34,6 +34,11 @@ impl Layer for Reshape {
         "reshape"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        let axes: Vec<String> = self.shape.iter().map(|axis| format!(", {axis}")).collect();
+        Some(Torch::Expression(format!("{{0}}.reshape({{0}}.shape[0]{})", axes.concat())))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let wrong = |problem: String| OpError::argument(NAME, "shape", problem);

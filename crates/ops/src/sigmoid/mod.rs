@@ -62,6 +62,10 @@ impl Layer for Sigmoid {
         "activation"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::function("torch.sigmoid", self))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         one_input(NAME, inputs)
     }

@@ -90,6 +90,15 @@ impl Layer for Slice {
         "slice"
     }
 
+    fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
+        // Axes before the one that is cut stay whole.
+        let before = ":, ".repeat(self.dim.rem_euclid(inputs[0].rank() as isize + 1) as usize);
+        let part = |at: Option<isize>| at.map_or_else(String::new, |at| at.to_string());
+        let start = part(Some(self.start).filter(|start| *start != 0));
+        let step = if self.step == 1 { String::new() } else { format!(":{}", self.step) };
+        Some(Torch::Expression(format!("{{0}}[{before}{start}:{}{step}]", part(self.end))))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let (dim, _, len) = self.stretch(input)?;

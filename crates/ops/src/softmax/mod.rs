@@ -79,6 +79,10 @@ impl Layer for Softmax {
         "softmax"
     }
 
+    fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        Some(Torch::Expression("F.softmax({0}, 1)".to_owned()))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         self.dim.check(NAME, "dim", shape)?;

@@ -80,7 +80,7 @@ pub(super) fn measure(
     let others = vec![
         OtherTime {
             name: "images to channels-last",
-            milliseconds: besides(&|action| action == Action::LoadInput),
+            milliseconds: besides(&|action| matches!(action, Action::LoadInput { .. })),
         },
         OtherTime { name: "loss", milliseconds: besides(&|action| action == Action::Loss) },
         OtherTime {
@@ -176,7 +176,7 @@ mod tests {
             }
         }
         for (seen, step) in seen.iter().zip(&plan) {
-            assert_eq!(*seen, !matches!(step.action, Action::LoadInput | Action::Loss), "{step:?}");
+            assert_eq!(*seen, !matches!(step.action, Action::LoadInput { .. } | Action::Loss), "{step:?}");
         }
     }
 

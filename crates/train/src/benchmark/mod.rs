@@ -76,7 +76,7 @@ impl Benchmark {
         let ceiling = |mode| self.plan(mode).ceiling(&peak);
         Setting {
             model: self.graph.name().to_owned(),
-            input: self.graph.description().input,
+            input: self.graph.image(),
             classes: self.graph.classes(),
             batch_size: self.batch_size,
             precision: self.precision,

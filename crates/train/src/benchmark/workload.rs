@@ -23,7 +23,7 @@ pub(super) struct Images(Array4<f32>);
 
 impl Images {
     pub(super) fn new(graph: &Graph, count: usize) -> Result<Images, OutOfMemory> {
-        let [channels, rows, columns] = graph.description().input;
+        let [channels, rows, columns] = graph.image();
         let mut state = 1_u32;
         let block: [f32; PERIOD] = std::array::from_fn(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

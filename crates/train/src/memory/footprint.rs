@@ -49,7 +49,7 @@ impl Footprint {
         let training = plan(Mode::Training, config.precision);
         let evaluation = plan(Mode::Inference, Precision::F32);
         let statistics = if config.ema.is_some() { training + floats(trained) } else { 0 };
-        let input: usize = graph.description().input.iter().product();
+        let input: usize = graph.image().iter().product();
         Footprint {
             program: PROGRAM + THREAD * rayon::current_num_threads() as u64,
             images: image_bytes,

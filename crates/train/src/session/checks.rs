@@ -7,6 +7,7 @@ use crate::error::{TrainError, ValuesFrom};
 
 /// Fails if the network does not output a value for each class.
 pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
+    graph.check_classifier()?;
     let (model, data) = (graph.classes(), source.classes().len());
     if model == data {
         return Ok(());
@@ -16,11 +17,10 @@ pub(crate) fn check_classes(graph: &Graph, source: &dyn Source) -> Result<(), Tr
 
 /// What determines the number of values of the last node, for data with `classes` classes.
 fn values_from(graph: &Graph, classes: usize) -> ValuesFrom {
-    let mut at = graph.nodes().len() - 1;
+    let mut at = graph.outputs()[0];
     loop {
         let node = &graph.nodes()[at];
-        let arguments = toml::Table::try_from(&node.operator).unwrap_or_default();
-        let size_of = |key: &&str| usize::try_from(arguments.get(*key)?.as_integer()?).ok();
+        let size_of = |key: &&str| usize::try_from(node.operator.arguments().get(*key)?.as_u64()?).ok();
         let found = ["out_features", "out_channels"].into_iter().find_map(|key| Some((key, size_of(&key)?)));
         if let Some((key, value)) = found {
             return match node.shape.size() {

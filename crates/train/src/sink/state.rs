@@ -132,7 +132,7 @@ impl<'a> RunState<'a> {
     /// A weights file of these parameters, with everything that is needed to use them.
     pub fn weights(&self, parameters: &Parameters) -> WeightsFile {
         let Normalization { mean, std } = self.normalization.clone();
-        let [_, height, width] = self.graph().description().input;
+        let [_, height, width] = self.graph().image();
         let Framing { resize, background } = match self.data {
             Some(data) => data.treatment.framing(),
             None => self.config.data.framing(),
@@ -196,7 +196,7 @@ pub(crate) fn published(
 /// Identifies the model in a checkpoint.
 pub(crate) fn fingerprint(graph: &Graph) -> String {
     let description = graph.description();
-    let [channels, height, width] = description.input;
+    let [channels, height, width] = graph.image();
     // FNV-1a: short, and the same in every version of the program.
     let hash = description.to_toml().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
