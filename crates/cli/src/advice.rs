@@ -1,4 +1,4 @@
-//! What to do about an error: the advice that follows the facts of the libraries.
+//! What to do about an error: advice that is added to the libraries' messages.
 
 use convscope_data::{DataError, PictureError};
 use convscope_graph::{GraphError, PRESETS};
@@ -9,7 +9,7 @@ use convscope_tune::TuneError;
 
 use crate::suggest::{did_you_mean, with_point};
 
-/// What can be done about this error, as a part of a sentence.
+/// What can be done about this error, as part of a sentence.
 pub(crate) fn advice(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| of_cause(cause).or_else(|| of_text(&cause.to_string())))
 }
@@ -30,7 +30,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
 }
 
-/// How to get pictures that can be read from a phone that writes HEIC.
+/// How to get readable pictures from a phone that writes HEIC.
 const PHONE: &str = "an iPhone saves JPEG with Settings > Camera > Formats > Most Compatible";
 
 fn of_data(error: &DataError) -> Option<String> {
@@ -38,7 +38,7 @@ fn of_data(error: &DataError) -> Option<String> {
         DataError::BadImages { files, .. } => {
             let heic = files.iter().any(|file| file.reason.starts_with("HEIC"));
             let phone = if heic { format!("{PHONE}; ") } else { String::new() };
-            Some(format!("{phone}mend or remove them, or go on without them with --skip-bad"))
+            Some(format!("{phone}repair or remove them, or leave them out with --skip-bad"))
         }
         DataError::Image { source: PictureError::Unsupported { format }, .. } if format == "HEIC" => {
             Some(format!("convert it to JPEG; {PHONE}"))
@@ -49,7 +49,7 @@ fn of_data(error: &DataError) -> Option<String> {
     }
 }
 
-/// What to do where the system refuses memory.
+/// What to do if memory runs out.
 const SMALLER: &str = "choose a smaller batch size or network, or smaller images";
 
 fn of_graph(error: &GraphError) -> Option<String> {
@@ -61,8 +61,7 @@ fn of_graph(error: &GraphError) -> Option<String> {
         }
         GraphError::OtherInput { expected, found, .. } => Some(about_input(*expected, *found)),
         GraphError::OfTorchSave { .. } => {
-            let advice =
-                "convscope reads the files that its runs write, such as runs/plain8/weights/last.safetensors";
+            let advice = "convscope reads only the files that its runs write, such as runs/plain8/weights/last.safetensors";
             Some(advice.to_owned())
         }
         GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),
@@ -73,16 +72,14 @@ fn of_graph(error: &GraphError) -> Option<String> {
     }
 }
 
-/// What to do where a model file asks for other images than there are.
+/// What to do if a model file asks for images of a different shape.
 fn about_input([channels, height, width]: [usize; 3], found: [usize; 3]) -> String {
     if channels != found[0] {
         format!("images have {} channels; write input = {found:?} or leave it out", found[0])
     } else if height == width {
-        format!("pass --image-size {height}, or leave input out and the network takes the images as they are")
+        format!("pass --image-size {height}, or leave input out to use the images as they are")
     } else {
-        format!(
-            "pass --image-size {width}x{height}, or leave input out and the network takes the images as they are"
-        )
+        format!("pass --image-size {width}x{height}, or leave input out to use the images as they are")
     }
 }
 
@@ -99,12 +96,12 @@ fn of_training(error: &TrainError) -> Option<String> {
         TrainError::ClassesDiffer { origin, .. } => Some(match origin {
             ValuesFrom::Argument { key, .. } => {
                 let (node, argument) = key.split_once('.').unwrap_or(("the last node", key));
-                format!("give {node} {argument} = \"classes\", or choose the data that the model is for")
+                format!("give {node} {argument} = \"classes\", or choose data that fits the model")
             }
             ValuesFrom::Places { node, .. } => {
-                format!("put an adaptive_avg_pool2d with output_size = 1 behind {node}")
+                format!("put an adaptive_avg_pool2d with output_size = 1 after {node}")
             }
-            ValuesFrom::Elsewhere => "the last node has to put out one value for each class".to_owned(),
+            ValuesFrom::Elsewhere => "the last node must output one value for each class".to_owned(),
         }),
         _ => None,
     }
@@ -118,7 +115,7 @@ fn of_inspection(error: &InspectError) -> Option<String> {
         InspectError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         InspectError::UnknownNode { name, known } => did_you_mean(name, known.split(", ")),
         InspectError::SizesDiffer { .. } => {
-            Some("compare networks that were trained on images of one size".to_owned())
+            Some("compare networks that were trained on images of the same size".to_owned())
         }
         _ => None,
     }
@@ -133,7 +130,7 @@ fn of_text(text: &str) -> Option<String> {
     did_you_mean(unknown, known)
 }
 
-/// A number with a decimal comma, as it has to be written.
+/// A number with a decimal comma, in the correct form.
 pub(crate) fn about_comma(text: &str) -> Option<String> {
-    with_point(text).map(|number| format!("decimals take a point: {number}"))
+    with_point(text).map(|number| format!("write decimals with a point: {number}"))
 }

@@ -1,4 +1,4 @@
-//! The images that a trained network is asked about.
+//! The images that a trained network is used on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,20 +17,21 @@ use crate::source;
 /// Which images to look at.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct DataFlags {
-    /// Where the images that the run was trained on lie now; they have to be the same [default: where the run has them]
+    /// Where the run's own images are now, if they have moved; they must be the same images [default: the path in the
+    /// run]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
 
-    /// Look at other pictures, all of them; classes go by their names, and not all of them have to be there
+    /// Use other pictures, all of them; classes are matched by name, and not all of them need to be there
     #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "split"])]
     on: Option<String>,
 
-    /// Leave out pictures that cannot be read, rather than refuse to start
+    /// Leave out pictures that cannot be read, instead of refusing to start
     #[arg(long, requires = "on")]
     skip_bad: bool,
 }
 
-/// A trained network, as far as its images are concerned.
+/// What is known about the images of a trained network.
 pub(crate) struct Network<'a> {
     /// The run directory or weights file.
     pub(crate) path: &'a Path,
@@ -40,13 +41,13 @@ pub(crate) struct Network<'a> {
     pub(crate) size: ImageSize,
     /// Whether its images are grey.
     pub(crate) channels: Channels,
-    /// How its images are resized, and what lies behind them.
+    /// How its images are resized, and their background.
     pub(crate) framing: Framing,
-    /// What its weights file says of the images that it was trained on.
+    /// The weights file's description of the images that it was trained on.
     pub(crate) data: Option<&'a DataDescription>,
 }
 
-/// Images, and the split of them that is asked about.
+/// Images, and the split to use.
 pub(crate) struct Asked {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) split: Split,
@@ -58,10 +59,11 @@ impl DataFlags {
         self.on.is_none()
     }
 
-    /// Opens the images: those of the run in their own splits, or with `--on` all of others, as test images.
+    /// Opens the images: those of the run in their own splits, or with `--on` all pictures of another data set, as test
+    /// images.
     ///
     /// # Errors
-    /// Nothing says which images; images of the run that are missing or have changed; those of [`convscope_data::open`].
+    /// The images are not specified; images of the run are missing or have changed; those of [`convscope_data::open`].
     pub(crate) fn open(
         &self,
         network: &Network<'_>,
@@ -79,7 +81,7 @@ impl DataFlags {
             (Some(run), data) => {
                 if run.data()?.is_none() {
                     console.warning(&format!(
-                        "warning: {}: this run does not record its images, so nobody can tell which of those that lie \
+                        "warning: {}: this run does not record its images, so it is unknown which of those \
                          there now it was trained on",
                         run.path().display()
                     ));
@@ -89,7 +91,7 @@ impl DataFlags {
             (None, Some(data)) => open_beside(network, data, max_pixels, console)?,
             (None, None) => {
                 let message = format!(
-                    "{}: no run is known for this file; name the images that it was trained on with --data, or others \
+                    "{}: this file belongs to no run; name the images that it was trained on with --data, or others \
                      with --on",
                     network.path.display()
                 );
@@ -142,7 +144,7 @@ fn open_others(
     Ok(source)
 }
 
-/// The data set that a weights file was trained on, where it gives the same digest; else what is found, with a warning.
+/// The data set that a weights file was trained on, if the digest matches; otherwise what is found, with a warning.
 fn open_beside(
     network: &Network<'_>,
     data: &str,
@@ -164,12 +166,12 @@ fn open_beside(
     let source = source::open(data, options, console)?;
     let found = source.manifest().map(|manifest| manifest.digest());
     let is_the_same = found.is_some() && known.map(|known| known.digest.as_str()) == found;
-    // Other classes are an error of their own.
+    // Different classes are a separate error.
     if !is_the_same && source.classes() == network.classes {
         let why = if known.is_some() { "are not those" } else { "may not be those" };
         console.warning(&format!(
-            "warning: {}: the images in {data} {why} that this network was trained with, so nobody can tell which of them \
-             it has learned from; ask about all of them with --on",
+            "warning: {}: the images in {data} {why} that this network was trained with, so it is unknown which of them \
+             it has learned from; use all of them with --on",
             network.path.display()
         ));
     }

@@ -12,21 +12,21 @@ pub(crate) struct Console {
     quiet: bool,
 }
 
-/// Whoever reads standard output has gone away, as `head` does; no reason to complain.
+/// The reader of standard output is gone, as with `head`; not an error.
 #[derive(Debug)]
 pub(crate) struct OutputClosed;
 
 impl Console {
-    /// A console that leaves out progress and notes where `quiet`.
+    /// A console that omits progress and notes if `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
         Console { quiet }
     }
 
-    /// Writes a result, which ends with a line feed, to standard output. Characters of names from outside that would steer the
-    /// terminal are escaped, here and in what goes to standard error.
+    /// Writes a result, which ends with a line feed, to standard output. Control characters in foreign names are
+    /// escaped, here and on standard error.
     ///
     /// # Errors
-    /// [`OutputClosed`], or what the operating system says.
+    /// [`OutputClosed`], or errors of the operating system.
     pub(crate) fn result(self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(escaped_lines(text, self.style()).as_bytes()).and_then(|()| out.flush()) {
@@ -36,15 +36,15 @@ impl Console {
         }
     }
 
-    /// Writes a line about what goes on to standard error, unless quiet.
+    /// Writes a status line to standard error, unless quiet.
     pub(crate) fn note(self, line: &str) {
         if !self.quiet {
-            // Without standard error there is nobody to tell.
+            // Without standard error, there is nowhere to report it.
             let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
         }
     }
 
-    /// Writes a line to standard error that is said even when quiet.
+    /// Writes a line to standard error, even when quiet.
     pub(crate) fn warning(self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
     }
@@ -56,22 +56,22 @@ impl Console {
         let _ = writeln!(io::stderr().lock(), "{label} {}", escaped(sentence));
     }
 
-    /// How results are written: with colours and in lines that fit where standard output is a terminal.
+    /// How results are written: with colours and fitted to the width if standard output is a terminal.
     pub(crate) fn style(self) -> Style {
         Style { colours: colours(io::stdout().is_terminal()), width: width(terminal_size_of(io::stdout())) }
     }
 
-    /// The same of progress, which goes to standard error.
+    /// The same for progress, which goes to standard error.
     pub(crate) fn progress_style(self) -> Style {
         Style { colours: colours(io::stderr().is_terminal()), width: self.width() }
     }
 
-    /// How many places a line of progress has; none where that is not known.
+    /// The width of a progress line; `None` if unknown.
     pub(crate) fn width(self) -> Option<usize> {
         width(terminal_size_of(io::stderr()))
     }
 
-    /// Whether progress is shown by bars that redraw themselves, rather than by lines.
+    /// Whether progress is shown as redrawn bars rather than lines.
     pub(crate) fn draws_bars(self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
@@ -85,7 +85,7 @@ impl std::fmt::Display for OutputClosed {
 
 impl std::error::Error for OutputClosed {}
 
-/// The rules of <https://no-color.org>, and none for terminals that cannot.
+/// The rules of <https://no-color.org>, and none for terminals without colours.
 fn colours(is_terminal: bool) -> Colours {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");

@@ -8,7 +8,7 @@ use convscope_train::RunDir;
 use convscope_train::metrics::Interval;
 use convscope_train::run_dir::{Summary, read_metrics};
 
-/// What is worth saying of a run over these images; nothing of one without a finished epoch.
+/// Findings about a run on these images; none without a finished epoch.
 ///
 /// # Errors
 /// A file of the run that cannot be read.
@@ -45,7 +45,7 @@ fn with_advice(mut finding: Finding) -> Finding {
     finding
 }
 
-/// `47 to 83 %`: where an accuracy on so many images lies with 95 % confidence; empty where nothing was measured.
+/// `47 to 83 %`: the 95 % confidence interval of an accuracy on this many images; empty if nothing was measured.
 pub(crate) fn confidence(accuracy: f64, images: u64) -> String {
     Interval::of_accuracy(accuracy, images).map_or_else(String::new, |found| interval(found.low, found.high))
 }

@@ -1,4 +1,4 @@
-//! From an error to a sentence and an exit code.
+//! Turns an error into a sentence and an exit code.
 
 use std::process::ExitCode;
 
@@ -14,20 +14,20 @@ use crate::advice::advice;
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All was done.
+    /// Everything was done.
     Done,
     /// Something went wrong.
     Failed,
     /// The arguments are at fault.
     Usage,
-    /// The machine is at fault: the same call may succeed another time.
+    /// The machine is at fault: the same command may succeed later.
     TryAgain,
     /// The user or the system stopped it.
     Interrupted,
 }
 
 impl Exit {
-    /// What the shell sees.
+    /// The exit code for the shell.
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -46,7 +46,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Arguments that do not go together; the text says which and what to do.
+/// Arguments that cannot be combined; the text says which and what to do.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
 
@@ -58,7 +58,7 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// The exit code for an error: values that a user typed and that no data could make right are wrong usage.
+/// The exit code for an error: values from the user that are wrong for any data are usage errors.
 pub(crate) fn exit_for(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_usage) { Exit::Usage } else { Exit::Failed }
 }
@@ -72,8 +72,8 @@ pub(crate) fn exit_for_trial(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// Whether the settings or the images themselves are at fault, apart from wrong usage. Files that are missing or cannot be
-/// read may be there another time.
+/// Whether the settings or the images themselves are at fault, apart from wrong usage. Files that are missing or
+/// unreadable may be available later.
 fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<TrainError>() {
         return match error {
@@ -106,8 +106,8 @@ fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<GraphError>().is_some_and(refused)
 }
 
-/// The error and its causes in one sentence, with what can be done about it; a cause that the text before it quotes
-/// already is not said twice.
+/// The error and its causes in one sentence, with advice; a cause that is already quoted by the text before it is not
+/// repeated.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -124,7 +124,7 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     }
 }
 
-/// The text without the lines that quote a file and point into it, as errors about TOML have them: `2 | lr = "x"`.
+/// The text without the lines that quote a file and point into it, as in TOML errors: `2 | lr = "x"`.
 fn one_line(text: &str) -> String {
     let is_quote =
         |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');

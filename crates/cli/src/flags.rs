@@ -1,4 +1,4 @@
-//! Flags that several commands share, and how values with names are read.
+//! Flags shared by several commands, and parsers for named values.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::exit::sentence;
 
-/// On how many threads a command works.
+/// The number of threads of a command.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Threads {
-    /// Compute on so many threads [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), display_order = 800)]
     pub(crate) threads: Option<u64>,
 }
 
 impl Threads {
-    /// Runs `work` on threads of its own: those asked for, else `otherwise`, else one for each core.
+    /// Runs `work` on its own threads: the requested number, otherwise `otherwise`, otherwise one per core.
     ///
     /// # Errors
-    /// The system starts no threads, or `work` fails.
+    /// The system cannot start threads, or `work` fails.
     pub(crate) fn run<T: Send>(
         self,
         otherwise: Option<usize>,
@@ -44,8 +44,8 @@ impl Threads {
 /// Changes to a model.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ModelOptionFlags {
-    /// Change the model, may be repeated: `width=0.5` scales every layer but the last, `dropout.p=0.3` sets an argument
-    /// of the node of that name
+    /// Change the model (may be repeated): `width=0.5` scales every layer but the last, `dropout.p=0.3` sets an
+    /// argument of the node with that name
     #[arg(long = "model-option", value_name = "KEY=VALUE", help_heading = "Model", value_parser = model_option)]
     options: Vec<(String, ModelOptions)>,
 }
@@ -79,16 +79,16 @@ pub(crate) fn config_of_run(path: &Path) -> Result<Option<TrainConfig>, TrainErr
     RunDir::of(path)?.map(|run| run.config()).transpose()
 }
 
-/// The largest picture files that are read.
+/// The largest picture files to read.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub(crate) struct MaxPixels {
-    /// Refuse picture files with more pixels, rows times columns [default: that of the run, else 100000000]
+    /// Refuse picture files with more pixels, rows times columns [default: the limit of the run, otherwise 100000000]
     #[arg(long, value_name = "N")]
     max_pixels: Option<u64>,
 }
 
 impl MaxPixels {
-    /// The limit, where one was given.
+    /// The limit, if given.
     ///
     /// # Errors
     /// A number out of range.
@@ -96,7 +96,7 @@ impl MaxPixels {
         Ok(self.max_pixels.map(PixelLimit::new).transpose()?)
     }
 
-    /// The limit that was given, else that of the run, else the default.
+    /// The given limit, otherwise that of the run, otherwise the default.
     ///
     /// # Errors
     /// A number out of range.
@@ -126,7 +126,7 @@ pub(crate) const GLANCES: &[&str] = &["every", "last", "off"];
 /// The names of [`convscope_train::Views`].
 pub(crate) const VIEWS: &[&str] = &["none", "flip"];
 
-/// A parser for values that configuration files know by these names.
+/// A parser for values with these names in configuration files.
 pub(crate) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,

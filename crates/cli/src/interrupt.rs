@@ -1,19 +1,19 @@
-//! Ctrl-C, a request to terminate and a closed terminal: at once, or after the piece of work that must not be torn apart.
+//! Ctrl-C, a request to terminate and a closed terminal: at once, or after work that must not be interrupted.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
 
-/// Set by the first signal after [`finish_first`]; the training loop looks at it after every batch.
+/// Set by the first signal after [`finish_first`]; the training loop checks it after every batch.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 static FINISH_FIRST: AtomicBool = AtomicBool::new(false);
 
-/// From now on these signals end the program with the exit code of [`Exit::Interrupted`].
+/// Makes these signals end the program with the exit code of [`Exit::Interrupted`].
 ///
 /// # Errors
-/// The system starts no thread, or refuses the signals.
+/// The system cannot start a thread or install the signal handlers.
 pub(crate) fn install() -> io::Result<()> {
     listen(|signal| match signal {
         Signal::Interrupt => {
@@ -22,12 +22,12 @@ pub(crate) fn install() -> io::Result<()> {
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
         }
-        // A closing terminal tells several times.
+        // A closing terminal sends several signals.
         Signal::End => end(),
     })
 }
 
-/// Ends the program as the first Ctrl-C would, but never tears apart what is to be finished first.
+/// Ends the program as the first Ctrl-C would, but never interrupts work that must be finished first.
 pub(crate) fn end() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     if !FINISH_FIRST.load(Ordering::SeqCst) {
@@ -35,12 +35,12 @@ pub(crate) fn end() {
     }
 }
 
-/// From now on the first signal only sets [`INTERRUPTED`]; a further Ctrl-C still ends the program at once.
+/// Makes the first signal only set [`INTERRUPTED`]; a second Ctrl-C still ends the program at once.
 pub(crate) fn finish_first() {
     FINISH_FIRST.store(true, Ordering::SeqCst);
 }
 
-/// From now on a signal ends the program at once again.
+/// Makes signals end the program at once again.
 pub(crate) fn at_once() {
     FINISH_FIRST.store(false, Ordering::SeqCst);
 }
@@ -71,8 +71,8 @@ fn listen(receive: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the program has to live on when its terminal goes, as after `nohup`. Only Linux tells; elsewhere the signal is left
-/// alone, and a closed terminal ends the program with its last checkpoint.
+/// Whether the program must survive its terminal, as with `nohup`. Only Linux reports this; elsewhere the signal is not
+/// handled, and a closed terminal ends the program with its last checkpoint.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A whole look at a trained network: layer table, right and wrong, some images closely; and what is written of it.
+//! A complete inspection of a trained network: layer table, correct and wrong predictions, some images in detail, and
+//! the files about it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,37 +17,37 @@ use crate::looking::{Closeup, HeatMapChoice, survey};
 use crate::page_contents::PageContents;
 use crate::run_page::{self, PAGE_FILE};
 
-/// What is looked at.
+/// What to inspect.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LookOptions {
-    /// At most so many images of each split.
+    /// At most this many images of each split.
     pub(crate) limit: Option<usize>,
-    /// The images that are asked for; where there are none, the first test image that the network gets right.
+    /// The requested images; if none, the first test image that the network gets right.
     pub(crate) choices: Vec<Choice>,
-    /// The heat maps that are asked for.
+    /// The requested heat maps.
     pub(crate) heat_maps: HeatMapChoice,
 }
 
-/// What was found.
+/// The results.
 pub(crate) struct Look {
-    /// The layers, over the split that was asked for.
+    /// The layers, over the requested split.
     pub(crate) survey: Survey,
-    /// What is right and wrong, over the test images, or where there are none over the validation images; none where the
-    /// survey says it.
+    /// Correct and wrong predictions on the test images, or the validation images if there are none; `None` if the
+    /// survey has them.
     judged: Option<Survey>,
-    /// The images that were asked for.
+    /// The requested images.
     pub(crate) closeups: Vec<Closeup>,
     /// Further images for the page, some that the network gets right and some that it gets wrong.
     gallery: Vec<Closeup>,
-    /// The names of the images that were asked for by name.
+    /// The names of the images that were requested by name.
     asked: Vec<String>,
 }
 
-/// How many further images there are at most of each kind.
+/// Most further images of each kind.
 const GALLERY: usize = 4;
 
 impl Look {
-    /// Looks at a network. Images that are asked for come first, so that one that cannot be read is known before the long walk.
+    /// Inspects a network. Requested images come first, so that an unreadable one is reported before the long survey.
     ///
     /// # Errors
     /// Images that cannot be read or do not fit the network.
@@ -81,7 +82,7 @@ impl Look {
         Ok(Look { survey: seen, judged, closeups, gallery, asked })
     }
 
-    /// What a page shows of it.
+    /// Its section on a page.
     ///
     /// # Errors
     /// A file of the run that cannot be read.
@@ -92,7 +93,7 @@ impl Look {
         Ok(RunSection { closeups, ..section.with_survey(&self.survey) })
     }
 
-    /// What a page of it is made from.
+    /// The contents of its page.
     ///
     /// # Errors
     /// Weights that cannot be read.
@@ -107,7 +108,7 @@ impl Look {
         })
     }
 
-    /// The page of this look.
+    /// The page of this inspection.
     ///
     /// # Errors
     /// A file of the run that cannot be read.
@@ -118,13 +119,13 @@ impl Look {
         Ok(ReportPage { contents, ..run_page::page(title, source, run, vec![section])? })
     }
 
-    /// Writes everything that was found to a folder: tables, pictures and the page, with the same figures in all of them.
+    /// Writes all results to a folder: tables, pictures and the page, with the same figures in all of them.
     ///
     /// # Errors
     /// A file that cannot be read or written.
     pub(crate) fn save(&self, run: &Path, folder: &Path, source: &Arc<dyn Source>) -> Result<()> {
         convscope_files::create_folders(folder)
-            .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+            .with_context(|| format!("{}: the folder cannot be created", folder.display()))?;
         let survey = &self.survey;
         layers::save_csv(&survey.layers, &folder.join("layers.csv"))?;
         layers::save_channels(&survey.layers, &folder.join("channels.csv"))?;
@@ -134,7 +135,7 @@ impl Look {
         for (index, closeup) in self.closeups.iter().enumerate() {
             closeup.save(folder, &suffix(index))?;
         }
-        // What an earlier look at more images left would pass for this one's.
+        // Leftovers of an earlier inspection of more images would be mistaken for this one's.
         let mut old = self.closeups.len();
         while Closeup::remove(folder, &suffix(old))? {
             old += 1;

@@ -1,4 +1,4 @@
-//! Looking inside networks: surveys with progress, and one image closely.
+//! Looking inside networks: surveys with progress, and single images in detail.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::asked::Network;
 use crate::console::Console;
 
-/// What has to be known of a network to open images for it.
+/// What must be known about a network to open images for it.
 pub(crate) fn network<'a>(path: &'a Path, inspector: &'a Inspector) -> Network<'a> {
     Network {
         path,
@@ -31,14 +31,14 @@ pub(crate) fn network<'a>(path: &'a Path, inspector: &'a Inspector) -> Network<'
     }
 }
 
-/// A bar on a terminal, else a line when something begins.
+/// A bar on a terminal, otherwise a line at the start.
 pub(crate) struct SurveyBar {
     console: Console,
     bar: Option<ProgressBar>,
 }
 
 impl SurveyBar {
-    /// Begins, with a word on what.
+    /// Starts the bar, with a word on what is surveyed.
     pub(crate) fn begin(name: &str, console: Console) -> SurveyBar {
         let bar = console.draws_bars().then(|| {
             let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed");
@@ -53,7 +53,7 @@ impl SurveyBar {
         shown
     }
 
-    /// Shows how far it is.
+    /// Shows the progress.
     pub(crate) fn show(&self, progress: SurveyProgress) {
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total as u64);
@@ -87,26 +87,26 @@ pub(crate) fn survey(
     Ok(inspector.survey(Arc::clone(source), options, &mut |progress| bar.show(progress))?)
 }
 
-/// Which heat maps are asked for.
+/// The requested heat maps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeatMapChoice {
-    /// The layers that Grad-CAM looks at; where none is named, the one that suits the network.
+    /// The layers for Grad-CAM; if none is named, the one that suits the network.
     pub(crate) layers: Vec<String>,
-    /// The classes; where none is named, the one that the network takes the image for.
+    /// The classes; if none is named, the predicted one.
     pub(crate) classes: Vec<usize>,
 }
 
-/// One image with what each layer makes of it and where the network looks in it.
+/// One image with the output of each layer, and where the network looks in it.
 pub(crate) struct Closeup {
     pub(crate) maps: FeatureMaps,
-    /// Those that are asked for.
+    /// The requested ones.
     pub(crate) heat_maps: Vec<HeatMap>,
-    /// Grad-CAM at every layer, for each class that a reader is likely to ask about.
+    /// Grad-CAM at every layer, for each class that a reader is likely to want.
     pub(crate) grad_cams: Vec<HeatMap>,
 }
 
 impl Closeup {
-    /// Looks at the image of this choice.
+    /// Inspects the chosen image.
     ///
     /// # Errors
     /// Those of [`Inspector::example`] and [`Inspector::attention`].
@@ -129,7 +129,7 @@ impl Closeup {
         Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps, grad_cams })
     }
 
-    /// The same without the heat maps that take long.
+    /// The same without the slow heat maps.
     ///
     /// # Errors
     /// Those of [`of`](Closeup::of).
@@ -143,7 +143,7 @@ impl Closeup {
         Ok(Closeup { maps: inspector.feature_maps(&image)?, heat_maps: Vec::new(), grad_cams })
     }
 
-    /// What a page shows of it.
+    /// Its section on a page.
     pub(crate) fn section(&self) -> CloseupSection {
         CloseupSection {
             maps: self.maps.clone(),
@@ -152,7 +152,7 @@ impl Closeup {
         }
     }
 
-    /// Writes `feature_maps/*.png` and `heat_maps.png`, both with `suffix` behind their names, into a folder.
+    /// Writes `feature_maps/*.png` and `heat_maps.png`, both with `suffix` after their names, into a folder.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -162,7 +162,7 @@ impl Closeup {
         Ok(())
     }
 
-    /// Takes back what [`save`](Closeup::save) wrote with this suffix; false where there was nothing.
+    /// Removes what [`save`](Closeup::save) wrote with this suffix; false if there was nothing.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -187,7 +187,7 @@ impl Closeup {
     }
 }
 
-/// Grad-CAM at every layer for these classes, for the two that the network finds the most probable, and for the true one.
+/// Grad-CAM at every layer for these classes, for the two most probable ones, and for the true one.
 fn grad_cams_of(
     inspector: &mut Inspector,
     image: &ExampleImage,
@@ -225,7 +225,7 @@ fn heat_maps_of(
     for (method, question) in questions {
         match inspector.attention(image, method, &question) {
             Ok(heat_map) => found.push(heat_map),
-            // A network of vectors has no layer for Grad-CAM.
+            // A network without image-shaped outputs has no layer for Grad-CAM.
             Err(InspectError::NoPictures) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! The `convscope` command: arguments in, one call per command, an exit code out.
+//! The `convscope` command: parses arguments, runs a command, returns an exit code.
 
 mod advice;
 mod asked;
@@ -43,7 +43,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Say nothing but the result and errors
+    /// Print only the result and errors
     #[arg(long, short, global = true, display_order = 900)]
     quiet: bool,
 }
@@ -71,11 +71,11 @@ const AFTER_HELP: &str = "\
 Examples:
   convscope train                                  train the reference network on built-in pictures
   convscope train --data photos --model resnet8    train on the image folder photos/<class>/*
-  convscope tune --grid lr=0.001,0.004 --prune     try settings, see docs/tuning.md
+  convscope tune --grid lr=0.001,0.004 --prune     try settings; see docs/tuning.md
   convscope evaluate runs/plain8                   loss, accuracy and confusion matrix of a run
   convscope predict runs/plain8 cat.jpg            the most probable classes of an image
   convscope inspect runs/plain8                    what happens in each layer, as a table and a page
-  convscope compare runs/plain8 runs/plain8-bn     two runs side by side over the same images
+  convscope compare runs/plain8 runs/plain8-bn     two runs side by side on the same images
   convscope bench                                  how fast this machine trains, layer by layer
   convscope verify                                 every operator against PyTorch's recorded answers
 
@@ -89,9 +89,9 @@ Exit codes:
        the same `convscope tune` command a search
 
 Environment:
-  CONVSCOPE_ISA  the vector instructions to use: portable, avx2, avx512 or avx512-bf16 [default: the fastest there are]";
+  CONVSCOPE_ISA  the vector instructions to use: portable, avx2, avx512 or avx512-bf16 [default: the fastest available]";
 
-/// Writes help to standard output, and what is wrong with the arguments to standard error.
+/// Writes help to standard output, and errors in the arguments to standard error.
 fn say(said: &clap::Error) -> ExitCode {
     let written = said.print().and_then(|()| io::stdout().flush());
     let is_help = !said.use_stderr();
@@ -105,7 +105,7 @@ fn say(said: &clap::Error) -> ExitCode {
     }
 }
 
-/// What `--version` prints behind the program's name.
+/// What `--version` prints after the program's name.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let available: Vec<String> = Isa::available().iter().map(Isa::to_string).collect();
     format!(
@@ -157,7 +157,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, console: &Console) -> anyhow::Result<Exit> {
-    // A name that is wrong would otherwise be passed over in silence.
+    // A wrong name would otherwise be ignored silently.
     Isa::asked().map_err(|error| UsageError(error.to_string()))?;
     match command {
         Command::Train(args) => commands::train::run(&args, console),

@@ -1,4 +1,4 @@
-//! The flags that say which network is meant, and for which images.
+//! Flags that choose a network and the images it is for.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use convscope_train::model::{TrainedModel, resolve_model};
 use crate::exit::UsageError;
 use crate::flags::{ModelOptionFlags, at_least_1};
 
-/// Images and classes that a network is for, and what is changed about it.
+/// Images and classes that a network is for, and changes to it.
 #[derive(clap::Args)]
 pub(crate) struct Sizes {
-    /// Side of the images in pixels [default: what the model file says, else 32]
+    /// Side of the images in pixels [default: the size in the model file, otherwise 32]
     #[arg(long, value_name = "PIXELS", value_parser = at_least_1())]
     pub(crate) image_size: Option<u64>,
 
@@ -28,12 +28,11 @@ impl Sizes {
     /// The network that `model` names: a preset, a model file, or a run directory or weights file.
     ///
     /// # Errors
-    /// There is no such model, or it is trained and a size is asked for.
+    /// There is no such model, or it is trained and a size is given.
     pub(crate) fn describe(&self, model: &str) -> Result<ModelDescription> {
         if is_trained(model) {
             if self.is_given() {
-                let message =
-                    "a trained network is as it is; leave out --image-size, --classes and --model-option";
+                let message = "a trained network cannot be changed; leave out --image-size, --classes and --model-option";
                 return Err(UsageError(message.into()).into());
             }
             return Ok(TrainedModel::open(Path::new(model), 1)?.graph().description().clone());
@@ -45,7 +44,7 @@ impl Sizes {
         Ok(resolve_model(model, input, size(self.classes.unwrap_or(10)), &self.options.merged())?)
     }
 
-    /// Whether a size or a change is asked for.
+    /// Whether a size or a change is given.
     pub(crate) fn is_given(&self) -> bool {
         self.image_size.is_some() || self.classes.is_some() || !self.options.merged().is_empty()
     }
@@ -56,7 +55,7 @@ pub(crate) fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// Where a trained network is meant, rather than the description of one.
+/// Whether the name means a trained network rather than a description.
 fn is_trained(model: &str) -> bool {
     let path = Path::new(model);
     !PRESETS.contains(&model)

@@ -1,15 +1,15 @@
-//! Pictures that are named on the command line: files, folders, and lists on standard input.
+//! Pictures named on the command line: files, folders, and lists on standard input.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use convscope_data::folder::pictures_below;
 
-/// A picture file, or what is wrong with a place that was named.
+/// A picture file, or what is wrong with a named path.
 pub(crate) type Named = Result<PathBuf, (PathBuf, String)>;
 
-/// The pictures in the order in which they are named: a file as it is, all pictures below a folder in the order of their
-/// paths, and for `-` the files and folders that standard input names, one a line.
+/// The pictures in the order in which they are named: a file itself, all pictures below a folder in the order of their
+/// paths, and for `-` the files and folders named on standard input, one per line.
 pub(crate) fn named_pictures(names: &[PathBuf]) -> Vec<Named> {
     let mut pictures = Vec::new();
     for name in names {
@@ -40,7 +40,10 @@ fn add(path: &Path, pictures: &mut Vec<Named>) {
     }
     let found = pictures_below(path);
     if found.pictures.is_empty() && found.unreadable.is_empty() {
-        pictures.push(Err((path.to_owned(), format!("{}: no picture in this folder", path.display()))));
+        pictures.push(Err((
+            path.to_owned(),
+            format!("{}: there are no pictures in this folder", path.display()),
+        )));
     }
     pictures.extend(found.pictures.into_iter().map(Ok));
     for file in found.unreadable {

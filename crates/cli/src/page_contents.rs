@@ -1,4 +1,4 @@
-//! What a page was made from, so that a fuller page is never replaced by a poorer one.
+//! What a page was made from, so that a fuller page is never replaced with a less complete one.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use convscope_train::model::weights_path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What a page of a run shows, as its head says it.
+/// What a page of a run shows, as recorded in its head.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageContents {
     /// The SHA-256 of the weights.
     pub(crate) weights: String,
-    /// How many images the layer table is over; 0 where there is none.
+    /// How many images the layer table is over; 0 if there is no table.
     pub(crate) layers: u64,
-    /// How many images were judged.
+    /// How many images were evaluated.
     pub(crate) judged: u64,
-    /// Which images those of the layer table are.
+    /// Which images the layer table is over.
     pub(crate) images: String,
-    /// The names of the images that were asked for.
+    /// The names of the requested images.
     pub(crate) pictures: Vec<String>,
 }
 
 impl PageContents {
-    /// A page that shows nothing yet, of these weights.
+    /// An empty page for these weights.
     ///
     /// # Errors
     /// Weights that cannot be read.
@@ -36,12 +36,12 @@ impl PageContents {
         Ok(PageContents { weights, ..PageContents::default() })
     }
 
-    /// As the page has it.
+    /// In the form used in the page.
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Whether this page shows all that another of the same weights would, and more.
+    /// Whether this page shows everything that another one of the same weights would, and more.
     fn is_fuller_than(&self, other: &PageContents) -> bool {
         let has = |picture| self.pictures.contains(picture);
         self.weights == other.weights
@@ -53,7 +53,7 @@ impl PageContents {
     }
 }
 
-/// Whether there is a page that shows all that one made from `made_from` would, and more.
+/// Whether there is a page that shows everything that one made from `made_from` would, and more.
 pub(crate) fn is_fuller(path: &Path, made_from: &PageContents) -> bool {
     let there = std::fs::read_to_string(path).ok().and_then(|html| contents(&html));
     let there = there.and_then(|text| serde_json::from_str::<PageContents>(&text).ok());

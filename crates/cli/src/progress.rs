@@ -1,4 +1,4 @@
-//! How far training has come: a bar on a terminal, else a line an epoch and within a long epoch a line now and then.
+//! The progress of training: a bar on a terminal, otherwise a line per epoch, and occasional lines within a long epoch.
 
 use std::time::{Duration, Instant};
 
@@ -17,21 +17,21 @@ pub(crate) struct TrainingProgress {
     console: Console,
     bar: Option<ProgressBar>,
     epochs: u64,
-    /// The end of the evaluation before the present epoch, and how many images of it were done before.
+    /// The end of the evaluation before the current epoch, and how many of its images were done by then.
     epoch: Option<(Instant, usize)>,
     left: TimeLeft,
-    /// When a line was written last, where there is no bar.
+    /// When the last line was written, if there is no bar.
     told: Option<Instant>,
 }
 
-/// Within a long epoch a line is written after so long.
+/// The interval between lines within a long epoch.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl TrainingProgress {
     /// Nothing is drawn until the first event.
     pub(crate) fn new(epochs: u64, console: Console) -> Self {
         let bar = console.draws_bars().then(|| {
-            // One text a batch is one redraw a batch; length, position and prefix would each be one more.
+            // One text per batch is one redraw per batch; length, position and prefix would each cause another.
             let style = ProgressStyle::with_template("{msg}").expect("the template is well-formed");
             ProgressBar::no_length().with_style(style)
         });
@@ -82,7 +82,7 @@ impl Sink for TrainingProgress {
             let drawn = format!("{epoch} [{:<width$}]", table::bar(share, BAR), width = BAR);
             bar.set_message(fitted(drawn, &parts, self.console.width()));
         } else if event.batch < event.batches && self.told.is_none_or(|told| now - told >= SILENCE) {
-            // The first batch begins the silence.
+            // The interval starts with the first batch.
             if self.told.is_some() {
                 let line = format!("{epoch}, {:.0} % of it", (100.0 * share).floor());
                 self.console.note(&fitted(line, &parts, None));
@@ -94,7 +94,7 @@ impl Sink for TrainingProgress {
 
     fn evaluating(&mut self, split: Split) -> SinkResult {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("looking at the {} images", split.adjective()));
+            bar.set_message(format!("evaluating the {} images", split.adjective()));
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Sink for TrainingProgress {
     }
 }
 
-/// A line with as many of its parts as have room.
+/// A line with as many of its parts as fit.
 fn fitted(mut line: String, parts: &[String], width: Option<usize>) -> String {
     let room = width.unwrap_or(usize::MAX);
     for part in parts {
@@ -130,7 +130,7 @@ pub(crate) fn loss(value: f64) -> String {
     if value.is_finite() { format!("{value:.4}") } else { "n/a".into() }
 }
 
-/// Places on screen.
+/// Columns on screen.
 const BAR: usize = 20;
 
 fn counter(epoch: u64, epochs: u64) -> String {
@@ -160,13 +160,13 @@ fn epoch_line(metrics: &EpochMetrics, epochs: u64) -> String {
     line
 }
 
-/// The share of an epoch that it may wait for images without a word.
+/// The share of an epoch spent waiting for images that is not worth mentioning.
 const NOTABLE_WAIT: f64 = 0.1;
 
-/// An estimate from the epochs since this program began, of which there may be others in a resumed run.
+/// An estimate from the epochs since this process started; a resumed run has earlier ones.
 struct TimeLeft {
     started: Instant,
-    /// Epochs done at that time, known with the first event.
+    /// Epochs done at that time, known from the first event.
     first: Option<f64>,
     done: f64,
 }
@@ -178,7 +178,7 @@ impl TimeLeft {
 
     fn observe(&mut self, now: Instant, epochs_done: f64) {
         if self.first.is_none() {
-            // What was done before the first event is not known; measuring starts with it.
+            // The time before the first event is unknown; measuring starts with it.
             self.first = Some(epochs_done);
             self.started = now;
         }

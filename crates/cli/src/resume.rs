@@ -8,12 +8,12 @@ use convscope_train::{RunDir, ScheduleConfig};
 use crate::exit::UsageError;
 use crate::train_flags::TrainFlags;
 
-/// The configuration that a run goes on with: its own. Flags may repeat it. Of those that differ only `--epochs` is
-/// taken, where the learning rate does not depend on the length of the run; the run's `config.toml` is changed then.
-/// `--data` is another place of the same images, which the run checks when it opens them.
+/// The configuration that a run continues with: its own. Flags may repeat it. Of those that differ, only `--epochs` is
+/// accepted, if the learning rate does not depend on the length of the run; the run's `config.toml` is then changed.
+/// `--data` is a new path to the same images, which the run checks when it opens them.
 ///
 /// # Errors
-/// Flags that would lead to another result than the run without its interruption.
+/// Flags that would lead to a different result from the uninterrupted run.
 pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig> {
     let own = run.config()?;
     let mut asked = flags.over(own.clone())?;
@@ -24,16 +24,19 @@ pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig>
     }
     if changed != ["epochs"] {
         let changed = changed.iter().filter(|key| *key != "epochs").cloned().collect::<Vec<_>>().join(", ");
-        return Err(refused(run, &format!("{changed} cannot change")));
+        return Err(refused(run, &format!("{changed} cannot change when a run is resumed")));
     }
     if !matches!(own.schedule, ScheduleConfig::Constant | ScheduleConfig::Step { .. }) {
-        let reason = format!("epochs cannot change, the {} schedule depends on them", own.schedule.name());
+        let reason = format!(
+            "epochs cannot change when a run is resumed, because the {} schedule depends on them",
+            own.schedule.name()
+        );
         return Err(refused(run, &reason));
     }
     asked.validate()?;
     let done = if run.metrics_path().is_file() { read_metrics(&run.metrics_path())?.len() as u64 } else { 0 };
     if asked.epochs < done {
-        return Err(refused(run, &format!("{done} epochs are done, more than {}", asked.epochs)));
+        return Err(refused(run, &format!("{done} epochs are already done, more than {}", asked.epochs)));
     }
     let text = asked.to_toml()?;
     write_atomic(&run.config_path(), |file| file.write_all(text.as_bytes()))?;
@@ -42,8 +45,7 @@ pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig>
 
 fn refused(run: &RunDir, reason: &str) -> anyhow::Error {
     let path = run.path().display();
-    UsageError(format!("{path}: {reason} when a run is resumed; leave the flag out or start a new run"))
-        .into()
+    UsageError(format!("{path}: {reason}; leave the flag out or start a new run")).into()
 }
 
 /// The keys with different values, as `optimizer.momentum`.
@@ -61,7 +63,7 @@ fn compare(prefix: &str, own: &toml::Table, asked: &toml::Table, changed: &mut V
             (Some(toml::Value::Table(own)), Some(toml::Value::Table(asked))) => {
                 compare(&format!("{prefix}{key}."), own, asked, changed);
             }
-            // A configuration file may come from a run on a machine with other cores.
+            // A configuration file may come from a machine with a different number of cores.
             (own, asked) if own != asked && key != "threads" => changed.push(format!("{prefix}{key}")),
             _ => {}
         }

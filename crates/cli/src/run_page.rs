@@ -1,4 +1,4 @@
-//! The page of a run: what its directory knows without looking inside the network.
+//! The page of a run: everything that its directory knows without looking inside the network.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::{course, source};
 /// The name of the page in a run directory.
 pub(crate) const PAGE_FILE: &str = "report.html";
 
-/// What pages are made by.
+/// The generator of pages.
 pub(crate) const GENERATOR: &str = concat!("convscope ", env!("CARGO_PKG_VERSION"));
 
-/// Name, figures, configuration and curves of a run directory; of a weights file its name.
+/// Name, figures, configuration and curves of a run directory; for a weights file, its name.
 ///
 /// # Errors
 /// A file of the run that cannot be read.
@@ -48,7 +48,7 @@ pub(crate) fn section(run: &Path) -> Result<RunSection> {
     Ok(section)
 }
 
-/// A page of these runs, over these images, with what the augmentation of the first run makes of some of them.
+/// A page of these runs, on these images, with some of them augmented as in the first run.
 ///
 /// # Errors
 /// A configuration or an image that cannot be read.
@@ -62,7 +62,7 @@ pub(crate) fn page(
     Ok(ReportPage { title, runs, previews, ..described(ReportPage::default(), &**source) })
 }
 
-/// Variants of training images, where the run was trained on such.
+/// Variants of training images, if the run was trained on such.
 fn augmentation(run: &Path, source: &Arc<dyn Source>) -> Result<Option<Preview>> {
     let Some(config) = config_of_run(run)? else { return Ok(None) };
     if config.augment == Augmentation::NONE || source.is_empty(Split::Train) {
@@ -70,11 +70,11 @@ fn augmentation(run: &Path, source: &Arc<dyn Source>) -> Result<Option<Preview>>
     }
     let options = PreviewOptions { seed: config.seed, ..PreviewOptions::default() };
     let picture = augmentation_sheet(&preview(source, config.augment, options)?);
-    let caption = "Training images and what augmentation makes of them in the first epochs".to_owned();
+    let caption = "Training images and their augmented variants in the first epochs".to_owned();
     Ok(Some(Preview { caption, picture }))
 }
 
-/// The page with what it says of the images and of the program.
+/// The page with its remarks on the images and the program.
 pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
     ReportPage {
         subtitle: format!("{}: {}", data_name(source), source::contents(source)),
@@ -85,7 +85,7 @@ pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
 }
 
 /// Writes the page of a run that has just been trained: configuration, curves, and what the network gets right and
-/// wrong on the test images, or where there are none on the validation images.
+/// wrong on the test images, or on the validation images if there are none.
 ///
 /// # Errors
 /// A file that cannot be read or written.
@@ -107,7 +107,7 @@ pub(crate) fn save_after_training(
     Ok(())
 }
 
-/// What a page calls the images: of a folder the last part of its path, which the configuration has whole.
+/// The name of the images on a page: for a folder, the last part of its path; the configuration has the full path.
 pub(crate) fn data_name(source: &dyn Source) -> String {
     name(Path::new(source.name()))
 }

@@ -18,11 +18,11 @@ use crate::console::Console;
 use crate::exit::UsageError;
 use crate::flags::MaxPixels;
 
-/// How a new training run with this configuration opens its data. Images get the size that is asked for, else that of the model
-/// file, where it has one.
+/// How a new training run with this configuration opens its data. Images get the requested size, otherwise that of the
+/// model file, if any.
 ///
 /// # Errors
-/// A limit of pixels that is out of range, a model file that cannot be read.
+/// A pixel limit that is out of range, a model file that cannot be read.
 pub(crate) fn new_options(config: &TrainConfig) -> Result<SourceOptions> {
     let image_size = match config.data.image_size {
         Some(size) => Some(size),
@@ -35,7 +35,7 @@ pub(crate) fn new_options(config: &TrainConfig) -> Result<SourceOptions> {
 fn options(config: &TrainConfig) -> Result<SourceOptions> {
     let splits = match config.data.split_seed {
         Some(seed) => Splits::Placed { seed },
-        // The configuration of a run that drew its splits with its own seed.
+        // The configuration of a run that drew its splits with its training seed.
         None => Splits::Shuffled { seed: config.seed },
     };
     Ok(SourceOptions {
@@ -51,7 +51,7 @@ fn options(config: &TrainConfig) -> Result<SourceOptions> {
     })
 }
 
-/// Opens a data set, with bars or lines for what takes long.
+/// Opens a data set, with progress bars or lines for slow steps.
 ///
 /// # Errors
 /// Those of [`convscope_data::open`].
@@ -71,17 +71,17 @@ pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Resu
     Ok(opened?)
 }
 
-/// The same options, so that images take no more of the memory that there is than they should.
+/// The same options, limiting the images' share of the available memory.
 fn within_memory(options: SourceOptions) -> SourceOptions {
     let Some(limit) = memory_limit_bytes() else { return options };
     let share = usize::try_from(limit / SHARE_OF_IMAGES).unwrap_or(usize::MAX);
     SourceOptions { memory_budget: options.memory_budget.min(share), memory_limit: Some(limit), ..options }
 }
 
-/// The part of the memory that a folder's images may take before they are read again and again: a quarter.
+/// The share of the memory that a folder's images may take before they are read in every epoch: a quarter.
 const SHARE_OF_IMAGES: u64 = 4;
 
-/// Opens the images for a new run, and says what a person should know of them.
+/// Opens the images for a new run, and prints remarks about them.
 ///
 /// # Errors
 /// Those of [`convscope_data::open`].
@@ -91,8 +91,8 @@ pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn
     Ok(source)
 }
 
-/// Opens the images of a run, as it records them: in the place that `data` names, else where the run has them. A run without a
-/// record opens what lies there now.
+/// Opens the images of a run, as recorded: at the path `data`, otherwise at the path in the run. A run without a record
+/// opens the current contents.
 ///
 /// # Errors
 /// Images that are missing or have changed, with advice; those of [`convscope_data::open`].
@@ -110,7 +110,7 @@ pub(crate) fn open_own(
     };
     let Some(manifest) = record.manifest else {
         let message = format!(
-            "{}: this run was trained on images that only its program can open; name others with --on",
+            "{}: this run was trained on images that only the program that trained it can open; name others with --on",
             run.path().display()
         );
         return Err(UsageError(message).into());
@@ -130,22 +130,20 @@ pub(crate) fn open_own(
 fn advise(error: anyhow::Error, is_named: bool) -> anyhow::Error {
     let advice = match (error.downcast_ref::<DataError>(), is_named) {
         (Some(DataError::OtherImages { .. } | DataError::OtherKind { .. }), true) => {
-            "--data names the run's own images in another place; ask about other pictures with --on"
+            "--data is for the run's own images at a new path; use --on for other pictures"
         }
         (Some(DataError::OtherImages { .. } | DataError::OtherKind { .. }), false) => {
-            "put them back, name a whole copy with --data, or train a new run; --on asks about other pictures"
+            "put them back, name a complete copy with --data, or train a new run; use --on for other pictures"
         }
-        (Some(DataError::OtherPictures { .. }), _) => {
-            "train a new run, or ask about other pictures with --on"
-        }
-        (Some(DataError::NotFound { .. }), false) => "if the images have moved, name their place with --data",
+        (Some(DataError::OtherPictures { .. }), _) => "train a new run, or use --on for other pictures",
+        (Some(DataError::NotFound { .. }), false) => "if the images have moved, give their path with --data",
         _ => return error,
     };
     let text = format!("{error}; {advice}");
     error.context(text)
 }
 
-/// Says what a person should know of a data set.
+/// Prints remarks about a data set.
 pub(crate) fn tell(source: &dyn Source, console: Console) {
     let Remarks { unreadable, moved, new_files, .. } = source.remarks();
     for remark in layout_remarks(source) {
@@ -179,7 +177,7 @@ pub(crate) fn tell(source: &dyn Source, console: Console) {
     }
 }
 
-/// What was taken for what in an image folder, and what was passed over, a sentence each.
+/// How the folders of an image folder were interpreted, and what was skipped, one sentence each.
 pub(crate) fn layout_remarks(source: &dyn Source) -> Vec<String> {
     let Remarks { split_folders, other_folders, stray, skipped, .. } = source.remarks();
     let name = source.name();
@@ -198,7 +196,7 @@ pub(crate) fn layout_remarks(source: &dyn Source) -> Vec<String> {
         remarks.push(format!("{name}: {}", list.join(", ")));
     }
     if !other_folders.is_empty() {
-        remarks.push(format!("skipped what lies beside these folders: {}", named(other_folders)));
+        remarks.push(format!("skipped next to these folders: {}", named(other_folders)));
     }
     if !stray.is_empty() {
         let pictures = counted(stray.len(), "picture");
@@ -229,7 +227,7 @@ pub(crate) fn layout_remarks(source: &dyn Source) -> Vec<String> {
     remarks
 }
 
-/// How many pictures a note names.
+/// How many pictures a note lists.
 const NAMED: usize = 5;
 
 fn counted(count: usize, what: &str) -> String {
@@ -237,9 +235,9 @@ fn counted(count: usize, what: &str) -> String {
     format!("{} {what}{plural}", thousands(count as u64))
 }
 
-/// The name of a data set; of one that a program made, with that said.
+/// The name of a data set, with a note if it is synthetic.
 pub(crate) fn describe(source: &dyn Source) -> String {
-    let synthetic = if source.is_synthetic() { " (synthetic, made by the program)" } else { "" };
+    let synthetic = if source.is_synthetic() { " (synthetic, generated by the program)" } else { "" };
     format!("{}{synthetic}", source.name())
 }
 
@@ -247,7 +245,7 @@ pub(crate) fn describe(source: &dyn Source) -> String {
 pub(crate) fn contents(source: &dyn Source) -> String {
     let count = |split| thousands(source.len(split) as u64);
     let size = source.image_size();
-    // Of a square it does not matter which comes first.
+    // For a square, the order does not matter.
     let size = if size.width == size.height { size.to_string() } else { format!("{size} (width x height)") };
     format!(
         "{} training, {} validation and {} test images of {} pixels in {} classes",
@@ -259,7 +257,7 @@ pub(crate) fn contents(source: &dyn Source) -> String {
     )
 }
 
-/// What the user sees of the present stage.
+/// The display of the current stage.
 struct Shown {
     stage: Stage,
     bar: Option<ProgressBar>,

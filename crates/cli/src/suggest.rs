@@ -1,11 +1,11 @@
-//! What somebody may have meant by a name that does not exist.
+//! Suggestions for names that do not exist.
 
-/// `did you mean lr?`, where one of the known names is close to what was written.
+/// `did you mean lr?`, if one of the known names is close to what was written.
 pub(crate) fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     closest(written, known).map(|name| format!("did you mean {name}?"))
 }
 
-/// Names that other programs have for the same thing.
+/// Names of the same things in other programs.
 const ELSEWHERE: [(&str, &str); 12] = [
     ("learning_rate", "lr"),
     ("learning-rate", "lr"),
@@ -20,7 +20,7 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("type", "op"),
     ("dense", "linear"),
 ];
-/// How similar two names have to be, 0 to 1.
+/// How similar two names must be, 0 to 1.
 const SIMILAR: f64 = 0.6;
 
 fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -35,7 +35,7 @@ fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
     (likeness(best) >= SIMILAR).then_some(best)
 }
 
-/// The first number with a decimal comma in a text, written with a point; none where commas stand for something else.
+/// The first number with a decimal comma in a text, written with a point; `None` if commas mean something else.
 pub(crate) fn with_point(text: &str) -> Option<String> {
     let belongs = |c: char| c.is_ascii_digit() || ",.-+eE".contains(c);
     let words = text.split(|c: char| !belongs(c)).filter(|word| word.matches(',').count() == 1);

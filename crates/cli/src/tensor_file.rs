@@ -35,7 +35,7 @@ fn extension(path: &Path) -> Option<&str> {
     path.extension()?.to_str()
 }
 
-/// The only tensor of a file, the one called `name`, or the one that is asked for.
+/// The only tensor of a file, the one called `name`, or the requested one.
 fn read_tensor(path: &Path, wanted: Option<&str>, name: &str) -> Result<Tensor> {
     let which = wanted.map_or(Which::NamedOrOnly(name), Which::Named);
     let open = || convscope_files::open(path).context("cannot be read");

@@ -20,7 +20,7 @@ use crate::console::Console;
 use crate::exit::UsageError;
 use crate::flags::{ModelOptionFlags, PRECISIONS, RESIZE, named};
 
-/// One flag for each common setting; a configuration file has all of them.
+/// A flag for each common setting; a configuration file has all settings.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct TrainFlags {
     /// Start from the settings of a recipe, `report` or `best`, or of a TOML file; --config overrides it, and flags both
@@ -36,50 +36,50 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "DATA", help_heading = DATA)]
     data: Option<String>,
 
-    /// Resize images to so many pixels square, or to WIDTHxHEIGHT [default: the size of the model file where it has one, else
-    /// their own if all are equal, else 64]
+    /// Resize images to this many pixels square, or to WIDTHxHEIGHT [default: the size in the model file if it has one,
+    /// otherwise their own if all are equal, otherwise 64]
     #[arg(long, value_name = "PIXELS", help_heading = DATA)]
     image_size: Option<ImageSize>,
 
-    /// How many channels pictures have in the network: 1 makes them grey [default: 3]
+    /// Number of channels of pictures in the network: 1 makes them grey [default: 3]
     #[arg(long, value_name = "N", help_heading = DATA)]
     channels: Option<Channels>,
 
-    /// What becomes of images with another aspect ratio: `squash` scales width and height on their own, `pad` adds borders,
-    /// `crop` cuts off what sticks out [default: squash]
+    /// How to resize images with a different aspect ratio: `squash` scales width and height independently, `pad` adds
+    /// borders, `crop` cuts off the excess [default: squash]
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Resize>(RESIZE))]
     resize: Option<Resize>,
 
-    /// What transparent pixels and added borders show: white, black or #rrggbb [default: white]
+    /// Colour of transparent pixels and added borders: white, black or #rrggbb [default: white]
     #[arg(long, value_name = "COLOUR", help_heading = DATA)]
     background: Option<Background>,
 
-    /// The share of the training images that validates, where the data has no validation folder [default: 0.2, or
+    /// The share of the training images used for validation, if the data has no validation folder [default: 0.2, or
     /// 0.1 for an image folder without a test folder]
     #[arg(long, value_name = "SHARE", help_heading = DATA, allow_negative_numbers = true)]
     val_fraction: Option<f64>,
 
-    /// What the split of each picture comes from, where the data has no splits of its own, and the built-in pictures; it does
-    /// not depend on --seed
+    /// The seed for the split of each picture, if the data has no splits of its own, and for the built-in pictures;
+    /// independent of --seed
     #[arg(long, value_name = "N", help_heading = DATA)]
     split_seed: Option<u64>,
 
-    /// Train on the validation images too, when everything has been chosen; nothing is validated then
+    /// Train on the validation images too, once everything has been chosen; there is then no validation
     #[arg(long, help_heading = DATA)]
     train_on_val: bool,
 
-    /// How pixel values are scaled: `unit` divides by 255, `standard` also by mean and deviation of the
+    /// How pixel values are scaled: `unit` divides by 255, `standard` also normalises by mean and deviation of the
     /// training images
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
     normalize: Option<Normalize>,
 
     /// Change training images at random: `none`, `auto`, or items such as flip,shift=0.1 from flip, vflip, shift, crop,
-    /// rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for what
-    /// lies beyond the border
+    /// rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for the area
+    /// beyond the border
     #[arg(long, value_name = "ITEMS", help_heading = DATA)]
     augment: Option<Augmentation>,
 
-    /// Leave out images that cannot be read, rather than refuse to start
+    /// Leave out images that cannot be read, instead of refusing to start
     #[arg(long, help_heading = DATA)]
     skip_bad: bool,
 
@@ -91,18 +91,18 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
 
-    /// How the weights start [default: what the model says]
+    /// How to initialise the weights [default: as in the model]
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
     initializer: Option<Initializer>,
 
     #[command(flatten)]
     model_options: ModelOptionFlags,
 
-    /// How often the training images are gone through
+    /// How many times to go through the training images
     #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = up_to_a_billion())]
     epochs: Option<u64>,
 
-    /// Images per optimizer step; the default is no larger than the training set
+    /// Images per optimizer step; the default is at most the size of the training set
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     batch_size: Option<usize>,
 
@@ -110,19 +110,19 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<OptimizerName>(OPTIMIZERS))]
     optimizer: Option<OptimizerName>,
 
-    /// The learning rate, or its peak where the schedule changes it
+    /// The learning rate, or its peak if the schedule changes it
     #[arg(long, value_name = "RATE", help_heading = TRAINING, allow_negative_numbers = true)]
     lr: Option<f64>,
 
-    /// How the learning rate runs; its settings are keys of [schedule] in a --config file
+    /// The learning rate schedule; its settings are keys of [schedule] in a --config file
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ScheduleName>(SCHEDULES))]
     schedule: Option<ScheduleName>,
 
-    /// How much weights shrink: an L2 term for adam and sgd, decoupled for adamw and muon [default: 0, adamw 0.01, muon 0.1]
+    /// Weight decay: an L2 term for adam and sgd, decoupled for adamw and muon [default: 0, adamw 0.01, muon 0.1]
     #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
     weight_decay: Option<f64>,
 
-    /// What weight decay shrinks: `all` parameters, or `weights` only, neither biases nor batch norms
+    /// What weight decay applies to: `all` parameters, or only `weights`, not biases or batch norms
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<DecayScope>(DECAY_SCOPES))]
     weight_decay_on: Option<DecayScope>,
 
@@ -134,26 +134,26 @@ pub(crate) struct TrainFlags {
     #[arg(long, help_heading = TRAINING)]
     nesterov: bool,
 
-    /// Scale gradients down to this norm where theirs is larger [default: off]
+    /// Scale gradients down to this norm if theirs is larger [default: off]
     #[arg(long, value_name = "NORM", help_heading = TRAINING, allow_negative_numbers = true)]
     clip_norm: Option<f64>,
 
-    /// Climb so far uphill before taking the gradient of a step, such as 0.5 (adaptive sharpness-aware minimization), which
-    /// takes twice the time; 0 is off
+    /// Climb this far uphill before computing the gradient of a step, such as 0.5 (adaptive sharpness-aware
+    /// minimization); takes twice the time; 0 is off
     #[arg(long, value_name = "RHO", help_heading = TRAINING, allow_negative_numbers = true)]
     sam: Option<f64>,
 
-    /// Learn what these trained networks say of each training image, on average, in place of its label (distillation); each
-    /// is a run directory or a weights file [default: none]
+    /// Learn the average prediction of these trained networks for each training image, instead of its label
+    /// (distillation); each is a run directory or a weights file [default: none]
     #[arg(long, value_name = "RUN,...", help_heading = TRAINING, value_delimiter = ',')]
     teachers: Option<Vec<String>>,
 
-    /// The share of the loss that the teachers' answers have; the label has the rest
+    /// The share of the teachers' answers in the loss; the labels have the rest
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     teacher_share: Option<f64>,
 
-    /// What logits are divided by before those of teachers and learner are compared; the higher, the more the less probable
-    /// classes count
+    /// Divides logits before those of teachers and learner are compared; the higher, the more the less probable classes
+    /// count
     #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
     teacher_temperature: Option<f64>,
 
@@ -161,24 +161,24 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
 
-    /// How much the images of each class count in the loss: `none`, all the same; `balanced`, those of small classes more, so
-    /// that every class counts the same
+    /// How much the images of each class count in the loss: with `none`, all equally; with `balanced`, those of small
+    /// classes more, so that every class counts equally
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<ClassWeights>(CLASS_WEIGHTS))]
     class_weights: Option<ClassWeights>,
 
-    /// Judge and keep a moving average of the weights with this decay, such as 0.999 [default: off]
+    /// Evaluate and save a moving average of the weights with this decay, such as 0.999 [default: off]
     #[arg(long, value_name = "DECAY", help_heading = TRAINING, allow_negative_numbers = true)]
     ema: Option<f64>,
 
-    /// Stop after so many epochs without a lower validation loss, and use the best weights [default: off]
+    /// Stop after this many epochs without a lower validation loss, and use the best weights [default: off]
     #[arg(long, value_name = "EPOCHS", help_heading = TRAINING, value_parser = up_to_a_billion())]
     patience: Option<u64>,
 
-    /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<Precision>(PRECISIONS))]
     precision: Option<Precision>,
 
-    /// Where the randomness of training comes from: first weights, order, augmentation, dropout
+    /// The seed for all randomness of training: initial weights, order, augmentation, dropout
     #[arg(long, value_name = "N", help_heading = TRAINING)]
     seed: Option<u64>,
 }
@@ -194,12 +194,12 @@ const DECAY_SCOPES: &[&str] = &["all", "weights"];
 const CLASS_WEIGHTS: &[&str] = &["none", "balanced"];
 const SCHEDULES: &[&str] = &["constant", "step", "cosine", "one-cycle"];
 
-/// Every number of epochs that makes sense, and 0, about which the configuration has something to say.
+/// Every sensible number of epochs, and 0, which the configuration rejects with a better message.
 fn up_to_a_billion() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(..=1_000_000_000)
 }
 
-/// The name by which configuration files know a value.
+/// The name of a value in configuration files.
 fn name_of(value: &impl serde::Serialize) -> String {
     let value = toml::Value::try_from(value).expect("the value has a TOML form");
     value.as_str().expect("the value is a name").to_owned()
@@ -237,7 +237,7 @@ pub(crate) fn show_defaults(command: Command) -> Command {
 }
 
 impl TrainFlags {
-    /// The data set that was named, if one was.
+    /// The data set, if given.
     pub(crate) fn data(&self) -> Option<&str> {
         self.data.as_deref()
     }
@@ -252,10 +252,10 @@ impl TrainFlags {
         base.merged(&recipe)?.merged(&file)?.merged(&self.partial())
     }
 
-    /// The defaults, overridden as by [`over`](Self::over), with every value in its range.
+    /// The defaults, overridden as by [`over`](Self::over), with every value checked.
     ///
     /// # Errors
-    /// As for [`over`](Self::over), and wrong usage with all values that are out of range.
+    /// As for [`over`](Self::over), and a usage error that lists all values that are out of range.
     pub(crate) fn checked(&self) -> anyhow::Result<TrainConfig> {
         let config = self.over(TrainConfig::default())?;
         let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
@@ -265,8 +265,8 @@ impl TrainFlags {
         Ok(config)
     }
 
-    /// The configuration for these images: unless a flag or a file sets the size of a batch, it is no larger than the training
-    /// set.
+    /// The configuration for these images: unless a flag or a file sets the batch size, it is at most the size of the
+    /// training set.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -284,7 +284,9 @@ impl TrainFlags {
         let config = config.with_batch_within(source.len(Split::Train));
         if config.batch_size < before {
             let (images, smaller) = (source.len(Split::Train), config.batch_size);
-            console.note(&format!("batches of {smaller} images in place of {before}: {images} train"));
+            console.note(&format!(
+                "batches of {smaller} images instead of {before}: there are {images} training images"
+            ));
         }
         Ok(config)
     }

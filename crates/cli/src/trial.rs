@@ -1,4 +1,4 @@
-//! A training that `convscope tune` has started: it goes on from where it was, alone, and only as long as tune lives.
+//! A training started by `convscope tune`: it resumes where it was, alone, and only as long as tune lives.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::exit::{Exit, exit_for_trial, sentence};
 use crate::flags::{MaxPixels, Threads};
 use crate::{commands, interrupt, source};
 
-/// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are left
-/// alone, unless the validation images are trained on and nothing can be chosen any more. The exit code tells a failure
-/// that would come again from one of the machine.
+/// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are not
+/// used, unless the validation images are trained on, so that nothing is left to choose. The exit code distinguishes a
+/// failure that would happen again from one of the machine.
 pub(crate) fn run(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
     train(file, threads, console).or_else(|error| {
         console.error(&sentence(&error));
@@ -37,7 +37,7 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
         let folder = file.with_extension("");
         let own = has_checkpoint(&folder).then(|| LockedRun::open(&folder)).transpose()?;
         let source = match &own {
-            // The images may have moved since the run began.
+            // The images may have moved since the run started.
             Some(run) => source::open_own(run, Some(&config.data.source), MaxPixels::default(), console)?,
             None => source::open_new(&config, console)?,
         };
@@ -48,15 +48,15 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
             clear(&folder)?;
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
-        // How to go on is up to the search.
+        // The search decides how to continue.
         commands::train::train(session, &source, Glance::Off, console, |error, _| error.into())
     })
 }
 
-/// Removes what is left of a trial that failed and did not keep its checkpoint.
+/// Removes the remains of a trial that failed without keeping its checkpoint.
 fn clear(folder: &Path) -> Result<()> {
     if RunDir::open(folder).is_ok_and(|run| run.metrics_path().exists()) {
-        // Nobody else may train in it.
+        // No other process may train in it.
         drop(LockedRun::open(folder)?);
         std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
     }
@@ -67,7 +67,7 @@ fn has_checkpoint(folder: &Path) -> bool {
     RunDir::open(folder).is_ok_and(|run| run.checkpoint_path().is_file())
 }
 
-/// Standard input ends with the process at its other end, however that ends.
+/// Standard input ends when the process at its other end ends, in any way.
 fn end_with_standard_input() -> Result<()> {
     let watch = || {
         let mut input = io::stdin().lock();

@@ -1,4 +1,4 @@
-//! What a search has come to: files, a page, and the text or document that is printed.
+//! The result of a search: files, a page, and the printed text or document.
 
 use std::path::{Path, PathBuf};
 
@@ -16,34 +16,34 @@ use crate::console::Console;
 use crate::run_page::{self, PAGE_FILE};
 use crate::tune_test::{FINAL, Test};
 
-/// Where everything lies.
+/// Where everything is.
 pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     pub(crate) journal: PathBuf,
     pub(crate) name: String,
 }
 
-/// What a search has found.
+/// The result of a search.
 pub(crate) struct Found<'a> {
     pub(crate) study: &'a Study,
-    /// How many validation images judged each trial.
+    /// How many validation images each trial was judged on.
     pub(crate) images: u64,
     pub(crate) unfinished: Option<&'a Unfinished>,
     pub(crate) test: Option<&'a Test>,
 }
 
-/// What is left of a search that ended before all of its trials were finished.
+/// The rest of a search that ended before all of its trials were finished.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Unfinished {
-    /// How many trials there were to be.
+    /// The planned number of trials.
     planned: usize,
     /// How many are complete, pruned, or have failed for good.
     finished: usize,
-    /// How many were begun and wait.
+    /// How many were started and are waiting.
     waiting: usize,
-    /// How many other processes work on.
+    /// How many are running in other processes.
     running: usize,
-    /// How many the machine failed too often.
+    /// How many failed too often because of the machine.
     failed_by_machine: usize,
     /// Why the last of them failed.
     reason: Option<String>,
@@ -63,7 +63,7 @@ struct Document<'a> {
 }
 
 impl Unfinished {
-    /// What is left after a search ended so; none where nothing is.
+    /// The rest after a search ended this way; `None` if it is complete.
     pub(crate) fn of(study: &Study, ending: &Ending) -> Option<Unfinished> {
         let trials = study.trials();
         let count = |is_meant: &dyn Fn(&Trial) -> bool| trials.iter().filter(|trial| is_meant(trial)).count();
@@ -82,7 +82,7 @@ impl Unfinished {
         is_left.then_some(Unfinished { planned, finished, waiting, running, failed_by_machine, reason })
     }
 
-    /// What is left, why, and what to do, in a sentence.
+    /// The rest, the reason, and what to do, in a sentence.
     pub(crate) fn sentence(&self) -> String {
         let Unfinished { planned, finished, waiting, running, failed_by_machine, reason } = self;
         let reason =
@@ -92,7 +92,7 @@ impl Unfinished {
             (*waiting, "waiting"),
             (*running, "running in other processes"),
             (*failed_by_machine, "failed because of the machine"),
-            (others, "not begun"),
+            (others, "not started"),
         ];
         let parts: Vec<String> = parts
             .into_iter()
@@ -154,7 +154,7 @@ pub(crate) fn save(place: &Place, found: &Found<'_>, console: Console) -> Result
     Ok(())
 }
 
-/// The page of a trial, as the page of the study leads to it; none where it is gone.
+/// The page of a trial, as linked from the page of the study; `None` if it is gone.
 fn page_of(trial: &Trial, folder: &Path) -> Option<String> {
     let run = trial.run()?;
     folder.join(run).join(PAGE_FILE).is_file().then(|| format!("{run}/{PAGE_FILE}"))
@@ -184,7 +184,7 @@ pub(crate) fn document(place: &Place, found: &Found<'_>) -> Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
 }
 
-/// The ranking and where everything lies; of a search without a completed trial the ranking alone.
+/// The ranking and where everything is; only the ranking if no trial was completed.
 pub(crate) fn render(place: &Place, found: &Found<'_>, console: Console) -> String {
     let Found { study, images, test, .. } = *found;
     let space = &study.plan().space;

@@ -1,4 +1,4 @@
-//! The test images at the end of a search: looked at once, by the best network.
+//! The test images at the end of a search: used once, for the best network.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::flags::{MaxPixels, Threads};
 use crate::{interrupt, source};
 
-/// How the best network does on the test images, as the study keeps it.
+/// The best network's result on the test images, as stored in the study.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Test {
     /// The best trial.
@@ -28,20 +28,20 @@ pub(crate) struct Test {
     pub(crate) accuracy: f64,
 }
 
-/// Which network is tested.
+/// The network to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tested {
     /// That of the best trial.
     Winner,
-    /// One with the settings of the best trial, trained on all images but the test's.
+    /// One with the settings of the best trial, trained on all images except the test images.
     Retrained,
 }
 
 /// The folder of the retrained network within the study's.
 pub(crate) const FINAL: &str = "final";
 
-/// What the best network does on the test images: looked up, or found out by the one process that gets the lock. The
-/// outer none stands for an interruption, the inner one for data without test images or a network that was not kept.
+/// The best network's result on the test images: looked up, or computed by the one process that gets the lock. The
+/// outer `None` means an interruption, the inner one data without test images or a network that was not kept.
 pub(crate) fn test(
     tested: Tested,
     study: &mut Study,
@@ -51,7 +51,7 @@ pub(crate) fn test(
     console: Console,
 ) -> Result<Option<Option<Test>>> {
     let path = runner.folder.join("workers").join("test.lock");
-    // Where there are no locks, several processes may find out the same.
+    // Without locks, several processes may compute the same.
     let _lock = FileLock::wait(&path).with_context(|| format!("{} cannot be locked", path.display()))?;
     study.refresh()?;
     let wanted = match tested {
@@ -70,7 +70,7 @@ pub(crate) fn test(
         Tested::Retrained => {
             let config = final_config(config, winner);
             console.note(&format!(
-                "retraining the settings of trial {} on all images but the test's",
+                "retraining the settings of trial {} on all images except the test images",
                 winner.number
             ));
             match runner.train_alone(FINAL, &config, &interrupt::INTERRUPTED)? {
@@ -108,7 +108,7 @@ pub(crate) fn test(
     Ok(Some(test))
 }
 
-/// The configuration with the present path of the data, which may have moved since the trial was trained.
+/// The configuration with the current path of the data, which may have moved since the trial was trained.
 fn moved_data(mut config: TrainConfig, study: &Study) -> TrainConfig {
     let plan = study.plan();
     if !plan.space.parameters().iter().any(|parameter| sets_the_data(&parameter.name)) {
@@ -117,13 +117,13 @@ fn moved_data(mut config: TrainConfig, study: &Study) -> TrainConfig {
     config
 }
 
-/// Whether a parameter of this name chooses the images.
+/// Whether a parameter with this name affects the images.
 pub(crate) fn sets_the_data(name: &str) -> bool {
     matches!(name, "data" | "data.source" | "source")
 }
 
-/// The winner's settings, to be trained on all images but the test's. Where it stopped early there is nothing to stop
-/// by now, so it gets as many epochs as were best.
+/// The winner's settings, to be trained on all images except the test images. If it stopped early, there is no
+/// validation to stop by, so it gets the best number of epochs.
 fn final_config(config: TrainConfig, winner: &Trial) -> TrainConfig {
     let epochs = match (config.patience, winner.attribute("best_epoch")) {
         (Some(_), Some(best)) => best as u64,

@@ -1,4 +1,4 @@
-//! How far a search is: a table that redraws itself on a terminal, else a line a trial.
+//! The progress of a search: a redrawn table on a terminal, otherwise a line per trial.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ pub(crate) struct TuneView {
     drawn: Option<Instant>,
 }
 
-/// How often the table is drawn anew.
+/// How often the table is redrawn.
 const REDRAW: Duration = Duration::from_millis(250);
-/// The places of the other columns with their gaps, at most.
+/// Maximum width of the other columns with their gaps.
 const OTHERS: usize = 48;
-/// How much of a reason the table shows.
+/// Maximum width of a reason in the table.
 const REASON: usize = 40;
-/// How many finished trials the table shows, the best ones.
+/// How many of the best finished trials the table shows.
 const FINISHED: usize = 8;
 
 impl TuneView {
@@ -49,7 +49,7 @@ impl TuneEvents for TuneView {
     fn started(&mut self, study: &Study, trial: &Trial) {
         if self.bar.is_none() {
             let is_new = trial.curve.is_empty() && trial.setbacks() == 0;
-            let again = if is_new { "begins" } else { "goes on" };
+            let again = if is_new { "begins" } else { "resumes" };
             self.console.note(&format!("trial {} {again}: {}", trial.number, parameters(study, trial)));
         }
     }
@@ -101,8 +101,8 @@ fn outcome(trial: &Trial) -> String {
     }
 }
 
-/// The trials under way above the best finished ones, and a line about the whole. Parameters that take more than `room`
-/// are cut off.
+/// The running trials above the best finished ones, and a line about the search. Parameters wider than `room` are cut
+/// off.
 fn render(study: &Study, progress: &Progress, room: usize, style: Style) -> String {
     let trials = study.trials();
     let mut table = Table::new([

@@ -1,4 +1,4 @@
-//! Tips about arguments that are refused before a command begins.
+//! Tips about arguments that are rejected before a command starts.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::advice::about_comma;
 use crate::commands::train::shell_word;
 
-/// The commands that take their images with `--data`.
+/// The commands whose images are given with `--data`.
 const WITH_DATA: [&str; 3] = ["train", "tune", "lr-find"];
 
-/// The error with a tip, where it is clear what was meant; `command` is the first argument of the program.
+/// The error with a tip, if it is clear what was meant; `command` is the first argument of the program.
 pub(crate) fn with_tip(mut error: clap::Error, command: Option<&str>) -> clap::Error {
     if let Some(tip) = tip(&error, command) {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));

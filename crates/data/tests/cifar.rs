@@ -144,7 +144,7 @@ fn missing_and_empty_files_are_named() {
     write_cifar10(folder.path());
     std::fs::write(folder.path().join("test_batch.bin"), []).unwrap();
     let text = message(folder.path());
-    assert!(text.contains("test_batch.bin: holds 0 images"), "{text}");
+    assert!(text.contains("test_batch.bin: has 0 images"), "{text}");
     std::fs::remove_file(folder.path().join("data_batch_1.bin")).unwrap();
     let text = message(folder.path());
     assert!(text.contains("data_batch_1.bin") && text.contains("missing"), "{text}");

@@ -130,12 +130,12 @@ fn totals(plan: &PlanSummary, peak: &Peak) -> String {
     let stages = if plan.stages == 1 { "stage" } else { "stages" };
     format!(
         "order           {stage_count} {stages}, {lanes} lanes of {images} images, {chunks} at a time\n\
-         multiply-adds   {adds} an image, {made} of them made ({share:.0} %)\n\
-         bytes           {bytes} an image, {kept_bytes} of them kept from stage to stage\n\
+         multiply-adds   {adds} per image, {made} of them performed ({share:.0} %)\n\
+         bytes           {bytes} per image, {kept_bytes} of them kept from stage to stage\n\
          memory          {memory}: lane slots {lane_slots}, kept slots {kept_slots}, gradients {gradients}, \
          scratch {scratch}, packed parameters {packed}\n\
          peak            {peak} GFLOP/s in f32, {peak_bf16} in bf16, all threads together\n\
-         ceiling         {direct} images/s by the multiply-adds of the definition, {products} by those that are made\n",
+         ceiling         {direct} images/s from the multiply-adds of the definition, {products} from those performed\n",
         stage_count = plan.stages,
         lanes = plan.lanes,
         images = plan.batch.div_ceil(plan.lanes),

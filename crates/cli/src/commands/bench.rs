@@ -1,4 +1,4 @@
-//! `convscope bench`: how fast a network trains and is used on this machine.
+//! `convscope bench`: how fast a network trains and predicts on this machine.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::flags::{PRECISIONS, Threads, at_least_1, images_of_batch, named};
 use crate::model_flags::{Sizes, size};
 
-/// Measure how fast a network trains and is used on this machine
+/// Measure how fast a network trains and predicts on this machine
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -29,15 +29,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     sizes: Sizes,
 
-    /// Images in a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = images_of_batch())]
     batch_size: u64,
 
-    /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = named::<Precision>(PRECISIONS))]
     precision: Precision,
 
-    /// Measure each figure for about so long
+    /// Measure each figure for about this long
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
 
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Train so many steps, saying when the first is done and how much memory was used
+    /// Train this many steps, reporting when the first is done and how much memory was used
     #[arg(long, value_name = "N", hide = true, value_parser = at_least_1())]
     as_child: Option<u64>,
 }
@@ -72,12 +72,12 @@ enum Part {
 }
 
 const AFTER_HELP: &str = "\
-Images are noise in memory, so that only computing is measured. Rates are medians over many batches, with the quartiles \
-beside them. The peak is what all threads reach with multiply-adds on registers; the ceiling is what the multiply-adds that \
-are made allow at that peak. A layer's GFLOP/s count the multiply-adds of its definition, its share of the peak those that are \
-made, of which Winograd's way has fewer.
+Images are noise in memory, so that only computation is measured. Rates are medians over many batches, with their \
+quartiles. The peak is what all threads reach with multiply-adds in registers; the ceiling is the speed that the performed \
+multiply-adds allow at that peak. A layer's GFLOP/s count the multiply-adds of its definition; its share of the peak counts \
+those that are performed, which are fewer with Winograd.
 
-Memory and the time to the first step are those of a process of its own. Other programs that run disturb all of this.
+Memory and the time to the first step are measured in a separate process. Other running programs disturb the results.
 
 Examples:
   convscope bench
@@ -85,7 +85,7 @@ Examples:
   convscope bench --model net.toml --image-size 64 --only train,layers --threads 1
   convscope bench --json > bench.json";
 
-/// Steps of the child process, enough for its memory to have reached its most.
+/// Steps of the child process, enough for its memory to reach its maximum.
 const CHILD_STEPS: u64 = 3;
 const FIRST_STEP: &str = "first step";
 const PEAK_MEMORY: &str = "peak memory";
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         args.threads.run(None, || be_child(&benchmark, steps, *console))?;
         return Ok(Exit::Done);
     }
-    // The child goes first, while this process has taken no memory and no time.
+    // The child runs first, before this process has used memory or time.
     let start = if args.wants(Part::Start) { Some(start(args)?) } else { None };
     let report = args.threads.run(None, || measure(args, &benchmark, start, *console))?;
     if args.json {
@@ -142,7 +142,7 @@ fn measure(
     Ok(BenchmarkReport { setting, train, inference, latency, start, layers, other })
 }
 
-/// Starts this program anew and has it train a few steps.
+/// Starts this program again to train a few steps.
 fn start(args: &Args) -> Result<Start> {
     let program = std::env::current_exe().context("this program's own file cannot be found")?;
     let mut command = Command::new(program);
@@ -166,7 +166,7 @@ fn start(args: &Args) -> Result<Start> {
     let rest = lines.collect::<std::io::Result<Vec<String>>>()?;
     let status = child.wait()?;
     if first.as_deref() != Some(FIRST_STEP) || !status.success() {
-        bail!("the process that was to train a few steps ended with {status}");
+        bail!("the process for a few training steps ended with {status}");
     }
     let memory = rest.iter().find_map(|line| line.strip_prefix(PEAK_MEMORY)?.trim().parse().ok());
     Ok(Start { first_step_seconds, peak_memory_bytes: memory })

@@ -21,7 +21,7 @@ use crate::looking::{SurveyBar, network};
 use crate::progress::loss;
 use crate::{run_page, source};
 
-/// Compare trained networks over the same images: accuracies, layers, curves, what differs
+/// Compare trained networks on the same images: accuracies, layers, curves, differences
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -32,19 +32,19 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Which of the first run's images, without those that another run was trained on
+    /// Which of the first run's images to use, without those that another run was trained on
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
-    /// Look at the first N images only [default: all of the split]
+    /// Use only the first N images [default: all of the split]
     #[arg(long, value_name = "N", value_parser = at_least_1())]
     limit: Option<u64>,
 
-    /// Show what the layers make of this picture file [default: the first test image that the first network gets right]
+    /// Show the layers' outputs for this picture file [default: the first test image that the first network gets right]
     #[arg(long, value_name = "FILE", conflicts_with = "index")]
     image: Option<PathBuf>,
 
-    /// Show what the layers make of this image of the split, counted from 0
+    /// Show the layers' outputs for this image of the split, counted from 0
     #[arg(long, value_name = "N")]
     index: Option<u64>,
 
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     args.threads.run(None, || compare(args, *console))
 }
 
-/// Compares runs on the present threads as the command does without flags, with the page in this file.
+/// Compares runs on the current threads like the command without flags, and writes the page to this file.
 ///
 /// # Errors
 /// Those of the command.
@@ -148,7 +148,7 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
     let layers = if source.is_empty(Split::Train) { split } else { Split::Train };
     let mut show = |index, progress| {
         if bar.as_ref().is_none_or(|(shown, _)| *shown != index) {
-            // The bar before is gone before the next one is drawn.
+            // The previous bar is removed before the next one is drawn.
             bar = None;
             bar = Some((index, SurveyBar::begin(&args.runs[index].display().to_string(), console)));
         }
@@ -170,11 +170,11 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The images that none of the runs was trained on. Without a choice of them a network would be judged by what it knows
-/// already. Training images that are asked for are left as they are, since every layer table is over such.
+/// The images that none of the runs was trained on. Otherwise a network would be judged by images that it already
+/// knows. If training images are requested, they are used unchanged, since every layer table is over training images.
 ///
 /// # Errors
-/// No image is left.
+/// No images remain.
 fn fair(runs: &[PathBuf], inspectors: &[Inspector], asked: Asked, console: Console) -> Result<Asked> {
     let Asked { source, split } = asked;
     if split == Split::Train {
@@ -200,14 +200,14 @@ fn fair(runs: &[PathBuf], inspectors: &[Inspector], asked: Asked, console: Conso
     let name = split.adjective();
     if images == 0 {
         let message = format!(
-            "each of the {all} {name} images of {} was trained on by one of the runs; name other pictures with --on, or \
+            "one of the runs was trained on each of the {all} {name} images of {}; name other pictures with --on, or \
              compare runs with the same --split-seed",
             source.name()
         );
         return Err(UsageError(message).into());
     }
     console.warning(&format!(
-        "comparing over {} of the {all} {name} images; {} were trained on by one of the runs",
+        "comparing over {} of the {all} {name} images; one of the runs was trained on the other {}",
         thousands(images as u64),
         thousands(known as u64)
     ));
@@ -259,7 +259,7 @@ fn render(comparison: &Comparison, source: &dyn Source, style: Style) -> String 
     text += "\n";
     if !comparison.differences.is_empty() {
         let names = comparison.runs.iter().map(|run| Column::left(&run.name));
-        let mut table = Table::new([Column::left("what differs")].into_iter().chain(names));
+        let mut table = Table::new([Column::left("difference")].into_iter().chain(names));
         for difference in &comparison.differences {
             let values = difference.values.iter().map(|value| Cell::from(value.as_deref().unwrap_or("-")));
             table.row([Cell::from(difference.key.as_str())].into_iter().chain(values));

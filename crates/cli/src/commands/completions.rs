@@ -1,4 +1,4 @@
-//! `convscope completions`: what a shell needs to complete commands and flags.
+//! `convscope completions`: shell completion of commands and flags.
 
 use anyhow::Result;
 use clap_complete::{Shell, generate};

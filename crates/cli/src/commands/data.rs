@@ -1,4 +1,4 @@
-//! `convscope data`: what a data set holds.
+//! `convscope data`: the contents of a data set.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::flags::{MaxPixels, RESIZE, Threads, named};
 use crate::source;
 
-/// Show what a data set holds: classes, counts, sizes, mean and standard deviation
+/// Show the contents of a data set: classes, counts, sizes, mean and standard deviation
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -33,31 +33,31 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
 
-    /// Let the picture show what these transformations make of training images, as `convscope train` has them
+    /// Show the effect of these transformations on training images in the picture, as in `convscope train`
     #[arg(long, value_name = "ITEMS", requires = "preview")]
     augment: Option<Augmentation>,
 
-    /// Resize images to so many pixels square, or to WIDTHxHEIGHT
+    /// Resize images to this many pixels square, or to WIDTHxHEIGHT
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<ImageSize>,
 
-    /// What becomes of images with another aspect ratio, as for training
+    /// How to resize images with a different aspect ratio, as for training
     #[arg(long, value_name = "NAME", default_value = "squash", value_parser = named::<Resize>(RESIZE))]
     resize: Resize,
 
-    /// What transparent pixels and added borders show: white, black or #rrggbb
+    /// Colour of transparent pixels and added borders: white, black or #rrggbb
     #[arg(long, value_name = "COLOUR", default_value = "white")]
     background: Background,
 
-    /// The share of the training images that validates
+    /// The share of the training images used for validation
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     val_fraction: Option<f64>,
 
-    /// What the split of each picture comes from, and the built-in pictures, as for training [default: 1]
+    /// The seed for the split of each picture, and for the built-in pictures, as for training [default: 1]
     #[arg(long, value_name = "N")]
     split_seed: Option<u64>,
 
-    /// Let the picture show the variants that a training run with this seed sees [default: 1]
+    /// Show the variants of a training run with this seed in the picture [default: 1]
     #[arg(long, value_name = "N", requires = "augment")]
     seed: Option<u64>,
 
@@ -74,8 +74,8 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be \
-read are left out and listed; training refuses them without --skip-bad. Pictures with the same bytes are listed, those \
-in two classes or across splits first.
+read are left out and listed; training fails on them without --skip-bad. Pictures with identical bytes are listed, first those \
+in two classes or across splits.
 
 Examples:
   convscope data shapes --preview shapes.png
@@ -83,7 +83,7 @@ Examples:
   convscope data photos                            an image folder: photos/<class>/*
   convscope data cifar10 --json";
 
-/// What is found, with the keys of `--json`.
+/// The contents, with the keys of `--json`.
 #[derive(Serialize)]
 struct Contents {
     name: String,
@@ -247,7 +247,7 @@ fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
     text
 }
 
-/// How many pictures a list of copies names.
+/// How many pictures a list of copies shows.
 const NAMED: usize = 10;
 
 fn duplicates(duplicates: &[Duplicate]) -> String {

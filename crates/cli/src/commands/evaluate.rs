@@ -1,4 +1,4 @@
-//! `convscope evaluate`: how good a trained network is.
+//! `convscope evaluate`: the accuracy of a trained network.
 
 use std::path::PathBuf;
 
@@ -30,15 +30,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Which of the run's images
+    /// Which of the run's images to use
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
-    /// Judge from the mean of the probabilities of each image and its mirror image (`flip`)
+    /// Average the probabilities of each image and its mirror image (`flip`)
     #[arg(long, value_name = "VIEWS", default_value = "none", value_parser = named::<Views>(VIEWS))]
     tta: Views,
 
-    /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = named::<Precision>(PRECISIONS))]
     precision: Precision,
 
@@ -56,11 +56,11 @@ pub(crate) struct Args {
 const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
-Of a run directory the best weights are used where it was trained with --patience, else the last ones; name a file to \
+For a run directory, the best weights are used if it was trained with --patience, otherwise the last ones; name a file to \
 use others.
 
-Precision is the share of the images predicted as a class that are of it, recall the share of the images of a class \
-that are predicted as it, F1 their harmonic mean.
+Precision is the share of the images predicted as a class that belong to it, recall the share of the images of a class \
+that are predicted as it, and F1 their harmonic mean.
 
 Examples:
   convscope evaluate runs/plain8
@@ -69,7 +69,7 @@ Examples:
   convscope evaluate runs/plain8 --on holiday-photos
   convscope evaluate plain8.safetensors --data photos";
 
-/// Images worked on together.
+/// Images processed together.
 const BATCH_SIZE: usize = 256;
 
 /// The keys of `--json`.
@@ -82,7 +82,7 @@ struct Report<'a> {
     tta: Views,
     precision: Precision,
     images: u64,
-    /// For how many of them an output is not finite.
+    /// How many of them have an output that is not finite.
     not_finite: u64,
     loss: f64,
     accuracy: f64,
@@ -130,7 +130,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     }
     if evaluation.not_finite > 0 {
         console.error(&format!(
-            "{}: the network's output is not finite for {} of {} images; the numbers say nothing about it",
+            "{}: the network's output is not finite for {} of {} images; the numbers say nothing about the network",
             args.run.display(),
             thousands(evaluation.not_finite),
             thousands(evaluation.images),

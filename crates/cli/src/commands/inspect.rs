@@ -20,7 +20,7 @@ use crate::progress::loss;
 use crate::run_page::PAGE_FILE;
 use crate::source;
 
-/// Look inside a trained network: a table of its layers, what it means, and what each layer sees
+/// Look inside a trained network: a table of its layers, what it means, and the output of each layer
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -31,29 +31,30 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Take the layer table over these images of the run; what is right and wrong is always told of the test images
+    /// Compute the layer table over these images of the run; correct and wrong predictions are always of the test
+    /// images
     #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
-    /// Look at the first N images only [default: all of the split]
+    /// Use only the first N images [default: all of the split]
     #[arg(long, value_name = "N", value_parser = at_least_1())]
     limit: Option<u64>,
 
-    /// Show what each layer makes of this picture file, in place of the first test image that the network gets right;
-    /// may be given several times
+    /// Show the output of each layer for this picture file, instead of the first test image that the network gets
+    /// right; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "index")]
     image: Vec<PathBuf>,
 
-    /// Show what each layer makes of this image of the split, counted from 0
+    /// Show the output of each layer for this image of the split, counted from 0
     #[arg(long, value_name = "N")]
     index: Option<u64>,
 
-    /// Draw Grad-CAM at this layer; may be given several times [default: the last layer of more than one pixel through
-    /// which everything passes]
+    /// Draw Grad-CAM at this layer; may be given several times [default: the last layer with more than one pixel that
+    /// everything passes through]
     #[arg(long, value_name = "NAME")]
     layer: Vec<String>,
 
-    /// Draw heat maps for this class; may be given several times [default: the one that the network takes the image for]
+    /// Draw heat maps for this class; may be given several times [default: the predicted class]
     #[arg(long, value_name = "NAME|INDEX")]
     class: Vec<String>,
 
@@ -80,13 +81,13 @@ const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 Writes layers.csv, channels.csv, layers.json, findings.json, depth.png, feature_maps/*.png, heat_maps.png, curves.png \
-and report.html, which opens by double-click. A run that is still training is looked at as of its last epoch.
+and report.html, which opens with a double-click. A run that is still training is inspected as of its last epoch.
 
-Grad-CAM, saliency and occlusion show where the network looks in the image; in the page, Grad-CAM at every layer can be \
-chosen.
+Grad-CAM, saliency and occlusion show where the network looks in the image; on the page, Grad-CAM can be chosen for every \
+layer.
 
-In the table, mean |w| and sum |w| are of a layer's weights, mean |a| is of its outputs over all images, positions and \
-channels; normalised, the smallest of all layers is 0 and the largest 1. A dead channel is never active on any image.
+In the table, mean |w| and sum |w| are taken over a layer's weights, and mean |a| over its outputs for all images, positions \
+and channels; when normalised, the smallest of all layers is 0 and the largest 1. A dead channel is not active on any image.
 
 Examples:
   convscope inspect runs/plain8
@@ -97,7 +98,7 @@ Examples:
   convscope inspect plain8.safetensors --data photos --out look
   convscope inspect runs/plain8 --index 12 --export activations";
 
-/// Images whose activations are exported where no limit is given.
+/// Images whose activations are exported if no limit is given.
 const EXPORTED: u64 = 100;
 
 /// The keys of `--json`.
@@ -115,11 +116,11 @@ struct Document<'a> {
     layers: &'a LayerTable,
     findings: &'a [Finding],
     examples: Vec<Example<'a>>,
-    /// The folder that the files are in.
+    /// The folder of the files.
     folder: String,
 }
 
-/// What the network says of an image that was looked at closely.
+/// The network's prediction for an image that is shown in detail.
 #[derive(Serialize)]
 struct Example<'a> {
     name: &'a str,
@@ -129,7 +130,7 @@ struct Example<'a> {
     heat_maps: Vec<Shown<'a>>,
 }
 
-/// What a heat map is of.
+/// What a heat map shows.
 #[derive(Serialize)]
 struct Shown<'a> {
     method: HeatMapMethod,
@@ -182,20 +183,22 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where the files go.
+/// The folder for the files.
 fn folder(args: &Args) -> Result<&Path> {
     match &args.out {
         Some(folder) => Ok(folder),
         None if args.run.is_dir() => Ok(&args.run),
         None => {
-            let message =
-                format!("{}: this is a weights file; say with --out where the files go", args.run.display());
+            let message = format!(
+                "{}: this is a weights file; choose the folder for the files with --out",
+                args.run.display()
+            );
             Err(UsageError(message).into())
         }
     }
 }
 
-/// The images that are asked for.
+/// The requested images.
 fn choices(args: &Args, split: Split) -> Vec<Choice> {
     let index = args.index.map(|index| Choice::Index(split, usize::try_from(index).unwrap_or(usize::MAX)));
     args.image.iter().cloned().map(Choice::File).chain(index).collect()
@@ -205,12 +208,12 @@ fn classes(args: &Args, inspector: &Inspector) -> Result<Vec<usize>> {
     args.class.iter().map(|class| class_index(class, inspector.classes())).collect()
 }
 
-/// The class of this name, or of this index where none has it as its name.
+/// The class with this name, or with this index if no class has that name.
 fn class_index(text: &str, classes: &[String]) -> Result<usize> {
     let index = || text.parse().ok().filter(|&index| index < classes.len());
     classes.iter().position(|name| name == text).or_else(index).ok_or_else(|| {
         UsageError(format!(
-            "--class {text}: the network has no such class; it knows {}, counted from 0",
+            "--class {text}: the network has no such class; its classes are {}, numbered from 0",
             classes.join(", ")
         ))
         .into()

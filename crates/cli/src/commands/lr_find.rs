@@ -17,8 +17,8 @@ use crate::{interrupt, source};
 
 /// Try growing learning rates on a fresh network, and suggest one
 ///
-/// Each batch is learned from with a larger rate than the one before, until the loss explodes. What was trained is
-/// thrown away: no run directory is made, and none is touched.
+/// Each batch is trained with a larger rate than the one before, until the loss explodes. The trained network is
+/// discarded: no run directory is created or changed.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -29,11 +29,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", default_value_t = LrFind::default().from, help_heading = SEARCH, allow_negative_numbers = true)]
     from: f64,
 
-    /// The largest rate, unless the loss explodes before
+    /// The largest rate, unless the loss explodes earlier
     #[arg(long, value_name = "RATE", default_value_t = LrFind::default().to, help_heading = SEARCH, allow_negative_numbers = true)]
     to: f64,
 
-    /// How many batches are learned from at most
+    /// The most batches to train on
     #[arg(long, value_name = "N", default_value_t = LrFind::default().steps, help_heading = SEARCH)]
     steps: usize,
 
@@ -53,7 +53,7 @@ const SEARCH: &str = "Search";
 
 const AFTER_HELP: &str = "\
 The suggestion is where the loss falls most steeply over the logarithm of the rate, before its lowest point; \
-a tenth of the rate of the lowest point is told beside it. Both are for a rate that stays or is the peak of a \
+a tenth of the rate at the lowest point is printed too. Both are for a constant rate or the peak of a \
 schedule, with the same optimizer, batch size and model. docs/tuning.md has the details.
 
 Examples:
@@ -120,8 +120,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn render(finding: &LrFinding) -> String {
     let (Some(steepest), Some(lowest)) = (finding.steepest(), finding.lowest()) else {
-        return "no suggestion: the loss does not fall; a network without batch normalisation takes long to begin, try \
-                --steps 1000; else a smaller --from\n\n"
+        return "no suggestion: the loss does not fall; a network without batch normalisation takes long to start learning, so try \
+                --steps 1000, or a smaller --from\n\n"
             .to_owned();
     };
     format!(
@@ -136,22 +136,22 @@ fn render(finding: &LrFinding) -> String {
     )
 }
 
-/// Of which images the losses are, where training images come again within a sweep.
+/// Which images the losses are measured on, if training images repeat within a sweep.
 fn judged(finding: &LrFinding) -> String {
     let passes = finding.passes;
     match finding.judged_on {
         _ if passes <= 1.0 => String::new(),
         Split::Train => format!(
-            "careful       a sweep uses each training image up to {passes:.1} times, so a part of the fall is memory; \
-             validation images would show which\n"
+            "careful       a sweep uses each training image up to {passes:.1} times, so part of the fall is memorisation; \
+             validation images would show how much\n"
         ),
         _ => format!(
-            "judged on     validation images, as a sweep uses each training image up to {passes:.1} times\n"
+            "judged on     validation images, because a sweep uses each training image up to {passes:.1} times\n"
         ),
     }
 }
 
-/// A rate as one would type it.
+/// A rate as a user would type it.
 fn short(rate: f64) -> String {
     significant((rate * 1e12).round() / 1e12)
 }

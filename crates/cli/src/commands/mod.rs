@@ -1,4 +1,4 @@
-//! One file per command: its arguments, and from them to the result.
+//! One file per command: its arguments, and how it computes the result.
 
 pub(crate) mod bench;
 pub(crate) mod compare;

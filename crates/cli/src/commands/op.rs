@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 
-    /// Print help; behind NAME, the tensors and arguments of that operator
+    /// Print help; after NAME, the tensors and arguments of that operator
     #[arg(long, short)]
     help: bool,
 }
@@ -34,7 +34,7 @@ const AFTER_HELP: &str = "\
 Tensors are .npy, .npz or .safetensors files of float32 or int64 values; FILE:NAME picks one of several in a file. \
 Values are written as in Python: 3, [3, 2], same, true, None. With --grad-output FILE the gradients are computed too.
 
---output FILE.npy holds the output, --output FILE.npz or FILE.safetensors also what else the operator returns (indices, \
+--output FILE.npy saves the output; --output FILE.npz or FILE.safetensors also saves what else the operator returns (indices, \
 running statistics, gradients as grad.input, ...). Without --output the results are printed.
 
 Examples:
@@ -46,7 +46,7 @@ Examples:
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(name) = &args.name else {
-        // Building it hands the flags of all commands down to this one.
+        // Building it passes the global flags down to this command.
         let mut command = crate::command();
         command.build();
         let help = command.find_subcommand_mut("op").map(|op| op.render_help());
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let grad_output = match grad_output {
         Some(Tensor::F32(array)) => Some(array),
         Some(other) => {
-            let problem = format!("grad_output holds {} values, it has to be float32", other.dtype());
+            let problem = format!("grad_output has {} values, but it must be float32", other.dtype());
             return Err(UsageError(problem).into());
         }
         None => None,
@@ -107,27 +107,24 @@ fn described(name: &str, tensors: &[&str], arguments: &[Argument]) -> String {
         table.row([format!("--{tensor}").into(), Cell::from(""), Cell::from("a tensor")]);
     }
     for Argument { name, default, about } in arguments {
-        let default = default.unwrap_or("must be given");
+        let default = default.unwrap_or("required");
         table.row([format!("--{name}").into(), Cell::from(default), Cell::from(*about)]);
     }
     for (flag, about) in [
-        (
-            "--grad_output",
-            "a tensor: the gradient with respect to the output, for which the gradients are computed too",
-        ),
+        ("--grad_output", "a tensor: the gradient with respect to the output, to compute the gradients too"),
         ("--output", "the file for the results; without it they are printed"),
     ] {
         table.row([Cell::from(flag), Cell::from(""), Cell::from(about)]);
     }
     format!(
-        "{name} as in PyTorch. Tensors are .npy, .npz or .safetensors files; one that PyTorch takes as None may be left \
+        "{name} as in PyTorch. Tensors are .npy, .npz or .safetensors files; one that may be None in PyTorch may be left \
          out.\n\nUsage: convscope op {name} --{} FILE ...\n\n{}",
         tensors.first().unwrap_or(&"input"),
         table.render(Style::PLAIN)
     )
 }
 
-/// What stands behind the operator's name.
+/// The arguments after the operator's name.
 #[derive(Debug, Default)]
 struct Given {
     values: Vec<(String, String)>,
@@ -136,8 +133,8 @@ struct Given {
 }
 
 impl Given {
-    /// Reads `--name value` and `--name=value`, and the flags that every command has; hyphens in names stand for
-    /// PyTorch's underscores.
+    /// Reads `--name value` and `--name=value`, and the flags of every command; hyphens in names mean PyTorch's
+    /// underscores.
     fn read(arguments: &[String]) -> Result<Given, UsageError> {
         let mut given = Given::default();
         let mut rest = arguments.iter();
@@ -169,7 +166,7 @@ impl Given {
     }
 }
 
-/// A number, list, truth value or None as Python or JSON writes it; anything else is a word.
+/// A number, list, Boolean or None in Python or JSON syntax; anything else is a word.
 fn python_value(text: &str) -> Value {
     match text {
         "True" => Value::Bool(true),

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::flags::{PRECISIONS, Threads, images_of_batch, named};
 use crate::model_flags::{Sizes, size};
 
-/// Show how a network runs: steps, what is fused, buffers, work, and what this machine can reach
+/// Show how a network runs: steps, fusion, buffers, work, and the speed that this machine can reach
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     sizes: Sizes,
 
-    /// Images in a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = images_of_batch())]
     batch_size: u64,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Purpose::Training)]
     mode: Purpose,
 
-    /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = named::<Precision>(PRECISIONS))]
     precision: Precision,
 
@@ -52,14 +52,14 @@ enum Purpose {
 }
 
 const AFTER_HELP: &str = "\
-The batch is dealt to lanes, which may run at the same time. A few images of a lane at a time run through all steps of a \
+The batch is divided into lanes, which may run at the same time. A lane runs a few images at a time through all steps of a \
 stage while their values are in the cache; only a layer that couples the images of a batch (batch norm in training) ends \
-a stage. Lane slots hold values within a stage, kept slots those that outlive it. Multiply-adds and bytes are those of \
-one image.
+a stage. Lane slots hold values within a stage, and kept slots those that outlive it. Multiply-adds and bytes are per \
+image.
 
-The ceiling is what the multiply-adds alone allow at this machine's peak, which is measured anew with every call on \
-registers that never wait for memory. Winograd's way makes fewer products than the definition has, so there are two \
-ceilings, and the higher one may lie above what a direct convolution could reach.
+The ceiling is the speed that the multiply-adds alone allow at this machine's peak, which is measured on every call, in \
+registers that never wait for memory. Winograd needs fewer products than the definition, so there are two \
+ceilings, and the higher one may be more than a direct convolution could reach.
 
 Examples:
   convscope plan plain8
@@ -72,9 +72,9 @@ struct Document {
     #[serde(flatten)]
     plan: PlanSummary,
     instructions: String,
-    /// Multiply-adds a second.
+    /// Multiply-adds per second.
     peak: Peak,
-    /// Images a second.
+    /// Images per second.
     ceiling: Ceiling,
 }
 

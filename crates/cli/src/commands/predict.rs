@@ -15,27 +15,27 @@ use crate::exit::{Exit, sentence};
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, at_least_1, config_of_run, named};
 use crate::named_pictures::named_pictures;
 
-/// Say what pictures show: the most probable classes, one line an image
+/// Classify pictures: print the most probable classes, one line per image
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A run directory, or a weights file, which holds all that is needed
+    /// A run directory, or a weights file, which has everything that is needed
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// Picture files, folders with pictures in them, or `-` for paths on standard input, one a line
+    /// Picture files, folders with pictures in them, or `-` for paths on standard input, one per line
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
 
-    /// Name so many classes of each image
+    /// Number of classes to print for each image
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_1())]
     top: u64,
 
-    /// Judge from the mean of the probabilities of each image and its mirror image (`flip`)
+    /// Average the probabilities of each image and its mirror image (`flip`)
     #[arg(long, value_name = "VIEWS", default_value = "none", value_parser = named::<Views>(VIEWS))]
     tta: Views,
 
-    /// What convolutions multiply: `bf16` is faster, and keeps eight bits of each factor
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = named::<Precision>(PRECISIONS))]
     precision: Precision,
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Print CSV with the columns path, rank, class, probability and error: a line for each class that is named
+    /// Print CSV with the columns path, rank, class, probability and error: a line for each class
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 
@@ -55,12 +55,11 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Of a run directory the best weights are used where it was trained with --patience, else the last ones; name a file, \
+For a run directory, the best weights are used if it was trained with --patience, otherwise the last ones; name a file, \
 such as runs/plain8/weights/best.safetensors, to use others.
 
-Images come out in the order they were given, those of a folder in the order of their paths. One that cannot be read \
-has an error on standard error; the others \
-still come, and the exit code is 1.
+Images are printed in the order in which they were given, those of a folder in the order of their paths. If an image cannot \
+be read, an error is printed to standard error; the others are still classified, and the exit code is 1.
 
 Examples:
   convscope predict runs/plain8 cat.jpg
@@ -68,7 +67,7 @@ Examples:
   find photos -newer last.txt | convscope predict runs/plain8 -
   convscope predict runs/plain8/weights/best.safetensors cat.jpg --json";
 
-/// Images between two prints, so that results of many images come while the others are worked on.
+/// Images between two prints, so that results appear while other images are being processed.
 const CHUNK: usize = 64;
 
 /// A line of `--json`.
@@ -116,7 +115,7 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
             let outcome = match prediction {
                 Ok(prediction) => Ok(most_probable(&prediction, &names, top)),
                 Err(error) => {
-                    // In the order of the images, where both streams go to the same place.
+                    // In the order of the images, in case both streams go to the same place.
                     console.result(&std::mem::take(&mut text))?;
                     console.error(&error);
                     exit = Exit::Failed;
@@ -130,7 +129,7 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What the output looks like.
+/// The format of the output.
 #[derive(Clone, Copy)]
 enum Form {
     Text,
@@ -188,7 +187,7 @@ fn line(path: &Path, outcome: Result<Vec<Class<'_>>, String>, form: Form) -> Res
     }
 }
 
-/// The classes with the largest probabilities, the first of equals first.
+/// The classes with the largest probabilities; of equal ones, the first comes first.
 fn most_probable<'a>(prediction: &Prediction, names: &'a [String], top: usize) -> Vec<Class<'a>> {
     let mut classes: Vec<Class<'a>> = names
         .iter()

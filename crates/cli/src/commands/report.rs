@@ -1,4 +1,4 @@
-//! `convscope report`: the page of a run again.
+//! `convscope report`: writes the page of a run.
 
 use std::path::{Path, PathBuf};
 
@@ -26,15 +26,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: DataFlags,
 
-    /// Take the layer table over these images of each run; what is right and wrong is always told of the test images
+    /// Compute the layer table over these images of each run; correct and wrong predictions are always of the test
+    /// images
     #[arg(long, value_name = "SPLIT", default_value = "train", value_parser = named::<Split>(SPLITS))]
     split: Split,
 
-    /// Look at the first N images only [default: all of the split]
+    /// Use only the first N images [default: all of the split]
     #[arg(long, value_name = "N", value_parser = at_least_1())]
     limit: Option<u64>,
 
-    /// Write the page to this file [default: report.html in the run directory, of several runs here]
+    /// Write the page to this file [default: report.html in the run directory; for several runs, in this folder]
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
 
@@ -49,7 +50,7 @@ const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 The page is a single file that opens with a double-click and makes no network requests. It is the page that `inspect` \
-writes; without --out, the tables and pictures beside it are written too. A page that already shows more is left alone.
+writes; without --out, its tables and pictures are written too. A page that already shows more is not replaced.
 
 Examples:
   convscope report runs/plain8
@@ -81,11 +82,11 @@ fn report(args: &Args, console: Console) -> Result<Exit> {
         let is_fuller = is_fuller(&out, &contents);
         if is_fuller {
             console.warning(&format!(
-                "{}: this page already shows all of that and more, so it was left as it is; --out FILE.html writes another one",
+                "{}: this page already shows all of that and more, so it was not replaced; --out FILE.html writes another one",
                 out.display()
             ));
         } else if args.out.is_none() {
-            // The tables beside the page have the same figures.
+            // The tables next to the page have the same figures.
             look.save(run, run, &source)?;
         } else {
             look.page(run, &source)?.save(&out)?;
@@ -104,7 +105,7 @@ fn out(args: &Args) -> Result<PathBuf> {
         (Some(out), _) => Ok(out.clone()),
         (None, [run]) if run.is_file() => {
             let message =
-                format!("{}: this is a weights file; say with --out where the page goes", run.display());
+                format!("{}: this is a weights file; choose the file for the page with --out", run.display());
             Err(UsageError(message).into())
         }
         (None, [run]) => Ok(run.join(PAGE_FILE)),

@@ -21,11 +21,11 @@ pub(crate) struct Args {
     #[arg(value_name = "MODEL")]
     model: String,
 
-    /// Images in a training batch, for the memory that training needs
+    /// Images per training batch, for the memory that training needs
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = images_of_batch())]
     batch_size: u64,
 
-    /// Images of the data that lie in memory while the network is trained, for the same figure
+    /// Images of the data held in memory during training, for the same figure
     #[arg(long, value_name = "N", default_value_t = 0)]
     images: u64,
 
@@ -35,11 +35,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
 
-    /// Print the network as a model file to start from
+    /// Print the network as a model file, as a starting point for your own
     #[arg(long, conflicts_with = "json")]
     toml: bool,
 
-    /// Print the network as a PyTorch module that takes the weights with `load_state_dict`
+    /// Print the network as a PyTorch module that loads the weights with `load_state_dict`
     #[arg(long, conflicts_with_all = ["json", "toml"])]
     torch: bool,
 
@@ -49,9 +49,9 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Multiply-adds and activation bytes are those of one image. Training memory is the most that \
-`convscope train` with Adam will hold at a time: the program, images, batches, weights, gradients, Adam's state, the values \
-of a batch in training and in validation, and a checkpoint while it is written. It grows with the threads.
+Multiply-adds and activation bytes are per image. Training memory is the most that \
+`convscope train` with Adam will use at any time: the program, images, batches, weights, gradients, Adam's state, the values \
+of a batch in training and in validation, and a checkpoint while it is written. It grows with the number of threads.
 
 Examples:
   convscope summary plain8
@@ -65,7 +65,7 @@ Examples:
 struct Document {
     #[serde(flatten)]
     summary: ModelSummary,
-    /// Images of a batch for which `training_bytes` holds.
+    /// Images per batch assumed in `training_bytes`.
     batch: usize,
     /// The largest resident memory of a training run.
     training_bytes: u64,
@@ -148,7 +148,7 @@ fn render(document: &Document, input: [usize; 3], style: Style) -> String {
         "{name} for images of {input}\n\n{table}\n\
          parameters           {trained}\n\
          running statistics   {statistics}\n\
-         multiply-adds        {adds} an image\n\
+         multiply-adds        {adds} per image\n\
          training memory      {memory} at batch size {batch} with Adam\n",
         name = summary.name,
         input = shape(&input),
@@ -170,7 +170,7 @@ fn number(value: u64) -> Cell {
     if value == 0 { Cell::new("0", Tone::Dim) } else { thousands(value).into() }
 }
 
-/// The inputs where they are not simply the layer before.
+/// The inputs, unless they are simply the layer before.
 fn inputs(layer: &LayerSummary, before: &str) -> String {
     if layer.inputs == [before] { String::new() } else { layer.inputs.join(", ") }
 }

@@ -1,4 +1,4 @@
-//! `convscope train`: from images to a run directory.
+//! `convscope train`: trains on images and writes a run directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,33 +23,35 @@ use crate::{course, interrupt, resume, run_page, source, trial};
 
 /// Train a network on images
 ///
-/// Without a flag it trains the reference network `plain8` on the built-in synthetic pictures. The same seed gives
-/// the same weights, bit for bit, whatever the number of threads.
+/// Without flags, it trains the reference network `plain8` on the built-in synthetic pictures. The same seed gives the
+/// same weights, bit for bit, for any number of threads.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     flags: TrainFlags,
 
-    /// Write the run to this folder, which must be absent or empty [default: runs/<model>, numbered when taken]
+    /// Write the run to this folder, which must not exist or be empty [default: runs/<model>, numbered if taken]
     #[arg(long, value_name = "DIR", help_heading = RUN)]
     out: Option<PathBuf>,
 
     /// Continue the run in this folder with its own configuration, bit for bit as if it had not been stopped; only
-    /// --threads may differ, --data where the same images have moved, and --epochs where the schedule is constant or step
+    /// these flags may differ: --threads, --data if the same images have moved, and --epochs if the schedule is
+    /// constant or step
     #[arg(long, value_name = "RUN", help_heading = RUN, conflicts_with = "out")]
     resume: Option<PathBuf>,
 
-    /// Train plain8 and plain8-bn, which differ in batch normalisation only, from the same seed, and compare them; with
-    /// --out the runs and the comparison go to DIR/plain8, DIR/plain8-bn and DIR/comparison.html
+    /// Train plain8 and plain8-bn, which differ only in batch normalisation, from the same seed, and compare them; with
+    /// --out, the runs and the comparison go to DIR/plain8, DIR/plain8-bn and DIR/comparison.html
     #[arg(long, help_heading = RUN, conflicts_with = "resume")]
     compare_batch_norm: bool,
 
-    /// After which epochs TensorBoard gets feature maps and the distribution of all activations: `every`, `last` or `off`
+    /// Epochs after which feature maps and activation distributions are written for TensorBoard: `every`, `last` or
+    /// `off`
     #[arg(long, value_name = "WHEN", help_heading = RUN, default_value = "every", value_parser = named::<Glance>(GLANCES))]
     glance: Glance,
 
-    /// Train what a file describes, into the folder of its name; for the processes of `convscope tune`
+    /// Train what a file describes, into the folder with its name; used by `convscope tune`
     #[arg(long, value_name = "FILE.toml", hide = true, conflicts_with_all = ["out", "resume", "compare_batch_norm"])]
     trial: Option<PathBuf>,
 
@@ -109,7 +111,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
 }
 
-/// Trains, and says what came of it and what to try next. A network that is of no use is a failure.
+/// Trains, and prints the result and what to try next. A useless network is a failure.
 fn train_and_judge(
     session: Session,
     source: &Arc<dyn Source>,
@@ -158,30 +160,30 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
             console.result("\n")?;
         }
         interrupt::at_once();
-        // Beside its second run a comparison is never overwritten by the next one.
+        // Next to its second run, a comparison is never overwritten by the next one.
         let folder = args.out.clone().unwrap_or_else(|| runs[1].clone());
         compare::compare_runs(runs, folder.join(compare::PAGE_FILE), console)
     })
 }
 
-/// The preset that differs from this one in batch norm only.
+/// The preset that differs from this one only in batch norm.
 fn counterpart(model: &str) -> Result<&'static str> {
     match model {
         "plain8" => Ok("plain8-bn"),
         "plain8-bn" => Ok("plain8"),
         other => {
             let message = format!(
-                "{other} has no counterpart with or without batch norm; --compare-batch-norm takes plain8 or plain8-bn"
+                "{other} has no counterpart with or without batch norm; --compare-batch-norm needs plain8 or plain8-bn"
             );
             Err(UsageError(message).into())
         }
     }
 }
 
-/// Trains until the run is done or interrupted, and says what came of it.
+/// Trains until the run is done or interrupted, and prints the result.
 ///
 /// # Errors
-/// What `explain` makes of those of [`Session::run`]; a page that cannot be written.
+/// Those of [`Session::run`], with advice; a page that cannot be written.
 pub(crate) fn train(
     mut session: Session,
     source: &Arc<dyn Source>,
@@ -212,7 +214,7 @@ pub(crate) fn train(
     // Early stopping goes back to the best weights.
     let weights =
         if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
-    // The memory that training takes is not needed any more, but nobody else may write to the run yet.
+    // Training memory is released, but no other process may write to the run yet.
     let run = session.into_run().expect("every run of this program is recorded");
     let page = run_page::save_after_training(&run, source, outcome.test.as_ref().or(outcome.val.as_ref()));
     console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
@@ -231,14 +233,14 @@ fn recorded(session: &Session) -> &RunDir {
     session.run_dir().expect("every run of this program is recorded")
 }
 
-/// Says after a failure how to go on. A loss that is not finite would not be so a second time.
+/// Says how to continue after a failure. Resuming after a loss that is not finite would fail again.
 fn what_is_left(error: TrainError, run: &RunDir) -> anyhow::Error {
     let repeats = matches!(error, TrainError::Diverged { .. });
     if repeats || !run.checkpoint_path().is_file() {
         return error.into();
     }
     let advice =
-        format!("{error}; the last checkpoint is whole, continue with: {}", resume_command(run.path()));
+        format!("{error}; the last checkpoint is intact; continue with: {}", resume_command(run.path()));
     anyhow!(error).context(advice)
 }
 
@@ -266,7 +268,7 @@ fn render(outcome: &Outcome, source: &dyn Source, run: &RunDir, weights: &Path, 
         Column::left("with 95 % confidence"),
     ]);
     for (split, split_loss, accuracy) in rows(summary) {
-        // Training accuracy is taken while the weights move, of no one network.
+        // Training accuracy is measured while the weights change, not on a single network.
         let interval = match split {
             Split::Train => String::new(),
             split => course::confidence(accuracy, source.len(split) as u64),

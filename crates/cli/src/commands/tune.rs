@@ -25,41 +25,41 @@ use crate::tune_test::{Tested, sets_the_data, test};
 use crate::tune_view::TuneView;
 use crate::{interrupt, source};
 
-/// Search for good settings: many trainings, each in a process of its own
+/// Search for good settings by training many times, each in a separate process
 ///
-/// Every trial is an ordinary run directory, judged by its validation accuracy. Killed at any moment, the same command
-/// goes on where it was; several at once, also on several machines with a shared folder, share the work. Another grid,
-/// range or number of trials adds to the same study.
+/// Every trial is an ordinary run directory, judged by its validation accuracy. If it is killed, the same command
+/// continues; several at once, also on several machines with a shared folder, share the work. A different grid, range
+/// or number of trials extends the same study.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Try these values of a setting, may be repeated: any flag of training, a key of its configuration file, or
-    /// model.width and model.<node>.<argument>; parts of an augmentation are joined by +
+    /// Try these values of a setting (may be repeated): any training flag, a key of the configuration file, or
+    /// model.width and model.<node>.<argument>; join parts of an augmentation with +
     #[arg(long, value_name = "NAME=A,B,..", help_heading = SEARCH, value_parser = Parameter::grid)]
     grid: Vec<Parameter>,
 
-    /// Draw values of a setting from a range, may be repeated; :log draws evenly in the logarithm, and bounds without
-    /// a point draw whole numbers
+    /// Draw values of a setting from a range (may be repeated); :log draws evenly in the logarithm, and bounds without
+    /// a decimal point draw whole numbers
     #[arg(long, value_name = "NAME=LOW..HIGH[:log]", help_heading = SEARCH, value_parser = Parameter::range)]
     range: Vec<Parameter>,
 
-    /// Draw N trials at random, rather than try the whole grid
+    /// Draw N trials at random, instead of trying the whole grid
     #[arg(long, value_name = "N", help_heading = SEARCH, value_parser = at_least_1(), conflicts_with = "tpe")]
     random: Option<u64>,
 
-    /// Draw N trials that follow what earlier ones found (tree-structured Parzen estimator)
+    /// Draw N trials guided by the results of earlier ones (tree-structured Parzen estimator)
     #[arg(long, value_name = "N", help_heading = SEARCH, value_parser = at_least_1())]
     tpe: Option<u64>,
 
-    /// End bad trials early (successive halving: at a ninth and a third of the epochs the best third goes on)
+    /// End bad trials early (successive halving: at a ninth and a third of the epochs the best third continues)
     #[arg(long, help_heading = SEARCH)]
     prune: bool,
 
-    /// Train so many trials at once, each with its share of the threads
+    /// Run this many trials at once, each with its share of the threads
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = SEARCH, value_parser = at_least_1())]
     jobs: u64,
 
-    /// Retrain the best settings on training and validation images together, and test that network
+    /// Retrain the best settings on training and validation images together, and test the result
     #[arg(long = "final", help_heading = SEARCH)]
     retrain: bool,
 
@@ -75,8 +75,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = STUDY)]
     study: Option<String>,
 
-    /// What finished trials leave on the disk: `all`; `best` removes weights, checkpoint, event files and report of
-    /// all but the best trial; `none` removes those of the best as well, once it has been tested
+    /// Files of finished trials to keep: `all`; `best` removes weights, checkpoint, event files and report of all but
+    /// the best trial; `none` removes those of the best too, once it has been tested
     #[arg(long, value_name = "WHICH", help_heading = STUDY, value_enum, default_value_t = Kept::All, hide_possible_values = true)]
     keep: Kept,
 
@@ -84,8 +84,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = STUDY)]
     retry_failed: bool,
 
-    /// Wait so long before the next trial after the machine has failed one (a file that cannot be read, a killed
-    /// process), then three and nine times as long; the fourth failure in a row ends the search
+    /// Time to wait before the next trial after a failure of the machine (an unreadable file, a killed process), then
+    /// three and nine times as long; the fourth failure in a row ends the search
     #[arg(long, value_name = "SECONDS", help_heading = STUDY, default_value = "1", value_parser = pause)]
     retry_pause: Duration,
 
@@ -112,8 +112,8 @@ const SEARCH: &str = "Search";
 const STUDY: &str = "Study";
 
 const AFTER_HELP: &str = "\
-The other flags are those of `convscope train` and hold for all trials. The test images are looked at once, at the \
-end, by the best trial or with --final by the retrained network. docs/tuning.md explains the samplers, the files and \
+The other flags are those of `convscope train` and apply to all trials. The test images are used once, at the end, for the \
+best trial or, with --final, for the retrained network. docs/tuning.md explains the samplers, the files and \
 how several machines work together; `optuna-dashboard journal.log` shows the journal.
 
 Examples:
@@ -146,7 +146,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             "warning: study {}: an earlier version started it without recording its images, so it is unknown whether they are still the same",
             place.name
         ));
-        // Its trials draw their splits as that version did.
+        // Its trials draw their splits like that version.
         plan.base.data.split_seed = None;
     }
     let source = check_source(&plan, console)?;
@@ -164,7 +164,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let runner = Runner {
-        program: std::env::current_exe().context("the path of this program is not known")?,
+        program: std::env::current_exe().context("the path of this program is unknown")?,
         folder: place.folder.clone(),
         jobs,
         threads: (threads / jobs).max(1),
@@ -195,7 +195,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let ending = runner.run(&mut study, &interrupt::INTERRUPTED, &mut view);
     view.finish();
     let interrupted = || {
-        console.warning("interrupted; everything is saved, the same command goes on");
+        console.warning("interrupted; everything is saved, and the same command continues");
         Ok(Exit::Interrupted)
     };
     let ending = ending.map_err(|error| advise(error, &place))?;
@@ -236,13 +236,13 @@ fn tell(args: &Args, place: &Place, found: &Found<'_>, console: Console) -> Resu
     console.result(&text)
 }
 
-/// Says of a study that cannot be used what to do.
+/// Says what to do about a study that cannot be used.
 fn advise(error: TuneError, place: &Place) -> anyhow::Error {
-    // Where there are trials, those of another study would get in their way.
+    // Trials of another study would conflict with existing ones.
     let folder = if place.folder.join("trials").exists() { " and --out DIR" } else { "" };
-    let another = format!("begin another one with --study NAME{folder}");
+    let another = format!("start another one with --study NAME{folder}");
     let advice = match &error {
-        TuneError::OtherStudy { .. } => format!("give the same to continue it, or {another}"),
+        TuneError::OtherStudy { .. } => format!("give the same settings to continue it, or {another}"),
         TuneError::ForeignStudy { .. } => another,
         TuneError::OtherFolder { recorded: Some(recorded), asked, .. } if recorded != asked => {
             format!("continue it with --out {}, or {another}", shell_word(recorded))
@@ -255,10 +255,10 @@ fn advise(error: TuneError, place: &Place) -> anyhow::Error {
     anyhow::Error::new(error).context(text)
 }
 
-/// A search that seems to stand still is told of even when quiet.
+/// Reports a search that seems to hang, even when quiet.
 fn tell_of_waiting(lock: &Path) {
     Console::new(false).warning(&format!(
-        "{}: waiting for another process to release the journal; one that was killed is waited for 30 seconds",
+        "{}: waiting for another process to release the journal; if it was killed, this takes 30 seconds",
         lock.display()
     ));
 }
@@ -274,7 +274,7 @@ fn plan(args: &Args) -> Result<Plan> {
         (None, None) if args.range.is_empty() => Sampler::Grid,
         (None, None) => {
             let message =
-                "--range has no end of values; say how many trials to draw with --random N or --tpe N";
+                "--range has infinitely many values; set the number of trials with --random N or --tpe N";
             return Err(UsageError(message.to_owned()).into());
         }
     };
@@ -303,16 +303,16 @@ fn place(args: &Args, plan: &Plan) -> Result<Place> {
     Ok(Place { folder, journal, name })
 }
 
-/// The images. Data that no trial could be judged on, and models that are none, are said before the first one.
+/// Opens the images. Unusable data and invalid models are reported before the first trial.
 fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     if plan.base.data.train_on_val {
-        let message = "trials are judged by the validation images; leave out --train-on-val, --final does it at the end";
+        let message = "trials are judged on the validation images; leave out --train-on-val, since --final does this at the end";
         return Err(UsageError(message.to_owned()).into());
     }
     let source = source::open(&plan.base.data.source, source::new_options(&plan.base)?, console)?;
     if source.is_empty(Split::Val) {
         let message = format!(
-            "{}: there are no validation images to judge a trial by; see --val-fraction",
+            "{}: there are no validation images to judge trials on; see --val-fraction",
             source.name()
         );
         return Err(UsageError(message).into());
@@ -322,7 +322,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     let resolve = |config: &TrainConfig| {
         resolve_model(&config.model, input, source.classes().len(), &config.model_options).map(drop)
     };
-    // Whether an option fits depends on the model that another parameter may choose.
+    // Whether an option fits depends on the model, which another parameter may choose.
     let is_searched = plan.space.parameters().iter().any(|parameter| parameter.name == "model");
     for (name, config) in plan.space.one_by_one(&plan.base)? {
         if name == "model" || (name.starts_with("model.") && !is_searched) {
@@ -335,13 +335,14 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     Ok(source)
 }
 
-/// The digest of the images and their splits, unless the data is searched.
+/// The digest of the images and their splits, unless the data is a parameter.
 fn data_digest(plan: &Plan, source: &dyn Source) -> Option<String> {
     let is_searched = plan.space.parameters().iter().any(|parameter| sets_the_data(&parameter.name));
     source.manifest().filter(|_| !is_searched).map(|manifest| manifest.digest().to_owned())
 }
 
-/// The digest of the model's file or preset, unless it is searched. Comments and the order of its keys do not matter.
+/// The digest of the model's file or preset, unless it is a parameter. Comments and the order of its keys do not
+/// matter.
 fn model_digest(plan: &Plan) -> Result<Option<String>> {
     if plan.space.parameters().iter().any(|parameter| parameter.name == "model") {
         return Ok(None);

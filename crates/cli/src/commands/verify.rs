@@ -1,4 +1,4 @@
-//! `convscope verify`: every operator against PyTorch.
+//! `convscope verify`: checks every operator against PyTorch.
 
 use std::path::PathBuf;
 
@@ -11,47 +11,47 @@ use convscope_verify::{
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 
-/// Hold every operator against PyTorch, forward and backward
+/// Check every operator against PyTorch, forward and backward
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Check these operators only, by PyTorch's names; all where none is given
+    /// Check only these operators, by PyTorch's names [default: all]
     #[arg(value_name = "OPERATOR")]
     operators: Vec<String>,
 
-    /// Check the case files of a folder in place of the recorded ones; docs/cases.md describes the format
+    /// Check the case files in a folder instead of the recorded ones; docs/cases.md describes the format
     #[arg(long, value_name = "DIR", conflicts_with_all = ["against_pytorch", "operators"])]
     cases: Option<PathBuf>,
 
-    /// Ask the PyTorch of this machine for fresh random cases
+    /// Use PyTorch on this machine for fresh random cases
     #[arg(long)]
     against_pytorch: bool,
 
-    /// The Python that has PyTorch
+    /// The Python executable with PyTorch
     #[arg(long, value_name = "PATH", default_value = "python3", requires = "against_pytorch")]
     python: PathBuf,
 
-    /// Where the random cases come from
+    /// The seed of the random cases
     #[arg(long, value_name = "N", default_value_t = 1, requires = "against_pytorch")]
     seed: u64,
 
-    /// How many random cases, over all operators
+    /// Number of random cases, over all operators
     #[arg(long, value_name = "N", default_value_t = 500, requires = "against_pytorch")]
     count: usize,
 
-    /// Print one JSON document: the operators, and the cases that failed
+    /// Print a JSON document: the operators, and the cases that failed
     #[arg(long)]
     json: bool,
 }
 
 const AFTER_HELP: &str = "\
-The recorded cases are PyTorch's float64 answers to float32 inputs. A case passes when no value is further from \
-PyTorch's than the tolerance times the largest expected value, or than the tolerance where that is below 1; it is 1e-6 \
-but for ill-conditioned cases, which say so. The exit code is 1 if a case fails.
+The recorded cases are PyTorch's float64 answers to float32 inputs. A case passes if no value differs from \
+PyTorch's by more than the tolerance times the largest expected value, or than the tolerance if that value is below 1. The \
+tolerance is 1e-6 except for ill-conditioned cases, which specify their own. The exit code is 1 if a case fails.
 
-A case file is a .safetensors file. Its metadata are format = convscope-case-1, op (PyTorch's name), args (a JSON object with \
-PyTorch's argument names) and, where it is not 1e-6, tolerance. Its tensors are input, weight, ... (float32 or int64), \
-grad_output where gradients are checked, and what is expected, as float64: expect.output, expect.grad.input, ... \
+A case file is a .safetensors file. Its metadata is format = convscope-case-1, op (PyTorch's name), args (a JSON object with \
+PyTorch's argument names) and, if it is not 1e-6, tolerance. Its tensors are input, weight, ... (float32 or int64), \
+grad_output if gradients are checked, and the expected values as float64: expect.output, expect.grad.input, ... \
 docs/cases.md has the details and a script.
 
 Examples:
@@ -83,7 +83,7 @@ fn cases(args: &Args, console: Console) -> Result<Vec<Case>> {
     Ok(match &args.cases {
         Some(folder) => read_folder(folder)?,
         None if args.against_pytorch => {
-            console.note(&format!("asking {} for {} random cases", args.python.display(), args.count));
+            console.note(&format!("running {} for {} random cases", args.python.display(), args.count));
             from_pytorch(&args.python, args.seed, args.count, &names)?
         }
         None => recorded(&names)?,
@@ -106,7 +106,7 @@ fn text(report: &Report, console: Console) -> String {
     let mut text = table.render(console.style());
     text += "\n";
     match report.failures.first() {
-        None => text += &format!("all {cases} cases equal PyTorch's\n"),
+        None => text += &format!("all {cases} cases agree with PyTorch\n"),
         Some(worst) => {
             text += &format!("{} of {cases} cases failed; the worst:\n\n", report.failures.len());
             text += &in_full(worst);
@@ -130,7 +130,7 @@ fn row(summary: &OperatorSummary) -> [Cell; 5] {
     ]
 }
 
-/// A failed case with everything that is known of it.
+/// A failed case with all details.
 fn in_full(failure: &CaseFailure) -> String {
     let CaseFailure { case, operator, arguments, shapes, tolerance, comparisons, problem } = failure;
     let mut text = format!("case       {case}\noperator   {operator}\narguments  {arguments}\n");

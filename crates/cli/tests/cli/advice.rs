@@ -57,10 +57,13 @@ fn a_word_without_its_flag_and_a_decimal_comma_are_understood() {
         ("lr-find photos", "convscope lr-find --data photos"),
         ("train small.toml", "convscope train --model small.toml"),
         ("train run", "convscope train --resume run"),
-        ("train --lr 0,01", "decimals take a point: 0.01"),
-        ("bench --seconds 1,5", "decimals take a point: 1.5"),
-        ("train --augment flip,shift=0,1", "decimals take a point: 0.1"),
-        ("train --data data --model-option dropout.p=0,3 --model small.toml", "decimals take a point: 0.3"),
+        ("train --lr 0,01", "write decimals with a point: 0.01"),
+        ("bench --seconds 1,5", "write decimals with a point: 1.5"),
+        ("train --augment flip,shift=0,1", "write decimals with a point: 0.1"),
+        (
+            "train --data data --model-option dropout.p=0,3 --model small.toml",
+            "write decimals with a point: 0.3",
+        ),
     ] {
         place.run(line).misused(&[tip]);
     }
@@ -131,7 +134,7 @@ fn a_file_of_torch_save_is_named_as_one() {
         );
     }
     place.write("cut.safetensors", [9; 300]);
-    place.run("predict cut.safetensors a.png").failed(1, &["cut off"]);
+    place.run("predict cut.safetensors a.png").failed(1, &["truncated"]);
 }
 
 #[test]
@@ -158,7 +161,7 @@ fn a_comparison_of_networks_for_other_sizes_says_what_goes_together() {
     place.run(&format!("{train} --image-size 16 --out little")).done();
     place
         .run("compare large little")
-        .failed(1, &["large takes images of 32x32", "little images of 16x16", "images of one size"]);
+        .failed(1, &["large takes images of 32x32", "little images of 16x16", "images of the same size"]);
 }
 
 /// The labels are by chance, so that what is known of the training images says nothing of others.

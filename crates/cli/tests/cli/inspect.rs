@@ -140,7 +140,7 @@ fn two_runs_are_compared() {
     place.run(&format!("{TRAIN} --out one")).done();
     place.run(&format!("{TRAIN} --seed 9 --lr 0.02 --out two")).done();
     let ran = place.run("compare one two --out both.html").done();
-    for part in ["30 test images of data", "what differs", "lr", "0.02", "conv2d", "both.html"] {
+    for part in ["30 test images of data", "difference", "lr", "0.02", "conv2d", "both.html"] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     assert_self_contained(&place.text("both.html"));
@@ -307,13 +307,13 @@ fn unusual_networks_and_pictures_are_shown_too() {
     place.run("inspect grey-run").done();
     assert_self_contained(&place.text("grey-run/report.html"));
     assert!(place.exists("grey-run/feature_maps/filters_conv2d.png"));
-    assert!(!place.text("grey-run/report.html").contains("augmentation makes"));
+    assert!(!place.text("grey-run/report.html").contains("augmented variants"));
     place.run(&format!("{} --augment flip --seed 3", train.replace("grey-run", "flipped"))).done();
     for command in ["report flipped", "inspect flipped"] {
-        assert!(place.text("flipped/report.html").contains("augmentation makes"), "before {command}");
+        assert!(place.text("flipped/report.html").contains("augmented variants"), "before {command}");
         place.run(command).done();
     }
-    assert!(place.text("flipped/report.html").contains("augmentation makes"));
+    assert!(place.text("flipped/report.html").contains("augmented variants"));
 }
 
 #[test]

@@ -111,6 +111,9 @@ fn memory_that_the_system_refuses_is_an_error() {
         .unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(err.starts_with("error: the system refuses ") && err.contains("smaller batch size"), "{err}");
+    assert!(
+        err.starts_with("error: the system cannot provide ") && err.contains("smaller batch size"),
+        "{err}"
+    );
     assert!(!place.exists("runs"));
 }

@@ -117,7 +117,7 @@ fn an_operator_has_help_of_its_own() {
         assert!(!help.contains("Examples:"), "{help}");
     }
     let help = place.run("op max_pool2d --help").done().out;
-    assert!(help.contains("must be given") && !help.contains("--weight"), "{help}");
+    assert!(help.contains("required") && !help.contains("--weight"), "{help}");
     assert!(place.run("op --help").done().out.contains("convscope op conv2d --help"));
     assert_eq!(place.run("op").code, Some(2));
 }

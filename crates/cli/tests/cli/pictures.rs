@@ -33,7 +33,7 @@ fn the_default_batch_shrinks_to_a_small_set_and_a_wanted_one_is_refused() {
     let ran = place.run("train --data photos --model small.toml --epochs 1 --out run").done();
     let used = config(&place, "run")["batch_size"].as_integer().unwrap();
     assert!((20..54).contains(&used), "{used}");
-    assert!(ran.err.contains(&format!("batches of {used} images in place of 64")), "{ran:?}");
+    assert!(ran.err.contains(&format!("batches of {used} images instead of 64")), "{ran:?}");
     place.run("lr-find --data photos --model small.toml --steps 10 --out found").done();
     place.run("tune --data photos --model small.toml --epochs 1 --grid lr=0.01 --out study --quiet").done();
     place.run("train --data photos --model small.toml --recipe best --epochs 1 --out best").done();
@@ -263,7 +263,7 @@ fn predict_takes_folders_and_lists_and_prints_csv() {
     assert_eq!(paths, ["photos/light/03.png", "absent.png", "new/b", "new/deep/a.png"]);
     assert_eq!(output.status.code(), Some(1));
     fs::create_dir(place.path("empty")).unwrap();
-    place.run("predict run empty").failed(1, &["empty: no picture in this folder"]);
+    place.run("predict run empty").failed(1, &["empty: there are no pictures in this folder"]);
 }
 
 #[test]

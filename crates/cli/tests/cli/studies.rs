@@ -44,7 +44,7 @@ fn data_that_is_away_for_a_while_costs_no_trial() {
     let last = rest.lines().last().unwrap();
     assert!(
         last.starts_with(
-            "error: the search is incomplete: 1 of 8 trials are finished, 2 waiting, 5 not begun; "
+            "error: the search is incomplete: 1 of 8 trials are finished, 2 waiting, 5 not started; "
         ),
         "{last}"
     );
@@ -56,7 +56,7 @@ fn data_that_is_away_for_a_while_costs_no_trial() {
     // The images are the same at another place.
     let ran =
         place.run(&format!("{SMALL} {grid} --out study").replace("--data data", "--data ./away")).done();
-    assert!(ran.err.contains("trial 1 goes on") && ran.out.contains("test "), "{ran:?}");
+    assert!(ran.err.contains("trial 1 resumes") && ran.out.contains("test "), "{ran:?}");
     assert_eq!(table(&place, "study"), table(&place, "whole"));
 }
 
@@ -72,7 +72,7 @@ fn a_trial_that_is_killed_four_times_fails_until_it_is_asked_for_again() {
     let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
     let children = format!("/proc/{0}/task/{0}/children", child.id());
     for attempt in 0..4 {
-        wait_for(&mut said, if attempt == 0 { "trial 0 begins" } else { "trial 0 goes on" });
+        wait_for(&mut said, if attempt == 0 { "trial 0 begins" } else { "trial 0 resumes" });
         assert!(kill(std::fs::read_to_string(&children).unwrap().trim()));
     }
     let rest = std::io::read_to_string(said).unwrap();
@@ -88,7 +88,7 @@ fn a_trial_that_is_killed_four_times_fails_until_it_is_asked_for_again() {
     // The same command has nothing to do, and says that something is missing.
     let again = place.run(&line);
     assert_eq!(again.code, Some(1), "{again:?}");
-    assert!(!again.err.contains("begins") && !again.err.contains("goes on"), "{again:?}");
+    assert!(!again.err.contains("begins") && !again.err.contains("resumes"), "{again:?}");
     let retried = place.run(&format!("{line} --retry-failed")).done();
     let found: Value = serde_json::from_str(&retried.out).unwrap();
     assert_eq!((&found["best"]["trial"], &found["ranking"][0]["rank"]), (&Value::from(0), &Value::from(1)));

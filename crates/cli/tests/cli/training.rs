@@ -176,7 +176,7 @@ fn resuming_takes_no_other_settings() {
     place.run(&format!("{line} --epochs 1 --out longer")).done();
     place.run("train --resume longer --epochs 3").done();
     assert_eq!(place.read("three/weights/last.safetensors"), place.read("longer/weights/last.safetensors"));
-    place.run("train --resume longer --epochs 2").failed(2, &["3 epochs are done"]);
+    place.run("train --resume longer --epochs 2").failed(2, &["3 epochs are already done"]);
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn damaged_checkpoints_and_weights_are_refused() {
 
     let weights = place.read("run/weights/last.safetensors");
     place.write("cut.safetensors", &weights[..weights.len() / 2]);
-    place.run("predict cut.safetensors a.png").failed(1, &["cut.safetensors", "cut off"]);
-    place.run("evaluate cut.safetensors --data data --quiet").failed(1, &["cut.safetensors", "cut off"]);
+    place.run("predict cut.safetensors a.png").failed(1, &["cut.safetensors", "truncated"]);
+    place.run("evaluate cut.safetensors --data data --quiet").failed(1, &["cut.safetensors", "truncated"]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn a_search_that_was_killed_three_times_ends_with_the_same_table() {
     std::fs::write(&path, torn).unwrap();
 
     let ran = place.run(&killed).done();
-    assert!(ran.err.contains("goes on") || ran.err.contains("begins"), "{}", ran.err);
+    assert!(ran.err.contains("resumes") || ran.err.contains("begins"), "{}", ran.err);
     assert_eq!(table(&place, "killed"), table(&place, "whole"));
     assert_eq!(table(&place, "whole").len(), 13);
     let states: BTreeSet<String> = table(&place, "whole")[1..].iter().map(|line| line[1].clone()).collect();
@@ -104,7 +104,7 @@ fn a_search_that_was_killed_three_times_ends_with_the_same_table() {
     assert_eq!(count(&journal, STATE, Some(1)) + count(&journal, STATE, Some(2)), 12);
     // Nothing is left to do, and the test images are not looked at again.
     let again = place.run(&killed).done();
-    assert!(!again.err.contains("begins") && !again.err.contains("goes on"), "{}", again.err);
+    assert!(!again.err.contains("begins") && !again.err.contains("resumes"), "{}", again.err);
     assert_eq!(again.out, ran.out);
     let mut files: Vec<String> = std::fs::read_dir(place.path("killed/workers"))
         .unwrap()

@@ -394,7 +394,7 @@ mod tests {
             ("optimizer = {name='muon', momentum=-0.5}", "optimizer.momentum is -0.5; it must be in [0, 1)"),
             (
                 "optimizer = {name='sgd', nesterov=true}",
-                "optimizer.nesterov is true; it must be false where optimizer.momentum is 0",
+                "optimizer.nesterov is true; it must be false if optimizer.momentum is 0",
             ),
             ("optimizer.betas = [0.9, 1.0]", "optimizer.betas is 1; it must be two numbers in [0, 1)"),
             ("optimizer.eps = 0.0", "optimizer.eps is 0; it must be a finite number above 0"),
