@@ -1,4 +1,4 @@
-//! Training images beside what an augmentation makes of them.
+//! Training images next to their augmented variants.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::canvas::{Canvas, Font, INK, PALE_INK};
 use crate::feature_maps::fitted_size;
 use crate::{ReportError, png};
 
-/// A row for each image: the original at the left with its class, the variants beside it, and below a variant that is
-/// blended with another image that image's class and its share.
+/// A row for each image: the original at the left with its class, the variants next to it, and, below a variant that is
+/// blended with another image, that image's class and share.
 ///
 /// Small images are enlarged by a whole factor, without smoothing.
 pub fn augmentation_sheet(preview: &AugmentationPreview) -> RgbImage {
@@ -62,7 +62,7 @@ pub fn save(preview: &AugmentationPreview, path: &Path) -> Result<(), ReportErro
 
 const MARGIN: u32 = 16;
 const GAP: u32 = 8;
-/// At most how long the longer side of a picture is.
+/// The longest side of a picture.
 const SIDE: u32 = 128;
 
 #[cfg(test)]

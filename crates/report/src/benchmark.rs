@@ -1,4 +1,4 @@
-//! The result of a benchmark: one document for programs, and as text.
+//! The result of a benchmark, as a document for programs and as text.
 
 use convscope_train::benchmark::{Latency, LayerTimes, OtherTime, PassTime, Setting, Throughput};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use crate::number::{bytes, significant};
 use crate::plan::{precision_name, way_name};
 use crate::table::{Cell, Column, Style, Table, Tone};
 
-/// Everything that was measured; what was not asked for is `None`, and absent from JSON.
+/// Everything that was measured; what was not requested is `None`, and absent from JSON.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub struct BenchmarkReport {
@@ -23,27 +23,27 @@ pub struct BenchmarkReport {
     /// Logits of one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// A process of its own that begins to train.
+    /// The start of training in a separate process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
-    /// Where the time of a training step goes.
+    /// The time of each layer in a training step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<LayerTimes>>,
-    /// What a training step does besides.
+    /// The rest of a training step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<Vec<OtherTime>>,
 }
 
-/// What it takes to begin.
+/// The cost of starting.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Start {
     /// From the start of the process to the end of the first training step.
     pub first_step_seconds: f64,
-    /// The most memory that the process had until it had trained a few steps.
+    /// The most memory that the process used during a few training steps.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// A line for each figure, then a table of the layers.
+/// A line per figure, then a table of the layers.
 pub fn render(report: &BenchmarkReport, style: Style) -> String {
     let Setting { model, input: [channels, rows, columns], batch_size, threads, .. } = &report.setting;
     let gflops = |multiply_adds: f64| significant(2.0 * multiply_adds / 1e9);
@@ -107,10 +107,10 @@ fn table(layers: &[LayerTimes], others: &[OtherTime], style: Style) -> String {
         Column::right("forward ms"),
         Column::right("GFLOP/s"),
         Column::right("of peak"),
-        Column::right("by input ms"),
+        Column::right("input grad ms"),
         Column::right("GFLOP/s"),
         Column::right("of peak"),
-        Column::right("by weight ms"),
+        Column::right("weight grad ms"),
         Column::right("GFLOP/s"),
         Column::right("of peak"),
         Column::right("share of step"),

@@ -1,4 +1,4 @@
-//! A picture that is drawn on: rectangles, lines, text, other pictures.
+//! A picture to draw on: rectangles, lines, text, other pictures.
 
 use image::{Rgb, RgbImage};
 
@@ -7,13 +7,13 @@ use crate::font::{self, ASCENT};
 
 pub(crate) use crate::font::Font;
 
-/// Ink and paper of all pictures, which are made to be printed and pasted: dark on white.
+/// Ink and paper of all pictures, which are meant for printing and pasting: dark on white.
 pub(crate) const PAPER: [u8; 3] = [255, 255, 255];
 pub(crate) const INK: [u8; 3] = [31, 35, 40];
 pub(crate) const PALE_INK: [u8; 3] = [101, 109, 118];
 pub(crate) const RULE: [u8; 3] = [222, 226, 230];
 
-/// The picture. What is drawn beyond its edges is cut off.
+/// The picture. Anything drawn beyond its edges is cut off.
 pub(crate) struct Canvas {
     image: RgbImage,
 }
@@ -24,7 +24,7 @@ impl Canvas {
         Self { image: RgbImage::from_pixel(width, height, Rgb(PAPER)) }
     }
 
-    /// The picture as it was drawn.
+    /// The finished picture.
     pub(crate) fn into_image(self) -> RgbImage {
         self.image
     }
@@ -38,13 +38,13 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text whose first character's upper left corner lies there.
+    /// Writes a line of text with the upper left corner of its first character at this point.
     pub(crate) fn text(&mut self, left: u32, top: u32, text: &str, font: Font, colour: [u8; 3]) {
         let baseline = f64::from(top) + (ASCENT * font.size()).round();
         self.text_at((f64::from(left), baseline), text, font.size(), 0.0, colour);
     }
 
-    /// Writes a line of text whose baseline begins there and rises by `angle` degrees.
+    /// Writes a line of text with a baseline that begins at this point and rises by `angle` degrees.
     pub(crate) fn text_at(&mut self, origin: (f64, f64), text: &str, size: f64, angle: f64, colour: [u8; 3]) {
         font::draw(text, origin, size, angle, |x, y, cover| {
             if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
@@ -55,7 +55,7 @@ impl Canvas {
         });
     }
 
-    /// Lays a picture over this one, its upper left corner there.
+    /// Draws a picture onto this one, with its upper left corner at this point.
     pub(crate) fn paste(&mut self, left: u32, top: u32, picture: &RgbImage) {
         image::imageops::replace(&mut self.image, picture, i64::from(left), i64::from(top));
     }

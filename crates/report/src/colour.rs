@@ -1,11 +1,11 @@
 //! The colours of pictures and plots.
 
-/// The colour of `value` in viridis, from dark violet at 0 to yellow at 1. What lies outside is cut off; NaN is
+/// The colour of `value` in viridis, from dark violet at 0 to yellow at 1. Values outside are clamped; NaN is
 /// [`NOT_A_NUMBER`].
 ///
-/// Viridis grows evenly in lightness and is told apart under every common colour blindness (Nathaniel Smith, Stéfan
-/// van der Walt and Eric Firing, 2015; released as CC0 and taken from matplotlib's `_cm_listed.py`). Every fifth of
-/// its 256 entries is kept; what lies between is within 1 of 255 of the original.
+/// Viridis increases evenly in lightness and is readable with every common kind of colour blindness (Nathaniel Smith,
+/// Stéfan van der Walt and Eric Firing, 2015; released as CC0 and taken from matplotlib's `_cm_listed.py`). Every fifth
+/// of its 256 entries is kept; interpolated values are within 1 of 255 of the original.
 ///
 /// ```
 /// use convscope_report::colour::viridis;
@@ -29,7 +29,7 @@ pub const NOT_A_NUMBER: [u8; 3] = [255, 0, 200];
 pub const OKABE_ITO: [[u8; 3]; 6] =
     [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [230, 159, 0], [86, 180, 233]];
 
-/// The colour `share` (0 to 1) of the way from one to another.
+/// The colour a `share` (0 to 1) of the way from one to another.
 pub(crate) fn mix(from: [u8; 3], to: [u8; 3], share: f32) -> [u8; 3] {
     std::array::from_fn(|channel| {
         let (from, to) = (f32::from(from[channel]), f32::from(to[channel]));

@@ -6,7 +6,7 @@ use crate::number::{percent, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone, shorten};
 use crate::{ReportError, csv};
 
-/// How often images of each class (rows) were taken for each class (columns).
+/// How often images of each class (rows) were predicted as each class (columns).
 ///
 /// ```
 /// use convscope_report::{ConfusionMatrix, Style};
@@ -45,9 +45,9 @@ impl<'a> ConfusionMatrix<'a> {
         Ok(Self { labels, counts })
     }
 
-    /// A text table with the true class at the left and the predicted class above. Long labels are cut above the columns; what was
-    /// never predicted is a `.`, so that the mistakes can be seen. Where the table does not fit into the style's lines, or has
-    /// more than 20 classes, the most confused pairs are there instead.
+    /// A text table with the true class at the left and the predicted class above. Long labels are shortened above the
+    /// columns; a count of 0 is shown as `.`, so that mistakes stand out. If the table does not fit into the style's
+    /// lines, or has more than 20 classes, the most confused pairs are listed instead.
     pub fn render(&self, style: Style) -> String {
         let matrix = self.matrix();
         if self.labels.len() <= MOST_CLASSES && matrix.fits(style) {
@@ -70,7 +70,7 @@ impl<'a> ConfusionMatrix<'a> {
         table
     }
 
-    /// The most frequent mistakes, the most frequent first.
+    /// The mistakes, the most frequent first.
     fn pairs(&self, style: Style) -> String {
         let mut pairs: Vec<(usize, usize, u64)> = Vec::new();
         for (label, counts) in self.counts.iter().enumerate() {
@@ -79,7 +79,7 @@ impl<'a> ConfusionMatrix<'a> {
             pairs.extend(wrong.map(|(prediction, &count)| (label, prediction, count)));
         }
         if pairs.is_empty() {
-            return "no image was taken for another class\n".to_owned();
+            return "no image was predicted as another class\n".to_owned();
         }
         pairs.sort_by_key(|&(.., count)| std::cmp::Reverse(count));
         let mut table = Table::new([
@@ -121,7 +121,7 @@ impl<'a> ConfusionMatrix<'a> {
 /// A matrix of more classes cannot be read on a terminal.
 const MOST_CLASSES: usize = 20;
 const MOST_PAIRS: usize = 15;
-/// How many places of a label are shown above a column, and at the beginning of a line.
+/// How many characters of a label are shown above a column, and at the beginning of a line.
 const COLUMN_LABEL: usize = 8;
 const ROW_LABEL: usize = 40;
 
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(
             error,
             "confusion matrix: 3 labels need 3 rows of 3 counts, but there are 2 rows; \
-             count with the same classes that name it"
+             use the same classes for counts and labels"
         );
         let mut ragged = counts();
         ragged[1].push(1);

@@ -1,4 +1,4 @@
-//! CSV files as RFC 4180 has them: a line of names, commas, quotes where a cell needs them, line feeds.
+//! CSV files as in RFC 4180: a line of names, commas, quotes if a cell needs them, line feeds.
 
 use std::io;
 use std::path::Path;
@@ -7,12 +7,12 @@ use convscope_files::write_whole;
 
 use crate::ReportError;
 
-/// Writes a line of names and then the lines of `records`. The file is there whole or not at all; one of the same
-/// name is replaced.
+/// Writes a line of names and then the lines of `records`. The file is written atomically and replaces one with the
+/// same name.
 ///
 /// # Errors
-/// [`ReportError::Write`] if the file system refuses the file, or if a record has a different number of cells from
-/// there are names.
+/// [`ReportError::Write`] if the file system refuses the file, or if a record's number of cells is not the number of
+/// names.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), convscope_report::ReportError> {

@@ -9,7 +9,7 @@ use convscope_train::metrics::EpochMetrics;
 use crate::ReportError;
 use crate::chart::{self, Chart, Series, Stroke, XAxis, YAxis};
 
-/// Loss over the epochs: of each run the training loss in dashes and the validation loss in a solid line.
+/// Loss over the epochs: for each run, the training loss as a dashed line and the validation loss as a solid line.
 pub fn loss_chart(runs: &[(&str, &[EpochMetrics])]) -> Chart {
     epochs("Loss", YAxis::Number, runs, |line| (line.train_loss, line.val_loss))
 }
@@ -19,9 +19,9 @@ pub fn accuracy_chart(runs: &[(&str, &[EpochMetrics])]) -> Chart {
     epochs("Accuracy", YAxis::Percent, runs, |line| (line.train_accuracy, line.val_accuracy))
 }
 
-/// How each layer of a run learned, layer by layer from input to output with a line for each of a few epochs, the first and
-/// the last among them: the norm of its gradient, and its update ratio. Both axes are logarithmic; a line that falls to the
-/// left shows gradients that fade on their way back. None where nothing was recorded.
+/// How each layer of a run learned, layer by layer from input to output, with a line for each of a few epochs including
+/// the first and the last: the norm of its gradient, and its update ratio. Both axes are logarithmic; a line that falls
+/// to the left shows gradients that fade on their way back. Empty if nothing was recorded.
 pub fn learning_charts(lines: &[LayerMetrics]) -> Vec<Chart> {
     let Some(last) = lines.last().map(|line| line.epoch) else { return Vec::new() };
     let names: Vec<String> =
@@ -56,10 +56,10 @@ pub fn learning_charts(lines: &[LayerMetrics]) -> Vec<Chart> {
     ]
 }
 
-/// Epochs that a chart of layers shows at most: as many as there are colours to tell apart easily.
+/// Most epochs in a chart of layers: as many as there are easily distinguished colours.
 const LEARNING_LINES: usize = 4;
 
-/// At most so many of these, evenly spaced, with the first and the last.
+/// At most `most` of these, evenly spaced, including the first and the last.
 fn even_choice(all: &[u64], most: usize) -> Vec<u64> {
     if all.len() <= most {
         return all.to_vec();
@@ -67,7 +67,7 @@ fn even_choice(all: &[u64], most: usize) -> Vec<u64> {
     (0..most).map(|index| all[index * (all.len() - 1) / (most - 1)]).collect()
 }
 
-/// Writes `curves.png`: loss above accuracy, and below them how each layer learned where that is known.
+/// Writes `curves.png`: loss above accuracy and, if known, how each layer learned below them.
 ///
 /// # Errors
 /// Those of [`chart::save`].
@@ -96,18 +96,19 @@ pub fn depth_chart(runs: &[(&str, &LayerTable)]) -> Chart {
     layer_chart(runs, Quantity::MeanAbsActivation, Scaling::Raw)
 }
 
-/// Whether a chart of layers shows values as they are.
+/// The scaling of values in a chart of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scaling {
-    /// As they are.
+    /// Unscaled.
     Raw,
     /// Scaled so that the smallest layer of a run is 0 and its largest 1: [`LayerTable::normalized`].
     Normalized,
 }
 
-/// A quantity of every layer that has it, in the order of the network, a line in a colour of its own for each run. Layers of the
-/// same name share a place; one that only some runs have stands after the layer it follows there, and the lines of the others
-/// pass by. The vertical axis of raw values is logarithmic where the largest is more than twenty times the smallest.
+/// A quantity of every layer that has it, in the order of the network, with a line in a different colour for each run.
+/// Layers with the same name share a position; one that only some runs have comes after the layer it follows there, and
+/// the lines of the others skip it. The vertical axis of raw values is logarithmic if the largest is more than twenty
+/// times the smallest.
 pub fn layer_chart(runs: &[(&str, &LayerTable)], quantity: Quantity, scaling: Scaling) -> Chart {
     let of = |table: &LayerTable| match scaling {
         Scaling::Raw => table.values(quantity),
@@ -152,7 +153,7 @@ pub fn layer_chart(runs: &[(&str, &LayerTable)], quantity: Quantity, scaling: Sc
     }
 }
 
-/// How a quantity is called.
+/// The name of a quantity.
 pub fn quantity_name(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::MeanAbsWeight => "Mean |weight|",
@@ -190,7 +191,7 @@ fn epochs(
     Chart { title: title.to_owned(), x_label: "epoch".to_owned(), x_axis: XAxis::Counts, y_axis, series }
 }
 
-/// All names in one order: those of the first run, and each further one after the name it follows.
+/// All names in one order: those of the first run, then each other name after the one it follows.
 pub(crate) fn merged_names(runs: &[(&str, &LayerTable)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (_, table) in runs {
@@ -236,7 +237,7 @@ mod tests {
         let epochs: Vec<&str> = charts[0].series.iter().map(|series| series.name.as_str()).collect();
         assert_eq!(epochs, ["epoch 1", "epoch 3", "epoch 6", "epoch 9"]);
         assert_eq!(charts[0].x_axis, XAxis::Names(["conv2d", "dense"].map(String::from).to_vec()));
-        // The lines lie epoch by epoch, layer by layer.
+        // The lines are in order of epoch, then layer.
         assert_eq!(
             charts[0].series[1].points,
             [(0.0, lines[4].gradient_norm), (1.0, lines[5].gradient_norm)]
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(chart.series[0].points[1].0, 2.0);
         assert_eq!(chart.series[1].points[1], (1.0, 900.0));
         assert_eq!(chart.y_axis, YAxis::Logarithm);
-        // Dashes mean training images and nothing else.
+        // Dashes are only for training images.
         assert!(chart.series.iter().all(|series| series.stroke == Stroke::Solid));
         let weights = layer_chart(
             &[("plain", &plain), ("bn", &normalised)],

@@ -1,4 +1,4 @@
-//! What can go wrong while a report is made.
+//! What can go wrong while making a report.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ pub enum ReportError {
         path.display()
     )]
     Write {
-        /// The file that was asked for.
+        /// The requested file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// The name asks for another image format than the one that is written.
+    /// The name has the extension of an image format other than PNG.
     #[error("{}: images are written as PNG; give the file a name that ends in .png", path.display())]
     NotPng {
-        /// The file that was asked for.
+        /// The requested file.
         path: PathBuf,
     },
 
-    /// An image without pixels, which PNG cannot hold.
-    #[error("{}: the image is {width}x{height} and has no pixel to write; give it at least one", path.display())]
+    /// An image without pixels, which PNG cannot store.
+    #[error("{}: the image is {width}x{height} and has no pixels to write; give it at least one", path.display())]
     NoPixels {
-        /// The file that was asked for.
+        /// The requested file.
         path: PathBuf,
         /// Width in pixels.
         width: u32,
@@ -40,25 +40,25 @@ pub enum ReportError {
     /// The counts of a confusion matrix do not fit its labels.
     #[error(
         "confusion matrix: {labels} labels need {labels} rows of {labels} counts, but {found}; \
-         count with the same classes that name it"
+         use the same classes for counts and labels"
     )]
     NotSquare {
         /// Number of labels.
         labels: usize,
-        /// What was there in place of it, such as `row 2 has 3 counts`.
+        /// What was found instead, such as `row 2 has 3 counts`.
         found: String,
     },
 
-    /// The page's templates and what they are given do not fit.
-    #[error("cannot make the page: {reason}; this is a mistake in convscope, please report it")]
+    /// The page's templates do not match their data.
+    #[error("cannot make the page: {reason}; this is a bug in convscope, please report it")]
     Page {
-        /// What does not fit.
+        /// What does not match.
         reason: String,
     },
 }
 
 impl ReportError {
-    /// For `map_err`: puts the file beside the operating system's answer.
+    /// For `map_err`: adds the file to the operating system's error.
     pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }

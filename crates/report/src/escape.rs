@@ -1,12 +1,12 @@
-//! Names from outside, such as those of files and classes, as a terminal may show them.
+//! Escapes foreign names, such as those of files and classes, for display in a terminal.
 
 use std::borrow::Cow;
 
 use crate::table::{CODES, Colours, Style};
 
-/// The text with every character written as `\u202e` that could steer a terminal or change the direction of what stands beside
-/// it: control characters, line and paragraph separators, and Unicode's bidirectional controls. The form is JSON's, so that an
-/// escaped JSON document has the same contents.
+/// The text with every character that could control a terminal or change the direction of neighbouring text written as
+/// `\u202e`: control characters, line and paragraph separators, and Unicode's bidirectional controls. The form is
+/// JSON's, so that an escaped JSON document has the same contents.
 ///
 /// ```
 /// use convscope_report::escape::escaped;
@@ -18,14 +18,14 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, steers, |_| false)
 }
 
-/// A result of several lines, as [`escaped`] without its line ends, tabs and, where it may have any, its colours.
+/// A result of several lines, like [`escaped`] but keeping line ends, tabs and, if allowed, colours.
 pub fn escaped_lines(text: &str, style: Style) -> Cow<'_, str> {
     let is_colour =
         |rest: &str| style.colours == Colours::Ansi && CODES.iter().any(|code| rest.starts_with(code));
     replaced(text, |c| steers(c) && !['\n', '\t'].contains(&c), is_colour)
 }
 
-/// Escapes the characters that are `meant`, unless what begins with them is to stay.
+/// Escapes the characters that are `meant`, unless a sequence that begins with them is to be kept.
 fn replaced(text: &str, meant: impl Fn(char) -> bool, stays: impl Fn(&str) -> bool) -> Cow<'_, str> {
     if !text.contains(&meant) {
         return Cow::Borrowed(text);

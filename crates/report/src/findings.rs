@@ -1,4 +1,4 @@
-//! What was found, in words: on the terminal and as JSON.
+//! Findings in words: for the terminal and as JSON.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::number::{percent, significant, thousands};
 use crate::table::{Style, Tone, paint, wrapped};
 use crate::{ReportError, json};
 
-/// A paragraph for each finding, its severity before it; one that says so where nothing is unusual.
+/// A paragraph for each finding, starting with its severity; or a sentence if nothing is unusual.
 pub fn render(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();
     let is_usual = |finding: &Finding| {
@@ -42,7 +42,7 @@ pub fn save_json(findings: &[Finding], path: &Path) -> Result<(), ReportError> {
     json::save(&findings, path)
 }
 
-/// The number that a finding rests on and the bound that it passed, in words; empty where the text says it all.
+/// The number behind a finding and the threshold that it passed, in words; empty if the text says it all.
 pub fn measured(finding: &Finding) -> String {
     let (value, threshold) = (finding.value, finding.threshold);
     let (number, bound) = (brief(value), brief(threshold));
@@ -89,7 +89,7 @@ pub fn measured(finding: &Finding) -> String {
     }
 }
 
-/// A number without zeros at its end.
+/// A number without trailing zeros.
 fn brief(value: f64) -> String {
     let text = significant(value);
     if text.contains('.') && !text.contains('e') {
@@ -99,7 +99,7 @@ fn brief(value: f64) -> String {
     }
 }
 
-/// How a severity is called.
+/// The name of a severity.
 pub(crate) fn severity(finding: &Finding) -> &'static str {
     match finding.severity {
         Severity::Problem => "problem",

@@ -8,7 +8,7 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
 use crate::escape::escaped;
 
-/// The sizes in which text is written.
+/// The sizes of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Font {
     /// For the number of a channel.
@@ -29,23 +29,23 @@ impl Font {
         }
     }
 
-    /// How many pixels wide a text is.
+    /// The width of a text in pixels.
     pub(crate) fn width(self, text: &str) -> u32 {
         width(text, self.size()).ceil() as u32
     }
 
-    /// How many pixels high a line is.
+    /// The height of a line in pixels.
     pub(crate) fn height(self) -> u32 {
         (self.size() * LINE).round() as u32
     }
 
-    /// The text where it has room in so many pixels, else its beginning and `…`.
+    /// The text if it fits in this many pixels, otherwise its beginning and `…`.
     pub(crate) fn fitted(self, text: &str, room: u32) -> Cow<'_, str> {
         fitted(text, self.size(), f64::from(room))
     }
 }
 
-/// The height of a line, of which so much is above the baseline.
+/// The height of a line, and how much of it is above the baseline.
 const LINE: f64 = 1.17;
 pub(crate) const ASCENT: f64 = 0.93;
 
@@ -53,8 +53,8 @@ static FACE: LazyLock<Face<'static>> = LazyLock::new(|| {
     Face::parse(include_bytes!("../font/dejavu-sans-subset.ttf"), 0).expect("the font is part of the program")
 });
 
-/// The name of a class as a picture can show it: itself, or where the font lacks one of its letters the number of the class
-/// and the name with these letters as `\u65e5`.
+/// The name of a class as a picture can show it: the name itself or, if the font lacks one of its letters, the number
+/// of the class and the name with these letters as `\u65e5`.
 pub(crate) fn legible(name: &str, class: usize) -> Cow<'_, str> {
     if name.chars().all(has) {
         return Cow::Borrowed(name);
@@ -70,12 +70,12 @@ fn has(letter: char) -> bool {
     FACE.glyph_index(letter).is_some()
 }
 
-/// How wide a text of this size is.
+/// The width of a text of this size.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     glyphs(&printable(text)).map(|(_, advance)| advance).sum::<f64>() * size
 }
 
-/// The text where it is at most `room` wide, else its beginning and `…`.
+/// The text if it is at most `room` wide, otherwise its beginning and `…`.
 pub(crate) fn fitted(text: &str, size: f64, room: f64) -> Cow<'_, str> {
     if width(text, size) <= room {
         return Cow::Borrowed(text);
@@ -97,7 +97,7 @@ fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(has) { escaped(text) } else { Cow::Owned(legible(text, 0)[3..].to_owned()) }
 }
 
-/// The glyphs with how far each moves on, in units of the size.
+/// The glyphs with their advances, in units of the size.
 fn glyphs(text: &str) -> impl Iterator<Item = (GlyphId, f64)> {
     let unit = f64::from(FACE.units_per_em());
     text.chars().map(move |letter| {
@@ -117,7 +117,7 @@ pub(crate) fn draw(
 ) {
     let text = printable(text);
     let (sin, cos) = angle.to_radians().sin_cos();
-    // Nothing of a letter reaches further than this from its baseline.
+    // No part of a letter extends further than this from its baseline.
     let reach = 1.5 * size;
     let end = (origin.0 + cos * width(&text, size), origin.1 - sin * width(&text, size));
     let (left, top) = ((origin.0.min(end.0) - reach).floor(), (origin.1.min(end.1) - reach).floor());
@@ -143,7 +143,7 @@ pub(crate) fn draw(
     });
 }
 
-/// Takes outlines of glyphs to their place in a picture.
+/// Moves outlines of glyphs to their position in a picture.
 struct Pen {
     rasterizer: Rasterizer,
     origin: (f64, f64),
@@ -230,7 +230,7 @@ mod tests {
         assert!(
             level.len() > 20 && level.iter().all(|&(x, y)| (20..42).contains(&x) && (20..=30).contains(&y))
         );
-        // Turned by a right angle it rises.
+        // Rotated by a right angle it rises.
         assert!(ink("HH", 90.0).iter().all(|&(x, y)| (8..=21).contains(&x) && (8..=31).contains(&y)));
     }
 }

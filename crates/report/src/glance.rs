@@ -1,4 +1,4 @@
-//! What passes through each node for a few fixed images, after an epoch, for TensorBoard.
+//! The values of each node for a few fixed images, after an epoch, for TensorBoard.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,29 +10,29 @@ use serde::Deserialize;
 
 use crate::colour::{NOT_A_NUMBER, viridis};
 
-/// After which epochs the network is looked into.
+/// The epochs after which the network is inspected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Glance {
-    /// After each.
+    /// After every epoch.
     #[default]
     Every,
-    /// After the last.
+    /// After the last epoch.
     Last,
-    /// After none.
+    /// Never.
     Off,
 }
 
-/// Adds to TensorBoard what the layers make of a few fixed images: a histogram of each node's activations, and the first image's
-/// feature maps after one epoch in so many that there are about ten of them, which is what TensorBoard keeps.
+/// Adds the layers' outputs for a few fixed images to TensorBoard: a histogram of each node's activations, and the
+/// first image's feature maps, often enough to get about ten of them, which is as many as TensorBoard keeps.
 ///
-/// It runs the images twice through the network, once for the range of each node's values, once to count.
+/// It runs the images through the network twice: once for the range of each node's values, and once to count.
 pub struct GlanceSink {
     when: Glance,
 }
 
 impl GlanceSink {
-    /// A sink that looks after these epochs.
+    /// A sink that inspects the network after these epochs.
     pub fn new(when: Glance) -> GlanceSink {
         GlanceSink { when }
     }
@@ -69,8 +69,8 @@ impl Sink for GlanceSink {
 /// Pictures of a node over a run.
 const PICTURES: u64 = 10;
 
-/// For each node how its values are distributed over all images, positions and channels, and the first image's maps where it has
-/// rows and columns. `run` runs the images through the network.
+/// For each node, the distribution of its values over all images, positions and channels, and the first image's maps if
+/// it has rows and columns. `run` runs the images through the network.
 fn look<E>(
     nodes: &[Node],
     mut run: impl FnMut(&dyn Observer) -> Result<(), E>,
@@ -88,8 +88,8 @@ fn look<E>(
     Ok(counts.seen.into_iter().map(inner).zip(counts.ranges).map(merged).collect())
 }
 
-/// The first channels of a node for one image side by side in viridis, each from its own smallest value to its own largest. A pixel
-/// is a place in [`palette`].
+/// The first channels of a node for one image side by side in viridis, each from its own smallest value to its own
+/// largest. A pixel is an index into [`palette`].
 #[derive(Debug, PartialEq)]
 struct MapGrid {
     size: [u32; 2],
@@ -109,7 +109,7 @@ impl Observer for Ranges {
     }
 }
 
-/// How each node's values are distributed within their range.
+/// The distribution of each node's values within their range.
 struct Counts {
     ranges: Vec<ValueRange>,
     seen: Vec<Mutex<Seen>>,
@@ -138,14 +138,15 @@ impl Observer for Counts {
     }
 }
 
-/// Channels that a picture shows at most.
+/// Most channels in a picture.
 const CHANNELS: usize = 64;
 /// The longer side of a map: larger ones are averaged down, smaller ones enlarged by a whole factor.
 const SIDE: usize = 32;
 /// Pixels between maps.
 const GAP: usize = 2;
 
-/// Places of the palette: viridis up to the largest value, then a colour for values that are not finite, and white between maps.
+/// Entries of the palette: viridis up to the largest value, then a colour for values that are not finite, and white
+/// between maps.
 const LARGEST: u8 = 253;
 const NOT_FINITE: u8 = 254;
 const WHITE: u8 = 255;
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn maps_lie_in_rows_in_the_order_of_the_channels() {
-        // Three channels of one row and two columns: rising, falling, without difference.
+        // Three channels of one row and two columns: rising, falling, constant.
         let values = [0.0, 9.0, 5.0, 1.0, 7.0, 5.0];
         let grid = MapGrid::new(&values, 3, [1, 2]);
         // Enlarged by 16: two columns of maps of 16 by 32.

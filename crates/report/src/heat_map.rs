@@ -1,4 +1,4 @@
-//! Heat maps over the picture they are of.
+//! Heat maps blended over their picture.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::font::legible;
 use crate::picture::picture;
 use crate::{ReportError, png};
 
-/// A heat map in viridis blended over a picture, which is enlarged by a whole factor where it is small.
+/// A heat map in viridis blended over a picture, which is enlarged by a whole factor if it is small.
 ///
-/// The map covers the whole picture whatever its own size and is interpolated linearly between its values. The colour
-/// runs from 0 to the largest value; negative values count as 0, values that are not finite leave the picture as it
-/// is. The stronger the value, the more of the colour covers the picture: 35 % at 0, 75 % at the largest.
+/// The map covers the whole picture, whatever its own size, and is interpolated linearly. The colour runs from 0 to the
+/// largest value; negative values count as 0, values that are not finite leave the picture unchanged. The larger the
+/// value, the more opaque the colour: 35 % at 0, 75 % at the largest.
 pub fn blend(picture: &RgbImage, heat: &HeatMap) -> RgbImage {
     let (width, height) = enlarged(picture.width(), picture.height());
     let mut blended = resize(picture, width, height, FilterType::Nearest);
@@ -33,7 +33,7 @@ pub fn blend(picture: &RgbImage, heat: &HeatMap) -> RgbImage {
     blended
 }
 
-/// The picture and, at its right, each heat map over it, with what it is of below.
+/// The picture and, to its right, each heat map over it, with a caption below.
 ///
 /// # Errors
 /// [`ReportError::NoPixels`] if the picture has none.
@@ -73,7 +73,7 @@ pub fn save(image: &ExampleImage, maps: &[HeatMap], path: &Path) -> Result<(), R
     png::save(&heat_map_sheet(image, maps)?, path)
 }
 
-/// How a method is called.
+/// The name of a method.
 pub fn method_name(method: HeatMapMethod) -> &'static str {
     match method {
         HeatMapMethod::GradCam => "Grad-CAM",
@@ -82,31 +82,31 @@ pub fn method_name(method: HeatMapMethod) -> &'static str {
     }
 }
 
-/// What a heat map is of: `for dog, at conv2d_7`.
+/// The caption of a heat map: `for dog, at conv2d_7`.
 pub(crate) fn caption(heat: &HeatMap, class: &str) -> String {
     let at = heat.node.as_ref().map_or_else(String::new, |node| format!(", at {node}"));
     let nothing = if heat.is_constant { ", the same everywhere" } else { "" };
     format!("for {class}{at}{nothing}")
 }
 
-/// How large a picture is shown: enlarged by a whole factor where it is small.
+/// The displayed size of a picture: enlarged by a whole factor if it is small.
 pub(crate) fn enlarged(width: u32, height: u32) -> (u32, u32) {
     let factor = (SIDE / width.max(height).max(1)).max(1);
     (width * factor, height * factor)
 }
 
-/// How much of the picture the colour of a value of this strength, 0 to 1, covers.
+/// The opacity of the colour of a value of this strength, 0 to 1.
 pub(crate) fn cover(strength: f32) -> f32 {
     0.35 + 0.4 * strength
 }
 
 const MARGIN: u32 = 16;
 const CAPTION: u32 = 17;
-/// How many pixels a picture's longer side takes at least half of.
+/// Small pictures are enlarged until their longer side is at least half of this many pixels.
 const SIDE: u32 = 288;
 const MINIMUM_CELL: u32 = 200;
 
-/// The value at a place given as shares of width and height, linear between the middles of the map's cells.
+/// The value at a position given as shares of width and height, linear between the centres of the map's cells.
 fn value_at(heat: &HeatMap, across: f32, down: f32) -> f32 {
     let (x, right, x_share) = neighbours(across, heat.width);
     let (y, below, y_share) = neighbours(down, heat.height);

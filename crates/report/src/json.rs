@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::ReportError;
 
-/// Writes a result as indented JSON with a line feed at its end; the file is there whole or not at all. Numbers that
-/// are not finite, which JSON does not have, become `null`.
+/// Writes a result as indented JSON with a trailing line feed; the file is written atomically. Numbers that are not
+/// finite, which JSON does not support, become `null`.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file, or the result has a map whose keys are not strings.

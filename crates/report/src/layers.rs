@@ -1,4 +1,4 @@
-//! The layer table: on the terminal, as CSV, as JSON.
+//! The layer table: for the terminal, as CSV, as JSON.
 
 use std::path::Path;
 
@@ -50,8 +50,8 @@ pub const CHANNEL_COLUMNS: [&str; 9] = [
     "saturated_share",
 ];
 
-/// A text table with a line for every layer and a bar for its normalised activation, and a line about running statistics
-/// where there are any.
+/// A text table with a line for every layer and a bar for its normalised activation, and a line about running
+/// statistics, if any.
 pub fn render(table: &LayerTable, style: Style) -> String {
     const BAR: usize = 12;
     let mut text = Table::new([
@@ -98,8 +98,8 @@ pub fn render(table: &LayerTable, style: Style) -> String {
     text
 }
 
-/// Writes `layers.csv`, whose columns are [`COLUMNS`]. What a layer does not have is empty; shapes are
-/// `16x32x32`; numbers have as many digits as bring back the same bits.
+/// Writes `layers.csv`, whose columns are [`COLUMNS`]. Values that a layer does not have are empty; shapes are written
+/// `16x32x32`; numbers have enough digits to restore the same bits.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.
@@ -135,8 +135,8 @@ pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
     csv::save(path, &COLUMNS, records)
 }
 
-/// Writes `channels.csv`, a line for every channel of every layer, whose columns are [`CHANNEL_COLUMNS`]; channels are counted
-/// from 0. The histograms of channels are in `layers.json`.
+/// Writes `channels.csv`, a line for every channel of every layer, whose columns are [`CHANNEL_COLUMNS`]; channels are
+/// numbered from 0. The histograms of channels are in `layers.json`.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.

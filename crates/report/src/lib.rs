@@ -1,26 +1,26 @@
 //! Exporters for results: text tables, CSV, JSON and PNG files, and one page.
 //!
-//! This crate turns plain results into what people and programs read. It computes nothing about a network and
-//! prints nothing: every function returns text or a picture, or writes the files that it was given.
+//! This crate turns plain results into output for people and programs. It computes nothing about a network and prints
+//! nothing: every function returns text or a picture, or writes the given files.
 //!
-//! | module | what it makes |
+//! | module | output |
 //! |---|---|
 //! | [`html`] | `report.html`: one page without requests, from a [`ReportPage`] |
-//! | [`layers`], [`findings`] | the layer table and what was found, as text, CSV, JSON |
+//! | [`layers`], [`findings`] | the layer table and the findings, as text, CSV, JSON |
 //! | [`feature_maps`], [`heat_map`] | what each layer sees and where the network looks, as PNG |
 //! | [`contact_sheet`] | examples of every class, as a picture |
 //! | [`augmentation`] | training images beside what training makes of them, as PNG |
 //! | [`curves`], [`chart`] | training curves and depth plots, as PNG and SVG |
-//! | [`plan`], [`benchmark`] | the steps of a plan with their work, and the times they take, as text |
-//! | [`study`] | what a search found: ranking, `study.csv`, plots, page |
-//! | [`glance`] | what the layers make of a few images after each epoch, for TensorBoard |
-//! | [`lr_curve`] | the loss while the learning rate grows |
+//! | [`plan`], [`benchmark`] | the steps of a plan with their work, and their times, as text |
+//! | [`study`] | the results of a search: ranking, `study.csv`, plots, page |
+//! | [`glance`] | the layers' outputs for a few images after each epoch, for TensorBoard |
+//! | [`lr_curve`] | the loss against the growing learning rate |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`torch`] | a network as the source of a PyTorch module |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
-//! | [`escape`] | names from outside as a terminal may show them |
-//! | [`csv`], [`json`], [`png`] | files of these kinds, there whole or not at all |
-//! | [`colour`] | viridis, and colours that colour-blind people can tell apart |
+//! | [`escape`] | foreign names made safe for a terminal |
+//! | [`csv`], [`json`], [`png`] | files of these kinds, written atomically |
+//! | [`colour`] | viridis, and colours that colour-blind people can distinguish |
 
 pub mod augmentation;
 pub mod benchmark;

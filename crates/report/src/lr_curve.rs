@@ -7,10 +7,10 @@ use convscope_train::lr_find::LrFinding;
 use crate::ReportError;
 use crate::chart::{self, Chart, Series, Stroke, XAxis, YAxis};
 
-/// Loss against the logarithm of the rate: that of each batch in a thin line, smoothed in a thick one, and the
-/// suggested rate as a point on it.
+/// Loss against the logarithm of the rate: a thin line for each batch, a thick one for the smoothed loss, and a point
+/// for the suggested rate.
 pub fn chart(finding: &LrFinding) -> Chart {
-    // What lies far above the beginning would press the rest flat.
+    // Values far above the start would flatten the rest.
     let most = finding.steps.first().map_or(f64::INFINITY, |first| 1.3 * first.smoothed);
     let line = |name: &str, stroke, value: fn(&convscope_train::lr_find::LrStep) -> f64| Series {
         name: name.to_owned(),

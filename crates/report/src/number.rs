@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Human-readable numbers.
 //!
 //! Sizes and counts use powers of 1000 (`1 kB` = 1000 bytes) and three significant digits.
 
@@ -28,8 +28,8 @@ pub fn bytes(value: u64) -> String {
     format!("{number} {prefix}B")
 }
 
-/// A fraction as a percentage with two decimals; `n/a` for what is not a finite number, such as the precision of a
-/// class that was never predicted.
+/// A fraction as a percentage with two decimals; `n/a` if it is not finite, such as the precision of a class that was
+/// never predicted.
 ///
 /// ```
 /// assert_eq!(convscope_report::number::percent(0.93414), "93.41 %");
@@ -43,7 +43,7 @@ pub fn percent(fraction: f64) -> String {
     if text == "-0.00 %" { "0.00 %".to_owned() } else { text }
 }
 
-/// Two shares as an interval in percent: `47 to 83 %`, with a digit behind the point where they are close.
+/// Two shares as an interval in percent: `47 to 83 %`, with a decimal if they are close.
 ///
 /// ```
 /// use convscope_report::number::interval;
@@ -55,7 +55,7 @@ pub fn interval(low: f64, high: f64) -> String {
     format!("{:.digits$} to {:.digits$} %", 100.0 * low, 100.0 * high)
 }
 
-/// A number with four significant digits: `0.1234`, `12.34`, `1,234`, `1.234e-6`; `n/a` for what is not finite.
+/// A number with four significant digits: `0.1234`, `12.34`, `1,234`, `1.234e-6`; `n/a` if it is not finite.
 ///
 /// ```
 /// use convscope_report::number::significant;
@@ -90,7 +90,7 @@ pub fn significant(value: f64) -> String {
 /// ```
 pub fn duration(span: Duration) -> String {
     let seconds = span.as_secs_f64();
-    // Each limit is where the text of the branch would round up to the next unit.
+    // Each limit is where the text would round up to the next unit.
     if seconds < 0.9995 {
         return format!("{:.0} ms", seconds * 1e3);
     }
@@ -111,7 +111,7 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
-/// The number to three significant digits and the prefix that it is to be multiplied by.
+/// The number to three significant digits and its prefix.
 fn scaled(value: u64) -> (String, &'static str) {
     if value < 1000 {
         return (value.to_string(), "");

@@ -1,4 +1,4 @@
-//! Pictures from the bytes that results carry.
+//! Pictures from the bytes in results.
 
 use std::path::Path;
 

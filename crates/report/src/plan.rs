@@ -1,4 +1,4 @@
-//! A plan as text: its steps with what they fuse, where values lie, and the work they are.
+//! A plan as text: its steps with their fusions, the location of values, and the work.
 
 use convscope_graph::{Action, BufferSummary, Place, PlanMemory, PlanSummary, StepSummary, ValueId};
 use convscope_kernels::peak::Peak;
@@ -7,7 +7,8 @@ use convscope_ops::{Activation, Algorithm, Mode, Precision};
 use crate::number::{bytes, count, significant, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone};
 
-/// The steps stage by stage, the slots that values live in, and the totals with what a machine of this peak can reach.
+/// The steps stage by stage, the slots that values live in, and the totals with the speed that a machine with this peak
+/// can reach.
 pub fn render(plan: &PlanSummary, peak: &Peak, style: Style) -> String {
     let input: Vec<String> = plan.input.iter().map(ToString::to_string).collect();
     format!(
@@ -43,7 +44,7 @@ pub fn action_name(action: Action) -> &'static str {
     }
 }
 
-/// How products are summed up: `direct`, `winograd`, `winograd bf16`; empty where there are none.
+/// How products are computed: `direct`, `winograd`, `winograd bf16`; empty if there are none.
 pub fn way_name(algorithm: Option<Algorithm>, precision: Option<Precision>) -> String {
     let way = match algorithm {
         None => return String::new(),
@@ -158,7 +159,7 @@ fn totals(plan: &PlanSummary, peak: &Peak) -> String {
     )
 }
 
-/// `7`, or `2 to 16` where stages differ.
+/// `7`, or `2 to 16` if stages differ.
 fn chunks(of_stages: &[usize]) -> String {
     match (of_stages.iter().min(), of_stages.iter().max()) {
         (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
@@ -204,7 +205,7 @@ fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// The name under which a precision is asked for.
+/// The name of a precision on the command line.
 pub fn precision_name(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "f32",

@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder, ImageError, RgbImage};
 
 use crate::ReportError;
 
-/// Writes an image as an 8-bit RGB PNG. The file is there whole or not at all; one of the same name is replaced.
+/// Writes an image as an 8-bit RGB PNG. The file is written atomically and replaces one with the same name.
 ///
 /// # Errors
 /// [`ReportError::NotPng`] if the name does not end in `.png`, [`ReportError::NoPixels`] if a side of the image is
@@ -79,7 +79,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("a.png: the image is 4x0 and has no pixel to write; give it at least one")
+                .ends_with("a.png: the image is 4x0 and has no pixels to write; give it at least one")
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"the former one");
     }

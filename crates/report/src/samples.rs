@@ -1,4 +1,4 @@
-//! Results made up for the tests of this crate.
+//! Made-up results for the tests of this crate.
 
 use convscope_inspect::compare::Difference;
 use convscope_inspect::feature_maps::{ChannelMap, Filters, LayerMaps};
@@ -43,12 +43,12 @@ pub(crate) fn layer_of(
     }
 }
 
-/// A layer of which no two channels, rows or columns are alike.
+/// A layer whose channels, rows and columns all differ.
 pub(crate) fn layer(name: &str, channels: usize, height: usize, width: usize) -> LayerMaps {
     layer_of(name, [channels, height, width], |c, y, x| (c + 2 * y + 3 * x) as f32)
 }
 
-/// A picture that the network knows.
+/// A picture that the network recognises.
 pub(crate) fn example(height: usize, width: usize) -> ExampleImage {
     ExampleImage {
         name: "test image 12".to_owned(),
@@ -148,7 +148,7 @@ pub(crate) fn finding(severity: Severity, text: &str) -> Finding {
     }
 }
 
-/// So many epochs, no two columns alike.
+/// This many epochs, with all columns different.
 pub(crate) fn metrics(epochs: u64) -> Vec<EpochMetrics> {
     let line = |epoch| EpochMetrics {
         epoch,
@@ -164,7 +164,7 @@ pub(crate) fn metrics(epochs: u64) -> Vec<EpochMetrics> {
     (1..=epochs).map(line).collect()
 }
 
-/// Two layers for so many epochs, no two numbers alike.
+/// Two layers for this many epochs, with all numbers different.
 pub(crate) fn layer_metrics(epochs: u64) -> Vec<LayerMetrics> {
     let line = |epoch: u64, layer: &str, factor: f64| LayerMetrics {
         epoch,
@@ -176,7 +176,7 @@ pub(crate) fn layer_metrics(epochs: u64) -> Vec<LayerMetrics> {
     (1..=epochs).flat_map(|epoch| [line(epoch, "conv2d", 0.1), line(epoch, "dense", 0.7)]).collect()
 }
 
-/// A page with everything on it, whose names hold what HTML must not take for markup.
+/// A page with everything on it, and names that must not be interpreted as markup.
 pub(crate) fn page() -> ReportPage {
     let classes: Vec<String> = ["cat", "<b>dog</b> & \"co\"", "it's"].map(String::from).to_vec();
     let mut confusion = Confusion::new(3);

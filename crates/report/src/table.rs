@@ -1,18 +1,18 @@
 //! Text tables for terminals and log files.
 //!
-//! Columns are as wide as their widest cell on screen, so that wide (East Asian) characters and combining marks
-//! keep their place. Colour is written only where the caller asks for it with [`Style::ANSI`].
+//! Columns are as wide as their widest cell on screen, so that wide (East Asian) characters and combining marks stay
+//! aligned. Colour is written only if the caller asks for it with [`Style::ANSI`].
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::escape::escaped;
 
-/// How text is written: with which colours, and how wide.
+/// How text is written: its colours and width.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// Whether escape sequences for colour may be written.
     pub colours: Colours,
-    /// How many places a line has; none where lines may be as long as they are, as in files and pipes.
+    /// The width of a line; `None` if lines may have any length, as in files and pipes.
     pub width: Option<usize>,
 }
 
@@ -33,15 +33,15 @@ impl Style {
     pub const ANSI: Style = Style { colours: Colours::Ansi, width: None };
 }
 
-/// How a cell stands out where there are colours.
+/// How a cell is highlighted if there are colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// As the terminal shows all text.
+    /// The terminal's normal text.
     #[default]
     Normal,
-    /// Heavier, for what matters most.
+    /// Bold, for what matters most.
     Bold,
-    /// Paler, for what may be skipped.
+    /// Dim, for what may be skipped.
     Dim,
     /// Green.
     Good,
@@ -49,7 +49,7 @@ pub enum Tone {
     Bad,
 }
 
-/// A column: its title and the side its cells stand on.
+/// A column: its title and alignment.
 #[derive(Clone, Debug)]
 pub struct Column {
     title: String,
@@ -57,18 +57,18 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column whose cells begin at the left, for names.
+    /// A left-aligned column, for names.
     pub fn left(title: impl Into<String>) -> Self {
         Self { title: escaped(&title.into()).into_owned(), side: Side::Left }
     }
 
-    /// A column whose cells end at the right, for numbers.
+    /// A right-aligned column, for numbers.
     pub fn right(title: impl Into<String>) -> Self {
         Self { title: escaped(&title.into()).into_owned(), side: Side::Right }
     }
 }
 
-/// One cell. Text and strings turn into a cell of [`Tone::Normal`] by themselves.
+/// One cell. Text and strings convert into a cell of [`Tone::Normal`].
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
@@ -76,7 +76,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell that stands out.
+    /// A highlighted cell.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: escaped(&text.into()).into_owned(), tone }
     }
@@ -94,7 +94,7 @@ impl From<String> for Cell {
     }
 }
 
-/// A table with a line of titles, lines of cells, and rules between them.
+/// A table with a line of titles, lines of cells, and horizontal rules.
 ///
 /// ```
 /// use convscope_report::{Column, Style, Table, number};
@@ -127,13 +127,13 @@ impl Table {
     }
 
     /// Adds a line of cells. Control characters in them (line ends, escape sequences of a hostile file name) are
-    /// shown as [`escaped`] has them.
+    /// escaped as in [`escaped`].
     ///
     /// # Panics
     /// If the number of cells is not the number of columns.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let cells: Vec<Cell> = cells.into_iter().collect();
-        assert_eq!(cells.len(), self.columns.len(), "one cell a column");
+        assert_eq!(cells.len(), self.columns.len(), "one cell per column");
         self.lines.push(Line::Cells(cells));
     }
 
@@ -142,9 +142,9 @@ impl Table {
         self.lines.push(Line::Rule);
     }
 
-    /// The table as text: every line ends with a line feed, none with spaces. Where it is wider than the style has room for,
-    /// its columns follow one another in several tables, each of which begins with the first column; text, but no number, is
-    /// then shortened.
+    /// The table as text: every line ends with a line feed, none with spaces. If it is too wide for the style, its
+    /// columns are split into several tables, each starting with the first column; text, but not numbers, is then
+    /// shortened.
     pub fn render(&self, style: Style) -> String {
         let room = style.width.unwrap_or(usize::MAX).max(NARROWEST);
         let mut widths = self.widths();
@@ -177,7 +177,7 @@ impl Table {
         texts.join("\n")
     }
 
-    /// Whether the table fits into the style's lines as it is.
+    /// Whether the table fits into the style's lines unchanged.
     pub fn fits(&self, style: Style) -> bool {
         style.width.is_none_or(|room| total(&self.widths()) <= room)
     }
@@ -246,12 +246,12 @@ impl Table {
     }
 }
 
-/// How many places columns of these widths take with the gaps between them.
+/// The width of columns with the gaps between them.
 fn total(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP.width() * widths.len().saturating_sub(1)
 }
 
-/// Text in lines of at most the style's width, broken between words; a word that is longer has a line of its own.
+/// Text in lines of at most the style's width, broken between words; a longer word gets its own line.
 ///
 /// ```
 /// use convscope_report::table::{Style, wrapped};
@@ -276,7 +276,7 @@ pub fn wrapped(text: &str, style: Style) -> String {
     lines
 }
 
-/// Text of at most `width` places on screen: what is longer loses its end, and gets `…` in its place.
+/// Text of at most `width` columns on screen: the end of longer text is replaced with `…`.
 ///
 /// ```
 /// assert_eq!(convscope_report::table::shorten("automobile", 6), "autom…");
@@ -300,8 +300,8 @@ pub fn shorten(text: &str, width: usize) -> String {
     short
 }
 
-/// A horizontal bar that fills `ratio` (0 to 1; what lies outside is cut off, NaN is empty) of `width` places, in
-/// steps of an eighth of a place. It has no padding.
+/// A horizontal bar that fills `ratio` (0 to 1; clamped, NaN is empty) of `width` columns, in steps of an eighth of a
+/// column. It has no padding.
 ///
 /// ```
 /// assert_eq!(convscope_report::table::bar(0.5, 5), "██▌");
@@ -314,7 +314,7 @@ pub fn bar(ratio: f64, width: usize) -> String {
 }
 
 const GAP: &str = "  ";
-/// Narrower lines are taken to have so many places.
+/// The smallest assumed line width.
 const NARROWEST: usize = 24;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,7 +341,7 @@ pub(crate) fn paint(text: &str, tone: Tone, style: Style) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// All that [`paint`] writes of itself.
+/// Everything that [`paint`] itself writes.
 pub(crate) const CODES: [&str; 5] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A network as the source of a PyTorch module, which takes the weights file with `load_state_dict`.
+//! A network as the source of a PyTorch module, which loads the weights file with `load_state_dict`.
 
 use std::collections::HashSet;
 
@@ -86,7 +86,7 @@ fn axes(shape: &[usize]) -> String {
     format!("({})", axes.trim_end())
 }
 
-/// A submodule as an attribute; one whose name Python or `nn.Module` has another use for, by its key.
+/// A submodule as an attribute; or by its key if Python or `nn.Module` uses the name otherwise.
 fn attribute(name: &str) -> String {
     if is_plain(name) { format!("self.{name}") } else { format!("self._modules[{}]", quoted(name)) }
 }
@@ -138,7 +138,7 @@ const KEYWORDS: [&str; 35] = [
     "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
-/// What `torch.nn.Module` has of its own, as far as it may be the name of a node.
+/// Attributes of `torch.nn.Module` that could be the name of a node.
 const OF_MODULES: [&str; 29] = [
     "T_destination",
     "add_module",

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/read_tensorboard.py");
 
-/// What the package finds in a run directory; none where Python or the package is absent.
+/// What the package finds in a run directory; `None` if Python or the package is missing.
 fn read(run: &Path) -> Option<Value> {
     let knows = |python: &&str| {
         let asked = Command::new(python).args(["-c", "import tensorboard"]).output();
@@ -65,7 +65,7 @@ fn the_tensorboard_package_reads_scalars_histograms_and_pictures() {
     for node in graph.nodes() {
         let events = &found["histograms"][format!("activations/{}", node.name)];
         assert_eq!(steps(events), [1, 2], "{}", node.name);
-        // Eight images: as many as a batch has.
+        // Eight images, as many as in a batch.
         assert_eq!(events[1]["num"], 8.0 * node.shape.len() as f64, "{}", node.name);
         let limits: Vec<f64> = serde_json::from_value(events[1]["limits"].clone()).unwrap();
         assert!(limits.is_sorted() && limits.last().copied() == events[1]["max"].as_f64());

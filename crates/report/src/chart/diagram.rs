@@ -1,4 +1,4 @@
-//! A drawing in shapes, which a page shows as SVG and a file as PNG.
+//! A drawing made of shapes, shown as SVG on a page and as PNG in a file.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub struct Diagram {
     pub(crate) values: Option<String>,
 }
 
-/// An entry of a legend: a line or a dot, and what it stands for.
+/// An entry of a legend: a line or a dot, and its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LegendEntry {
     pub(crate) name: String,
@@ -29,7 +29,7 @@ pub(crate) struct LegendEntry {
     pub(crate) mark: Mark,
 }
 
-/// What stands before the name in a legend.
+/// The mark before the name in a legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     Solid,
@@ -37,22 +37,22 @@ pub(crate) enum Mark {
     Dot,
 }
 
-/// A part of a drawing. Places are in units of 1/640 of the drawing's width, from its upper left corner.
+/// A part of a drawing. Positions are in units of 1/640 of the drawing's width, from its upper left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     /// Lines through points; a new part is a gap.
     Line { parts: Vec<Vec<(f64, f64)>>, ink: Ink, width: f64, dashed: bool },
     /// A filled circle.
     Dot { at: (f64, f64), radius: f64, ink: Ink },
-    /// A circle around a point that matters most.
+    /// A circle around the most important point.
     Ring { at: (f64, f64), radius: f64, ink: Ink },
     /// A filled rectangle.
     Bar { at: (f64, f64), width: f64, height: f64, ink: Ink },
-    /// A text on its baseline; with a halo it stays readable where lines pass behind it.
+    /// A text on its baseline; with a halo it stays readable over lines behind it.
     Text { at: (f64, f64), text: String, align: Align, slant: f64, ink: Ink, halo: bool },
 }
 
-/// Which side of a text lies at its place.
+/// Which side of a text is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Start,
@@ -60,12 +60,12 @@ pub(crate) enum Align {
     End,
 }
 
-/// The colours of a drawing; a page has others for each in the light and in the dark.
+/// The colours of a drawing; a page has light and dark variants of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// One of the six colours of series.
     Series(usize),
-    /// What lies behind the others.
+    /// Anything behind the others.
     Faint,
     /// Lines of a grid.
     Rule,
@@ -76,13 +76,13 @@ pub(crate) enum Ink {
 }
 
 impl Diagram {
-    /// The drawing as a picture of its own, with title and legend: 960 pixels wide.
+    /// The drawing as a standalone picture, with title and legend: 960 pixels wide.
     pub fn to_image(&self) -> RgbImage {
         png::draw(self)
     }
 
-    /// The drawing as an `<svg>` element for a page, whose style sheet has its colours and sizes. Title and legend are left to the
-    /// page; the values lie in `data-chart` as JSON.
+    /// The drawing as an `<svg>` element for a page, whose style sheet sets its colours and sizes. Title and legend are
+    /// left to the page; the values are in `data-chart` as JSON.
     pub fn to_svg(&self) -> String {
         svg::draw(self)
     }
@@ -90,7 +90,7 @@ impl Diagram {
     /// Writes drawings below one another as one PNG.
     ///
     /// # Errors
-    /// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] where there is none.
+    /// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] if there is no drawing.
     pub fn save(diagrams: &[Diagram], path: &Path) -> Result<(), ReportError> {
         let images: Vec<RgbImage> = diagrams.iter().map(Diagram::to_image).collect();
         let width = images.iter().map(RgbImage::width).max().unwrap_or(0);

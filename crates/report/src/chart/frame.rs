@@ -1,22 +1,22 @@
-//! Where values lie on a chart, and which of them are marked on its axes.
+//! The positions of values on a chart, and the marks on its axes.
 
 use super::{Chart, Stroke, XAxis, YAxis};
 use crate::number::significant;
 
-/// The ranges of both axes and their marks. Places are shares of the plot: 0 is left and bottom.
+/// The ranges of both axes and their marks. Positions are shares of the plot: 0 is left and bottom.
 pub(super) struct Frame {
     x: (f64, f64),
     y: (f64, f64),
     x_is_log: bool,
     y_axis: YAxis,
-    /// Place and text of each mark of the horizontal axis.
+    /// Position and text of each mark on the horizontal axis.
     pub(super) x_marks: Vec<(f64, String)>,
-    /// Place and text of each mark of the vertical axis.
+    /// Position and text of each mark on the vertical axis.
     pub(super) y_marks: Vec<(f64, String)>,
 }
 
 impl Frame {
-    /// The frame that holds all values of a chart; none where there is no value.
+    /// The frame that contains all values of a chart; `None` if there are no values.
     pub(super) fn new(chart: &Chart) -> Option<Self> {
         let y_axis = chart.y_axis;
         let points = chart.series.iter().flat_map(|series| &series.points);
@@ -33,14 +33,14 @@ impl Frame {
         };
         let x = match &chart.x_axis {
             XAxis::Counts => range(&mut drawn.iter().map(|point| point.0)),
-            // Points that stand for themselves have room at both sides.
+            // Isolated points have room on both sides.
             XAxis::Names(names)
                 if chart.series.iter().any(|series| matches!(series.stroke, Stroke::Dots | Stroke::Best)) =>
             {
                 (-0.5, names.len() as f64 - 0.5)
             }
             XAxis::Names(names) => (0.0, names.len().saturating_sub(1) as f64),
-            // Points at the ends stand clear of the axes.
+            // Points at the ends are kept clear of the axes.
             XAxis::Numbers | XAxis::Logarithm => {
                 let (low, high) = range(&mut drawn.iter().map(|point| point.0));
                 (low - 0.03 * (high - low), high + 0.03 * (high - low))
@@ -64,7 +64,7 @@ impl Frame {
         Some(frame)
     }
 
-    /// Where a point lies, as shares of the plot; none for a value that cannot be drawn.
+    /// The position of a point, as shares of the plot; `None` for a value that cannot be drawn.
     pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         let y = height(self.y_axis, y)?;
         width(self.x_is_log, x).is_finite().then(|| (self.across(x), self.up(y)))
@@ -100,7 +100,7 @@ impl Frame {
                 let first = (low / step).ceil() as i64;
                 let last = (high / step).floor() as i64;
                 let mut counts: Vec<i64> = (first..=last).map(|count| count * step as i64).collect();
-                // The first epoch is a mark of its own where there is room.
+                // The first epoch gets its own mark if there is room.
                 if counts.first().is_some_and(|&count| count as f64 - low >= step / 2.0) && low == low.round()
                 {
                     counts.insert(0, low as i64);
@@ -124,13 +124,13 @@ impl Frame {
     }
 }
 
-/// What is drawn for a value: itself or its logarithm.
+/// The vertical coordinate of a value: itself or its logarithm.
 fn height(axis: YAxis, value: f64) -> Option<f64> {
     let value = if axis == YAxis::Logarithm { value.log10() } else { value };
     value.is_finite().then_some(value)
 }
 
-/// What is gone across for a place: itself or its logarithm, which may not be finite.
+/// The horizontal coordinate: the value itself or its logarithm, which may not be finite.
 fn width(is_log: bool, x: f64) -> f64 {
     if is_log { x.log10() } else { x }
 }
@@ -166,7 +166,7 @@ fn round_step(step: f64) -> f64 {
     rounded * power
 }
 
-/// A mark's value without zeros at its end.
+/// A mark's value without trailing zeros.
 fn plain(value: f64) -> String {
     let text = significant(value);
     if let Some((number, power)) = text.split_once('e') {
@@ -207,7 +207,7 @@ mod tests {
         let percent = frame(YAxis::Percent, &[(1.0, 0.3), (2.0, 0.9)]);
         assert_eq!(texts(&percent.y_marks).last(), Some(&"100\u{a0}%"));
         assert_eq!(texts(&percent.x_marks), ["1", "2"]);
-        // Values that lie close together have the axis to themselves.
+        // Values close together fill the axis.
         let close = frame(YAxis::Percent, &[(1.0, 0.46), (2.0, 0.6)]);
         assert_eq!(texts(&close.y_marks), ["45\u{a0}%", "50\u{a0}%", "55\u{a0}%", "60\u{a0}%"]);
         let high = frame(YAxis::Percent, &[(1.0, 0.995), (2.0, 1.0)]);

@@ -1,4 +1,4 @@
-//! Where the parts of a chart lie.
+//! The layout of a chart.
 
 use serde_json::json;
 
@@ -37,10 +37,10 @@ const LEFT: f64 = 68.0;
 const TOP: f64 = 12.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - 20.0;
 const PLOT_HEIGHT: f64 = 250.0;
-/// How long names of places are at most, and how steeply they rise: the first one ends at the left edge.
+/// The longest names of positions, and how steeply they rise: the first one ends at the left edge.
 const NAME_ROOM: f64 = 135.0;
 const SLANT: f64 = 60.0;
-/// Of more names than this every second, third and so on is written.
+/// If there are more names than this, only every second, third and so on is written.
 const MOST_NAMES: usize = 28;
 const DOT: f64 = 4.0;
 
@@ -100,10 +100,10 @@ fn bottom(chart: &Chart) -> f64 {
     }
 }
 
-/// The size of letters where they are largest, on a narrow screen.
+/// The largest letter size, on a narrow screen.
 const NARROW: f64 = 20.0;
 
-/// A name that has room below its place, the first one to the left of which is the edge.
+/// A name shortened to the room below its position; the first one is limited by the left edge.
 fn short(name: &str) -> std::borrow::Cow<'_, str> {
     font::fitted(name, NARROW, NAME_ROOM)
 }

@@ -16,7 +16,7 @@ use image::RgbImage;
 
 use crate::ReportError;
 
-/// Lines over a common axis.
+/// Lines on a common axis.
 ///
 /// ```
 /// use convscope_report::chart::{Chart, Series, Stroke, XAxis, YAxis};
@@ -35,11 +35,11 @@ use crate::ReportError;
 pub struct Chart {
     /// What it shows.
     pub title: String,
-    /// What the horizontal axis is.
+    /// The label of the horizontal axis.
     pub x_label: String,
-    /// The places along the horizontal axis.
+    /// The positions along the horizontal axis.
     pub x_axis: XAxis,
-    /// How the vertical axis runs.
+    /// The scale of the vertical axis.
     pub y_axis: YAxis,
     /// The lines.
     pub series: Vec<Series>,
@@ -48,11 +48,11 @@ pub struct Chart {
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// What it is called in the legend.
+    /// Its name in the legend.
     pub name: String,
-    /// Places and values, left to right. A value that is not finite leaves a gap.
+    /// Positions and values, left to right. A value that is not finite leaves a gap.
     pub points: Vec<(f64, f64)>,
-    /// Which of the colours ([`OKABE_ITO`](crate::colour::OKABE_ITO)) it has; they start over after the last.
+    /// Its index in the colours ([`OKABE_ITO`](crate::colour::OKABE_ITO)), which wrap around.
     pub colour: usize,
     /// How it is drawn.
     pub stroke: Stroke,
@@ -66,37 +66,38 @@ pub enum Stroke {
     Solid,
     /// In dashes.
     Dashed,
-    /// Points that no line joins.
+    /// Points without a line.
     Dots,
     /// Points with a ring around them, for what matters most.
     Best,
-    /// A thin pale line behind the others, whose values the page does not tell.
+    /// A thin pale line behind the others, whose values the page does not show.
     Faint,
 }
 
-/// The places along the horizontal axis.
+/// The positions along the horizontal axis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum XAxis {
     /// Whole numbers, such as epochs.
     #[default]
     Counts,
-    /// Names for the places 0, 1, 2 and so on, such as layers.
+    /// Names for the positions 0, 1, 2 and so on, such as layers.
     Names(Vec<String>),
     /// Numbers in even steps.
     Numbers,
-    /// Numbers in even factors; places of 0 and below are left out.
+    /// Numbers in even factors; positions of 0 and below are left out.
     Logarithm,
 }
 
-/// How the vertical axis runs and how its values are written.
+/// The scale of the vertical axis and the format of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YAxis {
-    /// Even steps, numbers, from 0 where none is below.
+    /// Even steps, numbers, from 0 if none is below.
     #[default]
     Number,
     /// Even steps, numbers, from the least to the largest.
     Span,
-    /// Even steps, written as percentages; from 0 to 1 where the values span more than half of that, else around them.
+    /// Even steps, written as percentages; from 0 to 1 if the values span more than half of that, otherwise around
+    /// them.
     Percent,
     /// Even factors; values of 0 and below leave a gap.
     Logarithm,
@@ -108,7 +109,7 @@ impl Chart {
         layout::lay_out(self)
     }
 
-    /// The chart as a picture of its own, with title and legend, 960 pixels wide.
+    /// The chart as a standalone picture, with title and legend, 960 pixels wide.
     pub fn to_image(&self) -> RgbImage {
         self.diagram().to_image()
     }
@@ -118,14 +119,14 @@ impl Chart {
         self.diagram().to_svg()
     }
 
-    /// The lines with the pale ones first, which lie below the others.
+    /// The lines with the pale ones first, since they are below the others.
     fn in_drawing_order(&self) -> impl Iterator<Item = &Series> {
         let is_faint = |series: &&Series| series.stroke == Stroke::Faint;
         let others = self.series.iter().filter(move |series| !is_faint(series));
         self.series.iter().filter(is_faint).chain(others)
     }
 
-    /// Whether there is no value to draw.
+    /// Whether there are no values to draw.
     pub fn is_empty(&self) -> bool {
         !self.series.iter().any(|series| series.points.iter().any(|&(_, y)| y.is_finite()))
     }
@@ -134,7 +135,7 @@ impl Chart {
 /// Writes charts below one another as one PNG.
 ///
 /// # Errors
-/// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] where there is no chart.
+/// Those of [`png::save`](crate::png::save()); [`ReportError::NoPixels`] if there are no charts.
 pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
     Diagram::save(&charts.iter().map(Chart::diagram).collect::<Vec<_>>(), path)
 }
@@ -142,13 +143,13 @@ pub fn save(charts: &[Chart], path: &Path) -> Result<(), ReportError> {
 /// A line of more points than this has no dots on it.
 const MOST_DOTS: usize = 60;
 
-/// Whether names in letters of this size are written level, because the longest has room under its place.
+/// Whether names in letters of this size are written horizontally, because the longest fits under its position.
 fn are_level(names: &[String], plot_width: f64, size: f64) -> bool {
     let longest = names.iter().map(|name| crate::font::width(name, size)).fold(0.0, f64::max);
     longest + size <= plot_width / names.len() as f64
 }
 
-/// Which of the colours a series has; they start over after the last.
+/// The index of a series' colour; colours wrap around.
 fn colour_index(colour: usize) -> usize {
     colour % crate::colour::OKABE_ITO.len()
 }
@@ -203,7 +204,7 @@ mod tests {
         let svg = falling(YAxis::Number).to_svg();
         assert!(!svg.contains("<b>") && !svg.contains("<line &"), "{svg}");
         assert!(svg.contains("a &lt;b&gt; &amp; &quot;c&quot;"), "{svg}");
-        // The broken line is two single points, each a path of its own move.
+        // The broken line is two single points, each with its own move command.
         let broken = svg
             .split("class=\"line s1 dashed\" stroke-width=\"2.2\" d=\"")
             .nth(1)

@@ -45,7 +45,7 @@ pub(super) fn draw(diagram: &Diagram) -> RgbImage {
     canvas.into_image()
 }
 
-/// Pixels of a unit.
+/// Pixels per unit.
 const SCALE: f64 = 1.5;
 const HEAD: f64 = 44.0;
 const FOOT: f64 = 6.0;
@@ -115,10 +115,10 @@ fn write(
     canvas.text_at(origin, text, size * SCALE, slant, colour);
 }
 
-/// The entries of the legend in rows that fit, with the place where each begins.
+/// The entries of the legend in rows that fit, with the position of each.
 fn legend_rows(legend: &[LegendEntry]) -> Vec<Vec<(f64, &LegendEntry)>> {
     let mut rows: Vec<Vec<(f64, &LegendEntry)>> = Vec::new();
-    // A single line is named by the title.
+    // A single line needs no legend beyond the title.
     let shown = if legend.len() > 1 { legend } else { &[] };
     let mut left = f64::INFINITY;
     for entry in shown {
@@ -145,7 +145,7 @@ fn colour(ink: Ink) -> [u8; 3] {
     }
 }
 
-/// Draws a line through points, in dashes that run on around its corners.
+/// Draws a line through points, in dashes that continue around its corners.
 fn line(canvas: &mut Canvas, points: &[(f64, f64)], width: f64, dashed: bool, colour: [u8; 3]) {
     let mut travelled = 0.0;
     for pair in points.windows(2) {

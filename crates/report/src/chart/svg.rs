@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::colour_index;
 use super::diagram::{Align, Diagram, Ink, Shape};
 
-/// The `<svg>` element. Text sizes and colours are those of the page's style sheet, which knows the classes.
+/// The `<svg>` element. Text sizes and colours are those of the page's style sheet, which defines the classes.
 pub(super) fn draw(diagram: &Diagram) -> String {
     let title = escape(&diagram.title);
     let data = diagram.values.as_ref();
@@ -75,7 +75,7 @@ fn draw_shape(svg: &mut String, shape: &Shape) {
     };
 }
 
-/// The class that has this colour.
+/// The class with this colour.
 pub(crate) fn class(ink: Ink) -> String {
     match ink {
         Ink::Series(colour) => format!("s{}", colour_index(colour)),

@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 
 use crate::colour::viridis;
 
-/// The values from which to which a channel is coloured.
+/// The range of values that a channel's colours cover.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
     pub(crate) smallest: f32,
@@ -13,8 +13,8 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The scale of each channel: its own. Where a channel is a single value that would say nothing, so there all
-    /// channels share the scale of the layer.
+    /// The scale of each channel: its own. For channels that are single values this would be meaningless, so they share
+    /// the scale of the layer.
     pub(crate) fn of(layer: &LayerMaps) -> Vec<Scale> {
         let own = |channel: &ChannelMap| Scale { smallest: channel.min, largest: channel.max };
         if !is_single(layer) {
@@ -28,7 +28,7 @@ impl Scale {
         vec![shared.unwrap_or(Scale { smallest: 0.0, largest: 0.0 }); layer.channels.len()]
     }
 
-    /// Where a value lies, 0 to 1; 0 where all are equal, NaN where the value is not finite.
+    /// The position of a value on the scale, 0 to 1; 0 if all are equal, NaN if the value is not finite.
     pub(crate) fn place(self, value: f32) -> f32 {
         if !value.is_finite() {
             return f32::NAN;
@@ -42,13 +42,13 @@ impl Scale {
     }
 }
 
-/// Whether every channel of a layer is a single value: a vector, or what is left of maps after global pooling.
+/// Whether every channel of a layer is a single value: a vector, or maps after global pooling.
 pub(crate) fn is_single(layer: &LayerMaps) -> bool {
     layer.height * layer.width == 1
 }
 
-/// The width and height at which a map is shown, given how long its longer side may be: enlarged by a whole factor,
-/// so that every value stays a square, or made smaller. No side falls under 4 pixels.
+/// The displayed width and height of a map, given the longest allowed side: enlarged by a whole factor, so that every
+/// value stays a square, or reduced. No side is below 4 pixels.
 pub(crate) fn fitted_size(height: usize, width: usize, side: u32) -> (u32, u32) {
     const LARGEST_FACTOR: usize = 24;
     const SINGLE_VALUE: usize = 40;
@@ -65,13 +65,13 @@ pub(crate) fn fitted_size(height: usize, width: usize, side: u32) -> (u32, u32) 
     (width.max(4) as u32, height.max(4) as u32)
 }
 
-/// The values of a map at another size, row by row: repeated where it is larger, averaged where it is smaller.
+/// The values of a map at a different size, row by row: repeated if it is larger, averaged if it is smaller.
 pub(crate) fn scaled_map(map: &[f32], columns: usize, width: u32, height: u32) -> Vec<f32> {
     let rows = map.len() / columns.max(1);
     let span = |place: u32, of: u32, length: usize| {
         let first = (place as usize * length) / of as usize;
         let end = ((place as usize + 1) * length).div_ceil(of as usize);
-        // Where the map is enlarged a pixel shows the one value that its middle falls on.
+        // In an enlarged map, a pixel shows the value under its centre.
         if length <= of as usize {
             let middle = (2 * place as usize + 1) * length / (2 * of as usize);
             middle..middle + 1

@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK};
 
-/// A numbered grid of all filters. Grey is a weight of zero, all filters share one scale.
+/// A numbered grid of all filters. Grey is a weight of zero; all filters share one scale.
 pub fn filter_sheet(filters: &Filters) -> RgbImage {
     let columns = filters.rgb.len().clamp(1, 16);
     let rows = filters.rgb.len().div_ceil(columns);
@@ -39,7 +39,7 @@ pub fn filter_sheet(filters: &Filters) -> RgbImage {
 const MARGIN: u32 = 16;
 const GAP: u32 = 8;
 const HEAD: u32 = 60;
-/// How many pixels a filter's longer side takes at most, where it is smaller than that.
+/// The size in pixels up to which a filter's longer side is enlarged.
 const SIDE: usize = 56;
 
 #[cfg(test)]

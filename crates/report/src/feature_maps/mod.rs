@@ -19,10 +19,9 @@ use convscope_inspect::FeatureMaps;
 use crate::picture::picture;
 use crate::{ReportError, png};
 
-/// Writes the [`sheet`] of every layer and the [`overview`] of all into a folder, which is made where it is absent:
-/// `00_overview.png`, `01_conv2d.png`, `02_conv2d_1.png` and so on in the order of the layers, and
-/// `filters_conv2d.png` where the network has colour filters. Files of such names that an earlier network left there go.
-/// Returns the paths.
+/// Writes the [`sheet`] of every layer and the [`overview`] of all into a folder, which is created if missing:
+/// `00_overview.png`, `01_conv2d.png`, `02_conv2d_1.png` and so on in the order of the layers, and `filters_conv2d.png`
+/// if the network has colour filters. Files with such names from an earlier network are removed. Returns the paths.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the folder or a file, [`ReportError::NoPixels`] if the input
@@ -49,8 +48,7 @@ pub fn save_all(maps: &FeatureMaps, folder: &Path) -> Result<Vec<PathBuf>, Repor
     Ok(paths)
 }
 
-/// Takes back what [`save_all`] wrote: its files, and the folder where nothing else is in it. A folder that is absent is
-/// fine.
+/// Removes what [`save_all`] wrote: its files, and the folder if it is then empty. A missing folder is fine.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses to remove a file.
@@ -58,12 +56,12 @@ pub fn remove_all(folder: &Path) -> Result<(), ReportError> {
     for path in pictures_in(folder) {
         std::fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
     }
-    // A folder with something else in it stays.
+    // A folder with other contents stays.
     let _ = std::fs::remove_dir(folder);
     Ok(())
 }
 
-/// The files of a folder that have the names of this module.
+/// The files in a folder with names from this module.
 fn pictures_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let paths = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     paths.filter(|path| {
@@ -74,7 +72,7 @@ fn pictures_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// A node's name as part of a file's name: what a file system may refuse becomes `_`.
+/// A node's name as part of a file name: characters that a file system may reject become `_`.
 fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }

@@ -8,8 +8,8 @@ use super::sheet::input_picture;
 
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
 
-/// A row for every layer, from the input down: its name, its shape and as many of its channels as fit, taken evenly
-/// from all and numbered. Colours are those of [`sheet`](super::sheet()).
+/// A row for every layer, from the input down: its name, its shape and as many of its channels as fit, evenly spaced
+/// and numbered. Colours are those of [`sheet`](super::sheet()).
 pub fn overview(layers: &[LayerMaps], input: &RgbImage) -> RgbImage {
     let shown = input_picture(input, 96);
     let rows: Vec<Row> = layers.iter().map(Row::new).collect();

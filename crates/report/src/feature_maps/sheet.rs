@@ -1,4 +1,4 @@
-//! All channels of one layer, with the input beside them.
+//! All channels of one layer, with the input next to them.
 
 use convscope_inspect::feature_maps::LayerMaps;
 use image::RgbImage;
@@ -7,12 +7,13 @@ use super::channel::{Scale, fitted_size, picture_of};
 use crate::canvas::{Canvas, Font, INK, PALE_INK, RULE};
 use crate::colour::viridis;
 
-/// A grid of all channels of a layer in viridis, numbered from 0 in the order of the weights, the input at the left.
+/// A grid of all channels of a layer in viridis, numbered from 0 in the order of the weights, with the input at the
+/// left.
 ///
-/// Each channel runs from its own smallest value (dark) to its own largest (yellow); one whose values are all equal
-/// is dark. Where a channel is a single value, all of them share one scale. Values that are not finite are magenta.
-/// Small maps are enlarged by a whole factor, large ones are averaged down, so that the sheet stays at a few
-/// thousand pixels for a thousand channels or for maps of 224x224.
+/// Each channel runs from its own smallest value (dark) to its own largest (yellow); one whose values are all equal is
+/// dark. If channels are single values, they share one scale. Values that are not finite are magenta. Small maps are
+/// enlarged by a whole factor, large ones are averaged down, so that the sheet stays within a few thousand pixels for a
+/// thousand channels or maps of 224x224.
 pub fn sheet(layer: &LayerMaps, input: &RgbImage) -> RgbImage {
     let (channels, height, width) = (layer.channels.len(), layer.height, layer.width);
     let grid = Grid::new(channels, height, width);
@@ -43,7 +44,7 @@ pub fn sheet(layer: &LayerMaps, input: &RgbImage) -> RgbImage {
     canvas.into_image()
 }
 
-/// The input at a size at which something can be seen.
+/// The input, enlarged to a visible size.
 pub(super) fn input_picture(input: &RgbImage, side: u32) -> RgbImage {
     use image::imageops::{FilterType, resize};
     let (width, height) = fitted_size(input.height() as usize, input.width() as usize, side);
@@ -57,7 +58,7 @@ const CAPTION: u32 = 20;
 const INPUT_SIDE: u32 = 160;
 const LEGEND: (u32, u32) = (INPUT_SIDE, 10);
 
-/// Where each channel goes.
+/// The position of each channel.
 struct Grid {
     channels: usize,
     columns: usize,
@@ -95,7 +96,7 @@ impl Grid {
     }
 }
 
-/// How many columns make a sheet somewhat wider than high, without a ragged last row where that can be had.
+/// The number of columns that makes a sheet somewhat wider than high, with a full last row if possible.
 fn columns(channels: usize) -> usize {
     let wished = ((channels as f64 * 1.5).sqrt().ceil() as usize).max(1);
     let even = (wished..=2 * wished).find(|&columns| channels.is_multiple_of(columns) && columns <= channels);

@@ -1,4 +1,4 @@
-//! All channels of a layer in one picture, of which the page cuts out each channel.
+//! All channels of a layer in one picture, from which the page cuts out each channel.
 
 use convscope_inspect::feature_maps::LayerMaps;
 
@@ -7,7 +7,7 @@ use crate::ReportError;
 use crate::colour::{NOT_A_NUMBER, viridis};
 use crate::feature_maps::{Scale, scaled_map};
 
-/// The picture and where each channel lies in it.
+/// The picture and the position of each channel in it.
 pub(super) struct Atlas {
     /// The picture, as a URI.
     pub(super) uri: String,
@@ -16,7 +16,7 @@ pub(super) struct Atlas {
 }
 
 impl Atlas {
-    /// Lays out a layer so that its picture has about `budget` pixels at most: larger maps are averaged down.
+    /// Lays out a layer so that its picture has at most about `budget` pixels: larger maps are averaged down.
     ///
     /// # Errors
     /// [`ReportError::NoPixels`] for a layer without values.
@@ -42,7 +42,7 @@ impl Atlas {
         Ok(Self { uri, grid: (columns, rows) })
     }
 
-    /// Where a channel lies, as CSS has it: `background-position` in percent.
+    /// The position of a channel for CSS: `background-position` in percent.
     pub(super) fn position(&self, channel: usize) -> (f64, f64) {
         let share =
             |place: usize, of: usize| if of > 1 { place as f64 * 100.0 / (of - 1) as f64 } else { 0.0 };
@@ -57,7 +57,7 @@ fn cell_size(layer: &LayerMaps, budget: usize) -> (u32, u32) {
     (side(layer.width), side(layer.height))
 }
 
-/// 0 to 254 are viridis, 255 is what is not finite.
+/// 0 to 254 are viridis, 255 is for values that are not finite.
 fn colour_index(value: f32) -> u8 {
     if value.is_nan() { 255 } else { (value.clamp(0.0, 1.0) * 254.0).round() as u8 }
 }

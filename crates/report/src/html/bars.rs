@@ -9,9 +9,9 @@ use crate::number::significant;
 /// Bars of a small histogram.
 const BARS: usize = 28;
 
-/// The heights of a histogram's bars, 0 to 1, over an even scale from `min` to `max`; none where there is nothing to draw.
-/// The bins of the histogram, which are even in the logarithm, are dealt to the bars by how much of each lies where.
-/// Heights are square roots, so that rare values beside a peak can be seen.
+/// The heights of a histogram's bars, 0 to 1, over an even scale from `min` to `max`; `None` if there is nothing to
+/// draw. The bins of the histogram, which are even in the logarithm, are distributed over the bars in proportion to
+/// their overlap. Heights are square roots, so that rare values next to a peak are visible.
 fn heights(histogram: &Histogram, min: f64, max: f64) -> Option<[f64; BARS]> {
     let span = max - min;
     if !span.is_finite() || span <= 0.0 || histogram.counts.is_empty() {
@@ -35,7 +35,7 @@ fn heights(histogram: &Histogram, min: f64, max: f64) -> Option<[f64; BARS]> {
     (most > 0.0).then(|| bars.map(|value| (value / most).sqrt()))
 }
 
-/// A drawing of the histogram; empty where there is nothing to draw.
+/// A drawing of the histogram; empty if there is nothing to draw.
 pub(super) fn svg(histogram: &Histogram, min: f64, max: f64) -> String {
     const SIZE: (f64, f64) = (84.0, 22.0);
     let Some(bars) = heights(histogram, min, max) else { return String::new() };
@@ -61,7 +61,8 @@ pub(super) fn svg(histogram: &Histogram, min: f64, max: f64) -> String {
     )
 }
 
-/// The heights as text that the page's script draws: a character a bar, `0` for none, then by height from `1` to `z`.
+/// The heights as text that the page's script draws: one character per bar, `0` for none, then by height from `1` to
+/// `z`.
 pub(super) fn digits(histogram: &Histogram, min: f64, max: f64) -> Option<String> {
     let digit = |height: f64| char::from_digit((height * 35.0).ceil().min(35.0) as u32, 36).unwrap_or('0');
     heights(histogram, min, max).map(|bars| bars.map(digit).iter().collect())

@@ -1,5 +1,5 @@
-//! The page in headless Chromium: nothing is cut off, everything can be read and reached by keyboard, at four widths, in the light
-//! and in the dark; and what a reader clicks does what it says.
+//! The page in headless Chromium: nothing is cut off, everything is readable and reachable by keyboard, at four widths,
+//! in light and dark mode; and every control does what it says.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::study::StudyReport;
 
 const WIDTHS: [u32; 4] = [390, 768, 1280, 1920];
 
-/// Starts a browser, or says that the test is skipped.
+/// Starts a browser, or reports that the test is skipped.
 fn browser(folder: &Path) -> Option<Browser> {
     let browser = Browser::start(folder);
     if browser.is_none() {
@@ -58,7 +58,7 @@ fn crowded() -> ReportPage {
     let closeup = &mut run.closeups[0];
     closeup.maps.image.name.clone_from(&long);
     let layers = run.layers.as_mut().unwrap();
-    // As many as a DenseNet of 121 layers has.
+    // As many as in a DenseNet of 121 layers.
     layers.rows = (0..121)
         .map(|index| {
             let mut row = table().rows[0].clone();
@@ -69,7 +69,7 @@ fn crowded() -> ReportPage {
             };
             row.inputs = match index {
                 0 => vec!["input".to_owned()],
-                // Every tenth layer takes the one before it and one from further back.
+                // Every tenth layer takes the one before it and an earlier one.
                 _ if index % 10 == 9 => vec![row_name(index - 1), row_name(index - 6)],
                 _ => vec![row_name(index - 1)],
             };

@@ -1,4 +1,4 @@
-// Clicks and types as a reader does and returns what went wrong.
+// Clicks and types like a reader, and returns what went wrong.
 (async () => {
   const wrong = [];
   const check = (holds, what) => holds || wrong.push(what);
@@ -67,7 +67,7 @@
       camLayer.dispatchEvent(new Event("change"));
       check(heat.hidden, "the picture alone");
 
-      // Another picture: its name, its sheets and its ranges.
+      // A different picture: its name, its sheets and its ranges.
       const picks = all(".pick", section);
       const [range, name] = [channels[0].dataset.range, section.querySelector(".look-name").textContent];
       picks[1].click();
@@ -117,7 +117,7 @@
     check(!tip.hidden && tip.textContent.startsWith("epoch 1"), "the pointer shows values too");
     const alone = chartAsSvg(chart);
     check(alone.includes('xmlns="http://www.w3.org/2000/svg"') && alone.includes("stroke:rgb(") && !alone.includes("data-chart"), "a chart is taken along");
-    // All charts have letters of one size.
+    // All charts have the same letter size.
     const sizes = all("svg.chart").map((svg) => Math.round(svg.getBoundingClientRect().width));
     check(new Set(sizes).size === 1, `the widths of the charts: ${sizes}`);
 

@@ -12,7 +12,7 @@ use crate::colour::viridis;
 use crate::number::{percent, significant, thousands};
 use crate::picture::picture;
 
-/// Everything that `evaluation.html` names.
+/// All variables of `evaluation.html`.
 pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError> {
     let mistakes: Vec<Value> =
         evaluation.mistakes.iter().map(|m| mistake(m, evaluation)).collect::<Result<_, _>>()?;
@@ -31,7 +31,7 @@ pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError>
     })
 }
 
-/// The matrix of more classes is a picture that is enlarged and read square by square.
+/// With more classes than this, the matrix is an enlarged picture that is read square by square.
 const MOST_CLASSES: usize = 20;
 const PAIRS: usize = 10;
 
@@ -62,7 +62,7 @@ fn matrix(evaluation: &EvaluationSection) -> Value {
     Value::from(rows.collect::<Vec<_>>())
 }
 
-/// The matrix as a picture of one pixel a square.
+/// The matrix as a picture with one pixel per square.
 fn map(evaluation: &EvaluationSection) -> Result<String, ReportError> {
     let confusion = &evaluation.confusion;
     let side = confusion.classes();
@@ -90,8 +90,8 @@ fn map_data(evaluation: &EvaluationSection) -> String {
     script_text(&json!({ "classes": classes, "counts": counts }))
 }
 
-/// How strongly a cell is coloured: rare confusions are lifted so that they can be seen, and the range in which
-/// neither dark nor light text can be read is left out.
+/// How strongly a cell is coloured: rare confusions are emphasised to make them visible, and the range in which neither
+/// dark nor light text is readable is left out.
 fn shade(share: f64) -> f64 {
     let lifted = share.powf(0.6);
     if lifted <= 0.6 { lifted } else { 0.75 + 0.25 * (lifted - 0.6) / 0.4 }
@@ -149,7 +149,7 @@ fn mistake(mistake: &Mistake, evaluation: &EvaluationSection) -> Result<Value, R
     })
 }
 
-/// The picture, made smaller where it is large: a page has many.
+/// The picture, reduced if it is large, since a page has many.
 fn thumbnail(image: &image::RgbImage) -> image::RgbImage {
     const SIDE: usize = 128;
     let (width, height) = image.dimensions();

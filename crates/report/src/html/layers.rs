@@ -11,12 +11,12 @@ use crate::findings::{measured, severity};
 use crate::layers::{kind, shape};
 use crate::number::{percent, significant, thousands};
 
-/// Everything that `layers.html` names, but for the depth plot.
+/// All variables of `layers.html` except the depth plot.
 pub(super) fn table_view(table: &LayerTable, over: &str) -> Value {
     let trend = table.trend.as_ref().map(|trend| {
         let change = if trend.factor_per_layer >= 1.0 { "grows" } else { "fades" };
         format!(
-            "From one layer with weights to the next the mean |activation| that is handed on {change} by a factor of {} (a \
+            "From one layer with weights to the next, the mean |activation| {change} by a factor of {} (a \
              straight line through the logarithms of {} layers, which explains {} of their variance); the largest, of {}, is {} \
              times the smallest, of {}.",
             significant(trend.factor_per_layer),
@@ -67,7 +67,7 @@ pub(super) fn epochs_view(metrics: &[EpochMetrics]) -> Vec<Value> {
     metrics.iter().map(view).collect()
 }
 
-/// A quantity of every layer of several runs as it is and normalised: names down, runs across.
+/// A quantity of every layer of several runs, raw and normalised: layers down, runs across.
 pub(super) fn side_by_side(tables: &[(&str, &LayerTable)], quantity: Quantity) -> Vec<Value> {
     let columns: Vec<_> =
         tables.iter().map(|(_, table)| (table, table.values(quantity), table.normalized(quantity))).collect();
@@ -93,7 +93,7 @@ pub(super) fn side_by_side(tables: &[(&str, &LayerTable)], quantity: Quantity) -
     rows.collect()
 }
 
-/// A name as HTML that may be broken where its words end, and within a word only where that is too long for a line.
+/// A name as HTML that may be broken between words, and within a word only if the word is too long for a line.
 pub(super) fn breakable(name: &str) -> String {
     const LONGEST_WORD: usize = 15;
     let (mut html, mut word) = (String::new(), 0);
@@ -151,7 +151,7 @@ fn row_view(row: &LayerRow) -> Value {
     }
 }
 
-/// A share as percent of a bar's length.
+/// A share as a percentage of a bar's length.
 fn bar(share: f64) -> String {
     format!("{:.1}", if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 })
 }

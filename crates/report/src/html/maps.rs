@@ -17,8 +17,8 @@ use crate::heat_map::{blend, caption, enlarged, method_name};
 use crate::number::{percent, significant};
 use crate::picture::picture;
 
-/// Everything that `maps.html` names; none of a run without a closeup. The sheets of all layers of all pictures together have
-/// about `budget` pixels at most.
+/// All variables of `maps.html`; `None` for a run without a closeup. The sheets of all layers of all pictures together
+/// have at most about `budget` pixels.
 pub(super) fn maps_view(
     run: &RunSection,
     sprites: &mut Sprites,
@@ -79,7 +79,7 @@ pub(super) fn maps_view(
     }))
 }
 
-/// The layers that there is something to draw of.
+/// The layers with something to draw.
 fn drawn(maps: &FeatureMaps) -> impl Iterator<Item = &LayerMaps> {
     maps.layers.iter().filter(|layer| !layer.channels.is_empty() && layer.height * layer.width > 0)
 }
@@ -104,7 +104,7 @@ fn data(closeups: &[CloseupSection], cam_layers: &[String], budget: usize) -> Re
     Ok(script_text(&pictures.into()))
 }
 
-/// From which value to which a channel runs.
+/// The range of a channel's values.
 fn range(layer: &LayerMaps, channel: usize) -> String {
     let channel = &layer.channels[channel];
     let (min, max) = (f64::from(channel.min), f64::from(channel.max));
@@ -117,7 +117,7 @@ fn range(layer: &LayerMaps, channel: usize) -> String {
     }
 }
 
-/// The places of a layer's inputs in the drawing, where the input of the network is 0: `3 7`.
+/// The positions of a layer's inputs in the drawing, where the network's input is 0: `3 7`.
 fn inputs(layer: &LayerMaps, place: usize, maps: &FeatureMaps, table: Option<&LayerTable>) -> String {
     let found = |name: &String| {
         if name == "input" {
@@ -135,7 +135,7 @@ fn inputs(layer: &LayerMaps, place: usize, maps: &FeatureMaps, table: Option<&La
     places.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The side of a picture in the drawing of the network; `maps.css` knows it too.
+/// The side of a picture in the drawing of the network; also used in `maps.css`.
 const THUMB: u32 = 64;
 /// A network of more layers than this is drawn small.
 const MANY_LAYERS: usize = 40;
@@ -168,7 +168,7 @@ fn layer_view(
     });
     let strongest = layer.channels.iter().enumerate().max_by(|(_, a), (_, b)| a.max.total_cmp(&b.max));
     let (x, y) = atlas.position(strongest.map_or(0, |(index, _)| index));
-    // The picture of a node is as large as its maps are beside the input.
+    // The picture of a node is as large as its maps are relative to the input.
     let side = f64::from(THUMB) * (layer.height.max(layer.width) as f64 / input_side.max(1) as f64).sqrt();
     let thumb = fitted_size(layer.height, layer.width, (side as u32).clamp(14, THUMB));
     let grid_side = if single { 24 } else { 80 };
@@ -197,7 +197,7 @@ fn layer_view(
     })
 }
 
-/// What is known of a channel over all images.
+/// Statistics of a channel over all images.
 fn channel_facts(row: &ChannelRow) -> String {
     if row.is_dead {
         return "Over all images: never active.".to_owned();
@@ -214,7 +214,7 @@ fn channel_facts(row: &ChannelRow) -> String {
     )
 }
 
-/// A number with as few digits as will do for a place on the screen.
+/// A number with as few digits as needed for a position on the screen.
 fn shortest(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,4 +1,4 @@
-//! `report.html`: one page that works offline, by double-click, with no request to anywhere.
+//! `report.html`: one page that works offline, opens with a double-click, and makes no network requests.
 
 mod atlas;
 mod bars;
@@ -27,7 +27,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use crate::ReportError;
 
 impl ReportPage {
-    /// The page as text. Pictures lie in it as `data:` URIs; names may hold any characters.
+    /// The page as text. Pictures are embedded as `data:` URIs; names may contain any characters.
     ///
     /// # Errors
     /// [`ReportError::NoPixels`] for a picture without pixels; [`ReportError::Page`] for a mistake in the templates.
@@ -46,7 +46,7 @@ impl ReportPage {
         environment.get_template("page.html").and_then(|page| page.render(view)).map_err(wrong)
     }
 
-    /// Writes the page. The file is there whole or not at all; one of the same name is replaced.
+    /// Writes the page. The file is written atomically and replaces one with the same name.
     ///
     /// # Errors
     /// Those of [`render`](Self::render), and [`ReportError::Write`] if the file system refuses the file.
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn maps_of_the_reference_network_and_of_large_pictures_stay_small() {
-        // Noise, which no compression makes smaller.
+        // Noise, which cannot be compressed.
         let noise = |c: usize, y: usize, x: usize| {
             let mixed = (c as u32 * 7919 + y as u32 * 104_729 + x as u32).wrapping_mul(2_654_435_761);
             (mixed >> 8) as f32
@@ -161,7 +161,7 @@ mod tests {
             let closeup = &mut page.runs[0].closeups[0];
             closeup.maps.layers =
                 shapes.iter().map(|&(c, side)| layer_of("conv2d", [c, side, side], noise)).collect();
-            // As many pictures to choose among as `inspect` takes.
+            // As many pictures to choose from as `inspect` offers.
             page.runs[0].closeups = vec![page.runs[0].closeups[0].clone(); 9];
             let size = page.render().unwrap().len();
             assert!((100_000..5_000_000).contains(&size), "{size}");

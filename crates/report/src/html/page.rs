@@ -1,4 +1,4 @@
-//! What a page shows, as plain data; what a run does not have is left empty.
+//! The contents of a page, as plain data; anything that a run does not have is left empty.
 
 use convscope_data::Split;
 use convscope_inspect::compare::Difference;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::chart::{Chart, Diagram};
 use crate::number::{percent, significant, thousands};
 
-/// What a page shows. Every part may be empty; the page then leaves it out.
+/// The contents of a page. Every part may be empty; the page then leaves it out.
 ///
 /// ```
 /// use convscope_report::html::{DataOrigin, ReportPage, RunSection};
@@ -31,28 +31,28 @@ use crate::number::{percent, significant, thousands};
 pub struct ReportPage {
     /// The headline.
     pub title: String,
-    /// What stands below it.
+    /// The text below it.
     pub subtitle: String,
-    /// Where the images are from.
+    /// The origin of the images.
     pub origin: DataOrigin,
     /// The program and its version.
     pub generator: String,
-    /// The runs. Of several, curves and activations are also drawn over one another.
+    /// The runs. If there are several, curves and activations are also drawn together.
     pub runs: Vec<RunSection>,
-    /// What several runs have in common and what not.
+    /// The comparison of several runs.
     pub comparison: Option<ComparisonSection>,
     /// Pictures of the data: a contact sheet, augmented images.
     pub previews: Vec<Preview>,
     /// Further sections, such as those of a study.
     pub extra: Vec<ExtraSection>,
-    /// What the page was made from, for programs: it lies in the page's head, where [`contents`] finds it.
+    /// What the page was made from, for programs: it is in the page's head, where [`contents`] finds it.
     pub contents: Option<String>,
 }
 
-/// Where images are from.
+/// The origin of images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DataOrigin {
-    /// Pictures of something.
+    /// Real pictures.
     #[default]
     Pictures,
     /// Drawn by the program; the page says so.
@@ -62,47 +62,47 @@ pub enum DataOrigin {
 /// One run.
 #[derive(Clone, Debug, Default)]
 pub struct RunSection {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What came of it in a few numbers, the most important first.
+    /// Its results in a few numbers, the most important first.
     pub figures: Vec<KeyFigure>,
     /// The configuration.
     pub config: Vec<Setting>,
-    /// An epoch each.
+    /// One entry per epoch.
     pub metrics: Vec<EpochMetrics>,
-    /// How each layer learned, for each epoch a line for each layer.
+    /// How each layer learned: for each epoch, a line per layer.
     pub layer_metrics: Vec<LayerMetrics>,
     /// What it gets right and wrong.
     pub evaluation: Option<EvaluationSection>,
     /// The layer table.
     pub layers: Option<LayerTable>,
-    /// Over which images the layer table and the findings are: `40,000 training images`.
+    /// The images of the layer table and the findings: `40,000 training images`.
     pub layers_over: String,
-    /// What was found; none where nobody looked.
+    /// The findings; `None` if the network was not inspected.
     pub findings: Option<Vec<Finding>>,
-    /// The images that were looked at closely; the first is shown first, and a reader chooses among them.
+    /// The images shown in detail; the first is shown first, and a reader can choose among them.
     pub closeups: Vec<CloseupSection>,
     /// Further charts of training.
     pub charts: Vec<Chart>,
 }
 
-/// An image that was looked at closely.
+/// An image shown in detail.
 #[derive(Clone, Debug)]
 pub struct CloseupSection {
-    /// What each layer makes of it.
+    /// The output of each layer.
     pub maps: FeatureMaps,
     /// Where the network looks in it.
     pub heat_maps: Vec<HeatMap>,
-    /// Grad-CAM at the layers and for the classes among which a reader chooses.
+    /// Grad-CAM at the layers and for the classes that a reader can choose.
     pub grad_cams: Vec<HeatMap>,
 }
 
-/// A number and what it is.
+/// A number and its label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyFigure {
-    /// What it is: `test accuracy`.
+    /// Its label: `test accuracy`.
     pub label: String,
-    /// The number as it is read: `84.20 %`.
+    /// The formatted number: `84.20 %`.
     pub value: String,
 }
 
@@ -111,18 +111,18 @@ pub struct KeyFigure {
 pub struct Setting {
     /// The key, with those above it: `optimizer.name`.
     pub key: String,
-    /// The value as it is read.
+    /// The formatted value.
     pub value: String,
 }
 
 /// What a network gets right and wrong on a split.
 #[derive(Clone, Debug)]
 pub struct EvaluationSection {
-    /// Over which images: `10,000 test images`.
+    /// The images: `10,000 test images`.
     pub over: String,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Share of images whose most probable class is theirs.
+    /// Share of images whose most probable class is the true one.
     pub accuracy: f64,
     /// Names of the classes.
     pub classes: Vec<String>,
@@ -132,16 +132,16 @@ pub struct EvaluationSection {
     pub mistakes: Vec<Mistake>,
 }
 
-/// What several runs have in common and what not.
+/// The comparison of several runs.
 #[derive(Clone, Debug, Default)]
 pub struct ComparisonSection {
     /// Settings that differ, with a value for each run of the page.
     pub differences: Vec<Difference>,
-    /// What the comparison shows, in words.
+    /// The results of the comparison, in words.
     pub statements: Vec<Finding>,
 }
 
-/// A picture and what it shows.
+/// A picture with a caption.
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
     /// What it shows.
@@ -150,12 +150,12 @@ pub struct Preview {
     pub picture: RgbImage,
 }
 
-/// A section of charts, tables and pictures.
+/// A section with charts, tables and pictures.
 #[derive(Clone, Debug, Default)]
 pub struct ExtraSection {
     /// Its headline.
     pub title: String,
-    /// What stands below it.
+    /// The text below it.
     pub text: String,
     /// Charts.
     pub charts: Vec<Diagram>,
@@ -181,21 +181,21 @@ pub struct ExtraTable {
 pub struct ExtraRow {
     /// A cell for each column.
     pub cells: Vec<ExtraCell>,
-    /// Whether it stands out.
+    /// Whether it is highlighted.
     pub is_marked: bool,
 }
 
 /// A cell of an [`ExtraTable`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExtraCell {
-    /// What stands in it.
+    /// Its text.
     pub text: String,
-    /// Where it leads to: a path from the page.
+    /// Its link: a path relative to the page.
     pub link: Option<String>,
 }
 
 impl ReportPage {
-    /// The page of a comparison: its runs with everything known of them, and what differs.
+    /// The page of a comparison: its runs with everything known about them, and their differences.
     pub fn from_comparison(comparison: &Comparison) -> Self {
         let runs = comparison.runs.iter().map(|run| {
             let section = RunSection {
@@ -227,8 +227,8 @@ impl ReportPage {
 }
 
 impl RunSection {
-    /// Adds what a survey found: the layer table, the findings, and what is right and wrong where nothing is known of
-    /// that yet.
+    /// Adds the results of a survey: the layer table, the findings, and correct and wrong predictions if they are
+    /// missing.
     #[must_use]
     pub fn with_survey(mut self, survey: &Survey) -> Self {
         self.evaluation.get_or_insert_with(|| EvaluationSection::from_survey(survey));
@@ -240,7 +240,7 @@ impl RunSection {
 }
 
 impl EvaluationSection {
-    /// What a survey says of right and wrong.
+    /// The correct and wrong predictions in a survey.
     pub fn from_survey(survey: &Survey) -> Self {
         Self {
             over: over(survey.images, survey.split),
@@ -252,7 +252,7 @@ impl EvaluationSection {
         }
     }
 
-    /// An evaluation, whose classes have these names; the mistakes are not known.
+    /// An evaluation with these class names; the mistakes are unknown.
     pub fn from_evaluation(evaluation: &Evaluation, classes: &[String]) -> Self {
         Self {
             over: over(evaluation.images, evaluation.split),
@@ -287,7 +287,8 @@ impl KeyFigure {
     }
 }
 
-/// What a page says it was made from ([`ReportPage::contents`]); none where it does not say, or is not a page.
+/// What a page was made from, according to its head ([`ReportPage::contents`]); `None` if it does not say, or is not a
+/// page.
 pub fn contents(html: &str) -> Option<String> {
     let (_, rest) = html.split_once("<meta name=\"convscope-contents\" content=\"")?;
     let (escaped, _) = rest.split_once('"')?;

@@ -1,4 +1,5 @@
-// What is wrong with the page as it shows now, as a list of sentences. browser.rs asks for it at each width, light and dark.
+// Returns what is wrong with the displayed page, as a list of sentences. browser.rs calls it at each width, light and
+// dark.
 window.audit = (() => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [1, 1];
@@ -35,7 +36,7 @@ window.audit = (() => {
     known.set(element, found);
     return found;
   };
-  // What cuts an element off: itself and its ancestors, as far as they do not show what is beyond them.
+  // What clips an element: itself and its ancestors, as far as they hide overflow.
   const cutting = new Map();
   const cutters = (element) => {
     if (!element || element === document.body) return [];
@@ -74,7 +75,7 @@ window.audit = (() => {
       if (!boxes.length) continue;
       const [left, right] = [Math.min(...boxes.map((b) => b.left)), Math.max(...boxes.map((b) => b.right))];
       const [top, bottom] = [Math.min(...boxes.map((b) => b.top)), Math.max(...boxes.map((b) => b.bottom))];
-      // No ancestor may cut the text off, and on a wide screen none may hide it until it is scrolled sideways.
+      // No ancestor may clip the text, and on a wide screen none may hide it until it is scrolled sideways.
       for (const { element: at, x, y, box } of cutters(element)) {
         const isBeyond = right > box.right + 1 || left < box.left - 1;
         if (x !== "visible" && isBeyond) {
@@ -99,7 +100,7 @@ window.audit = (() => {
       const height = parseFloat(style.fontSize) * (isShape ? element.ownerSVGElement.getBoundingClientRect().width / element.ownerSVGElement.viewBox.baseVal.width : 1);
       if (height < 10) faults.add(`${say(node.data)} in ${name(element)} is ${height.toFixed(1)} pixels high`);
     }
-    // Marks of a chart's axes do not lie on one another.
+    // Marks on a chart's axes must not overlap.
     for (const svg of document.querySelectorAll("svg.chart")) {
       const marks = [...svg.querySelectorAll("text:not(.name):not(.halo)")].filter((text) => text.getBoundingClientRect().width > 0);
       marks.forEach((a, index) => {
@@ -115,7 +116,7 @@ window.audit = (() => {
     return [...faults];
   };
 })();
-// What can be used by hand: it has to be reached by Tab or, within a group of which one member is, by arrow keys.
+// Controls: each must be reachable by Tab or, within a group that is, by arrow keys.
 window.controls = () => {
   const all = [...document.querySelectorAll("a[href], button, select, input, summary, svg[tabindex], .scroll[tabindex]")];
   const shown = all.filter((e) => e.checkVisibility({ checkVisibilityCSS: true, contentVisibilityAuto: true }) && !e.closest("dialog:not([open])"));

@@ -1,4 +1,4 @@
-//! The pictures among which a reader chooses, as data for the page's script.
+//! The pictures that a reader can choose, as data for the page's script.
 
 use convscope_inspect::{ExampleImage, HeatMap, HeatMapMethod};
 use minijinja::{Value, context};
@@ -13,7 +13,7 @@ use crate::heat_map::cover;
 use crate::number::percent;
 use crate::picture::picture;
 
-/// What the script is told of a picture, besides its sheets and ranges.
+/// The script's data about a picture, besides its sheets and ranges.
 pub(super) fn described(
     closeup: &CloseupSection,
     layers: &[String],
@@ -43,13 +43,13 @@ pub(super) fn described(
     }
 }
 
-/// A picture as a reader chooses it.
+/// A picture in the chooser.
 pub(super) fn pick(image: &ExampleImage) -> Result<Value, ReportError> {
     let shown = picture(&image.rgb, image.height, image.width, image.name.as_ref())?;
     let predicted = class(image, image.prediction);
     let (short, verdict, tone) = match image.label {
         Some(label) if label == image.prediction => (class(image, label), "recognised".to_owned(), "good"),
-        Some(label) => (class(image, label), format!("taken for {predicted}"), "bad"),
+        Some(label) => (class(image, label), format!("predicted as {predicted}"), "bad"),
         None => (image.name.clone(), predicted, "open"),
     };
     Ok(context! {
@@ -70,7 +70,7 @@ pub(super) struct Guess {
     pub(super) tone: &'static str,
 }
 
-/// The most probable classes. The true one is blue and others are orange; where it is not known all are grey.
+/// The most probable classes. The true one is blue and others are orange; if it is unknown, all are grey.
 pub(super) fn guesses(image: &ExampleImage) -> Vec<Guess> {
     let mut order: Vec<usize> = (0..image.probabilities.len()).collect();
     order.sort_by(|&a, &b| image.probabilities[b].total_cmp(&image.probabilities[a]));
@@ -95,7 +95,7 @@ pub(super) fn class(image: &ExampleImage, index: usize) -> String {
     image.classes.get(index).cloned().unwrap_or_else(|| format!("class {index}"))
 }
 
-/// The layers and classes of the first picture's Grad-CAM, and the layer that was asked for first.
+/// The layers and classes of the first picture's Grad-CAM, and the first requested layer.
 pub(super) fn choices(closeup: &CloseupSection) -> (Vec<String>, Vec<String>, Option<usize>) {
     let (mut layers, mut classes) = (Vec::new(), Vec::new());
     let add = |names: &mut Vec<String>, name: &str| {
@@ -117,12 +117,12 @@ pub(super) fn script_text(value: &serde_json::Value) -> String {
     value.to_string().replace('<', "\\u003c")
 }
 
-/// The longest side of an overlay; larger maps are made smaller, so that the page stays small.
+/// The longest side of an overlay; larger maps are reduced to keep the page small.
 const SIDE: usize = 64;
 /// How many colours an overlay has, besides that of values that are not finite.
 const COLOURS: u8 = 255;
 
-/// A map as a small picture that lets the image below show through; the browser enlarges it.
+/// A map as a small translucent picture, which the browser enlarges.
 fn overlay(map: &HeatMap) -> Result<String, ReportError> {
     let step = map.height.max(map.width).div_ceil(SIDE);
     let (height, width) = (map.height.div_ceil(step), map.width.div_ceil(step));

@@ -10,17 +10,17 @@ use crate::ReportError;
 /// A picture as PNG in a URI.
 ///
 /// # Errors
-/// [`ReportError::NoPixels`] where it has none; `name` says which picture that is.
+/// [`ReportError::NoPixels`] if it has none; `name` says which picture it is.
 pub(super) fn picture_uri(picture: &RgbImage, name: &str) -> Result<String, ReportError> {
     let (width, height) = picture.dimensions();
     encode(width, height, name, Colours::Rgb, picture.as_raw())
 }
 
-/// A picture of places in a palette as PNG in a URI. `alpha` is how much each colour covers, 0 to 255; those beyond it
-/// cover all.
+/// A picture of palette indices as PNG in a URI. `alpha` is the opacity of each colour, 0 to 255; colours beyond it are
+/// opaque.
 ///
 /// # Errors
-/// [`ReportError::NoPixels`] where it has none.
+/// [`ReportError::NoPixels`] if it has none.
 pub(super) fn indexed_uri(
     (width, height): (u32, u32),
     places: &[u8],
@@ -31,7 +31,7 @@ pub(super) fn indexed_uri(
     encode(width, height, name, Colours::Palette { palette: palette.as_flattened(), alpha }, places)
 }
 
-/// What the bytes of a picture stand for.
+/// The meaning of a picture's bytes.
 enum Colours<'a> {
     Rgb,
     Palette { palette: &'a [u8], alpha: &'a [u8] },

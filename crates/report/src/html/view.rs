@@ -1,4 +1,4 @@
-//! What the templates are given: the page's parts as text.
+//! The data for the templates: the page's parts as text.
 
 use convscope_inspect::Quantity;
 use minijinja::{Value, context};
@@ -14,7 +14,7 @@ use crate::curves::{
     Scaling, accuracy_chart, depth_chart, layer_chart, learning_charts, loss_chart, quantity_name,
 };
 
-/// Everything that `page.html` names.
+/// All variables of `page.html`.
 pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
     let mut sprites = Sprites::default();
     let several = page.runs.len() > 1;
@@ -44,7 +44,7 @@ pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
     })
 }
 
-/// The pictures of maps as rules of the style sheet, so that a picture which is shown in many places is there once.
+/// The pictures of maps as rules of the style sheet, so that a picture that is shown in many places is embedded once.
 #[derive(Default)]
 pub(super) struct Sprites {
     rules: String,
@@ -52,7 +52,7 @@ pub(super) struct Sprites {
 }
 
 impl Sprites {
-    /// Adds a picture; returns the class in which maps have it as their background.
+    /// Adds a picture; returns the class that has it as background.
     pub(super) fn add(&mut self, uri: &str) -> String {
         let class = format!("m{}", self.count);
         self.count += 1;
@@ -114,7 +114,7 @@ fn run_view(
     Ok(context! {
         id => format!("r{index}"),
         name => run.name.clone(),
-        // Of several runs the comparison is what a reader came for.
+        // With several runs, the comparison matters most.
         open => if several { "" } else { " open" },
         figures => run.figures.iter().map(|figure| {
             context! { label => figure.label.clone(), value => figure.value.clone() }
@@ -132,11 +132,11 @@ fn run_view(
     })
 }
 
-/// By what the layers of several runs are compared.
+/// The quantities by which the layers of several runs are compared.
 const QUANTITIES: [Quantity; 3] =
     [Quantity::MeanAbsWeight, Quantity::SumAbsWeight, Quantity::MeanAbsActivation];
 
-/// A large whole number with its commas; any other value as it is.
+/// A large whole number with its commas; any other value unchanged.
 fn count(value: &str) -> String {
     match value.parse::<u64>() {
         Ok(number) if number >= 10_000 => crate::number::thousands(number),

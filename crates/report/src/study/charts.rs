@@ -5,7 +5,7 @@ use convscope_tune::{Distribution, Parameter, Scale, Trial, TrialState, ranked};
 use super::{StudyReport, short};
 use crate::chart::{Chart, Series, Stroke, XAxis, YAxis};
 
-/// How many trials have a colour of their own.
+/// How many trials have their own colour.
 pub(super) const SHOWN: usize = 5;
 
 /// Validation accuracy over the epochs: the best five trials in colour, all others behind them.
@@ -26,7 +26,7 @@ pub fn accuracy_over_epochs(study: &StudyReport<'_>) -> Chart {
             stroke: Stroke::Solid,
         })
         .collect();
-    // One line for all of them, with a gap after each.
+    // A single line for all of them, with gaps in between.
     let gap = (f64::NAN, f64::NAN);
     let points: Vec<(f64, f64)> = others
         .iter()
@@ -46,7 +46,7 @@ pub fn accuracy_over_epochs(study: &StudyReport<'_>) -> Chart {
     }
 }
 
-/// For each parameter a chart: the trials' validation accuracies against its values.
+/// A chart for each parameter: the trials' validation accuracies against its values.
 pub fn accuracy_against(study: &StudyReport<'_>) -> Vec<Chart> {
     study
         .space

@@ -1,4 +1,4 @@
-//! What a search found: the ranking, `study.csv`, plots, and the page of a study.
+//! The results of a search: the ranking, `study.csv`, plots, and the page of a study.
 
 mod charts;
 mod importance;
@@ -22,27 +22,27 @@ use crate::number::{percent, significant, thousands};
 use crate::table::shorten;
 use crate::{Cell, Column, ReportError, Table, Tone, chart, csv};
 
-/// How much of a reason the table of a terminal has room for; `study.csv` has all of it.
+/// How much of a reason fits in the terminal table; `study.csv` has all of it.
 const REASON: usize = 80;
 
-/// How trials are judged, for a page.
+/// How trials are judged, as text for a page.
 const JUDGED: &str = "Trials are judged by their accuracy on the validation images alone.";
 
 /// A search and its trials.
 #[derive(Clone, Copy, Debug)]
 pub struct StudyReport<'a> {
-    /// What was searched.
+    /// The search space.
     pub space: &'a Space,
     /// The trials in the order of their numbers.
     pub trials: &'a [Trial],
-    /// How many validation images each of them is judged by.
+    /// How many validation images each of them is judged on.
     pub images: u64,
 }
 
-/// A trial as programs read it.
+/// A trial in machine-readable form.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrialLine {
-    /// Its place among the finished trials, from 1; none for one that failed or is not finished.
+    /// Its rank among the finished trials, from 1; `None` for one that failed or is not finished.
     pub rank: Option<usize>,
     /// Its number, from 0.
     pub trial: usize,
@@ -50,13 +50,13 @@ pub struct TrialLine {
     pub state: &'static str,
     /// Its parameters.
     pub parameters: Map<String, Value>,
-    /// The accuracy that it is judged by, a fraction.
+    /// The accuracy that it is judged on, as a fraction.
     pub validation_accuracy: Option<f64>,
-    /// The loss beside it.
+    /// The corresponding loss.
     pub validation_loss: Option<f64>,
-    /// The accuracy on the training images, while they were learned from.
+    /// The accuracy on the training images, during training.
     pub training_accuracy: Option<f64>,
-    /// How many epochs it did.
+    /// How many epochs it ran.
     pub epochs: u64,
     /// How long it took.
     pub seconds: Option<f64>,
@@ -75,8 +75,8 @@ impl<'a> StudyReport<'a> {
         self.places().map(|(_, trial)| trial).find(|trial| trial.state == TrialState::Complete)
     }
 
-    /// The completed trials whose accuracy is so close to the best one's that it may be chance, the best first; empty where the
-    /// best stands alone.
+    /// The completed trials whose accuracy is so close to the best one's that the difference may be chance, the best
+    /// first; empty if there are none.
     fn like_the_best(&self) -> Vec<usize> {
         let completed = |trial: &&Trial| trial.state == TrialState::Complete;
         let mut completed = ranked(self.trials).into_iter().filter(completed);
@@ -86,13 +86,13 @@ impl<'a> StudyReport<'a> {
         completed.filter(is_like).map(|trial| trial.number).collect()
     }
 
-    /// Which trials the images do not tell from the best one, as a sentence; none where it stands alone.
+    /// A sentence on the trials that cannot be distinguished from the best one; `None` if there are none.
     pub fn chance(&self) -> Option<String> {
         let like: Vec<String> = self.like_the_best().iter().map(usize::to_string).collect();
         let (noun, verb) = if like.len() == 1 { ("Trial", "is") } else { ("Trials", "are") };
         (!like.is_empty()).then(|| {
             format!(
-                "{noun} {} {verb} within chance of the best: {} validation images do not tell them apart (95 %).",
+                "{noun} {} {verb} within chance of the best: {} validation images cannot distinguish them (95 %).",
                 like.join(", "),
                 thousands(self.images)
             )
@@ -129,8 +129,8 @@ impl<'a> StudyReport<'a> {
         table
     }
 
-    /// Writes `study.csv`: a line a trial, in the order of their numbers. The columns are those of [`TrialLine`], the
-    /// parameters each in a column of its name.
+    /// Writes `study.csv`: a line per trial, in the order of their numbers. The columns are those of [`TrialLine`],
+    /// with one for each parameter, named after it.
     ///
     /// # Errors
     /// Those of [`csv::save`].
@@ -174,8 +174,8 @@ impl<'a> StudyReport<'a> {
         Diagram::save(&[importance], &folder.join("importance.png"))
     }
 
-    /// The sections of a page: ranking, curves, accuracy against each parameter, parallel coordinates, importance. The ranking
-    /// leads to the page of each trial that `page_of` knows.
+    /// The sections of a page: ranking, curves, accuracy against each parameter, parallel coordinates, importance. The
+    /// ranking links to the page of each trial that `page_of` knows.
     pub fn sections(&self, page_of: &dyn Fn(&Trial) -> Option<String>) -> Vec<ExtraSection> {
         let importances = importances(self.space, self.trials);
         let section = |title: &str, text: &str, charts| ExtraSection {
@@ -202,19 +202,19 @@ impl<'a> StudyReport<'a> {
             ),
             section(
                 "Accuracy against each parameter",
-                "A point is a trial, at the accuracy that it ended with; the best one has a ring.",
+                "Each point is a trial, at its final accuracy; the best one has a ring.",
                 against,
             ),
             section(
                 "Parallel coordinates",
-                "A line is a completed trial, from its parameters to its accuracy: the best five in colour, the best of all with \
-                 a thick line and a ring.",
+                "Each line is a completed trial, from its parameters to its accuracy: the best five in colour, and the best of all with \
+                   a thick line and a ring.",
                 vec![parallel_coordinates(self)],
             ),
             section(
                 "Importance of the parameters",
                 "The share of the variance of the validation accuracy that a parameter explains by itself: the means of its \
-                 groups, corrected for their number (epsilon squared). What is missing to 100 % is due to interactions and \
+                   groups, corrected for their number (epsilon squared). The rest to 100 % is due to interactions and \
                  chance.",
                 vec![importance_diagram(&importances)],
             ),
@@ -273,7 +273,7 @@ impl<'a> StudyReport<'a> {
         cells
     }
 
-    /// The parameters as one reads them.
+    /// The parameters in readable form.
     fn values(&self, trial: &Trial) -> Vec<String> {
         let point = trial.point(self.space).unwrap_or_default();
         self.space.values(&point).map(|(_, value)| short(&value)).collect()
@@ -300,7 +300,7 @@ impl<'a> StudyReport<'a> {
     }
 }
 
-/// A value with few digits where it was drawn at random; one that was typed is left as it is.
+/// A value with few digits if it was drawn at random; one that was typed stays unchanged.
 fn short(value: &convscope_tune::Value) -> String {
     let text = value.to_string();
     match value {
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(csv.lines().count(), 1 + trials.len());
         assert!(csv.lines().nth(1).unwrap().starts_with("0,COMPLETE,3,0.001,adam,0.61,"), "{csv}");
         assert_eq!(report.lines()[0].parameters["optimizer"], "sgd");
-        // The sixth trial failed: it stands last and has no rank, in no form.
+        // The sixth trial failed: it comes last and has no rank in any format.
         let ranks: Vec<Option<usize>> = report.lines().iter().map(|line| line.rank).collect();
         assert_eq!(ranks, [1, 2, 3, 4, 5, 6, 7].map(Some).into_iter().chain([None]).collect::<Vec<_>>());
         assert!(csv.lines().nth(6).unwrap().starts_with("5,FAIL,,0.09,"), "{csv}");

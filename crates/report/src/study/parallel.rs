@@ -1,4 +1,4 @@
-//! Parallel coordinates: an upright axis for each parameter and one for the accuracy, a line a trial.
+//! Parallel coordinates: a vertical axis for each parameter and one for the accuracy, with a line per trial.
 
 use convscope_tune::{Distribution, Parameter, Scale, Trial, TrialState, Value, ranked};
 
@@ -14,7 +14,7 @@ const TOP: f64 = 44.0;
 const BOTTOM: f64 = 290.0;
 const LEFT: f64 = 50.0;
 const RIGHT: f64 = 560.0;
-/// The size of letters where they are largest, on a narrow screen.
+/// The largest letter size, on a narrow screen.
 const LETTERS: f64 = 15.0;
 
 /// Each completed trial as a line from its parameters to its accuracy. The best five have a colour each, as in the chart over
@@ -31,7 +31,7 @@ pub fn parallel_coordinates(study: &StudyReport<'_>) -> Diagram {
     let judged = |value: f64| if high > low { (value - low) / (high - low) } else { 0.5 };
 
     let mut shapes = Vec::new();
-    // The better ones lie above.
+    // Better ones are drawn above.
     for (rank, (trial, value)) in trials.iter().enumerate().rev() {
         let point = trial.point(study.space).unwrap_or_default();
         let shares = parameters.iter().zip(&point).map(|(parameter, &place)| share(parameter, place));
@@ -81,7 +81,7 @@ pub fn parallel_coordinates(study: &StudyReport<'_>) -> Diagram {
     }
 }
 
-/// An axis with its name above, which has so much room.
+/// An axis with its name above, which has this much room.
 fn upright(shapes: &mut Vec<Shape>, x: f64, name: &str, room: f64) {
     let parts = vec![vec![(x, TOP - 8.0), (x, BOTTOM + 8.0)]];
     shapes.push(Shape::Line { parts, ink: Ink::Soft, width: 1.0, dashed: false });
@@ -89,7 +89,7 @@ fn upright(shapes: &mut Vec<Shape>, x: f64, name: &str, room: f64) {
     shapes.push(text((x, TOP - 20.0), &name, Align::Middle, Ink::Text));
 }
 
-/// A value at its place on an axis. Lines pass behind it.
+/// A value at its position on an axis. Lines pass behind it.
 fn marked(shapes: &mut Vec<Shape>, (x, y): (f64, f64), mark: &str, room: f64) {
     let parts = vec![vec![(x - 3.0, y), (x + 3.0, y)]];
     shapes.push(Shape::Line { parts, ink: Ink::Soft, width: 1.0, dashed: false });
@@ -103,7 +103,8 @@ fn marked(shapes: &mut Vec<Shape>, (x, y): (f64, f64), mark: &str, room: f64) {
     });
 }
 
-/// Where a place lies on its axis, from 0 below to 1 above. Names start above, numbers have the larger ones there.
+/// The position of a value on its axis, from 0 at the bottom to 1 at the top. Names start at the top; larger numbers
+/// are at the top.
 fn share(parameter: &Parameter, place: f64) -> f64 {
     let (low, high) = parameter.distribution.bounds();
     let along = |place: f64| match &parameter.distribution {
@@ -163,7 +164,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        // Six were completed; the best, drawn last, arrives at the top in the thickest line, and the worst at the bottom.
+        // Six were completed; the best, drawn last, ends at the top in the thickest line, and the worst at the bottom.
         assert_eq!(lines.len(), 6);
         let (best, width) = lines[5];
         assert_eq!((best[2], width), ((RIGHT, TOP), 3.4));

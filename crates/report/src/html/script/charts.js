@@ -1,4 +1,4 @@
-// The values of a chart under the pointer, or under the arrow keys when the chart has the focus.
+// Shows the values of a chart at the pointer, or by arrow keys when the chart has the focus.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const element = (name, attributes) => {

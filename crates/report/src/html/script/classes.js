@@ -1,4 +1,4 @@
-// Many classes: a table that is searched, and a confusion matrix that is enlarged and read square by square.
+// Many classes: a searchable table, and an enlarged confusion matrix that is read square by square.
 (() => {
   for (const search of document.querySelectorAll(".search")) {
     const input = search.querySelector("input");

@@ -1,4 +1,4 @@
-// Sections that fold, and contents that lead to them.
+// Foldable sections, and a table of contents.
 (() => {
   const nav = document.querySelector(".contents");
   const menu = nav.querySelector("details");
@@ -12,7 +12,7 @@
   wide.addEventListener("change", fit);
   addEventListener("resize", fit);
   fit();
-  // What an address leads to is unfolded.
+  // The target of a link is unfolded.
   const unfold = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;

@@ -1,10 +1,10 @@
-// What each layer sees in the picture that is chosen. Without this script the first picture and all layers show.
+// Shows what each layer sees in the chosen picture. Without this script, the first picture and all layers are shown.
 (() => {
   const move = (items, now, key) => {
     const steps = { ArrowRight: now + 1, ArrowLeft: now - 1, ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: items.length - 1 };
     return key in steps ? Math.max(0, Math.min(items.length - 1, steps[key])) : -1;
   };
-  // One of a group is reached by Tab, the others by arrow keys.
+  // One of a group is reachable by Tab, the others by arrow keys.
   const rove = (items, chosen) => items.forEach((item, index) => (item.tabIndex = index === chosen ? 0 : -1));
   const make = (name, classes, text = "") => Object.assign(document.createElement(name), { className: classes, textContent: text });
 
@@ -22,7 +22,7 @@
     const compare = section.querySelector(".compare select");
     let [shown, other, layer] = [0, -1, 0];
 
-    // The sheets of the first picture are in the style sheet, those of the others in the data.
+    // The sheets of the first picture are in the style sheet, and those of the others in the data.
     const sheet = (picture, index) => (picture ? `url(${pictures[picture].sheets[index]})` : "");
     const dress = (group, picture, index) => {
       group.style.setProperty("--image", sheet(picture, index));

@@ -1,7 +1,9 @@
-// The drawing of a network: layers in columns by their depth, branches below one another, lines broken where the page ends.
+// The drawing of a network: layers in columns by depth, branches below one another, rows wrapped at the edge of the
+// page.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  // Where each layer lies: its depth is one more than that of its deepest input, its branch that of the input it goes on from.
+  // The position of each layer: its depth is one more than that of its deepest input, its branch that of the input it
+  // continues.
   const places = (nodes) => {
     const [depth, branch, taken] = [[], [], new Set()];
     nodes.forEach((node, index) => {

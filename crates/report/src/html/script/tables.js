@@ -1,4 +1,4 @@
-// Tables that are sorted by a click on the name of a column: numbers from the largest, text from the first letter.
+// Tables that can be sorted by clicking on a column name: numbers from the largest, text alphabetically.
 (() => {
   const key = (row, column) => {
     const cell = row.cells[column];

@@ -1,4 +1,4 @@
-// What a reader takes along: tables as CSV, charts and channels as pictures.
+// Export for readers: tables as CSV, charts and channels as pictures.
 (() => {
   const said = document.getElementById("said");
   const make = (text, act) => {
@@ -53,7 +53,7 @@
     link.download = name.replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/_+$/, "");
     link.click();
   };
-  // A chart with the colours that it has now, on its own.
+  // A standalone chart with its current colours.
   const PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity", "font-size", "paint-order"];
   window.chartAsSvg = (svg) => {
     const copy = svg.cloneNode(true);
@@ -80,7 +80,7 @@
     tools.append(button);
     svg.closest(".chart-box").append(tools);
   }
-  // The part of a sheet that a channel is, at the size at which it shows.
+  // The part of a sheet for a channel, at its displayed size.
   window.savePicture = (map, name) => {
     const style = getComputedStyle(map);
     const sheet = new Image();

@@ -1,4 +1,4 @@
-// The colours of the page: those of the system until the reader chooses others.
+// The colours of the page: the system's until the reader chooses others.
 (() => {
   const root = document.documentElement;
   const button = document.getElementById("theme");
@@ -11,7 +11,7 @@
     button.textContent = names[theme];
     button.setAttribute("aria-label", `Colours of the page: ${names[theme].toLowerCase()}`);
   };
-  // Storage may be refused for a page that was opened from a file.
+  // Storage may be unavailable for a page opened from a file.
   let theme = "auto";
   try {
     theme = localStorage.getItem("convscope-theme") || "auto";
