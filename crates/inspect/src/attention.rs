@@ -16,25 +16,25 @@ use crate::{ExampleImage, InspectError, Inspector};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeatMapMethod {
-    /// Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): `relu(sum over c of w[c] * a[c, y, x])` with `a` the
-    /// values of a layer and `w[c]` the mean over all positions of the gradient of the class's logit by `a[c]`. The
-    /// map has the layer's size.
+    /// Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): `relu(sum over c of w[c] * a[c, y, x])` with `a` the values
+    /// of a layer and `w[c]` the mean over all positions of the gradient of the class's logit with respect to `a[c]`.
+    /// The map has the layer's size.
     GradCam,
-    /// Saliency (Simonyan et al. 2013, arXiv:1312.6034): the largest over the colours of |gradient of the class's
-    /// logit by the pixel|, on the scale of the normalised input. The map has the image's size.
+    /// Saliency (Simonyan et al. 2013, arXiv:1312.6034): the largest over the colours of |gradient of the class's logit
+    /// with respect to the pixel|, on the scale of the normalised input. The map has the image's size.
     Saliency,
-    /// Occlusion (Zeiler and Fergus 2013, arXiv:1311.2901): by how much the class's probability falls when a square
-    /// of the image, a quarter of its sides, is covered with its mean colour, averaged over the squares that cover the pixel. Negative where
-    /// covering helps. The map has the image's size.
+    /// Occlusion (Zeiler and Fergus 2013, arXiv:1311.2901): how much the class's probability drops when a square of the
+    /// image, with a quarter of its sides, is covered with the image's mean colour, averaged over the squares that
+    /// cover the pixel. Negative where covering helps. The map has the image's size.
     Occlusion,
 }
 
-/// How much each place of an image counts for a class.
+/// How much each position of an image counts for a class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeatMap {
     /// How it was made.
     pub method: HeatMapMethod,
-    /// The layer that Grad-CAM looked at.
+    /// The layer of a Grad-CAM.
     pub node: Option<String>,
     /// The class.
     pub class: usize,
@@ -54,18 +54,18 @@ pub struct HeatMap {
     pub is_constant: bool,
 }
 
-/// What of an image and a network is asked.
+/// What to explain about an image and a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// The class. Default none: the one that the network takes the image for.
+    /// The class. Default none: the predicted one.
     pub class: Option<usize>,
-    /// The layer that Grad-CAM looks at. Default none: the last one of more than one pixel through which everything
-    /// passes on its way from the image to the classes (the sum of a residual block, not one of its branches). Where
-    /// there is no such layer, the last one of more than one pixel, and where every map is of 1x1, the last map.
+    /// The layer for Grad-CAM. Default none: the last one with more than one pixel that everything passes through on
+    /// its way from the image to the classes (the sum of a residual block, not one of its branches). If there is no
+    /// such layer, the last one with more than one pixel; if every map is 1x1, the last map.
     pub node: Option<String>,
 }
 
-/// A square is covered every so many pixels: a quarter of its sides.
+/// Positions per square: squares are a quarter of their side apart.
 const STEPS_PER_SQUARE: usize = 4;
 /// How many squares side by side fill the image.
 const SQUARES_PER_SIDE: usize = 4;
@@ -74,7 +74,7 @@ impl Inspector {
     /// Where the network looks in one image.
     ///
     /// # Errors
-    /// An image of another size, a class or node that does not exist, a node without rows and columns.
+    /// An image of a different size, a class or node that does not exist, a node without rows and columns.
     pub fn attention(
         &mut self,
         image: &ExampleImage,
@@ -97,10 +97,11 @@ impl Inspector {
         Ok(self.heat_map(method, node, class, size, values))
     }
 
-    /// [Grad-CAM](HeatMapMethod::GradCam) at every layer of more than one pixel, in the network's order, from one pass.
+    /// [Grad-CAM](HeatMapMethod::GradCam) at every layer with more than one pixel, in the network's order, from one
+    /// pass.
     ///
     /// # Errors
-    /// An image of another size, a class that does not exist.
+    /// An image of a different size, a class that does not exist.
     pub fn grad_cams(&mut self, image: &ExampleImage, class: usize) -> Result<Vec<HeatMap>, InspectError> {
         self.check_class(class)?;
         let planes = self.planes(image)?;
@@ -212,7 +213,7 @@ impl Inspector {
     }
 }
 
-/// The image once for each square, which is covered with the image's mean colour.
+/// A copy of the image for each square, with the square covered with the image's mean colour.
 fn covered(image: ArrayView3<'_, f32>, squares: &[[(usize, usize); 2]]) -> Array4<f32> {
     let (channels, height, width) = image.dim();
     let mut images = Array4::zeros((squares.len(), channels, height, width));
@@ -226,8 +227,8 @@ fn covered(image: ArrayView3<'_, f32>, squares: &[[(usize, usize); 2]]) -> Array
     images
 }
 
-/// Where squares begin and end along a side: a quarter of it wide, each a quarter of that after the one before, the last at the
-/// end.
+/// Start and end of the squares along a side: each a quarter of the side wide, a quarter of that after the one before,
+/// the last at the end.
 fn spans(side: usize) -> Vec<(usize, usize)> {
     let width = (side / SQUARES_PER_SIDE).max(1);
     let last = side - width;
@@ -266,7 +267,7 @@ struct Seen {
     gradient: Vec<f32>,
 }
 
-/// Keeps what is seen of some nodes for one image.
+/// Records the values of some nodes for one image.
 struct Watch {
     seen: BTreeMap<usize, Mutex<Seen>>,
 }

@@ -5,20 +5,20 @@ use convscope_kernels::statistics::SIZES;
 use crate::Histogram;
 use crate::histogram::FINITE;
 
-/// Entries below the largest one that are told apart in a channel: eight powers of two, four entries each.
+/// Entries below the largest one that are kept separate in a channel: eight powers of two, four entries each.
 const TOLD_APART: usize = 8 << 2;
 
 /// How often values of each size occurred in each channel.
 ///
-/// Of a channel only the [`TOLD_APART`] entries up to the largest one are kept, smaller ones in one count around zero; where
-/// a larger value comes, those that are then too small join it. What is counted in the end depends on the values alone, not
-/// on their order.
+/// For each channel, only the [`TOLD_APART`] entries up to the largest one are kept, and smaller ones in one count
+/// around zero; when a larger value arrives, entries that are then too small join it. The final counts depend only on
+/// the values, not on their order.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelHistograms {
     channels: Vec<Window>,
 }
 
-/// The counts of one channel, 264 bytes. An entry `e` of [`SIZES`] lies at `e % TOLD_APART` of its sign.
+/// The counts of one channel, 264 bytes. An entry `e` of [`SIZES`] is at `e % TOLD_APART` of its sign.
 #[derive(Clone, Debug)]
 struct Window {
     /// The largest entry of either sign so far.
@@ -28,7 +28,7 @@ struct Window {
 }
 
 impl ChannelHistograms {
-    /// With nothing counted.
+    /// Empty histograms.
     pub(crate) fn new(channels: usize) -> ChannelHistograms {
         let empty = Window { largest: 0, near_zero: 0, signs: [[0; TOLD_APART]; 2] };
         ChannelHistograms { channels: vec![empty; channels] }
@@ -61,7 +61,7 @@ impl Window {
         }
     }
 
-    /// The smallest entry that is told apart from zero; entry 0 holds zero itself.
+    /// The smallest entry kept separate from zero; entry 0 is zero itself.
     fn first(&self) -> usize {
         (usize::from(self.largest) + 1).saturating_sub(TOLD_APART).max(1)
     }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(third.counts, [1]);
     }
 
-    /// The order in which values come, and so where the window stood on the way, leaves no trace.
+    /// The order of the values, and thus the intermediate window, leaves no trace.
     #[test]
     fn counts_are_those_of_all_values_at_once() {
         let value = |i: i32| (i as f32 * 0.37).sin() * 10f32.powi(i * 7 % 23 - 12);

@@ -16,7 +16,7 @@ use crate::{
     Choice, FeatureMaps, Finding, FindingKind, InspectError, Inspector, Survey, SurveyOptions, SurveyProgress,
 };
 
-/// From which factor on two networks differ in how far the mean |activation| of their layers lie apart.
+/// The factor from which two networks count as different in the spread of their layers' mean |activation|.
 pub const SPREAD_FACTOR: f64 = 1.5;
 
 /// Several networks side by side, over the same images.
@@ -33,7 +33,7 @@ pub struct Comparison {
 /// One of the networks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparedRun {
-    /// What it is called: the last part of its path, longer where two are the same.
+    /// Its name: the last part of its path, longer if two are the same.
     pub name: String,
     /// Accuracy, confusion matrix and mistakes, over the same images for all of them.
     pub survey: Survey,
@@ -50,7 +50,7 @@ pub struct ComparedRun {
 pub struct Difference {
     /// Its key in `config.toml` (`optimizer.name`), or `network.nodes` or `network.trained_parameters`.
     pub key: String,
-    /// Its value in each run, as TOML has it; none where a run does not have it.
+    /// Its value in each run, in TOML syntax; `None` if a run does not have it.
     pub values: Vec<Option<String>>,
 }
 
@@ -68,7 +68,8 @@ pub struct CompareOptions {
 /// Surveys all networks over the same images, and looks at the same example image with each.
 ///
 /// # Errors
-/// Fewer than two networks, or networks for images of different sizes; what [`Inspector::survey`] and [`Inspector::example`] have.
+/// Fewer than two networks, or networks for images of different sizes; those of [`Inspector::survey`] and
+/// [`Inspector::example`].
 pub fn compare(
     inspectors: &mut [Inspector],
     source: &Arc<dyn Source>,
@@ -134,7 +135,7 @@ fn names(inspectors: &[Inspector]) -> Vec<String> {
     tries.into_iter().find(are_distinct).unwrap_or_else(numbered)
 }
 
-/// What of configurations and networks is not the same.
+/// The differences between configurations and networks.
 fn differences(inspectors: &[Inspector]) -> Result<Vec<Difference>, InspectError> {
     let mut settings: Vec<BTreeMap<String, String>> = Vec::new();
     for inspector in inspectors {
@@ -176,7 +177,7 @@ fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String
     }
 }
 
-/// In plain words: who is more accurate, and whose activations are held together.
+/// In plain words: which network is more accurate, and whose activations stay similar in size.
 fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
     let mut statements = Vec::new();
     let by_accuracy = |run: &&ComparedRun| run.survey.accuracy;
@@ -207,20 +208,20 @@ fn statements(runs: &[ComparedRun]) -> Vec<Finding> {
     statements
 }
 
-/// What a network's activations do with depth: `are held together`.
+/// How a network's activations change with depth: `stay similar in size`.
 fn verb(trend: &DepthTrend) -> &'static str {
     match trend.verdict() {
-        DepthVerdict::HeldTogether => "are held together",
+        DepthVerdict::HeldTogether => "stay similar in size",
         DepthVerdict::Growing => "grow with depth",
         DepthVerdict::Fading => "fade with depth",
-        DepthVerdict::Uneven => "are not held together, though they neither grow nor fade steadily",
+        DepthVerdict::Uneven => "vary in size, but neither grow nor fade steadily",
     }
 }
 
 fn about_depth(run: &ComparedRun) -> Option<Finding> {
     let trend = run.layers.layers.trend.as_ref()?;
     let text = format!(
-        "In {} the activations of the {} layers that sum {}: the largest, of {}, is {} times the smallest, of {}; from \
+        "In {}, the activations of the {} layers with weights {}: the largest, of {}, is {} times the smallest, of {}; from \
          layer to layer the trend is a factor of {}.",
         run.name,
         trend.layers,
@@ -238,7 +239,7 @@ fn about_depth(run: &ComparedRun) -> Option<Finding> {
     Some(statement(value, threshold, text))
 }
 
-/// What batch normalisation does: the first network that has it against the first one that has not.
+/// The effect of batch normalisation: the first network with it against the first one without it.
 fn about_batch_norm(runs: &[ComparedRun]) -> Option<Finding> {
     let is_normalized =
         |run: &&ComparedRun| run.layers.layers.rows.iter().any(|row| row.running_statistics > 0);
@@ -256,12 +257,12 @@ fn effect_of_batch_norm(
     let text = if ratio >= SPREAD_FACTOR {
         match (trend_with.verdict(), trend_without.verdict()) {
             (DepthVerdict::HeldTogether, DepthVerdict::HeldTogether) => format!(
-                "The activations are held together with and without batch normalisation, closer with it: in {with} the \
+                "The activations stay similar in size with and without batch normalisation, more so with it: in {with} the \
                  largest layer mean is {spread_with} times the smallest, in {without}, without it, {spread_without} times."
             ),
             (verdict, _) => {
                 let effect = match verdict {
-                    DepthVerdict::HeldTogether => "holds the activations together",
+                    DepthVerdict::HeldTogether => "keeps the activations similar in size",
                     _ => "brings the activations closer together",
                 };
                 format!(
@@ -273,19 +274,19 @@ fn effect_of_batch_norm(
         }
     } else if ratio <= 1.0 / SPREAD_FACTOR {
         format!(
-            "Batch normalisation does not hold the activations together here: in {with} the largest layer mean is \
+            "Batch normalisation does not keep the activations similar in size here: in {with} the largest layer mean is \
              {spread_with} times the smallest, in {without}, without it, only {spread_without} times."
         )
     } else {
         format!(
-            "Batch normalisation makes no difference here to how far the activations lie apart: in {with} the largest layer \
+            "Batch normalisation makes no difference here to the spread of the activations: in {with} the largest layer \
              mean is {spread_with} times the smallest, in {without}, without it, {spread_without} times."
         )
     };
     statement(ratio, SPREAD_FACTOR, text)
 }
 
-/// Which network's activations lie closest together.
+/// Which network's activations are most similar in size.
 fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
     let spreads: Vec<(&str, f64)> = runs
         .iter()
@@ -295,7 +296,7 @@ fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
     let most = spreads.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let text = if most.1 > SPREAD_FACTOR * least.1 {
         format!(
-            "{} holds its activations together best: its largest layer mean is {} times its smallest, against {} times in {}.",
+            "{} keeps its activations most similar in size: its largest layer mean is {} times its smallest, against {} times in {}.",
             least.0,
             figure(least.1),
             figure(most.1),
@@ -303,7 +304,7 @@ fn about_spread(runs: &[ComparedRun]) -> Option<Finding> {
         )
     } else {
         format!(
-            "The networks do not differ much in how far their activations lie apart: from {} times in {} to {} times in {}.",
+            "The networks do not differ much in the spread of their activations: from {} times in {} to {} times in {}.",
             figure(least.1),
             least.0,
             figure(most.1),
@@ -327,16 +328,18 @@ mod tests {
         let said = |with: f64, without: f64| {
             effect_of_batch_norm(("bn", &trend(with)), ("plain", &trend(without))).text
         };
-        // Both are held together, one more than the other.
+        // Both stay similar in size, one more than the other.
         let both = said(1.1, 3.76);
         assert!(
-            both.starts_with("The activations are held together with and without batch normalisation"),
+            both.starts_with("The activations stay similar in size with and without batch normalisation"),
             "{both}"
         );
         assert!(both.contains("1.10 times") && both.contains("3.76 times"), "{both}");
-        assert!(said(1.1, 9.0).starts_with("Batch normalisation holds the activations together: in bn"));
+        assert!(
+            said(1.1, 9.0).starts_with("Batch normalisation keeps the activations similar in size: in bn")
+        );
         assert!(said(5.0, 50.0).starts_with("Batch normalisation brings the activations closer together"));
-        assert!(said(3.0, 1.5).starts_with("Batch normalisation does not hold"));
+        assert!(said(3.0, 1.5).starts_with("Batch normalisation does not keep"));
         assert!(said(2.0, 2.1).starts_with("Batch normalisation makes no difference"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the course of a training means, in plain words.
+//! What the course of training means, in plain words.
 
 use convscope_train::metrics::{EpochMetrics, Interval};
 
@@ -6,10 +6,10 @@ use crate::findings::Severity;
 use crate::number::figure;
 use crate::{Finding, FindingKind};
 
-/// How a training went.
+/// The course of training.
 #[derive(Clone, Copy, Debug)]
 pub struct Course<'a> {
-    /// Its epochs, from the first one on.
+    /// Its epochs, starting with the first.
     pub metrics: &'a [EpochMetrics],
     /// The epoch, counted from 1, whose weights it ended with.
     pub epoch: u64,
@@ -17,23 +17,23 @@ pub struct Course<'a> {
     pub classes: usize,
     /// How many validation images there are.
     pub validation_images: u64,
-    /// The accuracy on the test images and their number, where there are any.
+    /// The accuracy on the test images and their number, if any.
     pub test: Option<(f64, u64)>,
 }
 
-/// From how many times the loss of guessing on, `ln(classes)`, a loss comes from steps that were too large.
+/// The multiple of the loss of guessing, `ln(classes)`, from which a loss must come from steps that were too large.
 pub const EXPLODED_FACTOR: f64 = 10.0;
-/// From how many times that on it does so also where the training images are known.
+/// The multiple from which it must, even if the training images are memorised.
 pub const BEYOND_MEASURE: f64 = 1000.0;
-/// Up to how many times the accuracy of guessing a network has learned nothing.
+/// The multiple of the accuracy of guessing up to which a network has learned nothing.
 pub const GUESSING_FACTOR: f64 = 1.1;
-/// From which gap between training and validation accuracy on a network knows its training images by heart.
+/// The gap between training and validation accuracy from which a network has memorised its training images.
 pub const OVERFITTING_GAP: f64 = 0.1;
-/// From which width of its interval on an accuracy says little.
+/// The width of its interval from which an accuracy says little.
 pub const WIDE_INTERVAL: f64 = 0.1;
 
 impl Course<'_> {
-    /// What is worth saying, the most severe first.
+    /// The findings, the most severe first.
     pub fn findings(&self) -> Vec<Finding> {
         let last = self.metrics.iter().find(|line| line.epoch == self.epoch);
         let Some(last) = last.filter(|_| self.classes > 1) else { return Vec::new() };
@@ -55,13 +55,14 @@ impl Course<'_> {
         };
         let threshold = EXPLODED_FACTOR * guessing;
         let text = format!(
-            "The {whose} loss is {}, where guessing has {}: the steps were too large, and the network is of no use. Train \
+            "The {whose} loss is {}, but guessing has {}: the steps were too large, and the network is useless. Train \
              again with a lower learning rate.",
             figure(loss),
             figure(guessing)
         );
         let kind = FindingKind::ExplodedLoss;
-        // A network that knows its training images can be as sure of others and wrong, though not beyond all measure.
+        // A network that has memorised its training images can be confidently wrong about others, but not beyond all
+        // measure.
         let is_lost = last.train_loss > guessing || loss > BEYOND_MEASURE * guessing;
         (loss > threshold && is_lost).then(|| finding(kind, Severity::Problem, loss, threshold, text))
     }
@@ -70,8 +71,8 @@ impl Course<'_> {
         let threshold = GUESSING_FACTOR / self.classes as f64;
         let accuracy = last.train_accuracy;
         let text = format!(
-            "After {} epochs {} of the training images are right, hardly more than by guessing ({}): the network has not \
-             learned. Another learning rate is the first thing to try.",
+            "After {} epochs, {} of the training images are right, hardly more than by guessing ({}): the network has not \
+             learned. First try a different learning rate.",
             last.epoch,
             percent(accuracy),
             percent(1.0 / self.classes as f64),
@@ -94,15 +95,15 @@ impl Course<'_> {
             String::new()
         };
         let text = format!(
-            "The network knows its training images by heart: {} of them are right, but {} of the validation \
-             images.{turned} More images, images that are changed at random, or stopping earlier help.",
+            "The network has memorised its training images: {} of them are right, but only {} of the validation \
+             images.{turned} More images, random changes to the images, or stopping earlier help.",
             percent(last.train_accuracy),
             percent(last.val_accuracy),
         );
         Some(finding(FindingKind::Overfitting, Severity::Warning, gap, OVERFITTING_GAP, text))
     }
 
-    /// About the test images, or where there are none about the validation images.
+    /// A finding about the test images, or the validation images if there are none.
     fn few_images(&self, last: &EpochMetrics) -> Option<Finding> {
         let (accuracy, images, whose) = match self.test {
             Some((accuracy, images)) => (accuracy, images, "test"),
@@ -110,7 +111,7 @@ impl Course<'_> {
         };
         let interval = Interval::of_accuracy(accuracy, images)?;
         let text = format!(
-            "{images} {whose} images tell little: {} right on them means that between {:.0} and {:.0} % would be right on \
+            "{images} {whose} images say little: {} right on them means that between {:.0} and {:.0} % would be right on \
              many more, with 95 % confidence.",
             percent(accuracy),
             100.0 * interval.low,
@@ -170,7 +171,7 @@ mod tests {
             said[0].0 == FindingKind::ExplodedLoss && said[0].1.contains("lower learning rate"),
             "{said:?}"
         );
-        // Without validation images it is the training loss.
+        // Without validation images, it is the training loss.
         let metrics = [line(1, [140.0, 0.25], [f64::NAN, f64::NAN])];
         assert_eq!(found(&metrics, 0, None)[0].0, FindingKind::ExplodedLoss);
         assert_eq!(found(&[line(1, [13.0, 0.4], [13.0, 0.4])], 2000, None), []);
@@ -198,7 +199,7 @@ mod tests {
         for part in ["100.00 % of them are right", "53.00 %", "lowest in epoch 2 of 3"] {
             assert!(said[0].1.contains(part), "{said:?}");
         }
-        // A gap that ten images cannot show.
+        // A gap that ten images cannot prove.
         let few = [line(1, [0.3, 0.9], [0.8, 0.7])];
         assert!(found(&few, 10, None).iter().all(|(kind, _)| *kind != FindingKind::Overfitting));
     }

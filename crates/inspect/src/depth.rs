@@ -9,50 +9,50 @@ use crate::LayerRow;
 /// How the mean |activation| changes from one layer with weights to the next, over convolutions and dense layers without
 /// the last node.
 ///
-/// A layer counts with what it hands on: where nothing else reads it but an activation function or a normalisation, with
-/// what that outputs, so that networks with and without batch normalisation are told apart by what their layers read.
+/// A layer counts with the value that it passes on: if only an activation function or a normalisation reads it, the
+/// output of that, so that networks with and without batch normalisation are compared by what their layers read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DepthTrend {
-    /// Factor from layer to layer: the slope of the straight line through the logarithms, by least squares. Above 1 they
-    /// grow.
+    /// Factor from layer to layer: the slope of the straight line through the logarithms, by least squares. Above 1,
+    /// they grow.
     pub factor_per_layer: f64,
-    /// Layers that the line goes through.
+    /// Number of layers on the line.
     pub layers: usize,
     /// How well the line fits, 0 to 1: the share of the variance that it explains (R squared).
     pub fit: f64,
     /// Largest mean |activation| of those layers divided by the smallest.
     pub spread: f64,
-    /// The node that hands on the smallest, and its mean |activation|.
+    /// The node that passes on the smallest, and its mean |activation|.
     pub smallest: (String, f64),
-    /// The node that hands on the largest, and its mean |activation|.
+    /// The node that passes on the largest, and its mean |activation|.
     pub largest: (String, f64),
 }
 
-/// What a [`DepthTrend`] says.
+/// The meaning of a [`DepthTrend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepthVerdict {
     /// The largest is at most [`HELD_SPREAD`] times the smallest.
     HeldTogether,
-    /// They lie further apart, and grow by more than [`DEPTH_FACTOR`] from layer to layer.
+    /// They are further apart, and grow by more than [`DEPTH_FACTOR`] from layer to layer.
     Growing,
-    /// They lie further apart, and fade by more than that.
+    /// They are further apart, and fade by more than that.
     Fading,
-    /// They lie further apart, on no line that fits.
+    /// They are further apart, but not along a line.
     Uneven,
 }
 
-/// Up to which ratio of the largest layer's mean |activation| to the smallest's activations are held together.
+/// The ratio of the largest layer's mean |activation| to the smallest's up to which activations are held together.
 pub const HELD_SPREAD: f64 = 4.0;
-/// From which factor a layer on activations grow (or below `1 / 1.2` fade) with depth: a fourfold over eight layers.
+/// The factor per layer from which activations grow (or, below `1 / 1.2`, fade) with depth: fourfold over eight layers.
 pub const DEPTH_FACTOR: f64 = 1.2;
-/// How well the line through the logarithms must fit (R squared) for growing or fading to be said.
+/// How well the line through the logarithms must fit (R squared) to speak of growing or fading.
 pub const DEPTH_FIT: f64 = 0.5;
 
-/// Layers that a trend needs at least.
+/// The fewest layers for a trend.
 const FEWEST_LAYERS: usize = 3;
 
 impl DepthTrend {
-    /// The line through the logarithms of these means, none where there are too few or one is not above zero.
+    /// The line through the logarithms of these means; `None` if there are too few or one is not above zero.
     pub(crate) fn of(layers: &[(&str, f64)]) -> Option<DepthTrend> {
         let is_sound = |&(_, size): &(&str, f64)| size.is_finite() && size > 0.0;
         if layers.len() < FEWEST_LAYERS || !layers.iter().all(is_sound) {
@@ -92,7 +92,7 @@ impl DepthTrend {
     }
 }
 
-/// The mean |activation| that each layer that sums hands on, without the last node, and the node that puts it out.
+/// The mean |activation| that each layer with weights passes on, without the last node, and the node that outputs it.
 pub(crate) fn sizes_by_depth<'a>(graph: &Graph, rows: &'a [LayerRow]) -> Vec<(&'a str, f64)> {
     let nodes = graph.nodes();
     let sums = |node: &Node| node.parameters.iter().any(|spec| matches!(spec.role, Role::Weight { .. }));
@@ -105,7 +105,7 @@ pub(crate) fn sizes_by_depth<'a>(graph: &Graph, rows: &'a [LayerRow]) -> Vec<(&'
         .collect()
 }
 
-/// The last of the activation functions and normalisations that follow a node and that nothing else does.
+/// The last of the activation functions and normalisations that follow a node as its only consumers.
 fn handed_on(nodes: &[Node], layer: usize) -> usize {
     let mut at = layer;
     loop {

@@ -1,18 +1,18 @@
-//! What can go wrong while a network is looked at.
+//! What can go wrong while inspecting a network.
 
 use std::io;
 use std::path::PathBuf;
 
 use convscope_ops::OutOfMemory;
 
-/// An error of this crate; its text is one sentence that names the node or the file and what to do.
+/// An error of this crate; its message is one sentence that names the node or the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InspectError {
     /// A node that the network does not have.
     #[error("there is no node {name}; the network has {known}")]
     UnknownNode {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names that exist.
         known: String,
@@ -24,7 +24,7 @@ pub enum InspectError {
     NotAPicture {
         /// The node.
         node: String,
-        /// What it outputs.
+        /// Its output shape.
         shape: String,
     },
     /// A network without any node that has rows and columns.
@@ -33,7 +33,7 @@ pub enum InspectError {
     /// A class that the network does not have.
     #[error("class {class} is out of range; the network has {classes} classes, counted from 0")]
     UnknownClass {
-        /// The class that was asked for.
+        /// The requested class.
         class: usize,
         /// How many there are.
         classes: usize,
@@ -41,15 +41,15 @@ pub enum InspectError {
     /// An image that the split does not have.
     #[error("there is no image {index}; the {split} split has {images} images, counted from 0")]
     UnknownImage {
-        /// The index that was asked for.
+        /// The requested index.
         index: usize,
         /// The split.
         split: convscope_data::Split,
         /// How many images it has.
         images: usize,
     },
-    /// Images of another size than the network's.
-    #[error("the network takes images of {expected} pixels, the data has {found} (width x height)")]
+    /// Images whose size is not the network's.
+    #[error("the network takes images of {expected} pixels, but the data has {found} (width x height)")]
     OtherSize {
         /// Width and height of the network's images.
         expected: String,
@@ -57,7 +57,9 @@ pub enum InspectError {
         found: String,
     },
     /// Networks for images of different sizes, which cannot see the same images.
-    #[error("{first} takes images of {expected} pixels, {other} images of {found} (width x height)")]
+    #[error(
+        "{first} takes images of {expected} pixels, but {other} takes images of {found} (width x height)"
+    )]
     SizesDiffer {
         /// The first network.
         first: String,
@@ -71,9 +73,9 @@ pub enum InspectError {
     /// No data to take an image from.
     #[error("there is no image to look at; give data with images, or a picture file")]
     NoData,
-    /// Data with other classes than the network's.
+    /// Data whose classes are not the network's.
     #[error(
-        "the network knows the classes {model}; the data has {data}; give data with the network's classes"
+        "the network knows the classes {model}, but the data has {data}; give data with the network's classes"
     )]
     OtherClasses {
         /// Names that the network knows.
@@ -82,7 +84,7 @@ pub enum InspectError {
         data: String,
     },
     /// A comparison of fewer than two networks.
-    #[error("a comparison takes at least two runs, not {given}")]
+    #[error("a comparison needs at least two runs, not {given}")]
     TooFewRuns {
         /// How many were given.
         given: usize,
@@ -94,7 +96,7 @@ pub enum InspectError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// The activations could not be written.
@@ -105,7 +107,7 @@ pub enum InspectError {
         /// What went wrong.
         reason: String,
     },
-    /// The system does not hand out the memory that looking takes.
+    /// The system cannot provide the memory for the inspection.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     /// What is wrong with the run.

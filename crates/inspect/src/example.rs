@@ -1,4 +1,4 @@
-//! The image that is looked at closely.
+//! The image to inspect in detail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use serde::Serialize;
 use crate::inspector::probabilities;
 use crate::{InspectError, Inspector};
 
-/// Which image to look at.
+/// Which image to inspect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The first image that the network gets right, of the test images, or where there are none of the validation or
-    /// training images; the very first image where it gets none of the first 2,048 right.
+    /// The first image that the network gets right, from the test images or, if there are none, the validation or
+    /// training images; the very first image if it gets none of the first 2,048 right.
     #[default]
     CorrectlyClassified,
     /// The image at this position of a split.
@@ -24,25 +24,25 @@ pub enum Choice {
     File(PathBuf),
 }
 
-/// A picture and what the network says of it.
+/// A picture and the network's prediction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExampleImage {
-    /// Where it is from: `test image 12`, or the file's name.
+    /// Its origin: `test image 12`, or the file's name.
     pub name: String,
-    /// Its split, where it is from one.
+    /// Its split, if it is from one.
     pub split: Option<Split>,
-    /// Its position in the split, where it is from one.
+    /// Its position in the split, if it is from one.
     pub index: Option<usize>,
     /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Interleaved red, green and blue, row by row, at the network's input size; for people.
+    /// Interleaved red, green and blue, row by row, at the network's input size, for display.
     pub rgb: Vec<u8>,
-    /// The normalised values that the network takes, shape (channels, height, width).
+    /// The normalised input values, shape (channels, height, width).
     #[serde(skip)]
     pub planes: Vec<f32>,
-    /// Its true class, where it is known.
+    /// Its true class, if known.
     pub label: Option<usize>,
     /// The most probable class.
     pub prediction: usize,
@@ -52,13 +52,13 @@ pub struct ExampleImage {
     pub classes: Vec<String>,
 }
 
-/// How many images are tried for one that the network gets right.
+/// How many images are tried to find one that the network gets right.
 const MOST_TRIED: usize = 2048;
 /// How many of them are tried together.
 const TRIED_TOGETHER: usize = 16;
 
 impl Inspector {
-    /// The image of this choice, with what the network says of it. `source` is needed for all choices but a file.
+    /// The chosen image, with the network's prediction. `source` is needed for all choices except a file.
     ///
     /// # Errors
     /// An image that does not exist or cannot be read, data that does not fit the network.
@@ -104,11 +104,11 @@ impl Inspector {
         }
     }
 
-    /// An image of one's own, `[C, H, W]`, with what the network says of it. Its values are those that the network was trained
-    /// on before they are normalised: of a network for pictures, from 0 to 1.
+    /// A given image, `[C, H, W]`, with the network's prediction. Its values must be on the scale of the training
+    /// images before normalisation: for a network trained on pictures, from 0 to 1.
     ///
     /// # Errors
-    /// Another shape than the network's.
+    /// A shape that is not the network's.
     pub fn example_of(
         &mut self,
         name: impl Into<String>,
@@ -137,7 +137,7 @@ impl Inspector {
         self.described(name.into(), None, rgb, planes)
     }
 
-    /// The normalised image as the network takes it, `[1, channels, height, width]`.
+    /// The normalised image in the network's form, `[1, channels, height, width]`.
     pub(crate) fn planes(&self, image: &ExampleImage) -> Result<Array4<f32>, InspectError> {
         self.batch_of(&[&image.planes])
     }
@@ -158,8 +158,8 @@ impl Inspector {
         Ok(self.executor_mut().logits(images.view(), None)?)
     }
 
-    /// Images that the network gets right, of the test images, or where there are none of the validation or training images: the
-    /// first one of each class in the order in which they come, at most `most`. Among the first 2,048 images there may be none.
+    /// Images that the network gets right, from the test images or, if there are none, the validation or training
+    /// images: the first one of each class in order, at most `most`. There may be none among the first 2,048 images.
     ///
     /// # Errors
     /// Data without images or that does not fit the network, an image that cannot be read.

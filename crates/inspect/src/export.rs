@@ -1,4 +1,4 @@
-//! Activations for people who go on in Python.
+//! Export of activations for use in Python.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +16,14 @@ use crate::{InspectError, Inspector};
 /// The name of the file.
 pub const ACTIVATIONS_FILE: &str = "activations.npz";
 
-/// Values that are held at a time; where the nodes have more, the images are run again for the next nodes.
+/// Most values held at a time; if the nodes have more, the images are run again for the next nodes.
 const VALUES_AT_A_TIME: usize = 1 << 28;
 
 impl Inspector {
-    /// Writes every node's values for the first `images` images of a split to [`ACTIVATIONS_FILE`] in `folder`, which is
-    /// made where it is missing; returns the file. In it `input` holds the normalised images `[N, 3, H, W]`, `labels` their
-    /// classes `[N]` as int64, and each node's name its values `[N, C, H, W]` or `[N, F]`, all float32 but the labels.
+    /// Writes every node's values for the first `images` images of a split to [`ACTIVATIONS_FILE`] in `folder`, which
+    /// is created if missing; returns the file. It contains the normalised images `[N, 3, H, W]` as `input`, their
+    /// classes `[N]` as `labels` in int64, and each node's values `[N, C, H, W]` or `[N, F]` under its name; everything
+    /// except the labels is float32.
     ///
     /// # Errors
     /// Data that does not fit the network, an empty split, a folder that cannot be written to.
@@ -121,7 +122,7 @@ impl Inspector {
 /// Keeps the values of some nodes, as planes.
 struct Kept {
     first_image: usize,
-    /// For each node of the network its place among those that are kept.
+    /// For each node of the network, its index among those that are kept.
     places: Vec<Option<usize>>,
     values: Vec<Mutex<Vec<f32>>>,
 }

@@ -1,4 +1,4 @@
-//! What each layer makes of one image.
+//! The output of each layer for one image.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ pub struct FeatureMaps {
     pub image: ExampleImage,
     /// One for each node, in the network's order.
     pub layers: Vec<LayerMaps>,
-    /// The kernels of the first convolution, where it reads the image's colours.
+    /// The kernels of the first convolution, if it reads the image's colours.
     pub filters: Option<Filters>,
 }
 
@@ -32,7 +32,7 @@ pub struct LayerMaps {
     pub height: usize,
     /// Columns of a channel; 1 of a vector.
     pub width: usize,
-    /// Whether the node outputs a vector: each channel is then one number, and all are on one scale.
+    /// Whether the node outputs a vector: each channel is then one number, and all share one scale.
     pub is_vector: bool,
     /// The channels in order.
     pub channels: Vec<ChannelMap>,
@@ -41,19 +41,19 @@ pub struct LayerMaps {
 /// One channel for one image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelMap {
-    /// The values as they are, row by row: `height * width`.
+    /// The raw values, row by row: `height * width`.
     pub values: Vec<f32>,
-    /// What 0 stands for in [`ChannelMap::normalized`]: the smallest finite value of the channel, of a vector that
-    /// of all channels.
+    /// The value of 0 in [`ChannelMap::normalized`]: the smallest finite value of the channel or, for a vector, of all
+    /// channels.
     pub min: f32,
-    /// What 1 stands for: the largest finite value.
+    /// The value of 1: the largest finite value.
     pub max: f32,
     /// Whether there is nothing to see: all values of the channel are equal. Never set for a vector.
     pub is_constant: bool,
 }
 
 impl ChannelMap {
-    /// `(value - min) / (max - min)`, 0 to 1, row by row; all 0 where the two are equal, NaN where a value is.
+    /// `(value - min) / (max - min)`, 0 to 1, row by row; all 0 if the two are equal, NaN where a value is NaN.
     pub fn normalized(&self) -> Vec<f32> {
         let range = f64::from(self.max) - f64::from(self.min);
         let scaled = |&value: &f32| match value {
@@ -85,7 +85,7 @@ impl Inspector {
     /// Every node's channels for one image.
     ///
     /// # Errors
-    /// An image of another size than the network's.
+    /// An image whose size is not the network's.
     pub fn feature_maps(&mut self, image: &ExampleImage) -> Result<FeatureMaps, InspectError> {
         let planes = self.planes(image)?;
         let nodes = self.graph().nodes().iter();
@@ -157,7 +157,7 @@ fn layer_maps(node: &Node, planes: Vec<f32>) -> Result<LayerMaps, OutOfMemory> {
     })
 }
 
-/// Smallest and largest finite value; zeros where there is none.
+/// Smallest and largest finite value; zeros if there is none.
 pub(crate) fn range(values: &[f32]) -> (f32, f32) {
     let finite = values.iter().copied().filter(|value| value.is_finite());
     let found = finite.fold(None, |range: Option<(f32, f32)>, value| match range {

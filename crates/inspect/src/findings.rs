@@ -7,16 +7,16 @@ use crate::depth::{DEPTH_FACTOR, DepthTrend, DepthVerdict, HELD_SPREAD};
 use crate::layers::{LayerRow, LayerTable, SATURATION_MARGIN, SMALL_SCALE};
 use crate::number::{figure, thousands};
 
-/// One thing worth knowing of a network.
+/// Something worth knowing about a network.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind of finding.
     pub kind: FindingKind,
     /// How much it matters.
     pub severity: Severity,
-    /// The node, where it is about one.
+    /// The node, if it is about one.
     pub node: Option<String>,
-    /// The number that it rests on.
+    /// The number that it is based on.
     pub value: f64,
     /// The threshold that the number passed.
     pub threshold: f64,
@@ -24,7 +24,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// What kind of thing a finding is.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
@@ -42,7 +42,7 @@ pub enum FindingKind {
     GrowingActivations,
     /// Activations that fade from layer to layer.
     FadingActivations,
-    /// Activations that lie far apart without growing or fading steadily.
+    /// Activations that vary widely without growing or fading steadily.
     UnevenActivations,
     /// A layer whose weights or activations are far larger or smaller than those of the layers around it.
     OutlierActivations,
@@ -56,16 +56,16 @@ pub enum FindingKind {
     ExplodedLoss,
     /// A training accuracy that is hardly above that of guessing.
     NothingLearned,
-    /// Training images that are known by heart.
+    /// Training images that have been memorised.
     Overfitting,
-    /// An accuracy that rests on few images.
+    /// An accuracy measured on few images.
     FewImages,
-    /// What a comparison shows.
+    /// The result of a comparison.
     Comparison,
 }
 
 impl FindingKind {
-    /// Whether it tells of something that a sound network does not have.
+    /// Whether it reports something that a healthy network does not have.
     pub fn is_unusual(self) -> bool {
         !matches!(
             self,
@@ -86,22 +86,22 @@ pub enum Severity {
     Problem,
 }
 
-/// From which share of dead channels on they are a warning rather than a note.
+/// The share of dead channels from which they are a warning rather than a note.
 pub const MANY_DEAD: f64 = 0.25;
-/// From which factor on a layer's weights, or its activations against its input's, stand out: `1 / 100` or less, or 100 or
-/// more.
+/// The factor from which a layer's weights, or its activations relative to its input's, stand out: `1 / 100` or less,
+/// or 100 or more.
 pub const OUTLIER_FACTOR: f64 = 100.0;
-/// From which factor a layer on growing with depth (or below `1 / 1.5` fading) is a warning rather than a note.
+/// The factor per layer from which growing with depth (or, below `1 / 1.5`, fading) is a warning rather than a note.
 pub const STEEP_FACTOR: f64 = 1.5;
-/// Below which relative change a layer does nothing.
+/// The relative change below which a layer does nothing.
 pub const IDLE_CHANGE: f64 = 1e-3;
-/// Above which share of outputs near 0 or 1 a sigmoid is saturated.
+/// The share of outputs near 0 or 1 above which a sigmoid is saturated.
 pub const SATURATED_SHARE: f64 = 0.9;
-/// The same of a softmax, which should be sure where it is right.
+/// The same for a softmax, which should be confident when it is right.
 pub const SATURATED_SOFTMAX_SHARE: f64 = 0.999;
 
-/// Everything in the table that passes a threshold: problems, then warnings, then notes, each in the network's order; and
-/// of three layers on whether activations are held together.
+/// Everything in the table that passes a threshold: problems, then warnings, then notes, each in the network's order;
+/// and, with at least three layers, whether activations are held together.
 pub fn findings(table: &LayerTable) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(non_finite(table));
@@ -114,7 +114,7 @@ pub fn findings(table: &LayerTable) -> Vec<Finding> {
     }
     let has_outlier = found.iter().any(|finding| finding.kind == FindingKind::OutlierActivations);
     found.extend(table.trend.as_ref().map(|trend| {
-        // One layer that stands out bends the line through all of them.
+        // A single outlying layer distorts the line through all of them.
         let verdict = trend.verdict();
         let is_bent = has_outlier && verdict != DepthVerdict::HeldTogether;
         depth(trend, if is_bent { DepthVerdict::Uneven } else { verdict })
@@ -159,7 +159,7 @@ fn non_finite(table: &LayerTable) -> Vec<Finding> {
 }
 
 fn dead(row: &LayerRow) -> Option<Finding> {
-    // A pooling or flattening only hands on what the layer before it has.
+    // A pooling or flattening only passes on the values of the layer before it.
     let acts = row.parameters > 0 || row.activation.is_some();
     if row.dead_channels == 0 || !acts {
         return None;
@@ -169,7 +169,7 @@ fn dead(row: &LayerRow) -> Option<Finding> {
     let (kind, severity, text) = if dead == channels {
         let text = format!(
             "{name} is dead: none of its {channels} channels was active on any image, so nothing of the image gets past it. Its \
-             weights or biases have run into a region where the activation is zero; train again with a lower learning rate."
+             weights or biases have moved into a region where the activation is zero; train again with a lower learning rate."
         );
         (FindingKind::DeadLayer, Severity::Problem, text)
     } else {
@@ -190,13 +190,13 @@ fn outlier(table: &LayerTable, row: &LayerRow) -> Option<Finding> {
     let weight_gain = row.weight_gain?;
     let name = &row.name;
     let stands_out = |factor: f64| factor >= OUTLIER_FACTOR || factor <= 1.0 / OUTLIER_FACTOR;
-    // What a sigmoid or softmax outputs does not grow with the weights; a dead layer is told of elsewhere.
+    // What a sigmoid or softmax outputs does not grow with the weights; a dead layer is reported elsewhere.
     let input = row.inputs.first().and_then(|input| table.row(input));
     let gain = input.map(|input| row.mean_abs_activation / input.mean_abs_activation);
     let gain = gain.filter(|gain| gain.is_finite() && *gain > 0.0 && row.saturated_share.is_none());
     let (value, text) = if stands_out(weight_gain) {
         let text = format!(
-            "The weights of {name} are far from those of a sound layer: they scale independent inputs by {}, where about 1 is \
+            "The weights of {name} are far from those of a healthy layer: they scale independent inputs by {}, where about 1 is \
              usual.",
             figure(weight_gain)
         );
@@ -226,7 +226,7 @@ fn idle(row: &LayerRow) -> Option<Finding> {
     let change = row.relative_change.filter(|&change| change < IDLE_CHANGE && !row.is_identity)?;
     let name = &row.name;
     let text = format!(
-        "{name} does nearly nothing: its output differs from its input by {} of the input's size. It could be left out.",
+        "{name} does almost nothing: its output differs from its input by {} of the input's size. It could be left out.",
         percent(change)
     );
     Some(Finding {
@@ -243,7 +243,7 @@ fn small_scales(row: &LayerRow) -> Option<Finding> {
     let small = row.small_scales.filter(|&small| small > 0)?;
     let (name, channels) = (&row.name, row.channels);
     let text = format!(
-        "{small} of the {channels} scales of {name} {} below {SMALL_SCALE} in magnitude, so {} nearly switched off.",
+        "{small} of the {channels} scales of {name} {} below {SMALL_SCALE} in magnitude, so {} almost switched off.",
         if small == 1 { "is" } else { "are" },
         if small == 1 { "this channel is" } else { "these channels are" },
     );
@@ -268,7 +268,7 @@ fn saturated(row: &LayerRow) -> Option<Finding> {
     let share = row.saturated_share.filter(|&share| share > threshold)?;
     let name = &row.name;
     let text = format!(
-        "{name} is saturated: {} of its outputs lie within {SATURATION_MARGIN} of 0 or 1, where nearly no gradient gets past it.",
+        "{name} is saturated: {} of its outputs are within {SATURATION_MARGIN} of 0 or 1, where almost no gradient gets past it.",
         percent(share)
     );
     let severity = if is_softmax { Severity::Note } else { Severity::Warning };
@@ -281,7 +281,7 @@ fn depth(trend: &DepthTrend, verdict: DepthVerdict) -> Finding {
     let steady = |verb: &str| {
         format!(
             "Activations {verb} with depth: by a factor of {} from layer to layer over {} layers, the largest {} times the \
-             smallest. Batch normalisation or another initialiser would hold them together.",
+             smallest. Batch normalisation or a different initialiser would keep them similar in size.",
             figure(factor),
             trend.layers,
             figure(trend.spread),
@@ -293,7 +293,7 @@ fn depth(trend: &DepthTrend, verdict: DepthVerdict) -> Finding {
     let (kind, severity, value, threshold, text) = match verdict {
         DepthVerdict::HeldTogether => {
             let text = format!(
-                "Activations are held together with depth: over {} layers the largest mean size, {} of {large}, is {} times \
+                "Activations stay similar in size with depth: over {} layers the largest mean size, {} of {large}, is {} times \
                  the smallest, {} of {small}.",
                 trend.layers,
                 figure(*largest),
@@ -310,7 +310,7 @@ fn depth(trend: &DepthTrend, verdict: DepthVerdict) -> Finding {
         }
         DepthVerdict::Uneven => {
             let text = format!(
-                "Activations are not held together: the largest mean size, {} of {large}, is {} times the smallest, {} of \
+                "Activations vary in size: the largest mean size, {} of {large}, is {} times the smallest, {} of \
                  {small}; over the {} layers they neither grow nor fade steadily.",
                 figure(*largest),
                 figure(trend.spread),

@@ -1,4 +1,4 @@
-//! Sums over everything that passes through a network, in fixed memory.
+//! Sums over all values in a network, in fixed memory.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::channel_histograms::ChannelHistograms;
 use crate::layers::SATURATION_MARGIN;
 use crate::rank::{Covariance, Sampling};
 
-/// What has passed through the nodes of a network so far.
+/// Statistics of the nodes of a network so far.
 ///
 /// The images of a share of a batch come one after the other, and shares do not depend on the number of threads. So each
 /// share has its own sums, which are added in the order of the shares.
@@ -24,14 +24,14 @@ pub(crate) struct Gatherer {
     images: usize,
 }
 
-/// Everything that is known of a node's value in the end.
+/// The final statistics of a node's value.
 pub(crate) struct Gathered {
     pub(crate) sums: NodeSums,
     pub(crate) covariance: Covariance,
     pub(crate) histograms: ChannelHistograms,
 }
 
-/// What is looked at in a node.
+/// What is observed of a node.
 struct Watched {
     channels: usize,
     has_saturation: bool,
@@ -39,12 +39,12 @@ struct Watched {
     sampling: Sampling,
 }
 
-/// What is known of a node's value.
+/// Sums over a node's value.
 pub(crate) struct NodeSums {
     pub(crate) channels: ChannelStatistics,
     pub(crate) sizes: Vec<u64>,
     pub(crate) values: u64,
-    /// Saturated values of each channel; empty where none can be.
+    /// Saturated values of each channel; empty if none can be saturated.
     pub(crate) saturated: Vec<u64>,
     /// Sums of the squares of output - input, and of the input.
     pub(crate) change: (f64, f64),
@@ -54,7 +54,7 @@ pub(crate) struct NodeSums {
 }
 
 impl Gatherer {
-    /// For a walk over `images` images with this executor.
+    /// A gatherer for a pass over `images` images with this executor.
     pub(crate) fn new(executor: &Executor, images: usize) -> Gatherer {
         let graph = executor.graph();
         let watched: Vec<Watched> =
@@ -72,7 +72,7 @@ impl Gatherer {
         }
     }
 
-    /// Runs the images of a batch and looks on.
+    /// Runs the images of a batch and observes them.
     pub(crate) fn batch(
         &mut self,
         executor: &mut Executor,
@@ -161,7 +161,7 @@ impl NodeSums {
         self.recent_values += values.len();
     }
 
-    /// Moves the recent counts to where there is room.
+    /// Moves the recent counts into the larger totals.
     fn settle(&mut self) {
         let [even, odd] = &mut *self.recent;
         for ((size, even), odd) in self.sizes.iter_mut().zip(even).zip(odd) {

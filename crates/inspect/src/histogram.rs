@@ -5,24 +5,24 @@ use serde::Serialize;
 
 /// How often values of each size occurred.
 ///
-/// A bin reaches from `m` to `5/4 m`, `6/4 m`, `7/4 m` or `2 m` with `m` a power of two, for both signs, so a value is
-/// known to within a quarter of its bin's smaller border. All that is smaller than the largest magnitude by a factor of
-/// about 2^16 or more lies in one bin around zero; in the histogram of a single channel, by 2^8.
+/// A bin extends from `m` to `5/4 m`, `6/4 m`, `7/4 m` or `2 m` with `m` a power of two, for both signs, so a value is
+/// known to within a quarter of its bin's smaller border. Everything smaller than the largest magnitude by a factor of
+/// about 2^16 or more is in one bin around zero; in the histogram of a single channel, by 2^8.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Histogram {
-    /// The borders of the bins, rising, one more than there are bins; empty where nothing was counted.
+    /// The borders of the bins, in increasing order, one more than there are bins; empty if nothing was counted.
     pub edges: Vec<f64>,
-    /// How many values lie in `edges[i]..edges[i + 1]`; empty bins at both ends are left out.
+    /// How many values are in `edges[i]..edges[i + 1]`; empty bins at both ends are omitted.
     pub counts: Vec<u64>,
 }
 
-/// Entries of one sign that hold finite numbers.
+/// Entries of one sign for finite numbers.
 pub(crate) const FINITE: usize = 255 << 2;
-/// Entries up to the largest one that are told apart in a layer: sixteen powers of two.
+/// Entries up to the largest one that are kept separate in a layer: sixteen powers of two.
 pub(crate) const TOLD_APART: usize = 16 << 2;
 
 impl Histogram {
-    /// The histogram of these values, those that are not finite left out.
+    /// The histogram of these values, ignoring those that are not finite.
     ///
     /// ```
     /// use convscope_inspect::Histogram;
@@ -45,7 +45,7 @@ impl Histogram {
         Histogram::from_sizes(&sizes, TOLD_APART)
     }
 
-    /// From the counts of [`count_sizes`], with so many entries up to the largest one told apart.
+    /// From the counts of [`count_sizes`], with this many entries up to the largest one kept separate.
     pub(crate) fn from_sizes(sizes: &[u64], told_apart: usize) -> Histogram {
         let (positive, negative) = sizes.split_at(SIZES / 2);
         let last = |of: &[u64]| of[..FINITE].iter().rposition(|&count| count > 0);
@@ -85,7 +85,7 @@ mod tests {
         assert!(histogram.edges.is_sorted_by(|a, b| a < b));
         assert_eq!(histogram.edges.len(), histogram.counts.len() + 1);
         for (pair, &count) in histogram.edges.windows(2).zip(&histogram.counts) {
-            // A negative bin holds its lower border, a positive one too: magnitudes reach from the inner border on.
+            // Negative and positive bins both include their inner border: magnitudes start there.
             let inside = |value: f64| {
                 if pair[1] <= 0.0 {
                     value > pair[0] && value <= pair[1]

@@ -1,4 +1,4 @@
-//! A network that is looked at.
+//! A network to inspect.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use convscope_train::{RunDir, TrainError};
 
 use crate::InspectError;
 
-/// A network with its weights, ready to be looked at.
+/// A network with its weights, ready for inspection.
 ///
-/// Work is spread over the rayon pool that the calls run in; results do not depend on its size.
+/// Work is spread over the rayon pool of the caller; results do not depend on its size.
 pub struct Inspector {
     path: Option<PathBuf>,
     weights: WeightsFile,
     normalization: Normalization,
     executor: Executor,
-    /// Made when it is first asked for.
+    /// Created on first use.
     attribution: Option<Executor>,
     batch: usize,
     framing: Framing,
     pixel_limit: PixelLimit,
 }
 
-/// Images of a batch at most.
+/// Most images in a batch.
 const LARGEST_BATCH: usize = 256;
-/// Values of a batch's images that are not exceeded where one image has fewer.
+/// Most values of a batch's images, unless a single image has more.
 const BATCH_VALUES: usize = 1 << 22;
 
 impl Inspector {
     /// Opens a weights file, or a run directory as [`TrainedModel::open`](convscope_train::TrainedModel::open) does.
-    /// Of a run that is still training it takes the weights of the last finished epoch, and it changes nothing there.
+    /// For a run that is still training, uses the weights of the last finished epoch and changes nothing.
     ///
     /// # Errors
     /// There are no weights, or the file is damaged.
@@ -43,7 +43,7 @@ impl Inspector {
         Ok(Inspector { path: Some(run_or_weights_file.to_owned()), ..Inspector::new(weights)? })
     }
 
-    /// Looks at these weights.
+    /// An inspector for these weights.
     ///
     /// # Errors
     /// A description that is not a network.
@@ -59,7 +59,7 @@ impl Inspector {
         Ok(Inspector { path, weights, normalization, executor, attribution, batch, framing, pixel_limit })
     }
 
-    /// The same network, taking picture files of at most so many pixels. Default 100 million.
+    /// The same network, accepting picture files of at most this many pixels. Default 100 million.
     pub fn with_pixel_limit(self, pixel_limit: PixelLimit) -> Inspector {
         Inspector { pixel_limit, ..self }
     }
@@ -69,7 +69,7 @@ impl Inspector {
         self.path.as_deref()
     }
 
-    /// The run directory, where it was opened from one.
+    /// The run directory, if it was opened from one.
     pub fn run_dir(&self) -> Option<RunDir> {
         self.path.as_deref().filter(|path| path.is_dir()).and_then(|path| RunDir::open(path).ok())
     }
@@ -89,7 +89,7 @@ impl Inspector {
         &self.weights.classes
     }
 
-    /// What the weights file says of the images that the network was trained on.
+    /// The weights file's description of the images that the network was trained on.
     pub fn data(&self) -> Option<&DataDescription> {
         self.weights.data.as_ref()
     }
@@ -105,7 +105,7 @@ impl Inspector {
         Channels::try_from(self.normalization.channels()).unwrap_or_default()
     }
 
-    /// How pictures are resized, and what lies behind them.
+    /// How pictures are resized, and their background.
     pub fn framing(&self) -> Framing {
         self.framing
     }
@@ -158,7 +158,7 @@ impl Inspector {
         Err(TrainError::NotOfPictures { channels }.into())
     }
 
-    /// Fails on data that the network cannot be asked about.
+    /// Fails for data that does not fit the network.
     pub(crate) fn check_source(&self, source: &dyn Source) -> Result<(), InspectError> {
         let (expected, found) = (self.image_size(), source.image_size());
         if expected != found {
@@ -177,7 +177,7 @@ impl Inspector {
     }
 }
 
-/// The probabilities that belong to a row of logits.
+/// The probabilities for a row of logits.
 pub(crate) fn probabilities(logits: &[f32]) -> Vec<f32> {
     let mut probabilities = logits.to_vec();
     softmax(&mut probabilities, logits.len());

@@ -1,4 +1,4 @@
-//! The layer table: what each layer's weights and activations are like.
+//! The layer table: statistics of each layer's weights and activations.
 
 use convscope_graph::{Graph, Node, Parameters};
 use convscope_ops::{Activation, Parameter, Role};
@@ -16,12 +16,12 @@ pub struct LayerTable {
     pub images: u64,
     /// One for each node.
     pub rows: Vec<LayerRow>,
-    /// How the activations' size changes with depth, where it can be told (at least three layers with weights).
+    /// How the activations' size changes with depth, if it can be determined (at least three layers with weights).
     pub trend: Option<DepthTrend>,
 }
 
-/// What is known of one node. Means are over all images, positions and channels, summed in f64 in a fixed order.
-/// Activations are those after the node's activation function; of a softmax, the probabilities.
+/// The statistics of one node. Means are over all images, positions and channels, summed in f64 in a fixed order.
+/// Activations are taken after the node's activation function; for a softmax, they are the probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerRow {
     /// The node's name: `conv2d_1`.
@@ -33,22 +33,22 @@ pub struct LayerRow {
     pub output_shape: Vec<usize>,
     /// Trained values.
     pub parameters: usize,
-    /// Running means and variances, which follow the batches without gradients.
+    /// Running means and variances, which are updated without gradients.
     pub running_statistics: usize,
-    /// Mean of |weight| over the array that PyTorch calls `weight` (of a batch norm its scale), without bias; none
-    /// where there is no such array.
+    /// Mean of |weight| over the array that PyTorch calls `weight` (for a batch norm, its scale), without bias; `None`
+    /// if there is no such array.
     pub mean_abs_weight: Option<f64>,
     /// Sum of |weight| over the same array.
     pub sum_abs_weight: Option<f64>,
-    /// By what factor the weights scale independent inputs: `sqrt(mean of weight^2 * inputs of one output)`, of layers
-    /// that sum; about 1 to 1.4 when training starts.
+    /// The factor by which the weights scale independent inputs: `sqrt(mean of weight^2 * inputs per output)`, for
+    /// layers that sum; about 1 to 1.4 when training starts.
     pub weight_gain: Option<f64>,
-    /// Channels of a batch normalisation whose |scale| is below [`SMALL_SCALE`]; none of other layers.
+    /// Channels of a batch normalisation whose |scale| is below [`SMALL_SCALE`]; `None` for other layers.
     pub small_scales: Option<usize>,
     /// Mean of |activation|.
     pub mean_abs_activation: f64,
     /// `(mean_abs_activation - smallest) / (largest - smallest)` over the layers of the table: 0 for the smallest, 1
-    /// for the largest; 0 where all are equal, NaN where this layer's is not finite.
+    /// for the largest; 0 if all are equal, NaN if this layer's is not finite.
     pub normalized_activation: f64,
     /// Mean of the activations.
     pub mean: f64,
@@ -64,26 +64,27 @@ pub struct LayerRow {
     pub channels: usize,
     /// Channels that were exactly zero at every position of every image.
     pub dead_channels: usize,
-    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, of a sigmoid or softmax; none of other layers.
+    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, for a sigmoid or softmax; `None` for other
+    /// layers.
     pub saturated_share: Option<f64>,
-    /// How many directions the channels really use, from 1 to `channels`: `(sum of e)^2 / sum of e^2` over the
+    /// How many directions the channels actually use, from 1 to `channels`: `(sum of e)^2 / sum of e^2` over the
     /// eigenvalues `e` of the covariance of the channels (the participation ratio, Gao et al. 2017, "A theory of
-    /// multineuronal dimensionality"); none where nothing varies. The covariance is taken over an even choice of
-    /// positions, 64 for each channel and at least 16,384 where there are so many.
+    /// multineuronal dimensionality"); `None` if nothing varies. The covariance is taken over evenly chosen positions,
+    /// 64 per channel and at least 16,384 if there are that many.
     pub effective_rank: Option<f64>,
-    /// Channels that the effective rank was taken over: all, or 256 evenly spaced ones where there are more.
+    /// Number of channels in the effective rank: all, or 256 evenly spaced ones if there are more.
     pub rank_channels: usize,
-    /// `||output - input|| / ||input||` over all images, where the layer has one input of its output's shape; none
-    /// elsewhere. 0 for a layer that does nothing.
+    /// `||output - input|| / ||input||` over all images, if the layer has one input of its output's shape; otherwise
+    /// `None`. 0 for a layer that does nothing.
     pub relative_change: Option<f64>,
-    /// Whether the layer passes its input on by design when it is not trained, as a dropout does.
+    /// Whether the layer passes on its input unchanged in inference by design, like a dropout.
     #[serde(skip)]
     pub is_identity: bool,
     /// Activations that are NaN or infinite; they are left out of every other number.
     pub non_finite_activations: u64,
-    /// Values of the node's arrays that are NaN or infinite; left out of the numbers on weights.
+    /// Values of the node's arrays that are NaN or infinite; left out of the statistics of weights.
     pub non_finite_weights: u64,
-    /// Names of the values it takes: nodes, or `input`.
+    /// Names of its inputs: nodes, or `input`.
     pub inputs: Vec<String>,
     /// The node's activation function, or the one that the node is: `relu`, `sigmoid`, `softmax`.
     pub activation: Option<Activation>,
@@ -110,22 +111,23 @@ pub struct ChannelRow {
     pub max: f64,
     /// Whether it was exactly zero everywhere.
     pub is_dead: bool,
-    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, of a sigmoid or softmax; none of other layers.
+    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, for a sigmoid or softmax; `None` for other
+    /// layers.
     pub saturated_share: Option<f64>,
-    /// The distribution of the channel over an even choice of positions, the same for all channels of the layer: at least
-    /// 16,384 of them, all where there are no more. All that is smaller than the channel's largest magnitude by a factor
-    /// of about 2^8 or more lies in one bin around zero.
+    /// The distribution of the channel over evenly chosen positions, the same for all channels of the layer: at least
+    /// 16,384 of them, or all if there are fewer. Everything smaller than the channel's largest magnitude by a factor
+    /// of about 2^8 or more is in one bin around zero.
     pub histogram: Histogram,
 }
 
-/// How near to 0 or 1 an output of a sigmoid or softmax counts as saturated.
+/// How close to 0 or 1 an output of a sigmoid or softmax must be to count as saturated.
 pub const SATURATION_MARGIN: f32 = 1e-3;
 
-/// Below which |scale| a channel of a batch normalisation counts as switched off.
+/// The |scale| below which a channel of a batch normalisation counts as switched off.
 pub const SMALL_SCALE: f32 = 1e-2;
 
 impl LayerTable {
-    /// From what was gathered over `images` images.
+    /// The table from statistics over `images` images.
     pub(crate) fn new(
         graph: &Graph,
         parameters: &Parameters,
@@ -239,7 +241,7 @@ fn channel_rows(gathered: &Gathered) -> Vec<ChannelRow> {
         .collect()
 }
 
-/// What a node's arrays are like.
+/// Statistics of a node's arrays.
 struct WeightNumbers {
     mean_abs: Option<f64>,
     sum_abs: Option<f64>,

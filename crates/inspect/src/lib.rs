@@ -1,18 +1,18 @@
-//! Looks inside trained networks: what passes through each layer, what it means, and what the network looks at.
+//! Looks inside trained networks: the values in each layer, what they mean, and where the network looks.
 //!
-//! Everything is seen through the [`Observer`](convscope_graph::Observer) of the one executor that trains and predicts;
-//! there is no second forward pass. An [`Inspector`] holds a network; its methods return plain structs that know
-//! nothing of how they are shown:
+//! Everything is observed through the [`Observer`](convscope_graph::Observer) of the same executor that trains and
+//! predicts; there is no second forward pass. An [`Inspector`] holds a network; its methods return plain structs,
+//! independent of how they are shown:
 //!
 //! | method | result |
 //! |---|---|
 //! | [`Inspector::survey`] | a [`Survey`]: the [`LayerTable`], the accuracy, the worst mistakes, the [`Finding`]s |
-//! | [`Inspector::example`] | an [`ExampleImage`]: the picture that is looked at closely |
+//! | [`Inspector::example`] | an [`ExampleImage`]: the picture to inspect in detail |
 //! | [`Inspector::feature_maps`] | [`FeatureMaps`] of one image |
 //! | [`Inspector::attention`] | [`HeatMap`]s of one image: where the network looks |
 //! | `Inspector::export_activations` | every node's values of some images, as `.npz` (feature `npz`) |
-//! | [`Course::findings`] | [`Finding`]s about the course of a training |
-//! | [`compare()`] | a [`Comparison`] of several networks over the same images |
+//! | [`Course::findings`] | [`Finding`]s about the course of training |
+//! | [`compare()`] | a [`Comparison`] of several networks on the same images |
 
 pub mod attention;
 mod channel_histograms;

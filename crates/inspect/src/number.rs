@@ -17,8 +17,8 @@ pub fn thousands(value: u64) -> String {
     text
 }
 
-/// Three digits of a number: `0.0123`, `1.23`, `123`, `1.23e7`; where it has more before the point, all of those:
-/// `12,346`.
+/// A number with three digits: `0.0123`, `1.23`, `123`, `1.23e7`; if it has more before the decimal point, all of
+/// those: `12,346`.
 pub(crate) fn figure(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();

@@ -5,16 +5,16 @@ use crate::LayerTable;
 /// A number of every layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
-    /// Mean of |weight|; of layers with weights.
+    /// Mean of |weight|, for layers with weights.
     MeanAbsWeight,
-    /// Sum of |weight|; of layers with weights.
+    /// Sum of |weight|, for layers with weights.
     SumAbsWeight,
-    /// Mean of |activation|; of all layers.
+    /// Mean of |activation|, for all layers.
     MeanAbsActivation,
 }
 
 impl LayerTable {
-    /// The quantity of each row; none where the layer does not have it.
+    /// The quantity of each row; `None` if the layer does not have it.
     pub fn values(&self, quantity: Quantity) -> Vec<Option<f64>> {
         let value = |row: &crate::LayerRow| match quantity {
             Quantity::MeanAbsWeight => row.mean_abs_weight,
@@ -25,7 +25,7 @@ impl LayerTable {
     }
 
     /// The same scaled over the layers of the table, `(value - smallest) / (largest - smallest)`: 0 for the smallest and 1 for
-    /// the largest. 0 where all are equal, NaN where a value is not finite.
+    /// the largest. 0 if all are equal, NaN where a value is not finite.
     pub fn normalized(&self, quantity: Quantity) -> Vec<Option<f64>> {
         let values = self.values(quantity);
         let finite = || values.iter().flatten().copied().filter(|value| value.is_finite());

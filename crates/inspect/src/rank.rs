@@ -1,20 +1,21 @@
-//! How many directions the channels of a layer really use.
+//! How many directions the channels of a layer actually use.
 
-/// Channels that a covariance takes at most; of more, so many evenly spaced ones.
+/// Most channels in a covariance; if there are more, this many evenly spaced ones are used.
 pub(crate) const MOST_CHANNELS: usize = 256;
-/// Positions that are looked at for each channel, at least, where there are so many.
+/// Fewest positions per channel, if there are that many.
 const POSITIONS_PER_CHANNEL: usize = 64;
-/// Positions that are looked at, at least, where there are so many.
+/// Fewest positions, if there are that many.
 const FEWEST_POSITIONS: usize = 16_384;
 
-/// Which positions of which images go into a covariance and the histograms of channels: an even choice that bounds their cost.
+/// Which positions of which images go into a covariance and the histograms of channels: an even selection that bounds
+/// their cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
     channels: usize,
     positions: usize,
-    /// Positions of an image that is looked at.
+    /// Positions per sampled image.
     per_image: usize,
-    /// Every so many images one is looked at.
+    /// One in this many images is sampled.
     every: usize,
 }
 
@@ -41,7 +42,7 @@ impl Sampling {
     ) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let Sampling { channels, positions, per_image, every } = *self;
         let chosen = if image_index.is_multiple_of(every) { per_image } else { 0 };
-        // Another start in each image, so that all positions have their turn.
+        // A different start in each image, so that all positions are used.
         let start = (image_index / every).wrapping_mul(61) % positions;
         let stride = positions / per_image;
         (0..chosen).map(move |index| {
@@ -50,7 +51,7 @@ impl Sampling {
         })
     }
 
-    /// The channels of a position that a covariance takes.
+    /// The channels of a position that are used in the covariance.
     pub(crate) fn kept(&self, position: &[f32]) -> impl Iterator<Item = f32> {
         let (channels, kept) = (self.channels, self.kept_channels());
         (0..kept).map(move |channel| position[channel * channels / kept])
@@ -63,7 +64,7 @@ pub(crate) struct Covariance {
     channels: usize,
     rows: u64,
     sums: Vec<f64>,
-    /// The upper triangle of the sums of products, row by row in a whole matrix.
+    /// The upper triangle of the sums of products, row by row in a full matrix.
     products: Vec<f64>,
 }
 
@@ -76,7 +77,7 @@ impl Covariance {
         self.channels
     }
 
-    /// Adds positions, `channels` values each; those with a value that is not finite are passed over.
+    /// Adds positions, `channels` values each; those with a value that is not finite are skipped.
     pub(crate) fn add(&mut self, samples: &[f32]) {
         let mut wide = vec![0.0; self.channels];
         for sample in samples.chunks_exact(self.channels) {
@@ -99,8 +100,8 @@ impl Covariance {
         }
     }
 
-    /// The participation ratio `(sum of e)^2 / sum of e^2` of the covariance's eigenvalues `e`, by way of its trace and its
-    /// Frobenius norm, which are these sums. None where nothing varies.
+    /// The participation ratio `(sum of e)^2 / sum of e^2` of the covariance's eigenvalues `e`, computed from its trace
+    /// and its Frobenius norm, which give these sums. `None` if nothing varies.
     pub(crate) fn effective_rank(&self) -> Option<f64> {
         let count = self.rows as f64;
         let mean = |channel: usize| self.sums[channel] / count;
@@ -134,7 +135,7 @@ mod tests {
         };
         // One direction, far from the origin.
         assert!((rank(&[[9.0, 5.0, 1.0], [11.0, 6.0, 1.0], [7.0, 4.0, 1.0]]).unwrap() - 1.0).abs() < 1e-9);
-        // Two that count the same.
+        // Two equal directions.
         let rows = [[1.0, 0.0, 2.0], [-1.0, 0.0, 2.0], [0.0, 1.0, 2.0], [0.0, -1.0, 2.0]];
         assert!((rank(&rows).unwrap() - 2.0).abs() < 1e-9);
         // Variances 4 and 1: 5^2 / 17.

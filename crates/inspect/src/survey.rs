@@ -1,4 +1,4 @@
-//! One walk over a split: the layer table, the accuracy and the worst mistakes.
+//! One pass over a split: the layer table, the accuracy and the worst mistakes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::gather::Gatherer;
 use crate::inspector::probabilities;
 use crate::{Finding, InspectError, Inspector, LayerTable};
 
-/// Which images a survey takes and what it gathers.
+/// The images of a survey and what it gathers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurveyOptions {
     /// The split. Default [`Split::Train`].
     pub split: Split,
-    /// At most so many images, from the first on. Default none: all of them.
+    /// At most this many images, starting with the first. Default none: all of them.
     pub limit: Option<usize>,
     /// How many of the most confidently wrong pictures are kept. Default 16.
     pub mistakes: usize,
@@ -31,20 +31,20 @@ impl Default for SurveyOptions {
     }
 }
 
-/// What a network does over a split.
+/// The results of a network on a split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Survey {
-    /// What the model is called.
+    /// Name of the model.
     pub model: String,
     /// The data.
     pub data: String,
     /// The split.
     pub split: Split,
-    /// Images that were looked at.
+    /// Number of images.
     pub images: u64,
     /// Mean cross-entropy of the logits.
     pub loss: f64,
-    /// Share of images whose most probable class is theirs.
+    /// Share of images whose most probable class is the true one.
     pub accuracy: f64,
     /// Names of the classes.
     pub classes: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Survey {
     pub mistakes: Vec<Mistake>,
     /// The layer table.
     pub layers: LayerTable,
-    /// What it means.
+    /// Its meaning in words.
     pub findings: Vec<Finding>,
     /// How long it took.
     pub seconds: f64,
@@ -65,13 +65,13 @@ pub struct Survey {
 pub struct Mistake {
     /// Its position in the split.
     pub index: usize,
-    /// The file, where it has one.
+    /// The file, if it has one.
     pub path: Option<String>,
-    /// Its class.
+    /// Its true class.
     pub label: usize,
-    /// What the network takes it for.
+    /// The predicted class.
     pub prediction: usize,
-    /// The probability that the network gives to that.
+    /// The probability of that class.
     pub confidence: f32,
     /// Rows.
     pub height: usize,
@@ -81,7 +81,7 @@ pub struct Mistake {
     pub rgb: Vec<u8>,
 }
 
-/// How far a survey has come.
+/// The progress of a survey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurveyProgress {
     /// Images done.
@@ -90,7 +90,7 @@ pub struct SurveyProgress {
     pub total: usize,
 }
 
-/// The most confidently wrong pictures so far, the most confident first, the earlier of equals first.
+/// The most confidently wrong pictures so far, the most confident first, ties in order of position.
 struct Worst {
     most: usize,
     found: Vec<Candidate>,
@@ -128,11 +128,11 @@ impl Worst {
 }
 
 impl Inspector {
-    /// Walks over a split once, in fixed memory, and gathers the layer table, the accuracy and the worst mistakes. The
+    /// Passes over a split once, in fixed memory, and gathers the layer table, the accuracy and the worst mistakes. The
     /// numbers do not depend on the number of threads.
     ///
     /// # Errors
-    /// Data of another size or with other classes, an empty split, an image that cannot be read.
+    /// Data of a different size or with different classes, an empty split, an image that cannot be read.
     ///
     /// ```
     /// use convscope_data::{SourceOptions, Split, SplitCounts, open};

@@ -182,18 +182,18 @@ fn what_to_try_next_is_said_after_training() {
         .run("train --data chance --model-option width=0.25 --model plain8-bn --batch-size 16 --epochs 30 --lr 0.01 --out known")
         .done();
     for part in
-        ["knows its training images by heart", "--augment auto", "--patience 5", "test images tell little"]
+        ["has memorised its training images", "--augment auto", "--patience 5", "test images say little"]
     {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     assert!(ran.out.contains("with 95 % confidence"), "{}", ran.out);
     let inspected = place.run("inspect known").done();
     assert!(
-        inspected.out.contains("by heart") && !inspected.out.contains("nothing unusual"),
+        inspected.out.contains("has memorised") && !inspected.out.contains("nothing unusual"),
         "{}",
         inspected.out
     );
-    assert!(place.text("known/report.html").contains("by heart"));
+    assert!(place.text("known/report.html").contains("has memorised"));
 
     let ran = place.run("train --data data --model small.toml --batch-size 16 --epochs 2 --lr 10 --out lost");
     assert_eq!(ran.code, Some(1), "{ran:?}");

@@ -1,4 +1,4 @@
-//! Data sets in memory, and the recorded networks with the running statistics that they have after one step.
+//! Data sets in memory, and the recorded networks with their running statistics after one step.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use safetensors::{Dtype, SafeTensors};
 pub(crate) const MEAN: [f32; 3] = [0.5, 0.4, 0.3];
 pub(crate) const STD: [f32; 3] = [0.25, 0.2, 0.3];
 
-/// Images whose bytes follow from a formula, the same as in `fixtures/layer_table.py`; only test images.
+/// Images whose bytes come from the formula in `fixtures/layer_table.py`; only test images.
 pub(crate) struct Formula {
     pub(crate) size: ImageSize,
     pub(crate) classes: Vec<String>,
@@ -63,7 +63,7 @@ pub(crate) fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
 }
 
-/// A recorded network, its running statistics taken from after the step.
+/// A recorded network with its running statistics after the step.
 pub(crate) fn recorded(name: &str) -> WeightsFile {
     let text = std::fs::read_to_string(fixture(&format!("networks/{name}.toml"))).unwrap();
     let bytes = std::fs::read(fixture(&format!("networks/{name}.safetensors"))).unwrap();
@@ -87,7 +87,7 @@ pub(crate) fn recorded(name: &str) -> WeightsFile {
     weights(model, parameters)
 }
 
-/// The weights file of a network with its classes and the treatment of its input.
+/// The weights file of a network with its classes and preprocessing.
 pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Parameters) -> WeightsFile {
     let graph = Graph::new(model.clone()).unwrap();
     let [_, height, width] = model.image().unwrap();
@@ -102,7 +102,7 @@ pub(crate) fn weights(model: convscope_graph::ModelDescription, parameters: Para
     WeightsFile { classes: classes(&graph), model, input, data: None, parameters }
 }
 
-/// A network of a model file's text with fresh weights and sound running statistics.
+/// A network from a model file's text, with fresh weights and plausible running statistics.
 pub(crate) fn fresh(text: &str, input: [usize; 3], classes: usize) -> WeightsFile {
     let model = ModelFile::parse("net.toml", text).unwrap().resolve(input, classes).unwrap();
     let parameters = Parameters::new(&Graph::new(model.clone()).unwrap(), 3).unwrap();

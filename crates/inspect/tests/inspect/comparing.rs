@@ -24,7 +24,7 @@ fn train(folder: &Path, name: &str, settings: &str) -> Inspector {
     Inspector::open(&path).unwrap()
 }
 
-/// Trained runs: what the table says is what training recorded, and nothing in the runs changes.
+/// Trained runs: the table agrees with what training recorded, and nothing in the runs changes.
 #[test]
 fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
@@ -64,7 +64,10 @@ fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
     assert_eq!(comparison.differences[0].values, [Some("plain8".to_string()), Some("plain8-bn".to_string())]);
     let text: Vec<&str> = comparison.statements.iter().map(|statement| statement.text.as_str()).collect();
     assert!(text[0].contains("20 test images"), "{text:?}");
-    assert!(text.iter().any(|text| text.starts_with("In plain the activations of the 8 layers")), "{text:?}");
+    assert!(
+        text.iter().any(|text| text.starts_with("In plain, the activations of the 8 layers")),
+        "{text:?}"
+    );
 
     let lines = read_layer_metrics(&folder.path().join("plain/layer_metrics.csv")).unwrap();
     assert_eq!(lines.len(), 2 * 9);
@@ -72,7 +75,7 @@ fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
         lines.iter().all(|line| line.gradient_norm > 0.0 && (1e-6..0.5).contains(&line.update_ratio)),
         "{lines:#?}"
     );
-    // The norm of the last line is that of the weights that lie there.
+    // The norm in the last line is that of the saved weights.
     let dense = &lines[17];
     let inspector = Inspector::open(&folder.path().join("plain")).unwrap();
     let arrays = ["dense.weight", "dense.bias"].map(|key| inspector.parameters().get(key).unwrap().slice());
@@ -81,7 +84,7 @@ fn runs_are_compared_over_the_same_images_and_left_as_they_are() {
     assert!((dense.weight_norm - norm).abs() < 1e-6 * norm);
 }
 
-/// An interrupted and resumed run leaves the same lines as one that was not.
+/// An interrupted and resumed run leaves the same lines as an uninterrupted one.
 #[test]
 fn resuming_leaves_the_same_layer_metrics() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +95,7 @@ fn resuming_leaves_the_same_layer_metrics() {
     let config = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
     let path = folder.path().join("cut");
     let mut session = Session::start(config, Arc::clone(&source), &RunLocation::Exact(path.clone())).unwrap();
-    // One batch at a time: an interrupt ends each call after the batch that it is in.
+    // One batch at a time: an interrupt ends each call after the current batch.
     for _ in 0..4 {
         session.run(&AtomicBool::new(true), &mut ()).unwrap();
         session = Session::resume(session.into_run().unwrap(), Arc::clone(&source)).unwrap();
@@ -123,7 +126,7 @@ fn one_network_is_no_comparison_and_other_data_is_refused() {
     );
     let other = Formula::for_network(two[1].graph(), 4);
     let error = two[0].survey(other, SurveyOptions::default(), &mut |_| {}).unwrap_err().to_string();
-    assert_eq!(error, "the network takes images of 12x8 pixels, the data has 7x9 (width x height)");
+    assert_eq!(error, "the network takes images of 12x8 pixels, but the data has 7x9 (width x height)");
 }
 
 /// Every file with its bytes.

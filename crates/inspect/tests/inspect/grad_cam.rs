@@ -1,4 +1,4 @@
-//! Which layer Grad-CAM looks at, and captum's maps at it.
+//! The layer that Grad-CAM chooses, and captum's maps at it.
 
 use convscope_graph::{Graph, ModelFile, Parameters, preset};
 use convscope_inspect::{ExampleImage, HeatMapMethod, Inspector, Question};
@@ -14,7 +14,7 @@ fn image(inspector: &mut Inspector, [height, width]: [usize; 2], rgb: &[u8]) -> 
     inspector.example_of("recorded", image.view()).unwrap()
 }
 
-/// The layer of each map that nobody chose, and the map, are captum's.
+/// The default layer of each map, and the map itself, are captum's.
 #[test]
 fn the_chosen_layers_map_is_captums() {
     for name in ["residual", "concat", "one_pixel"] {
@@ -83,16 +83,16 @@ fn the_layer_is_one_that_everything_passes_through() {
     let flatten =
         |name: &str, from: &str| format!("[[node]]\nname = '{name}'\nop = 'flatten'\ninputs = ['{from}']\n");
     let net = |nodes: String| fresh(&format!("name = 'net'\n{nodes}{end}"), [3, 6, 7], 3);
-    // Two branches that meet in a vector only: no map has seen everything, so the last one is shown.
+    // Two branches that only meet in a vector: no map has seen everything, so the last one is used.
     let joined = "[[node]]\nop = 'concat'\ninputs = ['one', 'two']\n";
     let (left, right) = (conv("left", ""), conv("right", "inputs = ['input']\n"));
     let apart = format!("{left}{right}{}{}{joined}", flatten("one", "left"), flatten("two", "right"));
     assert_eq!(layer_of(net(apart)).as_deref(), Some("right"));
-    // A path around the convolution of the image itself.
+    // A path around the convolution, from the image itself.
     let around = "[[node]]\nname = 'sum'\nop = 'concat'\ninputs = ['inner', 'input']\n";
     let skipped = format!("{}{around}[[node]]\nop = 'flatten'\n", conv("inner", "padding = 1\n"));
     assert_eq!(layer_of(net(skipped)).as_deref(), Some("sum"));
-    // Nothing but single pixels.
+    // Only single pixels.
     let small = "[[node]]\nop = 'adaptive_avg_pool2d'\noutput_size = 1\n[[node]]\nop = 'flatten'\n";
     assert_eq!(layer_of(net(small.to_owned())).as_deref(), Some("average_pooling2d"));
 }

@@ -1,4 +1,4 @@
-//! Networks looked at through the public interface, against PyTorch's recorded answers and with planted faults.
+//! Networks inspected through the public interface, against PyTorch's recorded answers and with planted faults.
 
 mod common;
 mod comparing;

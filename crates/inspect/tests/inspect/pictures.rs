@@ -113,7 +113,7 @@ fn filters_are_colours_on_one_scale() {
     assert_eq!(filters.rgb[1], [192; 27]);
 }
 
-/// A network whose last layers are written out by hand: the class's logit is a known sum over the last convolution.
+/// A network whose last layers are set by hand: the class's logit is a known sum over the last convolution.
 #[test]
 fn grad_cam_weighs_channels_by_their_mean_gradient() {
     let text = r#"
@@ -176,7 +176,7 @@ out_features = "classes"
 activation = "softmax"
 "#;
     let weights = with(fresh(text, [3, 4, 8], 2), "dense.weight", |index, weight| {
-        // Features are [2 channels, 4 rows, 8 columns]; the right half is not looked at.
+        // Features are [2 channels, 4 rows, 8 columns]; the right half is not used.
         let (class, column) = (index / 64, index % 8);
         *weight = match (column < 3, class) {
             (true, 0) => 0.3,
@@ -224,7 +224,7 @@ fn odd(text: &str, input: [usize; 3], classes: usize) -> (WeightsFile, Arc<dyn S
     (weights, source)
 }
 
-/// 224x224 pixels, one class, one channel, a thousand channels, a single pixel, a network without any picture.
+/// 224x224 pixels, one class, one channel, a thousand channels, a single pixel, a network without feature maps.
 #[test]
 fn odd_networks_are_looked_at_like_any_other() {
     let net = |channels: usize| {
@@ -264,7 +264,7 @@ fn odd_networks_are_looked_at_like_any_other() {
     }
 }
 
-/// A grey picture of another size and shape than the network's input.
+/// A grey picture whose size and shape differ from the network's input.
 #[test]
 fn a_picture_file_is_looked_at_in_the_networks_size() {
     let folder = tempfile::tempdir().unwrap();

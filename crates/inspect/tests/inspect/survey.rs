@@ -1,4 +1,4 @@
-//! The layer table against PyTorch, and faults that are planted.
+//! The layer table against PyTorch, and planted faults.
 
 use convscope_data::Split;
 use convscope_graph::WeightsFile;
@@ -67,7 +67,7 @@ fn layer_table_is_pytorchs() {
             close(&name("min"), row.min, expected.min);
             close(&name("max"), row.max, expected.max);
             close(&name("zeros"), row.zero_share, expected.zero_share);
-            // Where values hardly vary, their own rounding shows.
+            // Where values hardly vary, their rounding errors show.
             assert_eq!(row.effective_rank.is_some(), expected.effective_rank.is_some());
             let (ours, theirs) = (row.effective_rank.unwrap_or(1.0), expected.effective_rank.unwrap_or(1.0));
             assert!((ours - theirs).abs() < 5e-4 * theirs, "{}: {ours} is not {theirs}", name("rank"));
@@ -85,7 +85,7 @@ fn layer_table_is_pytorchs() {
             assert_eq!(counted, 23 * row.output_shape.iter().product::<usize>() as u64);
         }
         for row in &survey.layers.rows {
-            // So few positions that none is left out.
+            // So few positions that none are left out.
             let count = |histogram: &Histogram| histogram.counts.iter().sum::<u64>();
             let of_channels = row.channel_rows.iter().map(|channel| count(&channel.histogram));
             assert_eq!(of_channels.sum::<u64>(), count(&row.histogram), "{}", row.name);
@@ -107,7 +107,7 @@ fn softmax_and_flatten_read_what_they_must() {
     assert_eq!(flatten.channel_rows, pooling.channel_rows);
 }
 
-/// The same bits for any number of threads, and a walk over the first images only.
+/// The same bits for any number of threads, and a pass over only the first images.
 #[test]
 fn numbers_depend_on_the_images_alone() {
     let run = |threads: usize, images: usize, limit: Option<usize>| {
@@ -187,7 +187,7 @@ activation = "softmax"
 "#;
 
 fn sound() -> WeightsFile {
-    // A normalisation whose scales are not one does something even before training.
+    // A normalisation with scales other than one has an effect even before training.
     with(fresh(NETWORK, [3, 12, 8], 4), "batch_normalization.weight", |index, scale| {
         *scale = 0.5 + 0.1 * index as f32
     })
@@ -246,7 +246,7 @@ fn a_weight_that_is_not_a_number_is_named_with_the_first_activations() {
     }));
     assert_eq!(one(&findings, FindingKind::NonFiniteWeights, "conv2d_1").value, 1.0);
     let finding = one(&findings, FindingKind::NonFiniteActivations, "conv2d_1");
-    // One of eight channels, at all places of all images.
+    // One of eight channels, at all positions of all images.
     assert_eq!(finding.value, 40.0 * 12.0 * 8.0);
     assert!(finding.text.contains("later layers have them too"), "{}", finding.text);
     assert_eq!(findings[0].severity, Severity::Problem);
@@ -260,7 +260,7 @@ fn a_layer_scaled_by_a_thousand_is_named_wherever_it_stands() {
         assert!(finding.value > 300.0 && finding.threshold == 100.0, "{finding:?}");
         assert!(!findings.iter().any(|finding| finding.kind == FindingKind::GrowingActivations));
     }
-    // Through its bias a layer stands out with weights that do not.
+    // Its bias makes a layer stand out, although its weights do not.
     let findings = found(with(sound(), "conv2d_1.bias", |_, bias| *bias = 500.0));
     let finding = one(&findings, FindingKind::OutlierActivations, "conv2d_1");
     assert!(finding.text.starts_with("The activations of conv2d_1 are "), "{}", finding.text);
@@ -289,7 +289,7 @@ fn activations_that_grow_with_depth_are_told_by_their_factor() {
     }
     let findings = found(weights);
     let finding = findings.iter().find(|finding| finding.kind == FindingKind::GrowingActivations);
-    // The sigmoid at the end holds its own activations down.
+    // The sigmoid at the end limits its own activations.
     assert!(finding.is_none_or(|finding| finding.value > 1.2), "{findings:#?}");
     let plain =
         NETWORK.replace("activation = \"sigmoid\"", "").replace("op = \"batch_norm\"", "op = \"relu\"");
@@ -317,7 +317,7 @@ fn depth_is_measured_behind_a_normalisation() {
     assert!(size("batch_normalization") > 5.0 * size("conv2d_1"));
 }
 
-/// A sigmoid of each colour: what each channel outputs follows from the bytes.
+/// A sigmoid of each colour: the output of each channel follows from the bytes.
 const COLOURS: &str = r#"
 name = "colours"
 [[node]]
