@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::identity::Differences;
 
-/// An error of this crate; its text is one sentence that names the file or the parameter and what to do.
+/// An error of this crate; its message is one sentence that names the file or the parameter and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuneError {
-    /// A parameter of the search that is not well-formed.
+    /// A malformed parameter of the search.
     #[error("{text}: {problem}")]
     Parameter {
-        /// What was given: `lr=1..0`.
+        /// The given text: `lr=1..0`.
         text: String,
-        /// What is wrong and what is right.
+        /// What is wrong and what is allowed.
         problem: String,
     },
     /// A search without parameters or without trials.
@@ -27,10 +27,10 @@ pub enum TuneError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The operating system's answer.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// A line of the journal that no study could have written.
+    /// An invalid line of the journal.
     #[error("{}: line {line} is not an entry of an Optuna journal: {reason}; restore the file from a copy or name another", path.display())]
     Journal {
         /// The journal.
@@ -40,19 +40,19 @@ pub enum TuneError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The journal has a study of this name that trains something else.
-    #[error("{}: the study '{study}' was begun with {differences}", path.display())]
+    /// The journal has a study with this name that trains something else.
+    #[error("{}: the study '{study}' was started with {differences}", path.display())]
     OtherStudy {
         /// The journal.
         path: PathBuf,
         /// The name of the study.
         study: String,
-        /// In what it differs from the present search.
+        /// The differences from the current search.
         differences: Differences,
     },
-    /// The journal has a study of this name whose trials lie in another folder.
+    /// The journal has a study with this name whose trials are in another folder.
     #[error(
-        "{}: the study '{study}' was begun in {}; {} lacks the files of its trials",
+        "{}: the study '{study}' was started in {}; {} lacks the files of its trials",
         path.display(), recorded.as_deref().map_or("another folder".to_owned(), |folder| folder.display().to_string()), asked.display()
     )]
     OtherFolder {
@@ -60,31 +60,31 @@ pub enum TuneError {
         path: PathBuf,
         /// The name of the study.
         study: String,
-        /// The folder that it was begun in, where that is recorded.
+        /// The folder that it was started in, if recorded.
         recorded: Option<PathBuf>,
-        /// The present folder, which lacks the files of its trials.
+        /// The current folder, which lacks the files of its trials.
         asked: PathBuf,
     },
-    /// The journal has a study of this name that another program began.
-    #[error("{}: the study '{study}' was not begun by convscope", path.display())]
+    /// The journal has a study with this name from another program.
+    #[error("{}: the study '{study}' was not started by convscope", path.display())]
     ForeignStudy {
         /// The journal.
         path: PathBuf,
         /// The name of the study.
         study: String,
     },
-    /// The folder has a trial of this number with other settings.
+    /// The folder has a trial with this number but different settings.
     #[error("{}: this trial belongs to another search", path.display())]
     Taken {
-        /// What that trial was asked.
+        /// The file of that trial.
         path: PathBuf,
     },
-    /// The program that trains does not start.
+    /// The training program does not start.
     #[error("{}: cannot be started to train a trial: {cause}", program.display())]
     Start {
         /// The program.
         program: PathBuf,
-        /// The operating system's answer.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// A training that is not a trial failed.
@@ -92,7 +92,7 @@ pub enum TuneError {
     Training {
         /// The run directory.
         run: PathBuf,
-        /// What the process said.
+        /// The message of the process.
         reason: String,
     },
     /// A configuration or a run directory that cannot be used.
@@ -101,7 +101,7 @@ pub enum TuneError {
 }
 
 impl TuneError {
-    /// For `map_err`: puts the file and the attempted action beside the operating system's answer.
+    /// For `map_err`: adds the file and the attempted action to the operating system's error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io { action, path, cause }

@@ -1,4 +1,4 @@
-//! What makes two searches parts of one study: the data, the model, and the settings that are not searched.
+//! What makes two searches part of one study: the data, the model, and the settings that are not searched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,23 +10,23 @@ use serde_json::{Map, Value};
 use crate::space::Distribution;
 use crate::study::Plan;
 
-/// Which form a study has in its journal.
+/// The format of a study in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// It records the data, the model and the fixed settings.
     Current,
-    /// It was begun by a version that recorded settings and search space alone. Its data cannot be compared.
+    /// It was started by a version that recorded only settings and search space. Its data cannot be compared.
     Legacy,
 }
 
-/// The data, the model and the settings of a search, as a study's attributes hold them.
+/// The data, the model and the settings of a search, as stored in a study's attributes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
-    /// The whole base of the search; what does not count is left out when it is compared.
+    /// The whole base of the search; settings that do not matter are ignored in comparisons.
     settings: Value,
     /// The configuration keys that are searched (`optimizer.momentum`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub(crate) struct Identity {
     search: Map<String, Value>,
 }
 
-/// In what two searches differ.
+/// The differences between two searches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
     /// The images, or how they are divided into splits.
@@ -47,11 +47,12 @@ pub struct Differences {
     pub settings: Vec<String>,
 }
 
-/// Keys that do not change what a trial comes to, and the path of the data, which the digest of its manifest stands for.
+/// Keys that do not affect the result of a trial, and the path of the data, which is represented by the digest of its
+/// manifest.
 const IGNORED: [&str; 4] = ["arithmetic", "data.source", "threads", "version"];
 
 impl Identity {
-    /// That of a search.
+    /// The identity of a search.
     pub(crate) fn of(plan: &Plan) -> Identity {
         let parameters = plan.space.parameters().iter();
         let searched = parameters
@@ -66,10 +67,10 @@ impl Identity {
         }
     }
 
-    /// Reads an attribute of a study; none where no version of this program wrote it.
+    /// Reads an attribute of a study; `None` if no version of this program wrote it.
     pub(crate) fn read(attribute: Option<&Value>) -> Option<Identity> {
         let mut identity: Identity = serde_json::from_value(attribute?.clone()).ok()?;
-        // Settings that are newer than the record get the value that they have in a configuration without them.
+        // Settings that are newer than the record get their value in a configuration without them.
         if let Some(settings) = identity.settings.as_object_mut() {
             settings.entry("version").or_insert_with(|| TrainConfig::default().version.into());
         }
@@ -87,13 +88,13 @@ impl Identity {
         if self.searched.is_some() { Format::Current } else { Format::Legacy }
     }
 
-    /// Whether trials of the one search are trials of the other: nothing differs, and both search the same settings.
+    /// Whether trials of one search are trials of the other: nothing differs, and both search the same settings.
     pub(crate) fn is_same_search(&self, other: &Identity) -> bool {
         self.searched() == other.searched() && self.differences(other).is_none()
     }
 
-    /// In what this search differs from another one, apart from the settings that either searches. What one of them
-    /// does not know is not compared.
+    /// The differences of this search from another one, apart from the settings that either searches. Anything unknown
+    /// to one of them is not compared.
     pub(crate) fn differences(&self, other: &Identity) -> Option<Differences> {
         let is_other =
             |one: &Option<String>, two: &Option<String>| one.is_some() && two.is_some() && one != two;
@@ -117,7 +118,7 @@ impl Identity {
             {
                 return false;
             }
-            // Adam has no momentum: another optimizer is one difference, and none where it is searched.
+            // Adam has no momentum: a different optimizer is one difference, or none if it is searched.
             let name = key.split_once('.').map(|(table, _)| format!("{table}.name"));
             let is_other_table =
                 name.is_some_and(|name| searched.contains(&name) || ours.get(&name) != theirs.get(&name));
@@ -128,7 +129,7 @@ impl Identity {
         keys.into_iter().filter(differs).cloned().collect()
     }
 
-    /// Whether a setting is searched whose key begins so.
+    /// Whether a setting is searched whose key starts with this table.
     pub(crate) fn searches(&self, table: &str) -> bool {
         self.searched().iter().any(|key| key.starts_with(table))
     }
@@ -146,18 +147,18 @@ impl Identity {
     }
 }
 
-/// `other images and other settings (lr, optimizer.momentum)`.
+/// `different images and different settings (lr, optimizer.momentum)`.
 impl fmt::Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if self.data {
-            parts.push("other images".to_owned());
+            parts.push("different images".to_owned());
         }
         if self.model {
-            parts.push("another model".to_owned());
+            parts.push("a different model".to_owned());
         }
         if !self.settings.is_empty() {
-            parts.push(format!("other settings ({})", self.settings.join(", ")));
+            parts.push(format!("different settings ({})", self.settings.join(", ")));
         }
         match parts.split_last() {
             Some((last, rest)) if !rest.is_empty() => write!(f, "{} and {last}", rest.join(", ")),
@@ -166,7 +167,7 @@ impl fmt::Display for Differences {
     }
 }
 
-/// The configuration keys that a parameter of this name sets.
+/// The configuration keys that a parameter with this name sets.
 fn keys(name: &str, value: &str) -> Vec<String> {
     let setting = PartialConfig::setting(name, value).ok().and_then(|set| serde_json::to_value(set).ok());
     let mut keys = BTreeMap::new();
@@ -174,12 +175,12 @@ fn keys(name: &str, value: &str) -> Vec<String> {
     keys.into_keys().collect()
 }
 
-/// One of the values, as one would type it.
+/// One of the values, as a user would type it.
 fn sample(distribution: &Distribution) -> String {
     distribution.value(distribution.bounds().0).to_string()
 }
 
-/// The values by their keys, those of tables as `optimizer.momentum`; absent ones are left out.
+/// The values by their keys, those of tables as `optimizer.momentum`; missing ones are left out.
 fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
     match value {
         Value::Null => {}
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
     use crate::{Parameter, Pruning, Sampler, Space};
 
-    /// A search for these lists, with these settings in place of the defaults.
+    /// A search for these lists, with these settings instead of the defaults.
     fn plan(lists: &[&str], settings: &str) -> Plan {
         let parameters = lists.iter().map(|text| Parameter::grid(text).unwrap()).collect();
         let base = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
@@ -219,7 +220,7 @@ mod tests {
 
     fn differences(one: &Plan, two: &Plan) -> String {
         let (one, two) = (Identity::of(one), Identity::of(two));
-        // As it comes back from a journal.
+        // As read back from a journal.
         let one = Identity::read(Some(&one.to_json())).unwrap();
         one.differences(&two).map(|differences| differences.to_string()).unwrap_or_default()
     }
@@ -239,25 +240,28 @@ mod tests {
     #[test]
     fn what_either_searches_is_not_compared() {
         let lr = |settings| plan(&["lr=0.1"], settings);
-        assert_eq!(differences(&lr("batch_size = 8"), &lr("batch_size = 9")), "other settings (batch_size)");
+        assert_eq!(
+            differences(&lr("batch_size = 8"), &lr("batch_size = 9")),
+            "different settings (batch_size)"
+        );
         assert_eq!(differences(&lr("batch_size = 8"), &plan(&["batch-size=8"], "lr = 5.0")), "");
         assert_eq!(
             differences(&lr("seed = 8"), &plan(&["seed=8"], "lr = 5.0\nepochs = 3")),
-            "other settings (epochs)"
+            "different settings (epochs)"
         );
-        // Another optimizer is one difference, not one for each of its settings.
+        // A different optimizer is one difference, not one for each of its settings.
         let (sgd, adam) = ("optimizer = {name='sgd', momentum=0.5}", "optimizer.weight_decay = 0.5");
         assert_eq!(
             differences(&lr(sgd), &lr(adam)),
-            "other settings (optimizer.name, optimizer.weight_decay)"
+            "different settings (optimizer.name, optimizer.weight_decay)"
         );
         let any = plan(&["optimizer=adam,sgd"], "");
         assert_eq!(differences(&lr(sgd), &any), "");
-        assert_eq!(differences(&lr(adam), &any), "other settings (optimizer.weight_decay)");
+        assert_eq!(differences(&lr(adam), &any), "different settings (optimizer.weight_decay)");
         assert_eq!(differences(&plan(&["model.dropout.p=0.1"], ""), &plan(&["model.dropout.p=0.2"], "")), "");
         assert_eq!(
             differences(&lr("model_options.width = 2"), &lr("")),
-            "other settings (model_options.width)"
+            "different settings (model_options.width)"
         );
     }
 
@@ -270,13 +274,13 @@ mod tests {
             ..one.clone()
         };
         assert_eq!(differences(&one, &of(None, None)), "");
-        assert_eq!(differences(&one, &of(Some("e"), Some("m"))), "other images");
-        assert_eq!(differences(&one, &of(Some("e"), Some("n"))), "other images and another model");
+        assert_eq!(differences(&one, &of(Some("e"), Some("m"))), "different images");
+        assert_eq!(differences(&one, &of(Some("e"), Some("n"))), "different images and a different model");
         let mut all = of(Some("e"), Some("n"));
         (all.base.epochs, all.base.patience) = (77, Some(3));
         assert_eq!(
             differences(&one, &all),
-            "other images, another model and other settings (epochs, patience)"
+            "different images, a different model and different settings (epochs, patience)"
         );
     }
 
@@ -285,7 +289,7 @@ mod tests {
         let mut one = plan(&["lr=0.1,0.2", "momentum=0.5"], "optimizer.name = 'sgd'\nepochs = 4");
         one.base.data.split_seed = None;
         let mut settings = serde_json::to_value(&one.base).unwrap();
-        // A setting that the version of then did not have.
+        // A setting that the earlier version did not have.
         for absent in ["threads", "version", "sam", "arithmetic"] {
             settings.as_object_mut().unwrap().remove(absent).unwrap();
         }

@@ -8,18 +8,18 @@ use crate::trial::{Trial, TrialState};
 pub struct Importance {
     /// The parameter.
     pub name: String,
-    /// The share of the variance of the validation accuracy that this parameter explains alone, from 0 to 1; none
-    /// where there are too few completed trials, or all have the same accuracy.
+    /// The share of the variance of the validation accuracy that this parameter explains alone, from 0 to 1; `None` if
+    /// there are too few completed trials, or all have the same accuracy.
     pub explained: Option<f64>,
 }
 
-/// For each parameter the share of the variance of the completed trials' values that the means of its groups explain.
-/// The groups are its values; a range with more than four values in use is cut into up to four groups with equally
-/// many trials each. The share is corrected for the number of groups (epsilon squared: Kelley 1935):
+/// For each parameter, the share of the variance of the completed trials' values that is explained by the means of its
+/// groups. The groups are its values; a range with more than four values in use is divided into up to four groups of
+/// equally many trials. The share is corrected for the number of groups (epsilon squared: Kelley 1935):
 ///
 /// `1 - (SS_within / (n - k)) / (SS_total / (n - 1))`, at least 0, for `n` trials in `k` groups.
 ///
-/// On a full grid this is the main effect that fANOVA (Hutter et al. 2014) measures. What is missing to 1 is due to
+/// On a full grid this is the main effect that fANOVA (Hutter et al. 2014) measures. The rest to 1 is due to
 /// interactions of parameters and to chance.
 pub fn importance<'a>(space: &Space, trials: impl IntoIterator<Item = &'a Trial>) -> Vec<Importance> {
     let completed = trials.into_iter().filter(|trial| trial.state == TrialState::Complete);
@@ -33,7 +33,7 @@ pub fn importance<'a>(space: &Space, trials: impl IntoIterator<Item = &'a Trial>
     space.parameters().iter().enumerate().map(of).collect()
 }
 
-/// The most groups that a range is cut into.
+/// The most groups that a range is divided into.
 const GROUPS: usize = 4;
 
 /// The values of each group.

@@ -1,10 +1,9 @@
-//! Search over training settings: which ones to try, trials in processes of their own, and a journal of it that
-//! Optuna reads.
+//! Search over training settings: which ones to try, trials in separate processes, and a journal that Optuna can read.
 //!
 //! - [`space`]: parameters and the values to try;
-//! - [`sampler`]: which point comes next: a grid, random draws, TPE; [`prune`]: ending bad trials early;
+//! - [`sampler`]: the choice of the next point: a grid, random draws, TPE; [`prune`]: ending bad trials early;
 //! - [`study`]: the trials, in a journal that several processes share; [`trial`]: one of them;
-//! - [`runner`]: works on a study by training in processes of their own;
+//! - [`runner`]: works on a study by training in separate processes;
 //! - [`importance()`]: how much each parameter matters.
 //!
 //! ```

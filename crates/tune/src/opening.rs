@@ -1,4 +1,4 @@
-//! Opening a study in its journal: it is begun, continued, or refused.
+//! Opens a study in its journal: it is started, continued, or rejected.
 
 use std::path::{Path, PathBuf};
 
@@ -11,31 +11,31 @@ use crate::journal::{Record, Replay};
 use crate::study::Plan;
 use crate::trial::{Trial, TrialState};
 
-/// A study that the present search belongs to.
+/// A study that the current search belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub(crate) id: usize,
-    /// Which of the study's searches this one is: those with the same fixed settings and the same searched ones.
+    /// Which of the study's searches this is: trials with the same fixed settings and the same searched ones.
     pub(crate) search: usize,
     pub(crate) format: Format,
 }
 
-/// Where a study's trials lie.
+/// Where a study's trials are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     host: String,
     path: PathBuf,
 }
 
-/// What Optuna's dashboard calls the value of a trial.
+/// The name of a trial's value in Optuna's dashboard.
 const METRIC: &str = "validation accuracy";
-/// The attribute of a study that holds the identity of its first search; those of further ones are numbered.
+/// The attribute of a study with the identity of its first search; those of further ones are numbered.
 const IDENTITY: &str = "convscope";
-/// The attribute of a study that says where its trials lie.
+/// The attribute of a study with the location of its trials.
 const FOLDER: &str = "folder";
 
-/// What to append so that the study of this name has this search, and what is open then. Nothing is appended for a study
-/// that is refused.
+/// What to append so that the study with this name has this search, and the opened study. Nothing is appended for a
+/// study that is rejected.
 pub(crate) fn open(
     replay: &Replay,
     journal: &Path,
@@ -46,7 +46,7 @@ pub(crate) fn open(
     let asked = Identity::of(plan);
     let known = replay.study(name);
     let id = known.unwrap_or_else(|| replay.next_study());
-    // Its first process may have been killed before it had written all of this.
+    // Its first process may have been killed before it wrote all of this.
     if replay.study_attribute(id, IDENTITY).is_none() && replay.trials(id).is_empty() {
         let attribute = |key: &str, value| Record::StudyAttribute { study: id, key: key.to_owned(), value };
         let mut records = vec![
@@ -65,7 +65,7 @@ pub(crate) fn open(
     }
 }
 
-/// The format of the study of this name; none where there is no such study of this program.
+/// The format of the study with this name; `None` if this program has no such study.
 pub(crate) fn format(replay: &Replay, name: &str) -> Option<Format> {
     let study = replay.study(name)?;
     Some(Identity::read(replay.study_attribute(study, IDENTITY))?.format())
@@ -96,7 +96,7 @@ fn continue_study(
     let mut adopted = known.clone();
     adopted.data = adopted.data.or_else(|| asked.data.clone());
     adopted.model = adopted.model.or_else(|| asked.model.clone());
-    // From now on the data of a legacy study is known, too.
+    // Records the data of a legacy study.
     if known.format() == Format::Legacy && adopted != known {
         append(IDENTITY.to_owned(), adopted.to_json());
     }
@@ -115,8 +115,8 @@ fn continue_study(
     Ok((records, Opened { id, search, format: known.format() }))
 }
 
-/// Whether the trials lie in another folder: this one lacks the file of a finished one, or it is another one on the same
-/// machine and has none of them.
+/// Whether the trials are in another folder: this one lacks the file of a finished trial, or it is a different folder
+/// on the same machine and has none of them.
 fn lies_elsewhere(trials: &[&Trial], recorded: Option<&Place>, folder: &Path) -> bool {
     let is_here =
         |trial: &Trial| trial.run().is_none_or(|run| folder.join(run).with_extension("toml").is_file());
@@ -140,7 +140,7 @@ fn real(folder: &Path) -> PathBuf {
     let existing = whole.ancestors().find_map(|above| {
         let rest = whole.strip_prefix(above).ok()?;
         let real = above.canonicalize().ok()?;
-        // Joining nothing would end the path with a separator.
+        // Joining an empty path would append a separator.
         Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
     });
     existing.unwrap_or(whole)

@@ -1,4 +1,4 @@
-//! Who works on a trial, and whether that process still lives.
+//! The process that works on a trial, and whether it is still alive.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::TuneError;
 
-/// How often a worker says that it lives.
+/// How often a worker signals that it is alive.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// After how long without a word a worker on another machine counts as dead. File attributes on a shared folder may
+/// After how long without a signal a worker on another machine counts as dead. File attributes on a shared folder may
 /// be a minute old.
 const SILENCE: Duration = Duration::from_secs(150);
 
-/// A process that works on trials, as it stands in a trial's attributes.
+/// A process that works on trials, as recorded in a trial's attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     /// Unique among all processes.
@@ -29,7 +29,7 @@ pub(crate) struct Owner {
     pub(crate) pid: u32,
 }
 
-/// This process as a worker: a file in the study's folder, locked as long as the process lives and touched every ten
+/// This process as a worker: a file in the study's folder, locked while the process lives and touched every ten
 /// seconds.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -49,7 +49,7 @@ impl Worker {
         };
         let path = folder.join(&owner.worker);
         let file = File::create_new(&path).map_err(TuneError::io("create the file", &path))?;
-        // Where there are no locks, the touching has to do.
+        // Without locks, touching must suffice.
         let _ = file.try_lock();
         Ok(Worker { owner, path, file, last_beat: Instant::now() })
     }
@@ -58,7 +58,7 @@ impl Worker {
         &self.owner
     }
 
-    /// Says that the process lives, if it is time to.
+    /// Signals that the process is alive, if it is time to.
     pub(crate) fn beat(&mut self) {
         if self.last_beat.elapsed() >= BEAT {
             let _ = self.file.set_modified(SystemTime::now());
@@ -78,7 +78,7 @@ impl Drop for Worker {
 pub(crate) struct Watch {
     folder: PathBuf,
     host: String,
-    /// When each worker's file was last touched, and since when it has been like that by this machine's clock.
+    /// When each worker's file was last touched, and since when this has been observed by this machine's clock.
     seen: HashMap<String, (SystemTime, Instant)>,
 }
 
@@ -87,10 +87,10 @@ impl Watch {
         Watch { folder: folder.to_owned(), host: own.host.clone(), seen: HashMap::new() }
     }
 
-    /// Whether the worker lives, as far as one can tell. On the same machine its lock tells; on another one its file
-    /// is watched for changes, so that the clocks of the machines need not agree.
+    /// Whether the worker is alive, as far as can be known. On the same machine, its lock tells; on another one, its
+    /// file is watched for changes, so that the machines' clocks need not agree.
     pub(crate) fn is_alive(&mut self, owner: &Owner) -> bool {
-        // What stands in a journal is not a path until it has been looked at.
+        // Text in a journal must be checked before it is used as a path.
         if Uuid::parse_str(&owner.worker).is_err() {
             return false;
         }
@@ -148,7 +148,7 @@ mod tests {
         let mut watch = Watch::new(folder.path(), worker.owner());
         assert!(watch.is_alive(&owner));
         let stale = Instant::now().checked_sub(SILENCE + BEAT);
-        // A machine that has just been started has no such past.
+        // A machine that has just started has no such past.
         let Some(stale) = stale else { return };
         let touched = fs::metadata(&worker.path).unwrap().modified().unwrap();
         watch.seen.insert(owner.worker.clone(), (touched, stale));

@@ -2,13 +2,13 @@
 
 use crate::trial::Trial;
 
-/// Of the trials that reach a rung this share goes on: one in three.
+/// The share of the trials reaching a rung that continue: one in three.
 const FACTOR: u64 = 3;
 
 /// Asynchronous successive halving (Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020): a trial
 /// of `E` epochs has rungs at the epochs `E/3`, `E/9` and so on, rounded down, as long as they are at least 1. At a
-/// rung it goes on if it is among the best third, at least one, of all trials that have been at that epoch so far,
-/// itself included; so the first one always does.
+/// rung it continues if it is among the best third, at least one, of all trials that have reached that epoch so far,
+/// including itself; so the first one always continues.
 ///
 /// ```
 /// use convscope_tune::prune::rungs;
@@ -23,7 +23,8 @@ pub fn rungs(epochs: u64) -> Vec<u64> {
     rungs
 }
 
-/// Whether a trial of so many epochs with this accuracy after this epoch goes on, given the other trials of the study.
+/// Whether a trial of this many epochs with this accuracy after this epoch continues, given the other trials of the
+/// study.
 pub(crate) fn goes_on<'a>(
     epochs: u64,
     epoch: u64,
@@ -53,13 +54,13 @@ mod tests {
         let others: Vec<Trial> =
             [0.1, 0.5, 0.3, 0.4, 0.2].into_iter().enumerate().map(|(n, a)| trial(n, a)).collect();
         let goes_on = |epoch, accuracy, others: &[Trial]| goes_on(20, epoch, accuracy, others);
-        // Of six two go on.
+        // Two of six continue.
         assert!(goes_on(2, 0.6, &others) && goes_on(2, 0.45, &others) && !goes_on(2, 0.35, &others));
-        // Equals do not push each other out.
+        // Equal trials do not displace each other.
         assert!(goes_on(2, 0.5, &others[..4]) && !goes_on(2, 0.45, &others[..4]));
-        // Of two one goes on, and the first always.
+        // One of two continues, and always the first.
         assert!(goes_on(2, 0.0, &[]) && goes_on(2, 0.2, &others[..1]) && !goes_on(2, 0.05, &others[..1]));
-        // Between the rungs nobody is stopped.
+        // No trial is stopped between rungs.
         assert!(goes_on(3, 0.0, &others));
     }
 }

@@ -1,4 +1,4 @@
-//! What is searched: parameters and the values that each may take.
+//! The search space: parameters and the values that each may take.
 
 use convscope_train::{PartialConfig, TrainConfig, TrainError};
 use serde_json::{Value as Json, json};
@@ -10,20 +10,20 @@ use crate::{TuneError, Value};
 pub enum Distribution {
     /// One of these.
     Choices(Vec<Value>),
-    /// A number from `low` to `high`, evenly or with an even logarithm.
+    /// A number from `low` to `high`, evenly or evenly in the logarithm.
     Float {
-        /// The least value.
+        /// The smallest value.
         low: f64,
-        /// The largest.
+        /// The largest value.
         high: f64,
         /// How values are spread.
         scale: Scale,
     },
     /// A whole number from `low` to `high`, both included.
     Int {
-        /// The least value.
+        /// The smallest value.
         low: i64,
-        /// The largest.
+        /// The largest value.
         high: i64,
         /// How values are spread.
         scale: Scale,
@@ -55,8 +55,8 @@ pub struct Space {
     parameters: Vec<Parameter>,
 }
 
-/// A place in a [`Space`]: for each of its parameters a number, which is the value of a range and the index, from 0,
-/// of one of several choices. This is what Optuna calls the internal representation.
+/// A point in a [`Space`]: for each of its parameters a number, which is the value for a range and the index, from 0,
+/// for one of several choices. Optuna calls this the internal representation.
 pub type Point = Vec<f64>;
 
 impl Parameter {
@@ -64,7 +64,7 @@ impl Parameter {
     /// `+`: `augment=none,flip+shift=0.1`.
     ///
     /// # Errors
-    /// [`TuneError::Parameter`] for another form or a value that stands twice.
+    /// [`TuneError::Parameter`] for any other form or a duplicate value.
     pub fn grid(text: &str) -> Result<Parameter, TuneError> {
         let form = "it must have the form NAME=VALUE,VALUE, such as lr=0.1,0.01";
         let (name, list) = text.split_once('=').ok_or_else(|| TuneError::parameter(text, form))?;
@@ -76,21 +76,21 @@ impl Parameter {
             return Err(TuneError::parameter(
                 text,
                 format!(
-                    "{part} is not a number; commas stand between values, and decimals take a point, as in 0.{part}"
+                    "{part} is not a number; commas separate values, and decimals need a point, as in 0.{part}"
                 ),
             ));
         }
         if let Some(twice) = (1..values.len()).find(|&last| values[..last].contains(&values[last])) {
-            return Err(TuneError::parameter(text, format!("{} stands there twice", values[twice])));
+            return Err(TuneError::parameter(text, format!("{} is given twice", values[twice])));
         }
         Ok(Parameter { name: name.trim().to_owned(), distribution: Distribution::Choices(values) })
     }
 
-    /// A range, written as `lr=1e-4..1e-1:log` or `momentum=0.5..0.99`. With bounds that are whole numbers it has
-    /// whole numbers only: `batch-size=16..256:log`.
+    /// A range, written as `lr=1e-4..1e-1:log` or `momentum=0.5..0.99`. If both bounds are whole numbers, it has only
+    /// whole numbers: `batch-size=16..256:log`.
     ///
     /// # Errors
-    /// [`TuneError::Parameter`] for another form, or bounds that are not a range.
+    /// [`TuneError::Parameter`] for any other form, or bounds that are not a range.
     pub fn range(text: &str) -> Result<Parameter, TuneError> {
         let form = "it must have the form NAME=LOW..HIGH or NAME=LOW..HIGH:log, such as lr=1e-4..1e-1:log";
         let wrong = || TuneError::parameter(text, form);
@@ -113,22 +113,22 @@ impl Parameter {
             return Err(wrong());
         }
         if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(TuneError::parameter(text, "the first bound must lie below the second"));
+            return Err(TuneError::parameter(text, "the first bound must be below the second"));
         }
         if scale == Scale::Logarithm && low <= 0.0 {
-            return Err(TuneError::parameter(text, "a logarithm needs bounds above 0"));
+            return Err(TuneError::parameter(text, ":log needs bounds above 0"));
         }
         Ok(Parameter { name: name.trim().to_owned(), distribution })
     }
 
-    /// The value at this place.
+    /// The value for this internal value.
     pub fn value(&self, place: f64) -> Value {
         self.distribution.value(place)
     }
 }
 
 impl Distribution {
-    /// The value at this place.
+    /// The value for this internal value.
     pub fn value(&self, place: f64) -> Value {
         match self {
             Self::Choices(values) => values[(place as usize).min(values.len() - 1)].clone(),
@@ -137,8 +137,8 @@ impl Distribution {
         }
     }
 
-    /// The place of this value; none for one that is not a choice, lies outside of the range, or is not whole where
-    /// only whole numbers are.
+    /// The internal value of this value; `None` for one that is not a choice, is outside the range, or is not whole if
+    /// only whole numbers are allowed.
     pub fn place(&self, value: &Value) -> Option<f64> {
         if let Self::Choices(values) = self {
             let exact = values.iter().position(|choice| choice == value);
@@ -150,7 +150,7 @@ impl Distribution {
         (matches!(self, Self::Float { .. }) || number.fract() == 0.0).then_some(number)
     }
 
-    /// The least and the largest place.
+    /// The smallest and the largest internal value.
     pub fn bounds(&self) -> (f64, f64) {
         match self {
             Self::Choices(values) => (0.0, values.len().saturating_sub(1) as f64),
@@ -159,7 +159,7 @@ impl Distribution {
         }
     }
 
-    /// The text by which an Optuna journal knows it.
+    /// Its text in an Optuna journal.
     pub(crate) fn to_json(&self) -> String {
         let described = match self {
             Self::Choices(values) => {
@@ -174,7 +174,7 @@ impl Distribution {
         described.to_string()
     }
 
-    /// Reads such a text; none where it is something else.
+    /// Reads such a text; `None` for anything else.
     pub(crate) fn from_json(text: &str) -> Option<Distribution> {
         let described: Json = serde_json::from_str(text).ok()?;
         let attributes = &described["attributes"];
@@ -197,7 +197,7 @@ impl Space {
     /// A space of these parameters.
     ///
     /// # Errors
-    /// [`TuneError::Plan`] where there are none, [`TuneError::Parameter`] where two have the same name.
+    /// [`TuneError::Plan`] if there are none, [`TuneError::Parameter`] if two have the same name.
     pub fn new(parameters: Vec<Parameter>) -> Result<Space, TuneError> {
         if parameters.is_empty() {
             return Err(TuneError::Plan(
@@ -217,7 +217,7 @@ impl Space {
         &self.parameters
     }
 
-    /// How many points there are; none where a range of numbers has no end of them.
+    /// How many points there are; `None` if a range of numbers has infinitely many.
     pub fn len(&self) -> Option<usize> {
         self.parameters.iter().try_fold(1_usize, |points, parameter| match &parameter.distribution {
             Distribution::Choices(values) => points.checked_mul(values.len()),
@@ -228,7 +228,7 @@ impl Space {
         })
     }
 
-    /// Never: a space has a parameter.
+    /// Always false: a space has a parameter.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -250,18 +250,18 @@ impl Space {
     /// The configuration at a point.
     ///
     /// # Errors
-    /// Settings that do not exist, do not go together, or are out of range.
+    /// Settings that do not exist, cannot be combined, or are out of range.
     pub fn configure(&self, base: &TrainConfig, point: &[f64]) -> Result<TrainConfig, TuneError> {
         let config = self.overlay(base, point)?;
         config.validate()?;
         Ok(config)
     }
 
-    /// Checks each value by itself, before the first trial is begun, and where it is wrong so, beside the first values of
-    /// the other parameters. What only goes wrong together with another value is left to the trial.
+    /// Checks each value by itself before the first trial, and, if it is wrong that way, together with the first values
+    /// of the other parameters. Combinations that are only wrong together are left to the trial.
     ///
     /// # Errors
-    /// A setting that does not exist, a value that it cannot have.
+    /// A setting that does not exist, or an invalid value.
     pub fn check(&self, base: &TrainConfig) -> Result<(), TuneError> {
         let known: Vec<String> = base.problems().iter().map(ToString::to_string).collect();
         let first: Vec<f64> = self.parameters.iter().map(|parameter| parameter.places()[0]).collect();
@@ -288,8 +288,8 @@ impl Space {
         Ok(())
     }
 
-    /// The base with each value by itself, of a range with its bounds, beside the name of the parameter. Values that do
-    /// not go together with the base are left out.
+    /// The base with each value by itself (for a range, its bounds), and the name of the parameter. Values that cannot
+    /// be combined with the base are left out.
     ///
     /// # Errors
     /// A setting that does not exist, a value of the wrong kind.
@@ -308,7 +308,7 @@ impl Space {
         let mut all = toml::Table::new();
         for (parameter, &place) in self.parameters.iter().zip(point) {
             let setting = parameter.setting(place)?;
-            // All at once, because a setting may belong to an optimizer that another one chooses.
+            // All at once, because a setting may belong to an optimizer that another parameter chooses.
             let setting = toml::Table::try_from(setting).expect("a configuration has a TOML form");
             lay_over(&mut all, setting);
         }
@@ -331,7 +331,7 @@ impl Parameter {
     }
 }
 
-/// Whether these are the digits behind a decimal comma, such as the 01 of `0,01`.
+/// Whether these are the digits after a decimal comma, such as the 01 in `0,01`.
 fn is_part_of_number(item: &str) -> bool {
     item.len() > 1 && item.starts_with('0') && item.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -423,7 +423,7 @@ mod tests {
             toml::from_str("lr = 0.03\naugment = 'flip,shift=0.1'\noptimizer = {name='sgd', momentum=0.9}\nmodel_options.width = 2")
                 .unwrap();
         assert_eq!(config, base.clone().merged(&expected).unwrap());
-        // Adam has no momentum; that is for the trial to say.
+        // Adam has no momentum; the trial reports that.
         assert!(space.configure(&base, &[1.0, 0.0, 0.03, 2.0, 0.0]).is_err());
         assert_eq!(
             space.describe(&[0.0, 1.0, 2.5e-4, 3.0, 1.0]),

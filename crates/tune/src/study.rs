@@ -17,26 +17,26 @@ use crate::sampler::Sampler;
 use crate::space::{Point, Space};
 use crate::trial::{CAUSE, Cause, REASON, RUN, SETBACKS, Trial, TrialState};
 
-/// What a study searches for.
+/// The plan of a study.
 ///
-/// Processes that share a study have the same data, model and fixed settings: those of the base that no parameter of the
-/// space sets. The space, the sampler and the pruning may differ. Each process works on, and ranks, the trials whose
-/// point lies in its space, and whose search has the same parameters.
+/// Processes that share a study have the same data, model and fixed settings: those in the base that no parameter of
+/// the space sets. The space, the sampler and the pruning may differ. Each process works on, and ranks, the trials
+/// whose point is in its space and whose search has the same parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The parameters.
     pub space: Space,
-    /// How points are chosen, and how many.
+    /// How many points are chosen, and how.
     pub sampler: Sampler,
-    /// Where the random numbers of the sampler come from.
+    /// The seed of the sampler.
     pub seed: u64,
     /// Whether bad trials end early.
     pub pruning: Pruning,
     /// The settings that are not searched.
     pub base: TrainConfig,
-    /// The digest of the data's manifest; none where there is no manifest, or the data is searched.
+    /// The digest of the data's manifest; `None` if there is no manifest, or the data is searched.
     pub data: Option<String>,
-    /// The digest of the model's file; none where it is not known, or the model is searched.
+    /// The digest of the model's file; `None` if it is unknown, or the model is searched.
     pub model: Option<String>,
 }
 
@@ -44,14 +44,14 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pruning {
-    /// Every trial has all its epochs.
+    /// Every trial runs all its epochs.
     #[default]
     Off,
     /// See [`rungs`](crate::prune::rungs).
     SuccessiveHalving,
 }
 
-/// A study in its journal, and this process as one that works on it.
+/// A study in its journal, and this process as one of its workers.
 #[derive(Debug)]
 pub struct Study {
     plan: Plan,
@@ -61,46 +61,46 @@ pub struct Study {
     watch: Watch,
 }
 
-/// What there is to do.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
-    /// This trial, which belongs to this process from now on.
+    /// This trial, which now belongs to this process.
     Trial(Trial),
-    /// Nothing now; other processes are at the last trials.
+    /// Nothing at the moment; other processes are working on the last trials.
     Wait,
-    /// Nothing any more.
+    /// Nothing; the study is done.
     Done,
 }
 
 /// What a reported accuracy means for its trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on.
+    /// It continues.
     Continue,
     /// It has been pruned and is finished.
     Pruned,
-    /// It belongs to another process, which thought this one dead.
+    /// It belongs to another process, which considered this one dead.
     Lost,
 }
 
-/// The attribute of a trial that says who works on it.
+/// The attribute of a trial with its owner.
 const OWNER: &str = "owner";
-/// The attribute of a trial that says which of the study's searches it belongs to; without it to the first.
+/// The attribute of a trial with the study's search that it belongs to; the first if missing.
 const SEARCH: &str = "search";
-/// How often a trial is repeated that the machine failed, before it counts as failed.
+/// How often a trial is repeated after failures of the machine before it counts as failed.
 const MOST_REPEATS: u64 = 3;
-/// A trial that the machine failed so often lets those go first that it has not.
+/// A trial that the machine failed this often comes after those that it did not.
 const STANDS_BACK: u64 = 2;
 
 impl Study {
-    /// Opens the study of this name, or begins it. Its trials lie in `folder`, where the processes that work on it show
-    /// that they live. `waiting` is called with the path of the journal's lock when another process keeps it for more than a
+    /// Opens the study with this name, or starts it. Its trials are in `folder`, where its workers signal that they are
+    /// alive. `waiting` is called with the path of the journal's lock if another process keeps it for more than a
     /// second; after 30 seconds without a change its owner counts as dead.
     ///
     /// # Errors
-    /// A plan without trials; a journal that cannot be used, or whose study of this name trains something else
+    /// A plan without trials; a journal that cannot be used, or whose study with this name trains something else
     /// ([`TuneError::OtherStudy`]), in another folder ([`TuneError::OtherFolder`]) or for another program
-    /// ([`TuneError::ForeignStudy`]). Nothing is added to the journal then.
+    /// ([`TuneError::ForeignStudy`]). Nothing is then added to the journal.
     pub fn open(
         journal: &Path,
         name: &str,
@@ -109,7 +109,7 @@ impl Study {
         waiting: fn(&Path),
     ) -> Result<Study, TuneError> {
         if plan.sampler.planned(&plan.space) == 0 {
-            return Err(TuneError::Plan("there is no trial to run; ask for at least one"));
+            return Err(TuneError::Plan("there are no trials to run; ask for at least one"));
         }
         plan.space.check(&plan.base)?;
         let mut journal = Journal::open(journal, waiting)?;
@@ -118,14 +118,14 @@ impl Study {
         let workers = folder.join("workers");
         let worker = Worker::start(&workers)?;
         let mut watch = Watch::new(&workers, worker.owner());
-        // One that was killed between two trials is asked for by nobody else; asking clears its file away.
+        // Nobody else checks a worker that was killed between two trials; checking removes its file.
         for owner in journal.replay().trials(opened.id).into_iter().filter_map(owner) {
             watch.is_alive(&owner);
         }
         Ok(Study { plan, journal, opened, worker, watch })
     }
 
-    /// The format of the study of this name; none where the journal does not exist or has no such study.
+    /// The format of the study with this name; `None` if the journal does not exist or has no such study.
     ///
     /// # Errors
     /// A journal that cannot be read.
@@ -136,12 +136,12 @@ impl Study {
         Ok(opening::format(Journal::open(journal, |_| ())?.replay(), name))
     }
 
-    /// What it searches for.
+    /// Its plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The digest of the images of all trials, where it is known.
+    /// The digest of the images of all trials, if known.
     pub(crate) fn data(&self) -> Option<&str> {
         self.plan.data.as_deref()
     }
@@ -151,13 +151,13 @@ impl Study {
         Identity::of(&self.plan).searches("data.")
     }
 
-    /// How many trials it is to have.
+    /// How many trials are planned.
     pub fn planned(&self) -> usize {
         self.plan.sampler.planned(&self.plan.space)
     }
 
-    /// The trials of the present search in the order of their numbers, as of the last look at the journal. Those of the
-    /// study's other searches are left out, and so are those with other parameters or with values outside of its space.
+    /// The trials of the current search in the order of their numbers, as of the last reading of the journal. Those of
+    /// the study's other searches are left out, as are those with other parameters or with values outside its space.
     pub fn trials(&self) -> Vec<Trial> {
         own_trials(self.journal.replay(), self.opened, &self.plan.space).into_iter().cloned().collect()
     }
@@ -167,7 +167,7 @@ impl Study {
         self.journal.replay().trials(self.opened.id).len() - self.trials().len()
     }
 
-    /// Looks at what other processes have done.
+    /// Reads what other processes have done.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -176,8 +176,8 @@ impl Study {
         self.journal.read()
     }
 
-    /// Takes the next trial: one that nobody works on any more, else a new one. Of several processes one gets it. Those
-    /// that the machine failed twice come last.
+    /// Claims the next trial: an abandoned one, otherwise a new one. Of several processes, one gets it. Trials that the
+    /// machine failed twice come last.
     ///
     /// # Errors
     /// The journal cannot be read or written.
@@ -215,7 +215,7 @@ impl Study {
         })
     }
 
-    /// Notes the validation accuracy after an epoch, and ends the trial there if it is pruned.
+    /// Records the validation accuracy after an epoch, and ends the trial if it is pruned.
     ///
     /// # Errors
     /// The journal cannot be read or written.
@@ -255,7 +255,7 @@ impl Study {
         self.end(trial, TrialState::Failed, None, because(Cause::Training, reason))
     }
 
-    /// Gives back a trial that the machine failed, to be repeated; after three repetitions it ends as failed.
+    /// Releases a trial that failed because of the machine, to be repeated; after three repetitions it ends as failed.
     ///
     /// # Errors
     /// The journal cannot be read or written.
@@ -267,8 +267,8 @@ impl Study {
         self.end(trial, state, None, known)
     }
 
-    /// Lets the failed trials of the present search be repeated, and forgets how often the machine failed any; tells how
-    /// many were failed. A finished trial of a journal stays as it is, so another one takes its number and its run.
+    /// Lets the failed trials of the current search be repeated, and resets the counts of machine failures; returns how
+    /// many had failed. A finished trial in a journal stays unchanged, so another one takes its number and its run.
     ///
     /// # Errors
     /// The journal cannot be read or written.
@@ -297,7 +297,7 @@ impl Study {
         })
     }
 
-    /// Gives a trial back, for this or another process to go on with it.
+    /// Releases a trial, for this or another process to continue.
     ///
     /// # Errors
     /// The journal cannot be read or written.
@@ -319,7 +319,7 @@ impl Study {
         self.journal.update(|_| (vec![record], ()))
     }
 
-    /// The trial of this id in the journal.
+    /// The trial with this id in the journal.
     pub(crate) fn trial(&self, id: usize) -> Option<&Trial> {
         self.journal.replay().trial(id)
     }
@@ -345,7 +345,7 @@ impl Study {
     }
 }
 
-/// The trials of a search that lie in its space.
+/// The trials of a search that are in its space.
 fn own_trials<'a>(replay: &'a Replay, opened: Opened, space: &Space) -> Vec<&'a Trial> {
     let search = |trial: &Trial| trial.attributes.get(SEARCH).and_then(Value::as_u64).unwrap_or(0);
     let is_own = |trial: &&Trial| search(trial) == opened.search as u64 && trial.point(space).is_some();
@@ -356,7 +356,7 @@ fn owner(trial: &Trial) -> Option<Owner> {
     serde_json::from_value(trial.attributes.get(OWNER)?.clone()).ok()
 }
 
-/// The trial, if it runs and is this owner's.
+/// The trial, if it is running and belongs to this owner.
 fn owned<'a>(replay: &'a Replay, trial: usize, by: &Owner) -> Option<&'a Trial> {
     let trial = replay.trial(trial)?;
     (trial.state == TrialState::Running && owner(trial).as_ref() == Some(by)).then_some(trial)

@@ -7,37 +7,37 @@ use serde_json::Map;
 use crate::Value;
 use crate::space::{Point, Space};
 
-/// How far a trial is, with Optuna's meanings.
+/// The state of a trial, with Optuna's meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrialState {
-    /// A process works on it.
+    /// A process is working on it.
     Running,
     /// It ended and has a value.
     Complete,
     /// It was ended early, because others were better at the same epoch.
     Pruned,
-    /// It has no value: it diverged, its settings do not go together, or the machine failed it too often.
+    /// It has no value: it diverged, its settings cannot be combined, or the machine failed it too often.
     Failed,
-    /// It was begun, and nobody works on it; it may be one that the machine failed.
+    /// It was started, and nobody is working on it; the machine may have failed it.
     Waiting,
 }
 
-/// One training run of a study, as the journal knows it.
+/// One training run of a study, as recorded in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// Its place in the journal, over all studies.
+    /// Its index in the journal, over all studies.
     pub id: usize,
     /// Its number in the study, from 0. One that repeats a failed trial has that one's number.
     pub number: usize,
-    /// How far it is.
+    /// Its state.
     pub state: TrialState,
     /// Its values, by the names of the parameters.
     pub parameters: BTreeMap<String, Value>,
-    /// The validation accuracy that it ended with; of a pruned trial that of its last epoch.
+    /// Its final validation accuracy; for a pruned trial, that of its last epoch.
     pub value: Option<f64>,
     /// The validation accuracy after each epoch, from 1.
     pub curve: BTreeMap<u64, f64>,
-    /// What else is known, under the names of [`Trial`]'s methods and those that other programs gave.
+    /// Other attributes, under the names of [`Trial`]'s methods and those used by other programs.
     pub attributes: Map<String, serde_json::Value>,
 }
 
@@ -70,7 +70,7 @@ impl TrialState {
         }
     }
 
-    /// Whether nothing can happen to the trial any more.
+    /// Whether the state is final.
     pub fn is_finished(self) -> bool {
         matches!(self, Self::Complete | Self::Pruned | Self::Failed)
     }
@@ -89,7 +89,7 @@ impl Trial {
         }
     }
 
-    /// Its point in the space; none for a trial that lacks a parameter of it or has a value outside of it.
+    /// Its point in the space; `None` for a trial that lacks one of its parameters or has a value outside it.
     pub fn point(&self, space: &Space) -> Option<Point> {
         let place = |parameter: &crate::Parameter| {
             parameter.distribution.place(self.parameters.get(&parameter.name)?)
@@ -97,18 +97,18 @@ impl Trial {
         space.parameters().iter().map(place).collect()
     }
 
-    /// Why it failed, or of one that waits why its last attempt did.
+    /// Why it failed or, if it is waiting, why its last attempt did.
     pub fn reason(&self) -> Option<&str> {
         let has_failed = matches!(self.state, TrialState::Failed | TrialState::Waiting);
         self.attributes.get(REASON)?.as_str().filter(|_| has_failed)
     }
 
-    /// How often the machine has failed it: a file could not be read, memory was short, its process was killed.
+    /// How often it failed because of the machine: a file could not be read, memory was short, its process was killed.
     pub fn setbacks(&self) -> u64 {
         self.attributes.get(SETBACKS).and_then(serde_json::Value::as_u64).unwrap_or(0)
     }
 
-    /// Whether it failed because the machine did, so that it may well succeed another time.
+    /// Whether it failed because of the machine, so that it may succeed later.
     pub fn failed_by_machine(&self) -> bool {
         let cause = self.attributes.get(CAUSE).and_then(serde_json::Value::as_str);
         self.state == TrialState::Failed && cause == Some(Cause::Machine.name())
@@ -124,7 +124,7 @@ impl Trial {
         self.curve.keys().next_back().copied().unwrap_or(0)
     }
 
-    /// How many epochs it was to have.
+    /// How many epochs it was supposed to have.
     pub fn epochs(&self) -> Option<u64> {
         self.attributes.get("epochs")?.as_u64()
     }
@@ -141,7 +141,7 @@ pub(crate) const RUN: &str = "run";
 pub(crate) const SETBACKS: &str = "setbacks";
 /// The attribute that names the [`Cause`] of a failure.
 pub(crate) const CAUSE: &str = "cause";
-/// The attribute that tells a failure in words.
+/// The attribute with the reason of a failure in words.
 pub(crate) const REASON: &str = "reason";
 
 /// Why a trial failed.
@@ -149,7 +149,7 @@ pub(crate) const REASON: &str = "reason";
 pub(crate) enum Cause {
     /// Its settings or the data; it would fail again.
     Training,
-    /// Files, memory, a signal; it may succeed another time.
+    /// Files, memory, a signal; it may succeed later.
     Machine,
 }
 
@@ -162,8 +162,8 @@ impl Cause {
     }
 }
 
-/// The finished trials, the best first: those that completed by their value and of equals by the lower validation loss,
-/// then pruned ones by how long they lasted and by their value, then failed ones; of equals in all that the earlier.
+/// The finished trials, the best first: completed ones by value and, if equal, by lower validation loss, then pruned
+/// ones by how long they lasted and by value, then failed ones; otherwise equal trials in the order of their numbers.
 pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial> {
     let mut ranked: Vec<&Trial> = trials.into_iter().filter(|trial| trial.state.is_finished()).collect();
     let key = |trial: &Trial| {
@@ -183,7 +183,7 @@ pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial>
     ranked
 }
 
-/// The validation loss of a trial; one that is not known ranks last.
+/// The validation loss of a trial; an unknown one ranks last.
 fn loss(trial: &Trial) -> f64 {
     trial.attribute("val_loss").unwrap_or(f64::INFINITY)
 }

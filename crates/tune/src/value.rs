@@ -1,11 +1,11 @@
-//! The values that a setting is tried with.
+//! The values that are tried for a setting.
 
 use std::fmt;
 
 use convscope_train::config::setting_value;
 use serde_json::{Value as Json, json};
 
-/// A value of a parameter, as a user reads it.
+/// A value of a parameter, in readable form.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A whole number.
@@ -19,7 +19,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value that a text stands for.
+    /// The value of a text.
     pub(crate) fn parse(text: &str) -> Value {
         match setting_value(text) {
             toml::Value::Integer(value) => Value::Int(value),
@@ -38,7 +38,7 @@ impl Value {
         }
     }
 
-    /// Whether both stand for the same value; 1 and 1.0 do.
+    /// Whether both are the same value, like 1 and 1.0.
     pub(crate) fn is_same(&self, other: &Value) -> bool {
         match (self.number(), other.number()) {
             (Some(one), Some(two)) => one == two,
@@ -54,7 +54,7 @@ impl Value {
                 Some(whole) => Self::Int(whole),
                 None => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
-            // What only other programs choose from.
+            // Choices that only other programs use.
             other => Self::Text(other.to_string()),
         }
     }

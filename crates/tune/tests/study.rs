@@ -1,4 +1,4 @@
-//! Studies in their journals: which searches they hold, and what becomes of trials that fail.
+//! Studies in their journals: which searches they contain, and what happens to failed trials.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl Place {
         Study::open(&self.journal(), "mine", plan, &self.folder("study"), |_| ())
     }
 
-    /// Opens a study that is refused, which leaves no trace, and tells why.
+    /// Opens a study that is rejected without a trace, and returns why.
     #[track_caller]
     fn refused(&self, plan: Plan, folder: &str) -> TuneError {
         let before = fs::read(self.journal()).unwrap();
@@ -63,7 +63,7 @@ fn claim(study: &mut Study) -> Trial {
     }
 }
 
-/// Takes the next trial and ends it with this accuracy, with its file in the folder, as a runner writes it.
+/// Claims the next trial and completes it with this accuracy and its file in the folder, like a runner.
 #[track_caller]
 fn complete(study: &mut Study, folder: &Path, value: f64) -> Trial {
     let trial = claim(study);
@@ -102,7 +102,7 @@ fn trials_of_other_searches_are_not_ranked() {
     let place = Place::new();
     let folder = place.folder("study");
     complete(&mut place.open(plan(&["lr=0.1"])).unwrap(), &folder, 0.5);
-    // The batch size is searched, and a rate is fixed that the first search tried.
+    // The batch size is searched, with a fixed rate that the first search tried.
     let batch = |lr| {
         let mut plan = plan(&["batch-size=8"]);
         plan.base.lr = lr;
@@ -112,7 +112,7 @@ fn trials_of_other_searches_are_not_ranked() {
     assert_eq!((second.trials().len(), second.others()), (0, 1));
     complete(&mut second, &folder, 0.6);
     drop(second);
-    // As with another fixed rate: the first search does not say which one, yet the trials differ.
+    // With a different fixed rate: the first search does not record which one, yet the trials differ.
     let mut third = place.open(batch(0.75)).unwrap();
     assert_eq!((third.trials().len(), third.others()), (0, 2));
     complete(&mut third, &folder, 0.7);
@@ -131,12 +131,12 @@ fn another_identity_is_refused_before_anything_is_written() {
     let error = place.refused(other, "elsewhere").to_string();
     assert!(
         error.ends_with(
-            "journal.log: the study 'mine' was begun with other images and other settings (epochs)"
+            "journal.log: the study 'mine' was started with different images and different settings (epochs)"
         ),
         "{error}"
     );
     let model = Plan { model: Some("m2".into()), ..plan(&["lr=0.1"]) };
-    assert!(place.refused(model, "study").to_string().ends_with("was begun with another model"));
+    assert!(place.refused(model, "study").to_string().ends_with("was started with a different model"));
     let moved = {
         let mut plan = plan(&["lr=0.1"]);
         plan.base.data.source = "../photos".into();
@@ -150,7 +150,7 @@ fn another_identity_is_refused_before_anything_is_written() {
 fn a_study_of_another_folder_is_refused() {
     let place = Place::new();
     let mut study = place.open(plan(&["lr=0.1,0.2"])).unwrap();
-    // While its first trial runs, another folder of the same machine is refused already.
+    // Another folder on the same machine is rejected even while the first trial is running.
     let running = claim(&mut study);
     assert!(matches!(place.refused(plan(&["lr=0.1"]), "other"), TuneError::OtherFolder { .. }));
     study.release(running.id).unwrap();
@@ -163,7 +163,7 @@ fn a_study_of_another_folder_is_refused() {
         }
         other => panic!("{other}"),
     }
-    // The folder may move with all that is in it.
+    // The folder may move with all its contents.
     fs::rename(place.folder("study"), place.folder("moved")).unwrap();
     Study::open(&place.journal(), "mine", plan(&["lr=0.1,0.2"]), &place.folder("moved"), |_| ()).unwrap();
     assert!(matches!(place.refused(plan(&["lr=0.1,0.2"]), "study"), TuneError::OtherFolder { .. }));
@@ -201,7 +201,7 @@ fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
     }
 }
 
-/// The attributes of a study as versions before manifests wrote them, and a trial of it.
+/// The attributes of a study as written by versions before manifests, and one of its trials.
 fn legacy_journal(place: &Place) {
     let mut settings = serde_json::to_value(TrainConfig::default()).unwrap();
     for absent in ["threads", "version", "sam", "arithmetic"] {
@@ -234,7 +234,7 @@ fn a_journal_of_an_earlier_version_is_continued() {
     legacy_journal(&place);
     let plan = |lists: &[&str]| {
         let mut plan = plan(lists);
-        // The caller draws splits as the earlier version did.
+        // The caller draws splits like the earlier version.
         plan.base.data.split_seed = None;
         plan
     };
@@ -242,10 +242,10 @@ fn a_journal_of_an_earlier_version_is_continued() {
     let mut other = plan(&["lr=0.1,0.01"]);
     other.base.batch_size = 8;
     let error = place.refused(other, "study").to_string();
-    assert!(error.ends_with("other settings (batch_size)"), "{error}");
+    assert!(error.ends_with("different settings (batch_size)"), "{error}");
     let mut placed = plan(&["lr=0.1,0.01"]);
     placed.base.data.split_seed = Some(1);
-    assert!(place.refused(placed, "study").to_string().ends_with("other settings (data.split_seed)"));
+    assert!(place.refused(placed, "study").to_string().ends_with("different settings (data.split_seed)"));
     assert!(matches!(
         place.refused(plan(&["lr=0.1"]), "other"),
         TuneError::OtherFolder { recorded: None, .. }
@@ -255,9 +255,9 @@ fn a_journal_of_an_earlier_version_is_continued() {
     assert_eq!(complete(&mut study, &place.folder("study"), 0.25).number, 1);
     assert_eq!(values(&study), ["lr=0.01", "lr=0.1"]);
     drop(study);
-    // Its images were not known; those of the first call that knows them count from then on.
+    // Its images were unknown; those of the first call that knows them apply from then on.
     let moved = Plan { data: Some("d2".into()), ..plan(&["lr=0.1,0.01"]) };
-    assert!(place.refused(moved, "study").to_string().ends_with("was begun with other images"));
+    assert!(place.refused(moved, "study").to_string().ends_with("was started with different images"));
     assert_eq!(Study::format(&place.journal(), "mine").unwrap(), Some(Format::Legacy));
 }
 
@@ -271,7 +271,7 @@ fn what_the_machine_failed_is_repeated_three_times_and_lets_others_go_first() {
         order.push(trial.number);
         study.set_back(trial.id, &format!("the disk is away ({attempt})")).unwrap();
     }
-    // Once it is repeated at once; then the other one begins.
+    // It is repeated once at once; then the other one starts.
     assert_eq!(order, [0, 0, 1, 1, 0, 1, 0, 1]);
     assert_eq!(study.claim().unwrap(), Claim::Done);
     let trials = study.trials();
@@ -313,7 +313,7 @@ fn failed_trials_are_repeated_under_their_numbers_when_asked() {
     assert_eq!(values, [Some(0.5), Some(0.75), Some(0.25)]);
     assert!(study.trials()[2].reason().is_none(), "it was completed in the end");
     drop(study);
-    // A later trial gets a number that no trial of the journal has.
+    // A later trial gets an unused number.
     let mut larger = place.open(plan(&["lr=0.1,0.2,0.3,0.4"])).unwrap();
     assert_eq!(claim(&mut larger).number, 4);
 }

@@ -193,7 +193,7 @@ fn what_to_try_next_is_said_after_training() {
         "{}",
         inspected.out
     );
-    assert!(place.text("known/report.html").contains("has memorised"));
+    assert!(place.text("known/report.html").contains("of them are right, but only"));
 
     let ran = place.run("train --data data --model small.toml --batch-size 16 --epochs 2 --lr 10 --out lost");
     assert_eq!(ran.code, Some(1), "{ran:?}");

@@ -119,7 +119,7 @@ fn two_projects_with_one_journal_do_not_share_a_study() {
     place.png("one/photos/dark/new.png", [3, 4, 5]);
     let before = place.read("shared/j.log");
     run_in(&place, "one", line)
-        .failed(2, &["'tune-small' was begun with other images", "--study NAME and --out DIR"]);
+        .failed(2, &["'tune-small' was started with different images", "--study NAME and --out DIR"]);
     assert_eq!(place.read("shared/j.log"), before);
 }
 
@@ -136,7 +136,7 @@ fn a_picture_that_is_added_during_a_search_does_not_mix_two_data_sets() {
     drop(lock);
     let rest = std::io::read_to_string(said).unwrap();
     child.wait().unwrap();
-    assert!(rest.contains("trial 1 failed: the images have changed since the study was begun"), "{rest}");
+    assert!(rest.contains("trial 1 failed: the images have changed since the study was started"), "{rest}");
     let states: Vec<String> = table(&place, "study")[1..].iter().map(|line| line[1].clone()).collect();
     assert_eq!(states, ["COMPLETE", "FAIL"]);
 }
@@ -181,7 +181,7 @@ fn a_study_of_an_earlier_version_goes_on_with_a_warning_and_its_own_splits() {
     assert!(!place.text("study/trials/0001.toml").contains("split_seed"));
     assert_eq!(table(&place, "study").len(), 3);
     let other = place.run(&format!("{larger} --ema 0.5"));
-    assert!(other.code == Some(2) && other.err.contains("other settings (ema)"), "{other:?}");
+    assert!(other.code == Some(2) && other.err.contains("different settings (ema)"), "{other:?}");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn an_edited_model_is_another_study_and_a_larger_grid_is_not() {
     assert_eq!(table(&place, "study").len(), 3);
     let before = place.read("study/journal.log");
     place.write("small.toml", model.replace("0.25", "0.5"));
-    place.run(&larger).failed(2, &["was begun with another model", "--study NAME"]);
+    place.run(&larger).failed(2, &["was started with a different model", "--study NAME"]);
     assert_eq!(place.read("study/journal.log"), before);
 }
 

@@ -224,7 +224,7 @@ fn mistakes_are_said_before_the_first_trial() {
     place.run(&format!("{base} --grid lr=0.01 --out study")).done();
     let before = place.read("study/journal.log");
     let other = place.run(&format!("{base} --grid lr=0.01,0.02 --out study --label-smoothing 0.1"));
-    other.failed(2, &["begun with other settings (label_smoothing)", "--study NAME", "--out DIR"]);
+    other.failed(2, &["started with different settings (label_smoothing)", "--study NAME", "--out DIR"]);
     assert_eq!(place.read("study/journal.log"), before);
     let second = place.run(&format!("{base} --grid lr=0.03 --out study --study second"));
     assert_eq!(second.code, Some(1), "{second:?}");

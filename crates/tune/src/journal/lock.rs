@@ -1,4 +1,4 @@
-//! Optuna's lock beside a journal: a file `<journal>.lock` that only one process can make.
+//! Optuna's lock next to a journal: a file `<journal>.lock` that only one process can create.
 
 use std::fs;
 use std::io;
@@ -9,18 +9,18 @@ use uuid::Uuid;
 
 use crate::TuneError;
 
-/// How long a lock may stay the same before its owner counts as dead, as in Optuna.
+/// How long a lock may stay unchanged before its owner counts as dead, as in Optuna.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long to wait without a word.
+/// How long to wait silently.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The lock of a journal, held until it is dropped.
 ///
-/// As in Optuna's `JournalFileSymlinkLock` it is a symbolic link, whose making is atomic even on old network file
-/// systems, and where there are none a file that is made if it is not there (`JournalFileOpenLock`). Both kinds
-/// exclude each other, because they have the same name. The owner takes it away by renaming it first, so that of two
-/// that do so one succeeds.
+/// As in Optuna's `JournalFileSymlinkLock`, it is a symbolic link, whose creation is atomic even on old network file
+/// systems, or, without symbolic links, a file created exclusively (`JournalFileOpenLock`). Both kinds exclude each
+/// other, because they have the same name. To release it, the owner first renames it, so that only one of two processes
+/// succeeds.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -54,7 +54,7 @@ impl Lock {
                 is_told = true;
             }
             match made_at(&path) {
-                // It was taken away in the meantime.
+                // It was removed in the meantime.
                 None => continue,
                 Some(made) => match seen {
                     Some((before, since)) if before == made => {
@@ -76,7 +76,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Whoever took it away thought this process dead; there is nothing left to give back then.
+        // Whoever removed it considered this process dead; there is then nothing to release.
         let _ = remove(&self.path);
     }
 }
@@ -86,13 +86,13 @@ fn make(target: &Path, path: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, path)
 }
 
-/// Elsewhere symbolic links need a privilege.
+/// Elsewhere, symbolic links need a privilege.
 #[cfg(not(unix))]
 fn make(_target: &Path, path: &Path) -> io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop)
 }
 
-/// When the lock itself was made, which tells one lock from the next.
+/// When the lock itself was created, which distinguishes one lock from the next.
 fn made_at(path: &Path) -> Option<SystemTime> {
     fs::symlink_metadata(path).ok()?.modified().ok()
 }

@@ -1,4 +1,4 @@
-//! The journal of studies: a file in the format of Optuna's `JournalFileBackend`, one JSON object a line, only ever
+//! The journal of studies: a file in the format of Optuna's `JournalFileBackend`, one JSON object per line, only ever
 //! appended to.
 
 mod lock;
@@ -18,13 +18,13 @@ use uuid::Uuid;
 use crate::TuneError;
 use lock::Lock;
 
-/// An open journal and what its lines so far amount to.
+/// An open journal and the state after its lines so far.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    /// Tells what this object wrote from what others did.
+    /// Distinguishes what this object wrote from what others did.
     writer: String,
-    /// Up to where the file has been read, in bytes and in lines.
+    /// How far the file has been read, in bytes and in lines.
     offset: u64,
     lines: u64,
     replay: Replay,
@@ -32,7 +32,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal, which is made where there is none. `waiting` is told of a lock that is long in coming.
+    /// Opens a journal, creating it if it does not exist. `waiting` is called if the lock takes long.
     pub(crate) fn open(path: &Path, waiting: fn(&Path)) -> Result<Journal, TuneError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_folders(folder).map_err(TuneError::io("create the folder", folder))?;
@@ -54,7 +54,7 @@ impl Journal {
         &self.path
     }
 
-    /// What the lines read so far amount to.
+    /// The state after the lines read so far.
     pub(crate) fn replay(&self) -> &Replay {
         &self.replay
     }
@@ -67,7 +67,7 @@ impl Journal {
     }
 
     /// Decides under the lock what to append, knowing all that others have appended. The records are written in one
-    /// piece and are on the disk when this returns.
+    /// piece and are on disk when this returns.
     pub(crate) fn update<T>(
         &mut self,
         decide: impl FnOnce(&Replay) -> (Vec<Record>, T),
@@ -91,7 +91,8 @@ impl Journal {
         AppendFile::open(&self.path)?.append(text)
     }
 
-    /// Reads all lines and cuts off a last one that a killed writer left unfinished: under the lock nobody writes it.
+    /// Reads all lines and removes a last one that a killed writer left unfinished: under the lock, nobody is writing
+    /// it.
     fn recover(&mut self) -> Result<(), TuneError> {
         let tail = self.tail()?;
         let whole = whole_lines(&tail);
@@ -131,8 +132,8 @@ impl Journal {
     }
 }
 
-/// The length of the lines that are whole. A last one without its line feed is none of them, because its writer was
-/// killed; nor is one with zeros in it, which a machine leaves that lost its power.
+/// The length of the complete lines. A last one without a line feed does not count, because its writer was killed, nor
+/// does one with zeros in it, which a power failure can leave.
 fn whole_lines(tail: &[u8]) -> usize {
     let end_of_line = |text: &[u8]| text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     let whole = end_of_line(tail);
@@ -140,13 +141,13 @@ fn whole_lines(tail: &[u8]) -> usize {
     if tail[last..whole].contains(&0) { last } else { whole }
 }
 
-/// Whether this may be what is left of a first entry, rather than a file of something else that must not be cut.
+/// Whether this may be the rest of a first entry, rather than some other file that must not be truncated.
 fn may_begin_a_journal(torn: &[u8]) -> bool {
     let begins = |entry: &[u8]| torn.starts_with(entry) || entry.starts_with(torn);
     torn[0] == 0 || begins(b"{\"op_code\":") || begins(b"{\"directions\":")
 }
 
-/// An entry. Python writes numbers that are not finite as JSON does not have them; they become null.
+/// An entry. Python writes numbers that are not finite in a form that is not JSON; they become null.
 fn parse(line: &[u8]) -> Result<Value, String> {
     let problem = match serde_json::from_slice(line) {
         Ok(entry) => return Ok(entry),
@@ -231,7 +232,7 @@ mod tests {
             let opened = Journal::open(&path, |_| ())
                 .and_then(|mut journal| journal.update(|_| (vec![study("a")], ())));
             assert!(opened.unwrap_err().to_string().contains("line 1 is not an entry"), "{other}");
-            assert_eq!(fs::read_to_string(&path).unwrap(), other, "a file of something else stays as it is");
+            assert_eq!(fs::read_to_string(&path).unwrap(), other, "some other file stays unchanged");
         }
         fs::write(&path, format!("{create}{{\"op_code\":77}}\n")).unwrap();
         let error = Journal::open(&path, |_| ()).unwrap_err().to_string();

@@ -17,7 +17,7 @@ pub(crate) enum Record {
         key: String,
         value: Value,
     },
-    /// What Optuna's dashboard calls the value.
+    /// The name of the value in Optuna's dashboard.
     MetricName {
         study: usize,
         name: String,
@@ -26,7 +26,7 @@ pub(crate) enum Record {
     CreateTrial {
         study: usize,
         state: TrialState,
-        /// For each parameter its distribution as text and its place.
+        /// For each parameter, its distribution as text and its internal value.
         parameters: BTreeMap<String, (String, f64)>,
         attributes: Map<String, Value>,
     },
@@ -59,11 +59,11 @@ pub(super) const TRIAL_ATTRIBUTE: u64 = 8;
 pub(super) const TRIAL_SYSTEM_ATTRIBUTE: u64 = 9;
 pub(super) const DISCARD_TRIALS: u64 = 10;
 
-/// The larger value is the better one.
+/// Larger values are better.
 const MAXIMIZE: u64 = 2;
 
 impl Record {
-    /// The entry as a line, with who wrote it.
+    /// The entry as a line, with its writer.
     pub(super) fn to_line(&self, writer: &str) -> String {
         let mut fields = self.fields();
         fields["worker_id"] = json!(writer);
@@ -118,7 +118,7 @@ impl Record {
     }
 }
 
-/// Optuna indexes choices by whole numbers and has all other places as floating-point numbers.
+/// Optuna stores the indices of choices as whole numbers and all other internal values as floating-point numbers.
 fn place_json(distribution: &str, place: f64) -> Value {
     if distribution.contains("\"CategoricalDistribution\"") { json!(place as u64) } else { json!(place) }
 }

@@ -1,4 +1,4 @@
-//! What the entries of a journal amount to, by Optuna's rules.
+//! The state that results from the entries of a journal, by Optuna's rules.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::Value as Setting;
 use crate::space::Distribution;
 use crate::trial::{Trial, TrialState};
 
-/// The attribute of a trial that says which failed trial of the study it repeats, by its number.
+/// The attribute of a trial with the number of the failed trial that it repeats.
 pub(crate) const REPEATS: &str = "repeats";
 
 /// The studies and trials of a journal.
@@ -26,20 +26,20 @@ pub(crate) struct Replay {
 struct Entry {
     study: usize,
     trial: Trial,
-    /// Another trial repeats this one and stands for it.
+    /// Another trial repeats and replaces this one.
     is_repeated: bool,
 }
 
 #[derive(Debug)]
 struct Study {
-    /// None once it is deleted.
+    /// `None` once it is deleted.
     name: Option<String>,
     attributes: Map<String, Value>,
     trials: usize,
 }
 
 impl Replay {
-    /// The id of the study of this name.
+    /// The id of the study with this name.
     pub(crate) fn study(&self, name: &str) -> Option<usize> {
         self.studies.iter().position(|study| study.name.as_deref() == Some(name))
     }
@@ -76,8 +76,7 @@ impl Replay {
         self.trials.get(id).map(|entry| &entry.trial)
     }
 
-    /// Takes in an entry. One that refers to a study that is gone or changes a finished trial has no effect, as in
-    /// Optuna.
+    /// Applies an entry. One that refers to a deleted study or changes a finished trial has no effect, as in Optuna.
     pub(super) fn apply(&mut self, entry: &Value) -> Result<(), String> {
         let code = number(entry, "op_code")?;
         match code {
@@ -166,7 +165,7 @@ fn change(trial: &mut Trial, code: u64, entry: &Value) -> Result<(), String> {
         }
         STATE => {
             let state = state(entry)?;
-            // A trial that runs is nobody else's.
+            // A running trial belongs to nobody else.
             if !(state == TrialState::Running && trial.state == TrialState::Running) {
                 trial.state = state;
                 trial.value = entry.get("values").and_then(|values| values.get(0)?.as_f64()).or(trial.value);
@@ -181,7 +180,8 @@ fn change(trial: &mut Trial, code: u64, entry: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The value at a place. Its distribution is a text; of an unknown kind of distribution the place is the value.
+/// The value for an internal value. Its distribution is a text; for an unknown kind of distribution, the internal value
+/// is the value.
 fn setting(distribution: Option<&Value>, place: &Value) -> Result<Setting, String> {
     let place = place.as_f64().ok_or("a parameter is not a number")?;
     let distribution = distribution.and_then(Value::as_str).and_then(Distribution::from_json);

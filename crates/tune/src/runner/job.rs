@@ -15,7 +15,7 @@ pub(super) struct Job {
     pub(super) epochs: u64,
     pub(super) run: PathBuf,
     pub(super) process: Process,
-    /// What becomes of the trial does not depend on its process any more.
+    /// The outcome of the trial is decided, whatever its process does.
     pub(super) is_settled: bool,
     /// How many epochs were done before this attempt.
     pub(super) done_before: u64,
@@ -36,7 +36,7 @@ impl Job {
         }
     }
 
-    /// Epochs that have not been asked for before, with their validation accuracies.
+    /// Epochs that have not been returned before, with their validation accuracies.
     pub(super) fn new_epochs(&mut self) -> Result<Vec<(u64, f64)>, TuneError> {
         let metrics = read_complete_metrics(&self.run.join("metrics.csv"))?;
         let new: Vec<(u64, f64)> = metrics

@@ -1,4 +1,4 @@
-//! What finished trials leave on the disk.
+//! Which files of finished trials stay on disk.
 
 use convscope_files::{FileLock, LockError};
 use convscope_train::TrainError;
@@ -9,8 +9,8 @@ use crate::TuneError;
 use crate::study::Study;
 use crate::trial::{Trial, best};
 
-/// What finished trials keep of their weights, checkpoint, event files and report. Configuration, model and figures
-/// always stay, and so does all of a trial that the machine failed, which may be continued.
+/// Which of their weights, checkpoint, event files and report finished trials keep. Configuration, model and figures
+/// always stay, as does everything of a trial that failed because of the machine, which may be continued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keep {
     /// Everything.
@@ -18,19 +18,19 @@ pub enum Keep {
     All,
     /// The best trial so far keeps everything, the others nothing.
     Best,
-    /// As `Best`; the caller [strips](Runner::strip) the best trial as well once it has no more use for it.
+    /// As `Best`; the caller [strips](Runner::strip) the best trial too once it is no longer needed.
     None,
 }
 
 impl Runner {
-    /// Removes weights, checkpoint, event files and report of a finished trial. One whose process may still be saving is
-    /// left as it is.
+    /// Removes weights, checkpoint, event files and report of a finished trial. One whose process may still be saving
+    /// is left unchanged.
     ///
     /// # Errors
     /// A file cannot be removed.
     pub fn strip(&self, trial: &Trial) -> Result<(), TuneError> {
         let run = self.run_dir(trial.number);
-        // A trial that could not be configured has no run directory, and one that has been stripped no weights.
+        // A trial that could not be configured has no run directory, and one that has been stripped has no weights.
         if !run.join("config.toml").is_file() || !run.join("weights").exists() {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Runner {
         }
     }
 
-    /// Strips every finished trial that is not to keep its files.
+    /// Strips every finished trial that should not keep its files.
     pub(super) fn strip_finished(&self, study: &Study) -> Result<(), TuneError> {
         if self.keep == Keep::All {
             return Ok(());

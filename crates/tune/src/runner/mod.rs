@@ -1,4 +1,4 @@
-//! Works on a study: takes trials, trains each in a process of its own, follows its figures.
+//! Works on a study: claims trials, trains each in a separate process, follows its figures.
 
 mod job;
 mod keep;
@@ -25,13 +25,13 @@ use process::{Exited, Process};
 use progress::Pace;
 use setbacks::Setbacks;
 
-/// How a study is worked on.
+/// How to work on a study.
 #[derive(Clone, Debug)]
 pub struct Runner {
     /// The program that trains. It is started as `<program> train --trial <file> --threads <n> --quiet`; see
-    /// [`trial_file`](Self::trial_file). Its exit code says what came of it: 0 it is complete, 130 it has saved its state
-    /// because it was asked to end, 1 or 2 after a line `error: <reason>` on standard error that it would fail again. Anything
-    /// else, such as 75 or a signal, is a failure of the machine.
+    /// [`trial_file`](Self::trial_file). Its exit code is the result: 0 if complete; 130 if it has saved its state
+    /// because it was asked to stop; 1 or 2, after a line `error: <reason>` on standard error, if it would fail again.
+    /// Anything else, such as 75 or a signal, is a failure of the machine.
     pub program: PathBuf,
     /// The folder of the study.
     pub folder: PathBuf,
@@ -39,20 +39,20 @@ pub struct Runner {
     pub jobs: usize,
     /// How many threads each of them has, at least 1.
     pub threads: usize,
-    /// How long no trial begins after the machine has failed one; three and nine times as long after the second and
-    /// third failure in a row.
+    /// How long to wait after a failure of the machine before starting another trial; three and nine times as long
+    /// after the second and third failure in a row.
     pub retry_pause: Duration,
-    /// What finished trials leave on the disk.
+    /// Which files of finished trials stay on disk.
     pub keep: Keep,
 }
 
-/// Is told how a study goes on.
+/// Follows the progress of a study.
 pub trait TuneEvents {
-    /// A trial begins or is continued.
+    /// A trial starts or is continued.
     fn started(&mut self, _study: &Study, _trial: &Trial) {}
     /// A trial is over: it is complete, pruned or failed.
     fn finished(&mut self, _study: &Study, _trial: &Trial) {}
-    /// The machine failed a trial, which waits to be repeated.
+    /// A trial failed because of the machine, and waits to be repeated.
     fn set_back(&mut self, _study: &Study, _trial: &Trial) {}
     /// Some time has passed.
     fn tick(&mut self, _study: &Study, _progress: &Progress) {}
@@ -68,14 +68,15 @@ pub enum Ending {
     Done,
     /// The caller asked for it; all work is kept.
     Interrupted,
-    /// The machine failed four trials in a row, and none trained an epoch in between. All work is kept, and trials are left.
+    /// Four trials in a row failed because of the machine, without an epoch in between. All work is kept, and trials
+    /// remain.
     GaveUp {
         /// Why the last of them failed.
         reason: String,
     },
 }
 
-/// How a training of its own ended; see [`Runner::train_alone`].
+/// How a separate training ended; see [`Runner::train_alone`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trained {
     /// It is complete.
@@ -84,32 +85,32 @@ pub enum Trained {
     Interrupted,
 }
 
-/// What became of a trial that was to begin.
+/// The result of starting a trial.
 enum Begun {
     Job(Job),
     /// It has no process.
     Over(End),
 }
 
-/// How a trial leaves the hands of this process.
+/// How this process finishes with a trial.
 enum End {
-    /// It is complete or has failed, and that is noted.
+    /// It is complete or has failed, and that is recorded.
     Finished,
-    /// It is finished already, or another process goes on with it.
+    /// It is already finished, or another process continues it.
     Free,
-    /// The machine failed it for this reason.
+    /// It failed because of the machine, for this reason.
     SetBack(String),
 }
 
-/// How often the trials are looked at.
+/// How often the trials are checked.
 const LOOK: Duration = Duration::from_millis(40);
-/// How often a process without work looks for some.
+/// How often an idle process looks for work.
 const ASK: Duration = Duration::from_secs(1);
 
 impl Runner {
     /// Works on the study until it is done, gives up, or `interrupt` is set. A trial that would fail again, because it
-    /// diverges or its settings are refused, fails with its reason; one that the machine fails is repeated from its last
-    /// checkpoint, three times at most.
+    /// diverges or its settings are rejected, fails with its reason; one that fails because of the machine is repeated
+    /// from its last checkpoint, at most three times.
     ///
     /// # Errors
     /// The journal cannot be read or written, a file that a trial wrote cannot be read, or files cannot be removed.
@@ -123,7 +124,7 @@ impl Runner {
         let worked = self.work(study, &mut jobs, interrupt, events);
         let worked = worked.and_then(|ending| self.strip_finished(study).map(|()| ending));
         if worked.is_err() {
-            // What runs is saved and given back before the error is told.
+            // Running trials are saved and released before the error is returned.
             jobs.iter_mut().for_each(|job| job.process.stop());
             for job in &mut jobs {
                 let _ = job.process.wait();
@@ -134,7 +135,7 @@ impl Runner {
     }
 
     /// The configuration of a trial. The run directory has the same name without `.toml`; with `.lock` it is the file
-    /// that the training process locks, with `.log` what that says.
+    /// that the training process locks, with `.log` its output.
     pub fn trial_file(&self, number: usize) -> PathBuf {
         self.folder.join(format!("{}.toml", run_name(number)))
     }
@@ -144,11 +145,11 @@ impl Runner {
         self.folder.join(run_name(number))
     }
 
-    /// Trains outside of the study, into the folder of this name beside the trials, as long as it takes. What was
-    /// trained with the same configuration before is not trained again.
+    /// Trains outside the study, into the folder with this name next to the trials, as long as it takes. If it was
+    /// trained with the same configuration before, it is not trained again.
     ///
     /// # Errors
-    /// [`TuneError::Training`] with what the process said; files that cannot be read or written.
+    /// [`TuneError::Training`] with the message of the process; files that cannot be read or written.
     pub fn train_alone(
         &self,
         name: &str,
@@ -207,7 +208,7 @@ impl Runner {
                         Begun::Over(end) => self.close(study, trial.id, end, &mut setbacks, events)?,
                     },
                     Claim::Wait => asked = Some(Instant::now()),
-                    // A trial of this process may yet be given back by its process, so ask again until none is left.
+                    // A trial of this process may still be released, so ask again until none is left.
                     Claim::Done if jobs.is_empty() => is_done = true,
                     Claim::Done => asked = Some(Instant::now()),
                 }
@@ -222,7 +223,7 @@ impl Runner {
                     Some(end) => {
                         let job = jobs.swap_remove(index);
                         let end = match end {
-                            // It was asked to end, and whatever became of that, another call goes on with it.
+                            // It was asked to stop, and whatever the result, another call continues it.
                             End::SetBack(_) if is_interrupted => End::Free,
                             end => end,
                         };
@@ -275,7 +276,7 @@ impl Runner {
         }
     }
 
-    /// Writes the file of a trial where it is not there. The path of the data may be another one than the last time.
+    /// Writes the file of a trial if it is missing. The path of the data may have changed since the last time.
     fn write_trial(&self, number: usize, config: &TrainConfig) -> Result<(), TuneError> {
         let file = self.trial_file(number);
         let mut text = config.to_toml()?;
@@ -302,7 +303,7 @@ impl Runner {
         Process::start(&self.program, &self.trial_file(number), self.threads)
     }
 
-    /// Reports the new epochs of a trial and looks whether its process has ended.
+    /// Reports the new epochs of a trial and checks whether its process has ended.
     fn follow(
         &self,
         study: &mut Study,
@@ -348,7 +349,7 @@ impl Runner {
         }
     }
 
-    /// Gives back a trial that has no process any more, or tells that it is finished.
+    /// Releases a trial whose process is gone, or reports that it is finished.
     fn close(
         &self,
         study: &mut Study,
@@ -369,24 +370,24 @@ impl Runner {
                 }
             }
         }
-        // What cannot be removed now is named at the end.
+        // Files that cannot be removed now are reported at the end.
         let _ = self.strip_finished(study);
         Ok(())
     }
 
-    /// Notes what a trial has come to.
+    /// Records the outcome of a trial.
     fn settle(&self, study: &mut Study, job: &Job) -> Result<End, TuneError> {
         let summary = match Summary::read(&job.run.join("summary.json")) {
             Ok(summary) => summary,
             Err(problem) => return Ok(End::SetBack(problem.to_string())),
         };
         if self.has_other_images(study, job)? {
-            study.fail(job.trial, "the images have changed since the study was begun")?;
+            study.fail(job.trial, "the images have changed since the study was started")?;
             return Ok(End::Finished);
         }
         let (accuracy, loss) = (summary.val_accuracy, summary.val_loss);
         let (Some(accuracy), Some(loss)) = (accuracy, loss) else {
-            study.fail(job.trial, "there are no validation images to judge it by")?;
+            study.fail(job.trial, "there are no validation images to judge it on")?;
             return Ok(End::Finished);
         };
         if !loss.is_finite() {
@@ -405,8 +406,8 @@ impl Runner {
         Ok(End::Finished)
     }
 
-    /// Whether a trial was trained on other images than those of the study. A search over how images are divided or read
-    /// has others in each trial.
+    /// Whether a trial was trained on images other than those of the study. A search over how images are divided or
+    /// read has different images in each trial.
     fn has_other_images(&self, study: &Study, job: &Job) -> Result<bool, TuneError> {
         let Some(wanted) = study.data().filter(|_| !study.searches_data()) else { return Ok(false) };
         let record = RunDir::open(&job.run)?.data()?;

@@ -13,9 +13,9 @@ use crate::TuneError;
 /// A process that trains what a file describes.
 pub(super) struct Process {
     child: Child,
-    /// As long as it is open, the process goes on. It closes also when this process is killed.
+    /// While it is open, the process continues. It also closes when this process is killed.
     lifeline: Option<ChildStdin>,
-    /// What it says, after what earlier ones said.
+    /// Its output, appended to that of earlier processes.
     log: PathBuf,
     said_before: u64,
 }
@@ -24,23 +24,24 @@ pub(super) struct Process {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Exited {
     Completed,
-    /// It has saved its state, because it was asked to end.
+    /// It has saved its state, because it was asked to stop.
     Stopped,
-    /// It would fail again, and has said why.
+    /// It would fail again, and has reported why.
     Failed,
-    /// The machine failed it: a file could not be read or written, memory was short, somebody ended it, it panicked.
+    /// It failed because of the machine: a file could not be read or written, memory was short, it was killed, or it
+    /// panicked.
     SetBack(ExitStatus),
 }
 
-/// What the program ends with where the settings or the data are at fault.
+/// The exit codes if the settings or the data are at fault.
 const FAILED: [i32; 2] = [1, 2];
-/// What the program ends with after an interruption.
+/// The exit code after an interruption.
 const INTERRUPTED: i32 = 130;
-/// What the program ends with where the machine is at fault and the program can tell (`EX_TEMPFAIL` of sysexits.h).
+/// The exit code if the program knows that the machine is at fault (`EX_TEMPFAIL` of sysexits.h).
 const TRY_AGAIN: i32 = 75;
 
 impl Process {
-    /// Starts to train what a file describes, or goes on with it.
+    /// Starts to train what a file describes, or continues it.
     pub(super) fn start(program: &Path, file: &Path, threads: usize) -> Result<Process, TuneError> {
         let log = file.with_extension("log");
         let errors = AppendFile::open(&log).map_err(TuneError::io("write the file", &log))?.into_file();
@@ -78,20 +79,20 @@ impl Process {
         self.child.wait()
     }
 
-    /// Why the process ended: its last error, else how it ended and what it said last.
+    /// Why the process ended: its last error, otherwise how it ended and its last output.
     pub(super) fn reason(&self, exited: Exited) -> String {
         match (self.error(), exited) {
             (Some(error), Exited::Failed) => error,
             (Some(error), Exited::SetBack(status)) if status.code() == Some(TRY_AGAIN) => error,
-            // What Rust appends to a panic is not a reason.
+            // The lines that Rust appends to a panic are not a reason.
             (_, exited) => match lines(&self.said()).find(|line| !line.starts_with("note: ")) {
-                Some(last) => format!("{exited}; the last it said: {last}"),
+                Some(last) => format!("{exited}; its last output: {last}"),
                 None => exited.to_string(),
             },
         }
     }
 
-    /// The error that it said last.
+    /// Its last error message.
     fn error(&self) -> Option<String> {
         lines(&self.said()).find_map(|line| line.strip_prefix("error: ")).map(str::to_owned)
     }
@@ -102,7 +103,7 @@ impl Process {
     }
 }
 
-/// Ctrl-C is for this process, which then asks the others to end.
+/// Ctrl-C is for this process, which then asks the others to stop.
 #[cfg(unix)]
 fn in_its_own_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -126,7 +127,7 @@ fn judge(status: ExitStatus, has_said_why: bool) -> Exited {
     match status.code() {
         Some(0) => Exited::Completed,
         Some(INTERRUPTED) => Exited::Stopped,
-        // Windows gives the code 1 to a process that somebody ends.
+        // Windows gives exit code 1 to a process that is terminated.
         Some(code) if FAILED.contains(&code) && has_said_why => Exited::Failed,
         _ => Exited::SetBack(status),
     }
@@ -135,11 +136,11 @@ fn judge(status: ExitStatus, has_said_why: bool) -> Exited {
 impl fmt::Display for Exited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Completed => f.write_str("its process was done"),
+            Self::Completed => f.write_str("its process completed"),
             Self::Stopped => f.write_str("its process was interrupted"),
             Self::Failed => f.write_str("its process failed"),
             Self::SetBack(status) if status.code().is_none_or(|code| FAILED.contains(&code)) => {
-                write!(f, "its process was ended from outside ({status}); the machine may be short of memory")
+                write!(f, "its process was killed ({status}); the machine may be short of memory")
             }
             Self::SetBack(status) => write!(f, "its process ended with {status}"),
         }
@@ -169,12 +170,12 @@ mod tests {
         let (exited, reason) = ended("echo 'error: the loss is not finite' >&2; exit 1");
         assert!(matches!(exited, Exited::Failed), "{exited:?}");
         assert_eq!(reason, "the loss is not finite");
-        // So ends a process that the task manager of Windows kills.
+        // A process that is killed by the Windows task manager ends like this.
         let (exited, reason) = ended("echo 'warning: slow' >&2; exit 1");
         assert!(matches!(exited, Exited::SetBack(_)), "{exited:?}");
-        assert!(reason.contains("ended from outside") && reason.ends_with("warning: slow"), "{reason}");
+        assert!(reason.contains("was killed") && reason.ends_with("warning: slow"), "{reason}");
         let (exited, reason) = ended("kill -KILL $$");
-        assert!(matches!(exited, Exited::SetBack(_)) && reason.contains("ended from outside"), "{reason}");
+        assert!(matches!(exited, Exited::SetBack(_)) && reason.contains("was killed"), "{reason}");
         let (exited, reason) = ended("echo 'error: the disk is full' >&2; exit 75");
         assert!(matches!(exited, Exited::SetBack(_)) && reason == "the disk is full", "{reason}");
         assert!(matches!(ended("exit 0").0, Exited::Completed));

@@ -1,4 +1,4 @@
-//! How far a study is, and how long it will take.
+//! The progress of a study, and how long it will take.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::job::Job;
 use crate::study::Study;
 use crate::trial::{Trial, TrialState};
 
-/// How far a study is.
+/// The progress of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     /// The trials that this process works on, by their numbers.
@@ -15,7 +15,7 @@ pub struct Progress {
     pub finished: usize,
     /// How many there will be.
     pub planned: usize,
-    /// How long the rest will take, from the epochs done since this process began; none before the first.
+    /// How long the rest will take, from the epochs done since this process started; `None` before the first.
     pub left: Option<Duration>,
 }
 
@@ -26,7 +26,7 @@ pub struct RunningTrial {
     pub number: usize,
     /// How many epochs it has done.
     pub epoch: u64,
-    /// How many it is to have.
+    /// How many it will have.
     pub epochs: u64,
     /// The validation accuracy after the last of them.
     pub accuracy: Option<f64>,
@@ -75,8 +75,8 @@ fn done(trials: &[Trial]) -> u64 {
     trials.iter().map(Trial::epoch).sum()
 }
 
-/// The epochs that are still to be done: those of the trials under way, and for each one to come the mean of those that
-/// are finished, which pruned ones make smaller.
+/// The remaining epochs: those of the running trials, and for each one to come the mean over the finished ones, which
+/// pruned ones reduce.
 fn rest(trials: &[Trial], planned: usize) -> f64 {
     let finished =
         || trials.iter().filter(|trial| trial.state.is_finished() && trial.state != TrialState::Failed);

@@ -1,10 +1,10 @@
-//! How a search waits when the machine fails its trials, and when it gives up.
+//! How a search waits after failures of the machine, and when it gives up.
 
 use std::time::{Duration, Instant};
 
-/// So many failures of the machine in a row, without an epoch between them, end the search.
+/// This many failures of the machine in a row, without an epoch in between, end the search.
 const MOST_IN_A_ROW: u32 = 4;
-/// Each pause is so many times as long as the one before.
+/// Each pause is this many times as long as the one before.
 const GROWTH: u32 = 3;
 
 /// The failures of the machine since a trial made progress.
@@ -13,7 +13,7 @@ pub(super) struct Setbacks {
     /// The first pause.
     pause: Duration,
     in_a_row: u32,
-    /// No trial begins before.
+    /// No trial starts before this time.
     until: Option<Instant>,
     last: String,
 }
@@ -23,8 +23,8 @@ impl Setbacks {
         Setbacks { pause, in_a_row: 0, until: None, last: String::new() }
     }
 
-    /// Counts a failure at this moment. Those that come during a pause have the cause of the one before it, as when
-    /// several trials run at once, and count with that one.
+    /// Counts a failure at this moment. Failures during a pause have the same cause as the one before it, as when
+    /// several trials run at once, and are not counted again.
     pub(super) fn count(&mut self, reason: String, now: Instant) {
         self.last = reason;
         if self.pauses(now) {
@@ -40,12 +40,12 @@ impl Setbacks {
         self.in_a_row = 0;
     }
 
-    /// Whether a trial may begin.
+    /// Whether a trial may start.
     pub(super) fn allows(&self, now: Instant) -> bool {
         !self.pauses(now) && self.in_a_row < MOST_IN_A_ROW
     }
 
-    /// The last reason, where there were too many.
+    /// The last reason, if there were too many.
     pub(super) fn gave_up(&self) -> Option<&str> {
         (self.in_a_row >= MOST_IN_A_ROW).then_some(self.last.as_str())
     }
@@ -75,7 +75,7 @@ mod tests {
         setbacks.count("the end".into(), now);
         assert_eq!(setbacks.gave_up(), Some("the end"));
         assert!(!setbacks.allows(now + 1000 * SECOND));
-        // A trial that still ran has trained an epoch.
+        // A trial that was still running has trained an epoch.
         setbacks.forget();
         assert!(setbacks.gave_up().is_none() && setbacks.allows(now + 1000 * SECOND));
     }

@@ -1,4 +1,4 @@
-//! Which point comes next.
+//! The choice of the next point.
 
 mod parzen;
 mod random;
@@ -12,27 +12,27 @@ use crate::space::{Distribution, Point, Space};
 use crate::trial::Trial;
 use random::Random;
 
-/// How the points of a study are chosen. What is chosen depends on the seed, the number of the trial and the trials
-/// before it, and on nothing else.
+/// How the points of a study are chosen. The choice depends only on the seed, the number of the trial and the trials
+/// before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sampler {
     /// Every point of a space of lists, the last parameter first.
     Grid,
-    /// So many points drawn evenly.
+    /// This many points drawn evenly.
     Random {
         /// How many.
         trials: usize,
     },
-    /// So many points, of which the later ones follow what the earlier ones found; see [`TpeSettings`].
+    /// This many points, the later ones guided by the results of earlier ones; see [`TpeSettings`].
     Tpe {
         /// How many.
         trials: usize,
-        /// How they follow.
+        /// The settings of the estimator.
         settings: TpeSettings,
     },
 }
 
-/// How often a point that is there already is drawn anew.
+/// How often a point that already exists is redrawn.
 const TRIES: u64 = 100;
 
 impl Sampler {
@@ -45,8 +45,8 @@ impl Sampler {
         }
     }
 
-    /// How many trials there will be: as many as asked for, and of a space of lists or whole numbers no more than it
-    /// has points.
+    /// How many trials there will be: as many as requested, but, for a space of lists or whole numbers, at most as many
+    /// as it has points.
     pub fn planned(&self, space: &Space) -> usize {
         let points = space.len();
         match self {
@@ -55,8 +55,8 @@ impl Sampler {
         }
     }
 
-    /// The point of the next trial, which has this number among `trials`; none where all points are taken. A grid has no
-    /// use for the number: it goes on with the first point that no trial has.
+    /// The point of the next trial, which has this number among `trials`; `None` if all points are taken. A grid
+    /// ignores the number: it continues with the first point that no trial has.
     pub fn suggest(&self, space: &Space, seed: u64, number: u64, trials: &[&Trial]) -> Option<Point> {
         let taken: HashSet<Bits> =
             trials.iter().filter_map(|trial| Some(bits(&trial.point(space)?))).collect();
@@ -77,20 +77,20 @@ impl Sampler {
                 Some(settings) => tpe::suggest(settings, space, trials, &mut random),
             }
         });
-        // A space that is nearly used up is searched for what is left.
+        // A nearly exhausted space is searched for the remaining points.
         draws.find(|point| !taken.contains(&bits(point))).or_else(free)
     }
 }
 
-/// A point as something that can be looked up.
+/// A point in hashable form.
 type Bits = Vec<u64>;
 
 fn bits(point: &Point) -> Bits {
-    // Zero has two signs and one place.
+    // Zero has two signs but is one value.
     point.iter().map(|place| (place + 0.0).to_bits()).collect()
 }
 
-/// The point of this number, counted like an odometer.
+/// The point with this number, counted like an odometer.
 fn grid_point(space: &Space, number: u64) -> Option<Point> {
     let mut rest = number;
     let mut point: Point = Vec::new();
@@ -159,7 +159,7 @@ mod tests {
             .enumerate()
             .map(|(number, point)| trial(&small, number, point, 0.5))
             .collect();
-        // The same values at other places, and one in the middle.
+        // The same values at other indices, and one in the middle.
         let large = space(&["lr=0.01,0.03,0.1", "batch-size=32,64"]);
         assert_eq!(rest_of_grid(&large, &done), [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]);
         let other = space(&["lr=0.01", "batch-size=64", "epochs=2,3"]);
@@ -179,7 +179,7 @@ mod tests {
             let (low, high) = parameter.distribution.bounds();
             assert!(points.iter().all(|point| (low..=high).contains(&point[axis])), "{}", parameter.name);
         }
-        // Even in the logarithm: half of the rates lie below the geometric mean. Five standard deviations are 50.
+        // Even in the logarithm: half of the rates are below the geometric mean. Five standard deviations are 50.
         let below = points.iter().filter(|point| point[0] < 10f64.powf(-2.5)).count();
         assert!(below.abs_diff(200) < 50, "{below}");
         let below = points.iter().filter(|point| point[1] < 64.0).count();

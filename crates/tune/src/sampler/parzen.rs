@@ -3,17 +3,17 @@
 use super::random::{Line, Random};
 use crate::space::Distribution;
 
-/// The weight of the prior against that of one point.
+/// The weight of the prior relative to one point.
 const PRIOR_WEIGHT: f64 = 1.0;
 
-/// From how many points on the older ones weigh less.
+/// The number of points beyond which older ones weigh less.
 const RECENT: usize = 25;
 
-/// The density of one parameter, from the places of some trials in the order of their numbers.
+/// The density of one parameter, from the values of some trials in the order of their numbers.
 pub(super) enum Parzen {
-    /// For each choice its probability.
+    /// The probability of each choice.
     Choices(Vec<f64>),
-    /// Normal distributions cut off at the ends of the line, the prior last.
+    /// Normal distributions truncated at the ends of the line, the prior last.
     Normals { line: Line, weights: Vec<f64>, means: Vec<f64>, deviations: Vec<f64> },
 }
 
@@ -33,14 +33,14 @@ impl Parzen {
         }
     }
 
-    /// A place drawn from the density.
+    /// A value drawn from the density.
     pub(super) fn draw(&self, random: &mut Random) -> f64 {
         match self {
             Self::Choices(probabilities) => random.weighted(probabilities) as f64,
             Self::Normals { line, weights, means, deviations } => {
                 let kernel = random.weighted(weights);
-                // Every mean lies on the line and no deviation is longer than it, so that a third of the draws or
-                // more are taken.
+                // Every mean is on the line and no deviation is longer than the line, so at least a third of the draws
+                // are accepted.
                 let along = loop {
                     let along = random.normal(means[kernel], deviations[kernel]);
                     if (line.low..=line.high).contains(&along) {
@@ -52,7 +52,7 @@ impl Parzen {
         }
     }
 
-    /// The logarithm of the density at a place; of a whole number that of its probability.
+    /// The logarithm of the density at a value; for a whole number, that of its probability.
     pub(super) fn log_density(&self, place: f64) -> f64 {
         match self {
             Self::Choices(probabilities) => libm::log(probabilities[place as usize]),
@@ -101,8 +101,8 @@ fn choices(count: usize, places: &[f64], weights: &[f64]) -> Vec<f64> {
     probabilities
 }
 
-/// For each mean the distance to the further of its neighbours, the first and last having one neighbour; at least a
-/// hundredth of the line, or of few points a larger share, and at most the line. The prior is as wide as the line.
+/// For each mean, the distance to the further of its neighbours (the first and last have only one); at least a
+/// hundredth of the line, or a larger share for few points, and at most the line. The prior is as wide as the line.
 fn deviations(line: &Line, means: &[f64]) -> Vec<f64> {
     let length = line.high - line.low;
     let least = length / (1.0 + means.len() as f64).min(100.0);

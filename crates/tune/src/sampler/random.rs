@@ -62,7 +62,8 @@ impl Random {
     }
 }
 
-/// A range as an even line: logarithms where the scale is one, and half a unit more at both ends for whole numbers.
+/// A range as an even line: logarithms if the scale is logarithmic, and half a unit more at both ends for whole
+/// numbers.
 pub(super) struct Line {
     pub(super) low: f64,
     pub(super) high: f64,
@@ -86,20 +87,20 @@ impl Line {
         line
     }
 
-    /// Where a place lies on the line.
+    /// The position of a value on the line.
     pub(super) fn along(&self, place: f64) -> f64 {
         if self.scale == Scale::Logarithm { libm::log(place) } else { place }
     }
 
-    /// The place there.
+    /// The value at this position.
     pub(super) fn place(&self, along: f64) -> f64 {
         let place = if self.scale == Scale::Logarithm { libm::exp(along) } else { along };
         let place = if self.is_whole { place.round() } else { self.readable(place) };
         place.clamp(self.bounds.0, self.bounds.1)
     }
 
-    /// The number with the digits that matter: steps of at most a ten thousandth of the range, and on a logarithm of at
-    /// most a thousandth of the number itself.
+    /// The number with its significant digits: steps of at most a ten-thousandth of the range or, on a logarithmic
+    /// scale, a thousandth of the number itself.
     fn readable(&self, place: f64) -> f64 {
         let power = |step: f64| step.log10().floor() as i32;
         let of_range = power((self.bounds.1 - self.bounds.0) * 1e-4);
@@ -109,7 +110,7 @@ impl Line {
         format!("{place:.decimals$}").parse().unwrap_or(place)
     }
 
-    /// The stretch of the line that becomes this place; of a number that is not whole none.
+    /// The stretch of the line that becomes this value; `None` for a number that is not whole.
     pub(super) fn stretch(&self, place: f64) -> Option<(f64, f64)> {
         self.is_whole.then(|| (self.along(place - 0.5), self.along(place + 0.5)))
     }

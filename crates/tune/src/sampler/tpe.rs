@@ -6,15 +6,15 @@ use crate::space::{Point, Space};
 use crate::trial::{Trial, ranked};
 
 /// TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011) with Optuna's defaults: the finished
-/// trials are divided into a good tenth, at most 25 of them, and the rest. For each parameter by itself a Parzen
-/// estimator is made of each part, `l` and `g`; of some places drawn from `l` the one with the largest `l/g` is taken.
-/// Pruned trials count as worse than completed ones, failed ones as the worst, so that the search keeps away from
+/// trials are divided into a good tenth, at most 25 of them, and the rest. For each parameter separately, a Parzen
+/// estimator is made from each part, `l` and `g`; of some values drawn from `l`, the one with the largest `l/g` is
+/// chosen. Pruned trials count as worse than completed ones, and failed ones as the worst, so that the search avoids
 /// settings that diverge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TpeSettings {
-    /// So many trials are drawn evenly first. Default 10.
+    /// The number of trials that are drawn evenly first. Default 10.
     pub startup_trials: usize,
-    /// So many places are compared. Default 24.
+    /// The number of values that are compared. Default 24.
     pub candidates: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn suggest(
     let good = finished.len().div_ceil(10).min(MOST_GOOD);
     let points = |part: &[&Trial]| {
         let mut part = part.to_vec();
-        // Recent trials weigh more, so the order is that of the numbers.
+        // Recent trials weigh more, so they are in the order of their numbers.
         part.sort_by_key(|trial| trial.number);
         part.iter().filter_map(|trial| trial.point(space)).collect::<Vec<Point>>()
     };
@@ -76,7 +76,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Largest, 0, at a rate of 0.01, a batch of 20 and the second optimizer.
+    /// Largest, 0, at a rate of 0.01, a batch size of 20 and the second optimizer.
     fn objective(point: &[f64]) -> f64 {
         let rate = (point[0].log10() + 2.0) / 5.0;
         let batch = (point[1] - 20.0) / 64.0;
@@ -110,7 +110,7 @@ mod tests {
     fn keeps_away_from_what_fails() {
         let space = space();
         let sampler = Sampler::Tpe { trials: 99, settings: TpeSettings::default() };
-        // All rates above 0.01 fail, the others are equally good.
+        // All rates above 0.01 fail; the others are equally good.
         let mut trials: Vec<Trial> = Vec::new();
         for number in 0..60 {
             let known: Vec<&Trial> = trials.iter().collect();
