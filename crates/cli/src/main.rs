@@ -12,6 +12,7 @@ mod look;
 mod looking;
 mod model_flags;
 mod named_pictures;
+mod network_flags;
 mod page_contents;
 mod progress;
 mod resume;

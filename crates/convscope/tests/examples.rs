@@ -49,6 +49,18 @@ fn a_look_inside_shows_layers_and_heat_maps() {
 }
 
 #[test]
+fn an_operator_of_ones_own_learns_and_is_looked_into() {
+    let printed = run("own_operator");
+    assert!(number(&printed, "test accuracy ", " %") > 20.0, "{printed}");
+    let size = number(&printed, "features/first swish (swish): mean |activation| ", "\n");
+    assert!(size > 0.0, "{printed}");
+    // Where the operator is not registered, its file names it.
+    let file = std::env::temp_dir().join("swished.safetensors");
+    let message = convscope::train::TrainedModel::open(&file, 4).err().unwrap().to_string();
+    assert!(message.contains("there is no operator 'swish'"), "{message}");
+}
+
+#[test]
 fn the_first_examples_are_short() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     for name in ["own_network", "own_data", "look_inside"] {

@@ -13,10 +13,12 @@ mod folder;
 mod input;
 mod lock;
 mod special;
+mod stem;
 mod whole;
 
 pub use append::AppendFile;
 pub use folder::{create_folder, create_folders, move_folder};
 pub use input::{open, read, read_to_string};
 pub use lock::{FileLock, LockError};
+pub use stem::{MOST_STEM_BYTES, stems};
 pub use whole::{WholeFile, is_partial_file, remove_partial_files, write_whole};

@@ -4,6 +4,8 @@ use convscope_kernels::memory::OutOfMemory;
 use convscope_ops::OpError;
 use thiserror::Error;
 
+use crate::Mismatch;
+
 /// A model that cannot be built, or weights that cannot be used.
 #[derive(Debug, Error)]
 pub enum GraphError {
@@ -64,6 +66,14 @@ pub enum GraphError {
         file: String,
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// The arrays of a file are not those of the network.
+    #[error("{file}: {mismatch}")]
+    Mismatch {
+        /// The file.
+        file: String,
+        /// What is missing, surplus and of another shape.
+        mismatch: Mismatch,
     },
     /// A file that PyTorch's own function wrote in the place of a weights file.
     #[error("{file}: is not a safetensors file but {kind}, as written by torch.save")]

@@ -5,6 +5,7 @@
 //! [`Executor`] runs it without allocating. An [`Observer`] sees every value that is computed. [`Parameters`] holds the
 //! weights in PyTorch's layouts; [`WeightsFile`] stores them with everything that prediction needs.
 
+mod arrays_file;
 mod builder;
 mod description;
 mod error;
@@ -22,6 +23,7 @@ mod presets;
 mod summary;
 mod weights;
 
+pub use arrays_file::{ArraysFile, KeyMap, LoadedArrays, Mismatch};
 pub use builder::ModelBuilder;
 pub use description::{ModelDescription, ModelFile, NodeDescription};
 pub use error::GraphError;

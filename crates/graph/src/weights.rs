@@ -1,10 +1,9 @@
 //! Weights with everything prediction needs, in one safetensors file that PyTorch can read too.
 
+use crate::arrays_file::{of_torch_save, parameter};
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
-use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_ops::{Parameter, Role};
-use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -180,50 +179,15 @@ impl WeightsFile {
                 return Err(error(problem));
             }
             let unknown = || error(format!("'{key}' has type {:?}, which is not supported", tensor.dtype()));
-            if spec.role == Role::BatchesTracked {
-                let batches = read_count(&tensor).ok_or_else(unknown)?;
-                return Ok(Parameter { batches, ..Parameter::zeros(key, spec)? });
-            }
-            let values = read_values(&tensor)?.ok_or_else(unknown)?;
-            let values = ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape");
-            Ok(Parameter { key: key.to_string(), role: spec.role, values, batches: 0 })
+            parameter(key, spec, &tensor)?.ok_or_else(unknown)
         })?;
         Ok(WeightsFile { model, classes, input, data, parameters })
     }
 }
 
-/// The kind of torch.save file: a zip archive, or a pickle from PyTorch before 1.6.
-fn of_torch_save(bytes: &[u8]) -> Option<&'static str> {
-    const ARCHIVE: &[u8] = b"PK\x03\x04";
-    const PICKLE: &[u8] = b"\x80\x02\x8a\x0a";
-    let kinds = [(ARCHIVE, "a zip archive"), (PICKLE, "a pickle")];
-    kinds.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
-}
-
 /// The shape of PyTorch's array; a count is a single number.
 fn shape_in_file(parameter: &Parameter) -> &[usize] {
     if parameter.role == Role::BatchesTracked { &[] } else { parameter.values.shape() }
-}
-
-fn read_count(tensor: &TensorView<'_>) -> Option<u64> {
-    let count = match tensor.dtype() {
-        Dtype::I64 => i64::from_le_bytes(tensor.data().try_into().ok()?),
-        Dtype::F32 => f32::from_le_bytes(tensor.data().try_into().ok()?) as i64,
-        _ => return None,
-    };
-    Some(u64::try_from(count).unwrap_or(0))
-}
-
-/// `None` for an unsupported type.
-fn read_values(tensor: &TensorView<'_>) -> Result<Option<Vec<f32>>, OutOfMemory> {
-    let data = tensor.data();
-    let mut values = memory::room(tensor.shape().iter().product())?;
-    match tensor.dtype() {
-        Dtype::F32 => values.extend(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
-        Dtype::I64 => values.extend(data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32)),
-        _ => return Ok(None),
-    }
-    Ok(Some(values))
 }
 
 /// Rewrites the header with its metadata in alphabetical order, since the library writes it in random order.

@@ -40,7 +40,12 @@ impl Inspector {
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path) -> Result<Inspector, InspectError> {
         let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
-        Ok(Inspector { path: Some(run_or_weights_file.to_owned()), ..Inspector::new(weights)? })
+        Ok(Inspector::new(weights)?.opened_from(run_or_weights_file))
+    }
+
+    /// The same network, known to be that of a run directory or weights file.
+    pub fn opened_from(self, run_or_weights_file: &Path) -> Inspector {
+        Inspector { path: Some(run_or_weights_file.to_owned()), ..self }
     }
 
     /// An inspector for these weights.

@@ -1,7 +1,5 @@
 //! `convscope evaluate`: the accuracy of a trained network.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use convscope_data::{DataError, Source, Split};
 use convscope_ops::Precision;
@@ -16,6 +14,7 @@ use crate::asked::{Asked, DataFlags, Network};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, named};
+use crate::network_flags::NetworkFlags;
 use crate::progress::loss;
 use crate::{course, source};
 
@@ -23,9 +22,8 @@ use crate::{course, source};
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A run directory, or a weights file
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[command(flatten)]
+    network: NetworkFlags,
 
     #[command(flatten)]
     images: DataFlags,
@@ -109,10 +107,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn evaluate(args: &Args, console: Console) -> Result<Exit> {
-    let mut model =
-        TrainedModel::open(&args.run, BATCH_SIZE)?.with_views(args.tta).with_precision(args.precision)?;
+    let model = TrainedModel::new(args.network.weights(console)?, BATCH_SIZE)?;
+    let mut model = model.with_views(args.tta).with_precision(args.precision)?;
     let network = Network {
-        path: &args.run,
+        path: args.network.path(),
         classes: model.classes(),
         size: model.image_size(),
         channels: model.channels(),
@@ -131,7 +129,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     if evaluation.not_finite > 0 {
         console.error(&format!(
             "{}: the network's output is not finite for {} of {} images; the numbers say nothing about the network",
-            args.run.display(),
+            args.network.path().display(),
             thousands(evaluation.not_finite),
             thousands(evaluation.images),
         ));
@@ -153,7 +151,7 @@ fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> R
     let confusion = &evaluation.confusion;
     let classes = source.classes().iter().enumerate();
     Report {
-        run: args.run.display().to_string(),
+        run: args.network.path().display().to_string(),
         data: source.name(),
         synthetic: source.is_synthetic(),
         split: evaluation.split,

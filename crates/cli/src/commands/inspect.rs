@@ -16,6 +16,7 @@ use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::look::{Look, LookOptions};
 use crate::looking::{Closeup, HeatMapChoice, network};
+use crate::network_flags::NetworkFlags;
 use crate::progress::loss;
 use crate::run_page::PAGE_FILE;
 use crate::source;
@@ -24,9 +25,8 @@ use crate::source;
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A run directory, or a weights file
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[command(flatten)]
+    network: NetworkFlags,
 
     #[command(flatten)]
     images: DataFlags,
@@ -96,6 +96,7 @@ Examples:
   convscope inspect runs/plain8 --layer conv2d_3 --layer conv2d_7 --class arrow
   convscope inspect runs/plain8 --on holiday-photos --out look
   convscope inspect plain8.safetensors --data photos --out look
+  convscope inspect --model net.toml --weights net.safetensors --class-names cat,dog --on photos --out look
   convscope inspect runs/plain8 --index 12 --export activations";
 
 /// Images whose activations are exported if no limit is given.
@@ -144,11 +145,12 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn inspect(args: &Args, console: Console) -> Result<Exit> {
-    let inspector = Inspector::open(&args.run)?;
+    let run = args.network.path();
+    let inspector = Inspector::new(args.network.weights(console)?)?.opened_from(run);
     let folder = folder(args)?;
-    let limit = args.max_pixels.or_of_run(config_of_run(&args.run)?.as_ref())?;
+    let limit = args.max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
     let mut inspector = inspector.with_pixel_limit(limit);
-    let asked = args.images.open(&network(&args.run, &inspector), args.split, args.max_pixels, console)?;
+    let asked = args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
     let Asked { source, split } = &asked;
     let options = LookOptions {
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
@@ -157,7 +159,7 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     };
     let look = Look::at(&mut inspector, &asked, &args.images, &options, console)?;
     let Look { survey, closeups, .. } = &look;
-    look.save(&args.run, folder, source)?;
+    look.save(run, folder, source)?;
     let exported = match &args.export {
         Some(folder) => {
             let images = usize::try_from(args.limit.unwrap_or(EXPORTED)).unwrap_or(usize::MAX);
@@ -187,11 +189,11 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
 fn folder(args: &Args) -> Result<&Path> {
     match &args.out {
         Some(folder) => Ok(folder),
-        None if args.run.is_dir() => Ok(&args.run),
+        None if args.network.path().is_dir() => Ok(args.network.path()),
         None => {
             let message = format!(
                 "{}: this is a weights file; choose the folder for the files with --out",
-                args.run.display()
+                args.network.path().display()
             );
             Err(UsageError(message).into())
         }
@@ -240,7 +242,7 @@ fn document<'a>(
         }
     };
     Document {
-        run: args.run.display().to_string(),
+        run: args.network.path().display().to_string(),
         model: &survey.model,
         data: &survey.data,
         synthetic: source.is_synthetic(),
@@ -262,7 +264,7 @@ fn render(args: &Args, survey: &Survey, source: &dyn Source, console: Console) -
          loss       {loss}\n\
          accuracy   {accuracy}\n\
          time       {time}\n\n{table}\n{findings}\n",
-        run = args.run.display(),
+        run = args.network.path().display(),
         images = thousands(survey.images),
         split = survey.split.adjective(),
         data = source::describe(source),

@@ -3,29 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use convscope_graph::WeightsFile;
 use convscope_ops::Precision;
 use convscope_report::escape::escaped;
 use convscope_report::number::percent;
 use convscope_train::Views;
-use convscope_train::model::{Prediction, TrainedModel};
+use convscope_train::model::{Prediction, TrainedModel, weights_path};
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::exit::{Exit, sentence};
+use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, at_least_1, config_of_run, named};
 use crate::named_pictures::named_pictures;
+use crate::network_flags::ForeignFlags;
 
 /// Classify pictures: print the most probable classes, one line per image
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A run directory, or a weights file, which has everything that is needed
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    /// A run directory, or a weights file, which has everything that is needed; left out with --model
+    #[arg(value_name = "RUN", required_unless_present = "model")]
+    run: Option<PathBuf>,
 
     /// Picture files, folders with pictures in them, or `-` for paths on standard input, one per line
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required_unless_present = "model")]
     images: Vec<PathBuf>,
+
+    #[command(flatten)]
+    foreign: ForeignFlags,
 
     /// Number of classes to print for each image
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_1())]
@@ -92,15 +97,26 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn predict(args: &Args, console: Console) -> Result<Exit> {
-    let limit = args.max_pixels.or_of_run(config_of_run(&args.run)?.as_ref())?;
-    let model = TrainedModel::open(&args.run, CHUNK)?.with_views(args.tta).with_precision(args.precision)?;
+    // With a model the first path is a picture too.
+    let (run, first) =
+        if args.foreign.are_given() { (None, args.run.clone()) } else { (args.run.as_deref(), None) };
+    let images: Vec<PathBuf> = first.into_iter().chain(args.images.iter().cloned()).collect();
+    if images.is_empty() {
+        return Err(UsageError("name the pictures to classify".to_owned()).into());
+    }
+    let (weights, config) = match run {
+        Some(run) => (WeightsFile::read(&weights_path(run)?)?, config_of_run(run)?),
+        None => (args.foreign.weights(console)?, None),
+    };
+    let limit = args.max_pixels.or_of_run(config.as_ref())?;
+    let model = TrainedModel::new(weights, CHUNK)?.with_views(args.tta).with_precision(args.precision)?;
     let mut model = model.with_pixel_limit(limit);
     let names = model.classes().to_vec();
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let mut exit = Exit::Done;
     let form = args.form();
     console.result(form.heading())?;
-    for named in named_pictures(&args.images).chunks(CHUNK) {
+    for named in named_pictures(&images).chunks(CHUNK) {
         let paths: Vec<PathBuf> = named.iter().filter_map(|named| named.clone().ok()).collect();
         let mut predictions = model.predict(&paths).into_iter();
         let mut text = String::new();

@@ -13,7 +13,7 @@ pub(crate) use channel::{Scale, fitted_size, is_single, scaled_map};
 
 use std::path::{Path, PathBuf};
 
-use convscope_files::create_folders;
+use convscope_files::{create_folders, stems};
 use convscope_inspect::FeatureMaps;
 
 use crate::picture::picture;
@@ -32,13 +32,14 @@ pub fn save_all(maps: &FeatureMaps, folder: &Path) -> Result<Vec<PathBuf>, Repor
     let input = picture(&maps.image.rgb, maps.image.height, maps.image.width, folder)?;
     let mut paths = vec![folder.join(format!("{:0digits$}_overview.png", 0))];
     png::save(&overview(&maps.layers, &input), &paths[0])?;
-    for (index, layer) in maps.layers.iter().enumerate() {
-        let path = folder.join(format!("{:0digits$}_{}.png", index + 1, file_name(&layer.name)));
+    let names = stems(maps.layers.iter().map(|layer| layer.name.as_str()));
+    for (index, (layer, stem)) in maps.layers.iter().zip(names).enumerate() {
+        let path = folder.join(format!("{:0digits$}_{stem}.png", index + 1));
         png::save(&sheet(layer, &input), &path)?;
         paths.push(path);
     }
     if let Some(filters) = &maps.filters {
-        let path = folder.join(format!("filters_{}.png", file_name(&filters.name)));
+        let path = folder.join(format!("filters_{}.png", stems([filters.name.as_str()]).concat()));
         png::save(&filter_sheet(filters), &path)?;
         paths.push(path);
     }
@@ -72,11 +73,6 @@ fn pictures_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// A node's name as part of a file name: characters that a file system may reject become `_`.
-fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use convscope_inspect::feature_maps::Filters;
@@ -93,7 +89,7 @@ mod tests {
         let maps = FeatureMaps { image: example(3, 4), layers, filters: Some(filters) };
         let paths = save_all(&maps, &folder.path().join("maps")).unwrap();
         let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["00_overview.png", "01_conv_1.png", "02_.._b.png", "filters_conv_1.png"]);
+        assert_eq!(names, ["00_overview.png", "01_conv%2F1.png", "02_%2E.%5Cb.png", "filters_conv%2F1.png"]);
         assert!(paths.iter().all(|path| path.is_file()));
     }
 
