@@ -1,6 +1,6 @@
 //! What a network needs from an operator's description.
 
-use crate::{Activation, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape, Torch};
+use crate::{Activation, Argument, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape, Torch};
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -12,6 +12,22 @@ pub trait Layer: Debug + Send + Sync + 'static {
     fn name() -> &'static str
     where
         Self: Sized;
+
+    /// What PyTorch calls its inputs, and a weight and a bias where it has them.
+    fn tensors() -> &'static [&'static str]
+    where
+        Self: Sized,
+    {
+        &["input"]
+    }
+
+    /// What help texts say of its arguments.
+    fn described() -> &'static [Argument]
+    where
+        Self: Sized,
+    {
+        &[]
+    }
 
     /// Keras' name, from which nodes get theirs: `conv2d`, `max_pooling2d`, `dense`, ...
     fn keras_name(&self) -> &'static str;

@@ -38,6 +38,8 @@
 mod activation;
 mod adaptive_avg_pool2d;
 mod add;
+mod apply;
+mod argument;
 mod arrays;
 mod avg_pool2d;
 mod batch_norm;
@@ -82,6 +84,8 @@ pub use adaptive_avg_pool2d::{
     AdaptiveAvgPool2d, OutputSize, adaptive_avg_pool2d, adaptive_avg_pool2d_backward,
 };
 pub use add::{Add, add};
+pub use apply::{Applied, AppliedGradients, apply, apply_backward};
+pub use argument::Argument;
 pub use avg_pool2d::{AvgPool2d, avg_pool2d, avg_pool2d_backward};
 pub use batch_norm::{
     BatchNorm, BatchNormArguments, BatchNormGradients, Momentum, batch_norm, batch_norm_backward,
@@ -114,7 +118,7 @@ pub use operator::{Arguments, Operator, ParseError};
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};
 pub use permute::Permute;
-pub use registry::{NameTaken, names, register};
+pub use registry::{NameTaken, Registered, names, register, registered};
 pub use relu::{Relu, relu, relu_backward};
 pub use reshape::Reshape;
 pub use roi_align::{RoiAlignArguments, roi_align, roi_align_backward};

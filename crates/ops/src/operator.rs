@@ -41,11 +41,11 @@ impl Operator {
     /// # Errors
     /// A name that is neither built in nor registered; an argument that is unknown, missing or of another type.
     pub fn parse(name: &str, arguments: Arguments) -> Result<Operator, ParseError> {
-        let parse = registry::find(name).ok_or_else(|| ParseError::Unknown {
+        let known = registry::registered(name).ok_or_else(|| ParseError::Unknown {
             name: name.to_owned(),
             known: registry::names().join(", "),
         })?;
-        parse(arguments).map_err(|source| ParseError::Arguments { name: name.to_owned(), source })
+        known.parse(arguments).map_err(|source| ParseError::Arguments { name: name.to_owned(), source })
     }
 
     /// PyTorch's name: `conv2d`.

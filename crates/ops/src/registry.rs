@@ -9,13 +9,39 @@ use serde::de::DeserializeOwned;
 use crate::operator::{Arguments, parse};
 use crate::*;
 
+/// An operator that files can name.
+#[derive(Clone, Copy)]
+pub struct Registered {
+    /// Its name.
+    pub name: &'static str,
+    /// What PyTorch calls its inputs.
+    pub tensors: &'static [&'static str],
+    /// Its arguments.
+    pub arguments: &'static [Argument],
+    parse: Parse,
+}
+
 type Parse = fn(Arguments) -> Result<Operator, serde_json::Error>;
+
+impl Registered {
+    fn new<L: Layer + Serialize + DeserializeOwned>() -> Registered {
+        Registered { name: L::name(), tensors: L::tensors(), arguments: L::described(), parse: parse::<L> }
+    }
+
+    /// The operator with these arguments.
+    ///
+    /// # Errors
+    /// An argument that is unknown, missing or of another type.
+    pub fn parse(&self, arguments: Arguments) -> Result<Operator, serde_json::Error> {
+        (self.parse)(arguments)
+    }
+}
 
 /// Declares the operators that are layers of a network, a line each.
 macro_rules! built_in {
     ($($layer:ident,)*) => {
-        fn built_in() -> impl Iterator<Item = (&'static str, Parse)> {
-            [$(($layer::name(), parse::<$layer> as Parse)),*].into_iter()
+        fn built_in() -> impl Iterator<Item = Registered> {
+            [$(Registered::new::<$layer>()),*].into_iter()
         }
     };
 }
@@ -42,7 +68,7 @@ built_in! {
     Softmax,
 }
 
-static OWN: RwLock<BTreeMap<&'static str, Parse>> = RwLock::new(BTreeMap::new());
+static OWN: RwLock<BTreeMap<&'static str, Registered>> = RwLock::new(BTreeMap::new());
 
 /// Makes an operator of a program known by its [name](Layer::name) for the time that the program runs, so that model files,
 /// runs and weights that use it can be read.
@@ -53,10 +79,10 @@ static OWN: RwLock<BTreeMap<&'static str, Parse>> = RwLock::new(BTreeMap::new())
 /// [`NameTaken`] where the name is that of an operator of this crate.
 pub fn register<L: Layer + Serialize + DeserializeOwned>() -> Result<(), NameTaken> {
     let name = L::name();
-    if built_in().any(|(known, _)| known == name) {
+    if built_in().any(|known| known.name == name) {
         return Err(NameTaken { name });
     }
-    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name, parse::<L>);
+    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name, Registered::new::<L>());
     Ok(())
 }
 
@@ -68,16 +94,16 @@ pub struct NameTaken {
     pub name: &'static str,
 }
 
-/// How the arguments of an operator are read.
-pub(crate) fn find(name: &str) -> Option<Parse> {
+/// The operator of this name, if files can name it.
+pub fn registered(name: &str) -> Option<Registered> {
     let own = || OWN.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
-    built_in().find(|(known, _)| *known == name).map(|(_, parse)| parse).or_else(own)
+    built_in().find(|known| known.name == name).or_else(own)
 }
 
 /// The names of all operators that a file can name, in alphabetical order.
 pub fn names() -> Vec<&'static str> {
     let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-    let mut names: Vec<_> = built_in().map(|(name, _)| name).chain(own.keys().copied()).collect();
+    let mut names: Vec<_> = built_in().map(|known| known.name).chain(own.keys().copied()).collect();
     names.sort_unstable();
     names
 }

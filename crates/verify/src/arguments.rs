@@ -1,22 +1,13 @@
 //! The arguments of each operator apart from its tensors, for help texts.
 
-/// An argument of an operator that is not a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argument {
-    /// PyTorch's name.
-    pub name: &'static str,
-    /// The default, as Python writes it; `None` if the argument is required.
-    pub default: Option<&'static str>,
-    /// Its description.
-    pub about: &'static str,
-}
+use convscope_ops::{Argument, registered};
 
 const fn given(name: &'static str, about: &'static str) -> Argument {
-    Argument { name, default: None, about }
+    Argument::required(name, about)
 }
 
 const fn optional(name: &'static str, default: &'static str, about: &'static str) -> Argument {
-    Argument { name, default: Some(default), about }
+    Argument::optional(name, default, about)
 }
 
 /// The arguments of an operator in PyTorch's order; `None` for an unknown operator.
@@ -36,7 +27,7 @@ pub fn arguments(operator: &str) -> Option<&'static [Argument]> {
         "mse_loss" => &[REDUCTION],
         "roi_align" => ROI_ALIGN,
         "roi_pool" => &[ROI_SIZE, ROI_SCALE],
-        _ => return None,
+        _ => return registered(operator).map(|operator| operator.arguments),
     })
 }
 

@@ -2,19 +2,26 @@
 
 use crate::given::Given;
 use crate::table::TABLE;
-use crate::{Tensor, VerifyError};
+use crate::{Tensor, VerifyError, layer};
+use convscope_ops::{names, registered};
 use ndarray::ArrayD;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// PyTorch's names of all operators that can be called by name.
 pub fn operators() -> Vec<&'static str> {
-    TABLE.iter().map(|entry| entry.name).collect()
+    let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).chain(names()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The names of the tensors that an operator takes; `None` for an unknown operator.
 pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
-    TABLE.iter().find(|entry| entry.name == operator).map(|entry| entry.tensors)
+    match TABLE.iter().find(|entry| entry.name == operator) {
+        Some(entry) => Some(entry.tensors),
+        None => registered(operator).map(|operator| operator.tensors),
+    }
 }
 
 /// An operator's name with its arguments and tensors, named as in PyTorch.
@@ -52,7 +59,8 @@ impl Call {
     /// the operator itself rejects.
     pub fn run(&self, grad_output: Option<&ArrayD<f32>>) -> Result<BTreeMap<String, Tensor>, VerifyError> {
         let Some(entry) = TABLE.iter().find(|entry| entry.name == self.operator) else {
-            return Err(VerifyError::UnknownOperator { name: self.operator.clone(), known: operators() });
+            let unknown = || VerifyError::UnknownOperator { name: self.operator.clone(), known: operators() };
+            return layer::run(&registered(&self.operator).ok_or_else(unknown)?, self, grad_output);
         };
         let is_unknown = |name: &&String| !entry.tensors.contains(&name.as_str());
         if let Some(unknown) = self.tensors.keys().find(is_unknown) {

@@ -42,6 +42,10 @@ impl Layer for Add {
         NAME
     }
 
+    fn tensors() -> &'static [&'static str] {
+        &["input", "other"]
+    }
+
     fn keras_name(&self) -> &'static str {
         "add"
     }

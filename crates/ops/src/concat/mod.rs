@@ -50,6 +50,10 @@ impl Layer for Concat {
         NAME
     }
 
+    fn tensors() -> &'static [&'static str] {
+        &["input", "other"]
+    }
+
     fn keras_name(&self) -> &'static str {
         "concatenate"
     }

@@ -25,6 +25,10 @@ impl Layer for Constant {
         NAME
     }
 
+    fn tensors() -> &'static [&'static str] {
+        &[]
+    }
+
     fn keras_name(&self) -> &'static str {
         "constant"
     }

@@ -51,6 +51,10 @@ impl Layer for Permute {
         NAME
     }
 
+    fn described() -> &'static [Argument] {
+        const { &[Argument::required("dims", "all axes in their new order; the batch axis 0 stays the first")] }
+    }
+
     fn keras_name(&self) -> &'static str {
         "permute"
     }

@@ -30,6 +30,10 @@ impl Layer for Reshape {
         NAME
     }
 
+    fn described() -> &'static [Argument] {
+        const { &[Argument::required("shape", "the axes after the batch axis; one may be -1, for the rest")] }
+    }
+
     fn keras_name(&self) -> &'static str {
         "reshape"
     }

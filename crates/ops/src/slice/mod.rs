@@ -86,6 +86,17 @@ impl Layer for Slice {
         NAME
     }
 
+    fn described() -> &'static [Argument] {
+        const {
+            &[
+                Argument::required("dim", "the axis that is cut"),
+                Argument::optional("start", "0", "the first element"),
+                Argument::optional("end", "None", "the element before which it ends"),
+                Argument::optional("step", "1", "the distance between elements"),
+            ]
+        }
+    }
+
     fn keras_name(&self) -> &'static str {
         "slice"
     }
