@@ -57,6 +57,7 @@ built_in! {
     ConvTranspose2d,
     Dropout,
     Flatten,
+    LeakyRelu,
     Linear,
     LogSoftmax,
     MaxPool2d,
