@@ -123,7 +123,8 @@ fn of_inspection(error: &InspectError) -> Option<String> {
 
 /// About keys and names that a file's parser does not know, and numbers with a comma.
 fn of_text(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("unknown field `").or_else(|| text.split_once("unknown variant `"))?;
+    let kinds = ["unknown field `", "unknown variant `", "unknown operator `"];
+    let (_, rest) = kinds.iter().find_map(|kind| text.split_once(kind))?;
     let (unknown, rest) = rest.split_once('`')?;
     let (_, expected) = rest.split_once("expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();

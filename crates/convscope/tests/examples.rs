@@ -57,7 +57,7 @@ fn an_operator_of_ones_own_learns_and_is_looked_into() {
     // Where the operator is not registered, its file names it.
     let file = std::env::temp_dir().join("swished.safetensors");
     let message = convscope::train::TrainedModel::open(&file, 4).err().unwrap().to_string();
-    assert!(message.contains("there is no operator 'swish'"), "{message}");
+    assert!(message.contains("unknown operator `swish`"), "{message}");
 }
 
 #[test]

@@ -229,7 +229,10 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         ),
         (format!("{CONV}name = \"x\"\n{CONV}name = \"x\"\n{END}"), "x: two nodes have this name"),
         (format!("{CONV}strides = 2\n{END}"), "net.toml: node 1: conv2d: unknown field `strides`"),
-        ("[[node]]\nop = \"conv3d\"\n".to_string(), "net.toml: node 1: there is no operator 'conv3d'"),
+        (
+            "[[node]]\nop = \"conv3d\"\n".to_string(),
+            "net.toml: node 1: unknown operator `conv3d`, expected one of `adaptive_avg_pool2d`",
+        ),
         (
             "[[node]]\nop = \"conv2d\"\nkernel_size = 3\n".to_string(),
             "net.toml: node 1: conv2d: missing field `out_channels`",

@@ -43,7 +43,7 @@ impl Operator {
     pub fn parse(name: &str, arguments: Arguments) -> Result<Operator, ParseError> {
         let known = registry::registered(name).ok_or_else(|| ParseError::Unknown {
             name: name.to_owned(),
-            known: registry::names().join(", "),
+            known: registry::names().iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", "),
         })?;
         known.parse(arguments).map_err(|source| ParseError::Arguments { name: name.to_owned(), source })
     }
@@ -69,7 +69,7 @@ impl Operator {
 #[non_exhaustive]
 pub enum ParseError {
     /// There is no operator of this name.
-    #[error("there is no operator '{name}'; known operators are {known}")]
+    #[error("unknown operator `{name}`, expected one of {known}")]
     Unknown {
         /// The name.
         name: String,

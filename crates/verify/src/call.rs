@@ -10,10 +10,16 @@ use std::collections::BTreeMap;
 
 /// PyTorch's names of all operators that can be called by name.
 pub fn operators() -> Vec<&'static str> {
-    let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).chain(names()).collect();
+    let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).chain(callable()).collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The layers that a call can name: those that take a tensor.
+fn callable() -> impl Iterator<Item = &'static str> {
+    let takes_tensors = |name: &&str| registered(name).is_some_and(|operator| !operator.tensors.is_empty());
+    names().into_iter().filter(takes_tensors)
 }
 
 /// The names of the tensors that an operator takes; `None` for an unknown operator.

@@ -17,23 +17,29 @@ macro_rules! archives {
 }
 
 /// The recorded cases of each operator: safetensors files in a compressed tar.
-static RECORDED: [(&str, &[u8]); 17] = archives![
+static RECORDED: [(&str, &[u8]); 23] = archives![
     "adaptive_avg_pool2d",
+    "add",
     "avg_pool2d",
     "batch_norm",
+    "concat",
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
     "dropout",
     "flatten",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "max_pool2d",
     "mse_loss",
+    "permute",
     "relu",
+    "reshape",
     "roi_align",
     "roi_pool",
     "sigmoid",
+    "slice",
     "softmax",
 ];
 

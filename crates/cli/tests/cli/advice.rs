@@ -159,9 +159,10 @@ fn a_comparison_of_networks_for_other_sizes_says_what_goes_together() {
     let train = "train --data data --model small.toml --batch-size 20 --epochs 1";
     place.run(&format!("{train} --out large")).done();
     place.run(&format!("{train} --image-size 16 --out little")).done();
-    place
-        .run("compare large little")
-        .failed(1, &["large takes images of 32x32", "little images of 16x16", "images of the same size"]);
+    place.run("compare large little").failed(
+        1,
+        &["large takes images of 32x32", "little takes images of 16x16", "images of the same size"],
+    );
 }
 
 /// The labels are by chance, so that what is known of the training images says nothing of others.

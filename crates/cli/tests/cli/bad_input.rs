@@ -147,7 +147,7 @@ fn runs_that_are_none() {
         place.run(line).failed(1, &["gone"]);
     }
     for line in ["evaluate photos", "predict photos a.png", "train --resume photos"] {
-        place.run(line).failed(1, &["photos", "no run directory"]);
+        place.run(line).failed(1, &["photos", "not a run directory"]);
     }
     place.run("predict photos/dark/0.png photos/dark/1.png").failed(1, &["0.png", "safetensors"]);
 }

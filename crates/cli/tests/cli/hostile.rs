@@ -174,13 +174,13 @@ fn model_files() {
     );
     model("wrap.toml", "[3, 6148914691236517206, 1]", "[[node]]\nop = 'relu'\n");
     model("deep.toml", "[3, 8, 8]", &"[[node]]\nop = 'relu'\n".repeat(4000));
-    model("deeper.toml", "[3, 8, 8]", &"[[node]]\nop = 'relu'\n".repeat(10_000));
+    model("deeper.toml", "[3, 8, 8]", &"[[node]]\nop = 'relu'\n".repeat(100_000));
     model("heavy.toml", "[3, 8, 8]", &conv(400_000_000, "3").repeat(2));
     run(&place, "summary deep.toml").done();
     for command in ["summary", "plan --threads 1", "bench --threads 1 --model"] {
         run(&place, &format!("{command} wrap.toml")).failed(1, &["input", "more than 16777216 pixels"]);
     }
-    run(&place, "summary deeper.toml").failed(1, &["deeper.toml", "10002 nodes, more than 10000"]);
+    run(&place, "summary deeper.toml").failed(1, &["deeper.toml", "100002 nodes, more than 100000"]);
     run(&place, "summary heavy.toml").failed(1, &["conv2d", "more than 2147483648 elements"]);
     let ran = run(&place, "summary block.toml");
     assert!(ran.code == Some(0) || ran.code == Some(1), "{ran:?}");

@@ -220,7 +220,7 @@ impl Sink for Looked<'_> {
             command.stdout(Stdio::null()).spawn().unwrap()
         };
         match (event.epoch, event.batch) {
-            (1, 2) => self.place.run("inspect run").failed(1, &["run: no epoch of this run is finished"]),
+            (1, 2) => self.place.run("inspect run").failed(1, &["run: this run has not finished an epoch"]),
             // Training goes on meanwhile, and waits a whole epoch later.
             (2, 2) => self.look = Some(look("--quiet inspect run --split train --export run")),
             (3, 2) => {
@@ -324,7 +324,7 @@ fn what_cannot_be_inspected_is_said() {
         place.run(line).failed(1, &["gone"]);
     }
     for line in ["inspect data", "compare run data", "report data"] {
-        place.run(line).failed(1, &["data", "no run directory"]);
+        place.run(line).failed(1, &["data", "not a run directory"]);
     }
     place.run("inspect run/weights/last.safetensors").failed(2, &["last.safetensors", "--out"]);
     place.run("report run/weights/last.safetensors").failed(2, &["last.safetensors", "--out"]);

@@ -59,7 +59,7 @@ fn the_prediction_counts_what_settings_add() {
     train("--model plain8 --batch-size 96", "teacher");
     train("--model plain8 --model-option width=4 --batch-size 32", "wide");
     let mut far = Vec::new();
-    for settings in [
+    for (index, settings) in [
         "--model plain8-bn --batch-size 96 --optimizer muon",
         "--model resnet18 --batch-size 16 --optimizer muon",
         "--model resnet18 --batch-size 16 --optimizer sgd --momentum 0",
@@ -68,8 +68,11 @@ fn the_prediction_counts_what_settings_add() {
         "--model plain8 --batch-size 96 --teachers teacher",
         "--model plain8 --batch-size 32 --teachers teacher,wide",
         "--model plain8-bn --batch-size 96 --precision bf16",
-    ] {
-        let [predicted, taken] = train(settings, &format!("run{}", far.len() + settings.len()));
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [predicted, taken] = train(settings, &format!("run{index}"));
         eprintln!("{settings}: predicted {predicted:e}, took {taken:e}, {:+.3}", predicted / taken - 1.0);
         if (predicted / taken - 1.0).abs() > TOLERANCE {
             far.push(format!("{settings}: predicted {predicted}, took {taken}"));

@@ -118,7 +118,7 @@ fn a_comparison_without_a_fair_image_is_refused() {
     add(&place, "all/val", "dark", 100);
     place.run(&format!("{TRAIN} --data all --out second")).done();
     let tests = files_of(&record(&place, "first"), "test").len();
-    let said = format!("each of the {tests} test images of photos was trained on");
+    let said = format!("one of the runs was trained on each of the {tests} test images of photos");
     place.run("--quiet compare first second").failed(2, &[&said, "--on"]);
     let ran = place.run("compare second first --split val").done();
     assert!(!ran.err.contains("trained on"), "{ran:?}");
@@ -201,7 +201,9 @@ fn a_run_finds_its_images_from_everywhere_and_is_told_where_they_went() {
     }
     let evaluate = "--quiet evaluate moved/runs/r";
     place.run(&format!("{evaluate} --data others")).failed(1, &["others", "missing", "--on"]);
-    place.run(&format!("{evaluate} --data shapes")).failed(1, &["shapes", "another kind", "--on"]);
+    place
+        .run(&format!("{evaluate} --data shapes"))
+        .failed(1, &["shapes", "a different kind of data set", "--on"]);
 
     // Going on with the images in their new place is remembered.
     place.run("train --resume moved/runs/r --data others").failed(1, &["others", "missing"]);

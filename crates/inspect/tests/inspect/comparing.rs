@@ -122,7 +122,7 @@ fn one_network_is_no_comparison_and_other_data_is_refused() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        "narrow8_bn takes images of 12x8 pixels, every_operator images of 7x9 (width x height)"
+        "narrow8_bn takes images of 12x8 pixels, but every_operator takes images of 7x9 (width x height)"
     );
     let other = Formula::for_network(two[1].graph(), 4);
     let error = two[0].survey(other, SurveyOptions::default(), &mut |_| {}).unwrap_err().to_string();

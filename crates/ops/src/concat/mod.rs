@@ -54,6 +54,10 @@ impl Layer for Concat {
         &["input", "other"]
     }
 
+    fn described() -> &'static [Argument] {
+        const { &[Argument::optional("dim", "1", "the axis of the channels, counted from either end")] }
+    }
+
     fn keras_name(&self) -> &'static str {
         "concatenate"
     }

@@ -202,7 +202,7 @@ fn an_own_operator_is_found_by_its_name() {
     let text = r#"{"op": "twice", "times": 3}"#;
     let unknown = serde_json::from_str::<Operator>(text).unwrap_err().to_string();
     assert!(
-        unknown.starts_with("there is no operator 'twice'; known operators are adaptive_avg_pool2d, add"),
+        unknown.starts_with("unknown operator `twice`, expected one of `adaptive_avg_pool2d`, `add`"),
         "{unknown}"
     );
     register::<Twice>().unwrap();
