@@ -1,4 +1,4 @@
-//! `cargo xtask faults`: lets every call on a file of a training run go wrong, one at a time, and checks that nothing is lost.
+//! `cargo xtask faults`: makes every call on a file of a training run fail, one at a time, and checks that nothing is lost.
 //!
 //! The real program trains a small network for two epochs under `strace -e inject`, once for each call, error and position.
 //! Afterwards it goes on as a user would, and must end with the bytes of a run that nothing happened to. A run that says that it
