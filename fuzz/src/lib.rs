@@ -1,8 +1,8 @@
-//! Everything that reads bytes from outside: a function for each kind of file, which takes any bytes.
+//! Everything that reads untrusted bytes: a function for each kind of file that accepts arbitrary bytes.
 //!
-//! None may panic, and none may take much more memory than its file: errors are what is expected. `cargo xtask fuzz` lets
-//! cargo-fuzz look for bytes that break this; `tests/corpora.rs` runs the [`seeds()`], what became of them in earlier
-//! finds, and small changes to both as an ordinary test.
+//! None may panic, and none may use much more memory than its file: they should return errors. `cargo xtask fuzz` lets
+//! cargo-fuzz look for bytes that break this; `tests/corpora.rs` runs the [`seeds()`], earlier finds, and small changes
+//! to both as an ordinary test.
 
 mod seeds;
 
@@ -18,10 +18,10 @@ use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
 use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
 use convscope_verify::{Case, Tensor, Which};
 
-/// A function that takes any bytes.
+/// A function that accepts arbitrary bytes.
 pub type Target = fn(&[u8]);
 
-/// Every target with the name of its fuzzer and of its folder of seeds.
+/// Every target, with the name of its fuzzer and seed folder.
 pub const TARGETS: [(&str, Target); 12] = [
     ("picture", picture),
     ("cifar", cifar),
@@ -37,7 +37,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("case", case),
 ];
 
-/// A picture file of any format that is read.
+/// A picture file of any supported format.
 pub fn picture(bytes: &[u8]) {
     let limit = PixelLimit::new(1 << 20).expect("the limit is in range");
     in_folder(|folder| {
@@ -46,7 +46,7 @@ pub fn picture(bytes: &[u8]) {
     });
 }
 
-/// A data file of CIFAR-10, or of CIFAR-100 where the first byte is odd.
+/// A data file of CIFAR-10, or of CIFAR-100 if the first byte is odd.
 pub fn cifar(bytes: &[u8]) {
     let is_100 = bytes.first().is_some_and(|byte| byte % 2 == 1);
     let names: &[&str] = if is_100 {
@@ -91,7 +91,7 @@ pub fn model(bytes: &[u8]) {
     let Ok(description) = file.resolve(file.input().unwrap_or([3, 8, 6]), 4) else { return };
     description.to_toml();
     let Ok(graph) = Graph::new(description) else { return };
-    // What is within the limits may still be a large network; planning it is work, and no fault.
+    // A network within the limits may still be large; planning it takes work, but is not a fault.
     let elements: usize = graph.nodes().iter().map(|node| node.shape.len()).sum();
     if elements < 1 << 16 && graph.trained_parameters() < 1 << 16 {
         let _ = ModelSummary::new(&graph);
@@ -132,7 +132,7 @@ pub fn journal(bytes: &[u8]) {
     });
 }
 
-/// What a run records of its images, `data.json`.
+/// A run's record of its images, `data.json`.
 pub fn manifest(bytes: &[u8]) {
     in_folder(|folder| {
         let Ok(record) = DataRecord::read(&written(folder, "data.json", bytes)) else { return };

@@ -1,4 +1,4 @@
-//! Small files to begin with: for each target sound ones, and ones that announce more than they hold.
+//! Small files to start from: for each target, valid ones and ones that claim more than they contain.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -12,10 +12,10 @@ use image::{DynamicImage, ImageFormat, RgbImage, Rgba, RgbaImage};
 use ndarray::{Array1, Array4};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 
-/// What the checkpoints among the seeds belong to.
+/// The fingerprint of the checkpoints among the seeds.
 pub(crate) const FINGERPRINT: &str = "net";
 
-/// The seeds of the target of this name.
+/// The seeds of the target with this name.
 ///
 /// # Panics
 /// There is no such target.

@@ -1,4 +1,4 @@
-//! Writes the seeds of every target to `corpus/<target>/`, from where the fuzzer takes them.
+//! Writes the seeds of every target to `corpus/<target>/`, where the fuzzer reads them.
 
 use std::path::Path;
 use std::process::ExitCode;

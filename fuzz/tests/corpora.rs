@@ -1,11 +1,11 @@
-//! Every target takes its seeds, earlier finds and small changes to both, in a process whose memory is limited.
+//! Every target accepts its seeds, earlier finds and small changes to both, in a process with limited memory.
 
 use std::path::Path;
 use std::process::Command;
 
 use convscope_fuzz::{TARGETS, seeds};
 
-/// Set in the process whose memory is limited.
+/// Set in the process with limited memory.
 const LIMITED: &str = "CONVSCOPE_FUZZ_LIMITED";
 
 /// Its address space, in KiB.
@@ -47,7 +47,7 @@ fn finds(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-/// The file cut off at some places, and with one byte changed at others, most of them near the beginning.
+/// The file truncated at some positions, and with one byte changed at others, most of them near the beginning.
 fn changes(file: &[u8]) -> Vec<Vec<u8>> {
     const EACH: usize = 24;
     if file.is_empty() {

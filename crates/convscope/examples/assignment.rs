@@ -1,4 +1,5 @@
-//! The exercise that the project comes from: one random 3x32x32 image through each operator, beside PyTorch's answers.
+//! The exercise that the project grew out of: one random 3x32x32 image through each operator, compared with PyTorch's
+//! answers.
 //!
 //! `cargo run --release --example assignment`
 

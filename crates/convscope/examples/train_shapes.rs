@@ -1,4 +1,4 @@
-//! Trains a small network on the built-in synthetic shapes into a run directory, and asks it about the test images.
+//! Trains a small network on the built-in synthetic shapes into a run directory, and evaluates it on the test images.
 //!
 //! `cargo run --release --example train_shapes`
 

@@ -34,19 +34,20 @@
 //! - [`inspect`]: layer tables, findings, feature maps, heat maps;
 //! - `tune` (with the feature of this name): searches over settings;
 //! - `report` (likewise): tables, CSV, pictures and pages;
-//! - `verify` (likewise): the operators beside PyTorch's recorded answers.
+//! - `verify` (likewise): comparison of the operators with PyTorch's recorded answers.
 //!
 //! # Features
-//! None is on by default, so that a program gets what it uses. `pictures` reads picture files and folders of them, `download`
-//! fetches CIFAR-10, `npz` exports activations, `report`, `tune` and `verify` add the crates above, and `full` is all of them.
+//! None is on by default, so that a program only gets what it uses. `pictures` reads picture files and folders of them,
+//! `download` fetches CIFAR-10, `npz` exports activations, `report`, `tune` and `verify` add the crates above, and
+//! `full` enables all of them.
 //!
 //! # Examples
-//! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `train_shapes`, and `assignment`. One of them is run with
+//! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `train_shapes`, and `assignment`. Run one with
 //! `cargo run --release --example own_network`.
 //!
 //! # Threads
-//! Work is spread over all cores, or over the rayon pool that a call is made in; [`pool`] makes one that treats denormal numbers
-//! as the default one does. Results do not depend on the number of threads.
+//! Work is spread over all cores, or over the rayon pool of the caller; [`pool`] creates one that treats denormal
+//! numbers like the default one. Results do not depend on the number of threads.
 
 pub use convscope_data as data;
 pub use convscope_graph as graph;
@@ -63,8 +64,7 @@ pub use ndarray;
 
 pub mod prelude;
 
-/// A pool of so many threads (0: one for each core), with denormal numbers flushed to
-/// zero.
+/// A pool of this many threads (0: one per core), with denormal numbers flushed to zero.
 pub use convscope_kernels::threads::pool;
 
 /// The examples of the README compile.

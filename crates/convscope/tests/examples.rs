@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An example that `cargo test` has built beside this test.
+/// An example that `cargo test` has built next to this test.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
@@ -25,7 +25,7 @@ fn number(text: &str, before: &str, after: &str) -> f64 {
 #[test]
 fn a_network_of_ones_own_learns_and_is_saved() {
     let accuracy = number(&run("own_network"), "test accuracy ", " %");
-    assert!(accuracy > 20.0, "{accuracy} %, where guessing gives 10");
+    assert!(accuracy > 20.0, "{accuracy} %, but guessing gives 10");
     let file = std::env::temp_dir().join("own.safetensors");
     let mut model = convscope::train::TrainedModel::open(&file, 4).unwrap();
     assert_eq!(model.graph().nodes()[1].name, "half");

@@ -1,5 +1,5 @@
-//! Chromium without a window, driven over the DevTools protocol: pages at any width, in the light and in the dark, by keyboard,
-//! with every console message and every request.
+//! Headless Chromium, driven over the DevTools protocol: pages at any width, in light and dark mode, by keyboard, with
+//! every console message and every request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ pub struct Browser {
     messages: Receiver<Value>,
     session: String,
     next: u64,
-    /// What the page said on its console, and what it threw.
+    /// The page's console messages and exceptions.
     pub console: Vec<String>,
-    /// The addresses that the page asked for, but for those of files and data.
+    /// The addresses that the page requested, except files and data.
     pub requests: Vec<String>,
     loaded: bool,
 }
@@ -32,13 +32,13 @@ pub enum Scheme {
     Dark,
 }
 
-/// With this variable set a test that finds no browser fails.
+/// With this variable set, a test that finds no browser fails.
 pub const REQUIRED: &str = "CONVSCOPE_NEEDS_BROWSER";
-/// No answer takes as long as this.
+/// Longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Browser {
-    /// Starts the Chromium that is in `PATH`, with its files in `folder`; none where there is none.
+    /// Starts Chromium from `PATH`, with its files in `folder`; `None` if there is none.
     ///
     /// # Panics
     /// If there is none and [`REQUIRED`] is set, or if it does not start.
@@ -115,9 +115,9 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
-    /// Opens a page of a file and waits until it is loaded. Messages and requests of former pages are forgotten.
+    /// Opens a page of a file and waits until it is loaded. Messages and requests of earlier pages are dropped.
     pub fn open(&mut self, file: &Path) {
-        // A page that is left has nothing more to say.
+        // Leave the previous page, so that it sends no more messages.
         self.go("about:blank");
         (self.console, self.requests) = (Vec::new(), Vec::new());
         self.go(&format!("file://{}", file.canonicalize().expect("the page is there").display()));
@@ -132,7 +132,7 @@ impl Browser {
         }
     }
 
-    /// The value of an expression, awaited where it is a promise.
+    /// The value of an expression, awaited if it is a promise.
     ///
     /// # Panics
     /// If it throws.
@@ -176,7 +176,7 @@ impl Browser {
         answer["data"].as_str().expect("a document").to_owned()
     }
 
-    /// The nodes of the accessibility tree that a reader meets: role and name of each.
+    /// The role and name of each node in the accessibility tree.
     pub fn accessibility(&mut self) -> Vec<(String, String)> {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
@@ -188,7 +188,7 @@ impl Browser {
     /// Sends a command of the protocol and returns its answer.
     ///
     /// # Panics
-    /// If the browser refuses it, or is gone.
+    /// If the browser rejects it, or is gone.
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.next += 1;
         let id = self.next;

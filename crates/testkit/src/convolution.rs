@@ -1,6 +1,6 @@
 //! Two-dimensional convolution as nested loops over NCHW and OIHW slices.
 
-/// What lies beyond the image.
+/// The values beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadWith {
     /// Zeros.

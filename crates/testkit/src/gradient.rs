@@ -1,4 +1,4 @@
-//! Gradients from differences.
+//! Gradients from finite differences.
 
 /// Half the distance of a central difference; in double precision its error is far below that of single precision.
 const STEP: f64 = 1e-5;
@@ -8,7 +8,7 @@ pub fn numeric_gradient(at: &[f32], d_output: &[f32], forward: impl Fn(&[f64]) -
     let mut at = to_f64(at);
     let weighted = |at: &[f64]| -> f64 {
         let output = forward(at);
-        assert_eq!(output.len(), d_output.len(), "the oracle's output has another length");
+        assert_eq!(output.len(), d_output.len(), "the oracle's output has a different length");
         output.iter().zip(d_output).map(|(y, &d)| y * f64::from(d)).sum()
     };
     (0..at.len())

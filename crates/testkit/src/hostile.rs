@@ -1,4 +1,4 @@
-//! Small files that announce far more than they hold.
+//! Small files that claim far more than they contain.
 
 /// A PNG file of this size without a single pixel; `color` and `depth` are those of its header.
 pub fn png(width: u32, height: u32, depth: u8, color: u8) -> Vec<u8> {
@@ -16,7 +16,7 @@ pub fn png_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], &named, &crc32(&named).to_be_bytes()].concat()
 }
 
-/// A baseline JPEG file of one grey channel of this size, whose picture ends where it begins.
+/// A baseline JPEG file of one grey channel of this size, whose picture data is empty.
 pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let [width, height] = [width, height].map(u16::to_be_bytes);
     let frame = [&[0xFF, 0xC0, 0, 11, 8][..], &height, &width, &[1, 1, 0x11, 0]].concat();
@@ -25,7 +25,8 @@ pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
     [&[0xFF, 0xD8][..], &quantities, &frame, &scan, &[0xFF, 0xD9]].concat()
 }
 
-/// An animated WebP file with a canvas of this size, and one lossy frame that says it is `frame` pixels wide and high.
+/// An animated WebP file with a canvas of this size, and one lossy frame that claims to be `frame` pixels wide and
+/// high.
 pub fn webp(width: u32, height: u32, frame: u16) -> Vec<u8> {
     let three = |number: u32| number.to_le_bytes()[..3].to_vec();
     let side = frame.to_le_bytes();
@@ -38,7 +39,7 @@ pub fn webp(width: u32, height: u32, frame: u16) -> Vec<u8> {
     riff_chunk(b"RIFF", &[&b"WEBP"[..], &chunks.concat()].concat())
 }
 
-/// A BMP file of 24 bits a pixel of this size, without a pixel.
+/// A BMP file with 24 bits per pixel of this size, without any pixels.
 pub fn bmp(width: i32, height: i32) -> Vec<u8> {
     let mut file = vec![0; 54];
     file[..2].copy_from_slice(b"BM");
@@ -48,7 +49,7 @@ pub fn bmp(width: i32, height: i32) -> Vec<u8> {
     file
 }
 
-/// A `.npy` file of float32 values whose header says `shape`, as Python writes it, followed by `values`.
+/// A `.npy` file of float32 values with `shape` in its header, in Python syntax, followed by `values`.
 pub fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     while (header.len() + 11) % 64 > 0 {
@@ -64,7 +65,7 @@ pub fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// A safetensors file with this header and these bytes behind it.
+/// A safetensors file with this header followed by these bytes.
 pub fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{header}{}", " ".repeat(header.len().next_multiple_of(8) - header.len()));
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()

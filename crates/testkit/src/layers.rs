@@ -1,4 +1,4 @@
-//! Dense layers, activations, normalisation and losses as their formulas read.
+//! Dense layers, activations, normalisation and losses, written like their formulas.
 
 /// `y[r, o] = b[o] + sum over i of x[r, i] * w[o, i]`.
 pub fn linear(x: &[f64], w: &[f64], b: &[f64], in_features: usize) -> Vec<f64> {
@@ -49,7 +49,7 @@ pub fn channel_moments(x: &[f64], channels: usize, pixels: usize) -> Vec<(f64, f
         .collect()
 }
 
-/// `(x - mean) / sqrt(var + eps) * weight + bias` by channel of `[batch, channels, pixels]`.
+/// `(x - mean) / sqrt(var + eps) * weight + bias` per channel of `[batch, channels, pixels]`.
 pub fn normalize(
     x: &[f64],
     moments: &[(f64, f64)],

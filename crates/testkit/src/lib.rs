@@ -1,7 +1,7 @@
-//! What tests are checked against: naive oracles, written as their formulas read, in double precision.
+//! References for tests: naive oracles, written like their formulas, in double precision.
 //!
-//! A dev-dependency only; nothing here is fast. The oracles compute forward; [`numeric_gradient`] makes their
-//! gradients.
+//! A dev-dependency only; nothing here is fast. The oracles compute the forward direction; [`numeric_gradient`]
+//! computes their gradients.
 
 pub mod browser;
 mod convolution;

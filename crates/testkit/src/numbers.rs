@@ -14,7 +14,7 @@ pub fn random(seed: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// `max |ours - expected| / max(1, max |expected|)`, infinite where one is NaN and the other is not.
+/// `max |ours - expected| / max(1, max |expected|)`, infinite if one is NaN and the other is not.
 pub fn worst_difference(ours: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(ours.len(), expected.len(), "lengths differ");
     let size = expected.iter().fold(1.0f64, |size, value| size.max(value.abs()));
@@ -28,9 +28,9 @@ pub fn worst_difference(ours: &[f32], expected: &[f64]) -> f64 {
     ours.iter().zip(expected).map(difference).fold(0.0, f64::max) / size
 }
 
-/// Fails when [`worst_difference`] is above `tolerance`.
+/// Fails if [`worst_difference`] is above `tolerance`.
 #[track_caller]
 pub fn assert_close(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) {
     let worst = worst_difference(ours, expected);
-    assert!(worst <= tolerance, "{what}: off by {worst:.3e}, allowed are {tolerance:.0e}");
+    assert!(worst <= tolerance, "{what}: off by {worst:.3e}, allowed is {tolerance:.0e}");
 }

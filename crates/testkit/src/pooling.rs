@@ -14,7 +14,7 @@ pub struct Pooling {
 }
 
 impl Pooling {
-    /// Rows and columns of the output: every start of a window that fits, or with `ceil_mode` begins inside.
+    /// Rows and columns of the output: one for each window that fits or, with `ceil_mode`, starts inside.
     pub fn output(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
             let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
@@ -24,14 +24,14 @@ impl Pooling {
             if !self.ceil_mode {
                 return fitting;
             }
-            // One more where the last that fits leaves something over, unless it begins in the padding behind.
+            // One more if the last one that fits leaves a remainder, unless it would start in the padding at the end.
             let leaves_some = fitting * self.stride[axis] + reach < end + self.stride[axis];
             let begins_inside = fitting * self.stride[axis] < self.input[axis] + self.padding[axis];
             fitting + usize::from(leaves_some && begins_inside)
         })
     }
 
-    /// Each window's maximum and its place; the first of equal values, the last NaN.
+    /// Each window's maximum and its position: the first of equal values, or the last NaN.
     pub fn max(&self, x: &[f64]) -> (Vec<f64>, Vec<i64>) {
         let (mut values, mut indices) = (Vec::new(), Vec::new());
         self.for_each_window(x, |plane, pixels| {
@@ -48,7 +48,7 @@ impl Pooling {
         (values, indices)
     }
 
-    /// Each window's sum, divided by `divisor` or the number of its pixels, those in the padding included or not.
+    /// Each window's sum, divided by `divisor` or the number of its pixels, with or without those in the padding.
     pub fn mean(&self, x: &[f64], count_include_pad: bool, divisor: Option<i64>) -> Vec<f64> {
         let mut values = Vec::new();
         self.for_each_window(x, |plane, pixels| {

@@ -16,7 +16,7 @@ impl Planes {
 }
 
 /// The maximum over every pixel that belongs to a bin; a pixel at distance `d` from a region of `size` pixels belongs
-/// to bin `i` of `count` where `floor(i * size / count) <= d < ceil((i + 1) * size / count)`.
+/// to bin `i` of `count` if `floor(i * size / count) <= d < ceil((i + 1) * size / count)`.
 pub fn roi_pool(x: &[f64], planes: Planes, boxes: &[[f32; 5]], output: [usize; 2], scale: f32) -> Vec<f64> {
     let mut values = Vec::new();
     for region in boxes {
