@@ -1,4 +1,4 @@
-//! `cargo xtask check`: all that must hold before a commit, except the tests.
+//! `cargo xtask check`: everything that must pass before a commit, except the tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +11,8 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     println!("==> tidy");
     tidy::run(root)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    cargo(root, &clippy, "mend what clippy names above")?;
-    cargo(root, &["doc", "--workspace", "--no-deps"], "mend what rustdoc names above")?;
+    cargo(root, &clippy, "fix what clippy reports above")?;
+    cargo(root, &["doc", "--workspace", "--no-deps"], "fix what rustdoc reports above")?;
     println!("==> all checks passed");
     Ok(())
 }

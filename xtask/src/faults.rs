@@ -1,21 +1,21 @@
 //! `cargo xtask faults`: makes every call on a file of a training run fail, one at a time, and checks that nothing is lost.
 //!
-//! The real program trains a small network for two epochs under `strace -e inject`, once for each call, error and position.
-//! Afterwards it goes on as a user would, and must end with the bytes of a run that nothing happened to. A run that says that it
-//! is done must be complete.
+//! The real program trains a small network for two epochs under `strace -e inject`, once for each call, error and
+//! position. Afterwards it continues as a user would, and must end with the bytes of an undisturbed run. A run that
+//! reports success must be complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Calls that files go through; those that this machine does not know are left out.
+/// System calls on files; those that this machine does not know are left out.
 const CALLS: [&str; 9] =
     ["openat", "read", "write", "fsync", "fdatasync", "rename", "mkdir", "ftruncate", "flock"];
 
-/// What goes wrong with a call.
+/// The fault of a call.
 const FAULTS: [&str; 3] = ["error=ENOSPC", "error=EIO", "signal=KILL"];
 
-/// Positions of a call that are tried at most.
+/// Most positions of a call that are tried.
 const MOST: usize = 400;
 
 /// Runs all of them, or those whose call is named.
@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<(), String> {
     }
     if is_asked("short") {
         let mut tally = Tally::default();
-        // A limit of the size of files lets a write come short, and kills the process at the next one.
+        // A limit on the size of files cuts a write short, and kills the process at the next one.
         for limit in (0..place.largest_file()).step_by(997) {
             let status = place.train_within(limit)?;
             tally.count(&place, status, &format!("files of {limit} bytes at most"));
@@ -50,16 +50,16 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<(), String> {
         println!("{:<10} {:<13} {tally}", "write", "short");
         lost += tally.lost;
     }
-    if lost == 0 { Ok(()) } else { Err(format!("{lost} runs lost something; their lines stand above")) }
+    if lost == 0 { Ok(()) } else { Err(format!("{lost} runs lost something; see their lines above")) }
 }
 
-/// How often something went wrong, and what became of it.
+/// How often something went wrong, and the outcome.
 #[derive(Default)]
 struct Tally {
     tried: usize,
-    /// The program said so itself.
+    /// The program reported the error itself.
     told: usize,
-    /// It ended without a word, killed.
+    /// It was killed silently.
     killed: usize,
     /// It could do without.
     borne: usize,
@@ -183,7 +183,7 @@ impl Place {
         let _ = fs::remove_dir_all(self.folder.join("run"));
     }
 
-    /// Resumes the run, or begins it anew where it has no checkpoint, and compares.
+    /// Resumes the run, or starts it again if it has no checkpoint, and compares.
     fn go_on(&self) -> Result<(), String> {
         let mut command = if self.folder.join("run/checkpoint/state.safetensors").is_file() {
             let mut resume = Command::new(&self.program);

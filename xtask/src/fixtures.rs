@@ -1,8 +1,8 @@
-//! `cargo xtask fixtures`: asks PyTorch again and records its answers.
+//! `cargo xtask fixtures`: runs PyTorch again and records its answers.
 //!
 //! Every script in `fixtures` and in the `fixtures` of a crate is run, in the order of the names, from the folder of the workspace and
 //! without arguments.
-//! Modules that the scripts share have names that begin with `_` and are not run, nor are those that measure, `bench_*.py`.
+//! Modules that the scripts share have names that begin with `_` and are not run, nor are the benchmarks, `bench_*.py`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn scripts(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     scripts.sort();
     if scripts.is_empty() {
-        return Err(format!("{}: holds no Python script; nothing can be recorded", folder.display()));
+        return Err(format!("{}: has no Python scripts; nothing can be recorded", folder.display()));
     }
     Ok(scripts)
 }
@@ -72,7 +72,7 @@ fn chosen(scripts: Vec<PathBuf>, names: &[&str]) -> Result<Vec<PathBuf>, String>
         .collect())
 }
 
-/// The Python of a virtual environment that holds what `fixtures/requirements.txt` pins; made where it is missing.
+/// The Python of a virtual environment with the packages in `fixtures/requirements.txt`; created if missing.
 fn environment(root: &Path) -> Result<PathBuf, String> {
     let requirements = root.join("fixtures").join("requirements.txt");
     let wanted = fs::read_to_string(&requirements)
@@ -100,7 +100,7 @@ fn environment(root: &Path) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-/// The name under which this machine knows Python 3.
+/// The name of Python 3 on this machine.
 fn system_python() -> Result<&'static str, String> {
     let names = if cfg!(windows) { ["py", "python"] } else { ["python3", "python"] };
     let is_python_3 = |name: &&str| {
@@ -109,8 +109,8 @@ fn system_python() -> Result<&'static str, String> {
     };
     names.into_iter().find(is_python_3).ok_or_else(|| {
         format!(
-            "no Python 3 here (tried {}); install Python 3.10 or later to record answers anew; \
-             building and testing need none, they use the recorded answers",
+            "no Python 3 here (tried {}); install Python 3.10 or later to record answers again; \
+             building and testing do not need it, since they use the recorded answers",
             names.join(", ")
         )
     })
@@ -119,7 +119,7 @@ fn system_python() -> Result<&'static str, String> {
 fn succeed(command: &mut Command, what: &str) -> Result<(), String> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{what} failed ({status}); its own message stands above")),
+        Ok(status) => Err(format!("{what} failed ({status}); see its own message above")),
         Err(error) => Err(format!("{what} cannot be started: {error}")),
     }
 }
@@ -161,7 +161,7 @@ mod tests {
     fn a_folder_without_scripts_is_an_error() {
         let empty = tempfile::tempdir().unwrap();
         assert!(
-            scripts(empty.path()).unwrap_err().ends_with("holds no Python script; nothing can be recorded")
+            scripts(empty.path()).unwrap_err().ends_with("has no Python scripts; nothing can be recorded")
         );
     }
 }

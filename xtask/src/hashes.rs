@@ -5,8 +5,8 @@ use std::fs;
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
-/// Prints the SHA-256 of the names, types, shapes and bytes of all arrays in each file, in the order of the names. The metadata do
-/// not count.
+/// Prints the SHA-256 of the names, types, shapes and bytes of all arrays in each file, in the order of the names. The
+/// metadata is ignored.
 pub(crate) fn run(files: &[&str]) -> Result<(), String> {
     if files.is_empty() {
         return Err("cargo xtask hashes FILE...: name some weights files".to_owned());

@@ -1,16 +1,16 @@
-//! `cargo xtask kernels`: the tests of kernels and operators on every instruction set, with debug assertions, and once
-//! more under AddressSanitizer.
+//! `cargo xtask kernels`: the tests of kernels and operators on every instruction set, with debug assertions, and again
+//! under AddressSanitizer.
 
 use std::path::Path;
 use std::process::Command;
 
-/// The instruction sets by the names that `CONVSCOPE_ISA` takes; those that this processor lacks are passed over.
+/// The instruction sets, by their names for `CONVSCOPE_ISA`; those that this processor lacks are skipped.
 const SETS: [&str; 4] = ["portable", "avx2", "avx512", "avx512-bf16"];
 
 /// Both kinds of runs.
 const TESTS: [&str; 5] = ["test", "-p", "convscope-kernels", "-p", "convscope-ops"];
 
-/// Runs the tests for each instruction set, first as they are, then under AddressSanitizer.
+/// Runs the tests for each instruction set, first normally, then under AddressSanitizer.
 pub(crate) fn run(root: &Path) -> Result<(), String> {
     let sets: Vec<&str> = SETS.into_iter().filter(|set| this_processor_has(set)).collect();
     println!("==> instruction sets: {}", sets.join(", "));
@@ -18,14 +18,14 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
         cargo(root, set, &TESTS, &[])?;
     }
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        println!("==> AddressSanitizer is left out: it is asked for on x86-64 Linux only");
+        println!("==> AddressSanitizer is skipped: it is only used on x86-64 Linux");
         return Ok(());
     }
-    // A target that is named keeps the sanitizer out of build scripts.
+    // An explicit target keeps the sanitizer out of build scripts.
     let target =
         ["--target", "x86_64-unknown-linux-gnu", "--target-dir", "target/sanitizer", "--lib", "--tests"];
     let arguments: Vec<&str> = TESTS.into_iter().chain(target).collect();
-    // Asking for an instability of the stable compiler saves a nightly one.
+    // Enabling unstable features in the stable compiler saves installing a nightly one.
     let environment = [("RUSTC_BOOTSTRAP", "1"), ("RUSTFLAGS", "-Zsanitizer=address")];
     for set in &sets {
         cargo(root, set, &arguments, &environment)?;

@@ -1,5 +1,5 @@
 //! The project's own tasks: `cargo xtask check | tidy | kernels | fuzz | faults | hashes | fixtures | bench`.
-#![expect(clippy::print_stdout, reason = "a command line tool says on stdout what it does")]
+#![expect(clippy::print_stdout, reason = "a command line tool prints to stdout")]
 
 mod bench;
 mod check;
@@ -18,14 +18,14 @@ usage: cargo xtask TASK
 
 tasks:
   check               formatting, tidy, clippy and documentation, stopping at the first that fails
-  tidy                the rules of this repository that no other tool knows
+  tidy                the rules of this repository that no other tool checks
   kernels             the tests of kernels and operators on each instruction set, and under AddressSanitizer
   fuzz TARGET [SECONDS]
-                      cargo-fuzz on a reader of bytes from outside; fuzz/fuzz_targets has the names
-  bench [OPTION...]   Convscope beside PyTorch, TensorFlow and others; `cargo xtask bench --help` names the options
-  faults [CALL...]    let every call on a file of a training run go wrong, and check that nothing is lost
+                      cargo-fuzz on a reader of untrusted bytes; fuzz/fuzz_targets has the names
+  bench [OPTION...]   Convscope compared with PyTorch, TensorFlow and others; `cargo xtask bench --help` lists the options
+  faults [CALL...]    make every call on a file of a training run fail, and check that nothing is lost
   hashes FILE...      the SHA-256 of all arrays of a weights file, whatever its metadata
-  fixtures [NAME...]  ask PyTorch again: runs the scripts in fixtures and crates/*/fixtures (or only those named) in an environment of their own
+  fixtures [NAME...]  record PyTorch's answers again: runs the scripts in fixtures and crates/*/fixtures (or only those named) in a virtual environment
 ";
 
 fn main() -> ExitCode {
@@ -66,7 +66,8 @@ fn main() -> ExitCode {
 
 /// The folder of the workspace.
 fn repository() -> PathBuf {
-    // What cargo says now goes before what it said when it built: copies of the repository may share a target folder.
+    // Cargo's current environment takes precedence over that at build time: copies of the repository may share a target
+    // folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).parent().unwrap_or(Path::new(".")).to_path_buf()
 }

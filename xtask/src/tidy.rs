@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the rules of this repository that no other tool knows.
+//! `cargo xtask tidy`: the rules of this repository that no other tool checks.
 
 mod code;
 mod edges;
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use tree::Tree;
 
-/// Prints every fault of the tree, one a line, and fails if there is one.
+/// Prints every fault of the tree, one per line, and fails if there is one.
 pub(crate) fn run(root: &Path) -> Result<(), String> {
     let tree = Tree::read(root)?;
     let mut faults = faults(&tree);
@@ -56,7 +56,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Number of the line, from 1, that holds the byte at `offset`.
+/// Number of the line, from 1, that contains the byte at `offset`.
 fn line_at(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
 }
@@ -65,7 +65,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// What tidy finds in a temporary tree of these files, as it prints it.
+    /// Tidy's output for a temporary tree of these files.
     pub(super) fn found(files: &[(&str, &str)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::program::Outcome;
 use super::subjects::{Metric, Subject};
 
-/// One figure of several programs. Ratios are above 1 where the first program is the better one.
+/// One figure of several programs. Ratios are above 1 if the first program is better.
 pub(super) struct Comparison {
     name: &'static str,
     title: String,
@@ -18,7 +18,7 @@ struct Row {
     program: String,
     /// The figure of each round.
     values: Vec<f64>,
-    /// Of the medians, and the least and largest of a round; none for the first program.
+    /// The ratio of the medians, and the smallest and largest of a round; `None` for the first program.
     ratio: Option<[f64; 3]>,
 }
 

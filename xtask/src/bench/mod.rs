@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: Convscope beside PyTorch, TensorFlow and others, on the same network, batch and threads.
+//! `cargo xtask bench`: Convscope compared with PyTorch, TensorFlow and others, on the same network, batch and threads.
 //!
-//! All programs of a comparison take turns, so that a machine that becomes slower does so for each of them; what counts
-//! is the ratio of the medians. A program runs in a process of its own, for a few seconds.
+//! All programs of a comparison take turns, so that a slowdown of the machine affects each of them; the ratio of the
+//! medians counts. Each program runs in a separate process, for a few seconds.
 
 mod comparison;
 mod options;
@@ -20,7 +20,7 @@ pub(crate) use options::USAGE;
 use program::{Outcome, Peers};
 use subjects::Subject;
 
-/// Runs the comparisons that the arguments ask for and prints them.
+/// Runs the requested comparisons and prints them.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let options = Options::parse(arguments)?;
     if options.kernels {
@@ -57,7 +57,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// For each program of a subject that could be run, what came out in each round.
+/// The result of each round, for each program of a subject that could be run.
 fn measure(
     subject: &Subject,
     place: &Place,
@@ -87,7 +87,7 @@ fn measure(
     Ok(whole.map(|(program, outcomes, _)| (program.name.to_owned(), outcomes)).collect())
 }
 
-/// Where the built programs and the files for them lie.
+/// Where the built programs and their files are.
 struct Place {
     root: PathBuf,
     target: PathBuf,
@@ -108,7 +108,7 @@ impl Place {
             cargo(root, &["build", "--release", "--manifest-path", manifest, "--target-dir", &target])?;
         }
         fs::create_dir_all(&place.models)
-            .map_err(|error| format!("{}: cannot be made: {error}", place.models.display()))?;
+            .map_err(|error| format!("{}: cannot be created: {error}", place.models.display()))?;
         for model in subjects::MODELS {
             let mut command = Command::new(place.convscope());
             let (side, classes) = (model.side.to_string(), model.classes.to_string());
@@ -156,7 +156,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let status = Command::new(program).args(arguments).current_dir(root).status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(format!("`cargo {}` failed; its own message stands above", arguments.join(" "))),
+        Ok(_) => Err(format!("`cargo {}` failed; see its own message above", arguments.join(" "))),
         Err(error) => Err(format!("cargo cannot be started: {error}; install Rust from https://rustup.rs")),
     }
 }

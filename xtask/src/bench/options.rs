@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-/// What can be asked for.
+/// The options.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [OPTION...]
 
-  --rounds N       take so many turns [default: 5]
+  --rounds N       number of turns [default: 5]
   --only NAME,...  only these comparisons: train-plain8, train-plain8-bn, inference, latency, train-bf16, start,
                    threads, train-resnet18
-  --seconds S      let each program measure for so long in a turn [default: 3]
-  --threads N      compute on so many threads [default: 2]
-  --batch-size N   images of a batch, but for ResNet-18, which has an eighth of it [default: 256]
-  --python PATH    the Python that has the other frameworks [default: python3]
-  --before PATH    another convscope, built before a change: it takes its turn right after each program of ours
+  --seconds S      seconds that each program measures in a turn [default: 3]
+  --threads N      number of threads [default: 2]
+  --batch-size N   images per batch; ResNet-18 uses an eighth of it [default: 256]
+  --python PATH    the Python with the other frameworks [default: python3]
+  --before PATH    another convscope, built before a change; its turn is right after each program of ours
   --rust-peers     build Burn and Candle too
-  --kernels        run the criterion benchmarks of the kernels, and nothing else
-  --json           print one JSON document
+  --kernels        run only the criterion benchmarks of the kernels
+  --json           print a JSON document
 ";
 
 /// The names of the comparisons.
@@ -31,17 +31,17 @@ pub(super) const SUBJECTS: [&str; 8] = [
     "train-resnet18",
 ];
 
-/// What is to be compared, and for how long.
+/// What to compare, and for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) rounds: usize,
-    /// Names of comparisons; all where there is none.
+    /// Names of comparisons; all if empty.
     pub(super) only: Vec<String>,
     pub(super) seconds: f64,
     pub(super) threads: usize,
     pub(super) batch_size: usize,
     pub(super) python: PathBuf,
-    /// Another binary of ours.
+    /// Another Convscope binary.
     pub(super) before: Option<PathBuf>,
     pub(super) rust_peers: bool,
     pub(super) kernels: bool,
@@ -64,7 +64,7 @@ impl Options {
         };
         let mut rest = arguments.iter();
         while let Some(&flag) = rest.next() {
-            let mut value = || rest.next().copied().ok_or_else(|| format!("{flag} wants a value\n\n{USAGE}"));
+            let mut value = || rest.next().copied().ok_or_else(|| format!("{flag} needs a value\n\n{USAGE}"));
             match flag {
                 "--rounds" => options.rounds = at_least_1(flag, value()?)?,
                 "--threads" => options.threads = at_least_1(flag, value()?)?,
@@ -121,7 +121,7 @@ mod tests {
             (&["--rounds", "0"][..], "--rounds 0: not a whole number from 1"),
             (&["--seconds", "-1"], "--seconds -1: not a number from 0 to 3600"),
             (&["--only", "trainn"], "no comparison is called trainn; there are train-plain8, "),
-            (&["--rounds"], "--rounds wants a value"),
+            (&["--rounds"], "--rounds needs a value"),
             (&["--fast"], "--fast is not an option"),
         ] {
             let error = Options::parse(arguments).unwrap_err();

@@ -1,4 +1,4 @@
-//! The programs that are compared: whether they are there, how they are started, what they print.
+//! The programs that are compared: whether they are installed, how they are started, what they print.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -19,11 +19,11 @@ pub(super) struct Program {
     arguments: Vec<&'static str>,
 }
 
-/// What a program is run by.
+/// How a program is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Runner {
     Convscope,
-    /// A binary of ours from before a change.
+    /// A Convscope binary from before a change.
     Before,
     PyTorch,
     TensorFlow,
@@ -72,7 +72,7 @@ impl Program {
         if self.is_ours() {
             let document = output(&mut command, self.name)?;
             return ours(subject.task, &document)
-                .ok_or(format!("{}: cannot be understood: {document}", self.name));
+                .ok_or(format!("{}: cannot be parsed: {document}", self.name));
         }
         theirs(&mut command).map_err(|message| format!("{}: {message}", self.name))
     }
@@ -111,7 +111,7 @@ impl Program {
             command.args(["--threads", &options.threads.to_string()]);
         }
         command.args(&self.arguments);
-        // Burn and Candle listen to nothing else.
+        // Burn and Candle accept nothing else.
         command.env("RAYON_NUM_THREADS", options.threads.to_string());
         command.stdin(Stdio::null());
         command
@@ -121,15 +121,15 @@ impl Program {
 /// Which programs are on this machine.
 pub(super) struct Peers {
     pub(super) python: PathBuf,
-    /// Versions of the Python packages that are there.
+    /// Versions of the installed Python packages.
     pub(super) versions: BTreeMap<String, String>,
-    /// What is not there, in a line each.
+    /// What is missing, one line each.
     pub(super) left_out: Vec<String>,
     has_exported: bool,
     has_rust: bool,
 }
 
-/// Says the version of each package that can be imported.
+/// Prints the version of each package that can be imported.
 const VERSIONS: &str = "\
 import importlib.metadata, importlib.util, json
 found = {}
@@ -199,14 +199,14 @@ impl Peers {
     }
 }
 
-/// What a command prints on standard output; its last words on standard error where it fails.
+/// A command's standard output, or the last line of its standard error if it fails.
 pub(super) fn output(command: &mut Command, name: &str) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{name} cannot be started: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let error = String::from_utf8_lossy(&output.stderr);
-    let last = error.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+    let last = error.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
     Err(format!("{name} failed ({}): {last}", output.status))
 }
 
@@ -230,7 +230,7 @@ fn theirs(command: &mut Command) -> Result<Outcome, String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
-    // Read beside the results, so that a program with many warnings does not wait for a full pipe.
+    // Read in parallel with the results, so that a program with many warnings does not block on a full pipe.
     let complaints = child.stderr.take().map(|stderr| {
         std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).last())
     });
@@ -248,7 +248,7 @@ fn theirs(command: &mut Command) -> Result<Outcome, String> {
     }
     let document: Option<Value> = serde_json::from_str(&last).ok();
     let mut outcome =
-        document.as_ref().and_then(figures).ok_or(format!("its last line is no document: {last}"))?;
+        document.as_ref().and_then(figures).ok_or(format!("its last line is not a document: {last}"))?;
     outcome.extend(first_step.map(|seconds| (Metric::FirstStepSeconds.key(), seconds)));
     Ok(outcome)
 }

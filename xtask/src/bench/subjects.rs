@@ -39,7 +39,7 @@ impl Metric {
         }
     }
 
-    /// A title of its column, and what the figure is divided by for it.
+    /// The title of its column, and the divisor of the figure.
     pub(super) fn unit(self) -> (&'static str, f64) {
         match self {
             Metric::ImagesPerSecond => ("images/s", 1.0),
@@ -60,11 +60,11 @@ pub(super) enum Task {
     Train,
     Inference,
     Latency,
-    /// Begin to train, and stop.
+    /// Start to train, and stop.
     Start,
 }
 
-/// One comparison; the first program is the one that the others are checked against.
+/// One comparison; the other programs are compared with the first one.
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) title: String,
@@ -75,7 +75,7 @@ pub(super) struct Subject {
     pub(super) programs: Vec<Program>,
 }
 
-/// All comparisons, in the order in which they are made.
+/// All comparisons, in the order in which they are run.
 pub(super) fn all(options: &Options) -> Vec<Subject> {
     let batch = options.batch_size;
     let train = |name, model, batch_size, programs| Subject {
@@ -141,7 +141,7 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
         },
         Subject {
             name: "start",
-            title: format!("beginning to train plain8, batches of {batch}"),
+            title: format!("starting to train plain8, batches of {batch}"),
             model: "plain8",
             task: Task::Start,
             batch_size: batch,

@@ -5,8 +5,8 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::Fault;
 use super::tree::Tree;
 
-/// Finds unsafe code outside the kernels, code that is not written yet, functions that are not the same on every platform
-/// where bits are, and tests that are left out without a reason.
+/// Finds unsafe code outside the kernels, unwritten code, platform-dependent functions in code that must be bit-exact,
+/// and tests that are ignored without a reason.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in tree.with_extension("rs") {
@@ -21,18 +21,18 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
             }
             Err(error) => {
                 let line = error.span().start().line;
-                faults.push(Fault::new(&file.path, line, format!("not Rust: {error}; mend it")));
+                faults.push(Fault::new(&file.path, line, format!("not Rust: {error}; fix it")));
             }
         }
     }
     faults
 }
 
-/// The code on whose bits a trained network depends. Kernels have theirs from the processor anyway, whose vectors and fused
-/// products decide them.
+/// The code that determines the bits of a trained network. Those of the kernels depend on the processor's vectors and
+/// fused products anyway.
 const BITS: [&str; 4] = ["crates/ops/src/", "crates/graph/src/", "crates/data/src/", "crates/train/src/"];
 
-/// Methods of numbers whose last bit is the platform's.
+/// Methods of numbers whose last bit depends on the platform.
 const OF_THE_PLATFORM: [&str; 16] = [
     "ln", "ln_1p", "log", "log2", "log10", "exp", "exp2", "exp_m1", "powf", "sin", "cos", "sin_cos", "tan",
     "tanh", "atan2", "cbrt",
@@ -54,15 +54,15 @@ impl Finder {
                     let is_macro = is_punctuation(tokens.get(index + 1), '!');
                     let is_method = index > 0 && is_punctuation(tokens.get(index - 1), '.');
                     if self.decides_bits && is_method && OF_THE_PLATFORM.iter().any(|name| word == name) {
-                        self.add(line, format!(".{word}() has other bits on other platforms; take libm's"));
-                    }
-                    if word == "unsafe" && !self.may_be_unsafe {
-                        self.add(line, "unsafe code; only crates/kernels may hold it");
-                    } else if is_macro && (word == "todo" || word == "unimplemented") {
                         self.add(
                             line,
-                            format!("{word}! is code that is not written; write it or leave it out"),
+                            format!(".{word}() gives different bits on other platforms; use libm's"),
                         );
+                    }
+                    if word == "unsafe" && !self.may_be_unsafe {
+                        self.add(line, "unsafe code; only crates/kernels may contain it");
+                    } else if is_macro && (word == "todo" || word == "unimplemented") {
+                        self.add(line, format!("{word}! is unwritten code; write it or leave it out"));
                     }
                 }
                 TokenTree::Group(group) => {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn unsafe_code_is_found_outside_the_kernels() {
-        let message = "unsafe code; only crates/kernels may hold it";
+        let message = "unsafe code; only crates/kernels may contain it";
         assert_eq!(
             found_in("fn f(p: *const u8) -> u8 {\n    unsafe { *p }\n}"),
             [format!("crates/ops/src/a.rs:3: {message}")]
@@ -135,7 +135,7 @@ mod tests {
     fn functions_of_the_platform_are_found_where_bits_count() {
         let code = "fn f(x: f64) -> f64 {\n    x.ln() + g(x.abs().sin_cos().0)\n}\nmod tests { fn f() { 1f64.exp(); } }";
         let lines = ["ln", "sin_cos"].map(|name| {
-            format!("crates/ops/src/a.rs:3: .{name}() has other bits on other platforms; take libm's")
+            format!("crates/ops/src/a.rs:3: .{name}() gives different bits on other platforms; use libm's")
         });
         assert_eq!(found_in(code), lines);
         assert_eq!(found_in("fn f(x: f64) -> f64 { libm::exp(x) + x.sqrt() + log(x) }"), [""; 0]);
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(
             found_in("fn f() {\n    todo!()\n}\nfn g() { unimplemented!(\"later\") }"),
             [
-                "crates/ops/src/a.rs:3: todo! is code that is not written; write it or leave it out",
-                "crates/ops/src/a.rs:5: unimplemented! is code that is not written; write it or leave it out"
+                "crates/ops/src/a.rs:3: todo! is unwritten code; write it or leave it out",
+                "crates/ops/src/a.rs:5: unimplemented! is unwritten code; write it or leave it out"
             ]
         );
         assert_eq!(found_in("fn f(todo: bool) -> bool { !todo }\n// todo!()"), [""; 0]);

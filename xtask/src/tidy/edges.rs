@@ -25,16 +25,16 @@ const ORDER: [&str; 13] = [
     "convscope-cli",
 ];
 
-/// Stands beside the order: only tests depend on it, and it may use the crates whose tests need it.
+/// Not in the order: only tests depend on it, and it may use the crates whose tests need it.
 const TESTKIT: &str = "convscope-testkit";
 
-/// Stands beside the order too: it hands bytes to every library crate.
+/// Not in the order either: it passes bytes to every library crate.
 const FUZZ: &str = "convscope-fuzz";
 
 /// Works on the repository from outside, so that it builds when the crates do not.
 const XTASK: &str = "xtask";
 
-/// Finds dependencies that point the wrong way.
+/// Finds dependencies in the wrong direction.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in tree.with_extension("toml").filter(|file| file.path.rsplit('/').next() == Some("Cargo.toml"))
@@ -44,13 +44,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
             Err(error) => {
                 let line = line_at(&file.text, error.span().map_or(0, |span| span.start));
                 let message = error.message().replace('\n', ", ");
-                faults.push(Fault::new(&file.path, line, format!("not a manifest: {message}; mend it")));
+                faults.push(Fault::new(&file.path, line, format!("not a manifest: {message}; fix it")));
                 continue;
             }
         };
-        // The manifest of the workspace is no package and has no dependencies of its own.
+        // The manifest of the workspace is not a package and has no dependencies of its own.
         let Some(package) = &manifest.package else { continue };
-        // A package that is a workspace of its own measures ours from outside; nothing can depend on it.
+        // A package that is a separate workspace measures ours from outside; nothing can depend on it.
         if manifest.workspace.is_some() {
             continue;
         }
@@ -75,7 +75,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
 }
 
 fn read(text: &str) -> Result<(Manifest, Tables), toml::de::Error> {
-    // Two passes, because a flattened field would lose the places of its keys.
+    // Two passes, because a flattened field would lose the positions of its keys.
     Ok((toml::from_str(text)?, toml::from_str(text)?))
 }
 
@@ -86,17 +86,17 @@ fn judge(package: &str, dependency: &str, kind: Kind) -> Result<(), String> {
         _ if package == XTASK => {
             Err(format!("xtask depends on {dependency}, but must build without our crates; remove it"))
         }
-        _ if dependency == XTASK => Err("xtask is a tool and no library; remove it".to_owned()),
-        _ if dependency == FUZZ => Err(format!("{FUZZ} is a test and no library; remove it")),
+        _ if dependency == XTASK => Err("xtask is a tool, not a library; remove it".to_owned()),
+        _ if dependency == FUZZ => Err(format!("{FUZZ} is a test, not a library; remove it")),
         _ if package == FUZZ && dependency == TESTKIT => Ok(()),
         (Some(_), None) if kind == Kind::Dev => Ok(()),
         (Some(_), None) => Err(format!("{TESTKIT} is for tests; move it to [dev-dependencies]")),
         (Some(from), Some(to)) if to < from => Ok(()),
-        // The testkit and the fuzzer may use every library crate, but not what stands on top of them.
+        // The testkit and the fuzzer may use every library crate, but not what builds on them.
         (None, Some(to)) if !["convscope", "convscope-cli"].contains(&ORDER[to]) => Ok(()),
         _ => Err(format!(
             "{package} must not depend on {dependency}; dependencies point from right to left in {}, \
-             so move what is needed to the lower crate",
+             so move the needed code to the lower crate",
             ORDER.map(|name| name.trim_start_matches("convscope-")).join(" < ")
         )),
     }
@@ -139,7 +139,7 @@ struct Tables {
 }
 
 impl Tables {
-    /// Every dependency: its key, the name of the package behind it, and what it is for.
+    /// Every dependency: its key, the name of its package, and its purpose.
     fn edges(&self) -> impl Iterator<Item = (&Spanned<String>, &str, Kind)> {
         let normal =
             self.dependencies.iter().chain(&self.build_dependencies).map(|entry| (entry, Kind::Normal));
@@ -183,7 +183,7 @@ mod tests {
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
               left in files < kernels < ops < verify < graph < pictures < data < train < tune < inspect < report < convscope < cli, \
-              so move what is needed to the lower crate"
+              so move the needed code to the lower crate"
             ]
         );
     }
@@ -212,7 +212,7 @@ mod tests {
         let text = "[dev-dependencies]\nconvscope-fuzz.workspace = true";
         assert_eq!(
             found_in("convscope-data", text),
-            ["Cargo.toml:5: convscope-fuzz is a test and no library; remove it"]
+            ["Cargo.toml:5: convscope-fuzz is a test, not a library; remove it"]
         );
     }
 

@@ -3,13 +3,13 @@
 use super::Fault;
 use super::tree::{SourceFile, Tree};
 
-/// Longest Rust file; longer ones hold more than one subject.
+/// Longest Rust file; longer ones have more than one subject.
 const MOST_LINES: usize = 600;
 
-/// Names that say nothing about what a file holds.
+/// Names that say nothing about a file's contents.
 const EMPTY_NAMES: [&str; 6] = ["util", "utils", "helper", "helpers", "misc", "stuff"];
 
-// Put together from parts, so that this file does not break the rules that it holds.
+// Assembled from parts, so that this file does not break its own rules.
 const MARKS: [&str; 3] = [concat!("FIX", "ME"), concat!("XX", "X"), concat!("TO", "DO")];
 const MACHINE_FOLDERS: [&str; 5] = [
     concat!("/", "home/"),
@@ -19,7 +19,7 @@ const MACHINE_FOLDERS: [&str; 5] = [
     concat!("/", "Users/"),
 ];
 
-/// Finds what breaks these rules.
+/// Finds violations of these rules.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in &tree.files {
@@ -45,12 +45,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
 fn check_rust(file: &SourceFile, faults: &mut Vec<Fault>) {
     let parts: Vec<&str> = file.path.trim_end_matches(".rs").split('/').collect();
     if let Some(name) = parts.iter().find(|part| EMPTY_NAMES.contains(part)) {
-        let message =
-            format!("the name {name} says nothing; name the file after the one subject that it holds");
+        let message = format!("the name {name} says nothing; name the file after its one subject");
         faults.push(Fault::new(&file.path, 1, message));
     }
     if !file.text.starts_with("//!") {
-        let message = "the first line is no //! comment; say there in a line what the file is for";
+        let message = "the first line is not a //! comment; describe the file's purpose there in one line";
         faults.push(Fault::new(&file.path, 1, message));
     }
     let lines = file.text.lines().count();
@@ -68,7 +67,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Whether a path in the line begins with `folder`, and does not only hold it further on.
+/// Whether a path in the line begins with `folder`, rather than containing it further on.
 fn has_path(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(start, _)| {
         let before = line[..start].chars().next_back();
@@ -85,7 +84,7 @@ mod tests {
     fn a_file_says_in_its_first_line_what_it_is_for() {
         assert_eq!(
             found(&[("a.rs", "\n//! Late.\n")]),
-            ["a.rs:1: the first line is no //! comment; say there in a line what the file is for"]
+            ["a.rs:1: the first line is not a //! comment; describe the file's purpose there in one line"]
         );
         assert_eq!(found(&[("a.rs", "//! A.\n")]), [""; 0]);
     }

@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag};
 use super::tree::{SourceFile, Tree};
 use super::{Fault, line_at};
 
-/// Finds links and images that point to nothing.
+/// Finds links and images with missing targets.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in tree.with_extension("md") {
@@ -20,7 +20,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
                 }
                 Some(path) if !tree.root.join(&path).exists() => {
                     let message =
-                        format!("link to {target}, but there is no {path}; mend the link or add the file");
+                        format!("link to {target}, but there is no {path}; fix the link or add the file");
                     faults.push(Fault::new(&file.path, line, message));
                 }
                 Some(_) => {}
@@ -30,7 +30,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     faults
 }
 
-/// Where every link and image of a text points, with its place in the text.
+/// The target of every link and image in a text, with its position.
 fn targets(text: &str) -> Vec<(usize, String)> {
     let mut targets = Vec::new();
     for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
@@ -52,7 +52,7 @@ fn targets(text: &str) -> Vec<(usize, String)> {
     targets
 }
 
-/// The path below the root that a target names, not yet normalised; `None` for URLs and places in the same file.
+/// The path below the root that a target names, not yet normalised; `None` for URLs and anchors in the same file.
 fn local_path(file: &SourceFile, target: &str) -> Option<String> {
     let path = target.split(['#', '?']).next().unwrap_or_default();
     let scheme = path.split_once(':').map(|(scheme, _)| scheme);
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(
             found(&[("docs/a.md", "# A\n\nSee [it](../crates/absent.rs#L3).\n")]),
             ["docs/a.md:3: link to ../crates/absent.rs#L3, but there is no crates/absent.rs; \
-              mend the link or add the file"]
+              fix the link or add the file"]
         );
     }
 

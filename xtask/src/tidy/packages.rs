@@ -26,11 +26,11 @@ const LICENCES: [&str; 13] = [
     "Zlib",
 ];
 
-/// Packages in two versions, because packages that we need ask for both. `glam` stands in the lock file alone, for a feature of
-/// `statrs` that is off.
+/// Packages in two versions, because packages that we need require both. `glam` is only in the lock file, for a
+/// disabled feature of `statrs`.
 const IN_TWO_VERSIONS: [&str; 6] = ["getrandom", "glam", "hashbrown", "miniz_oxide", "syn", "windows-sys"];
 
-/// Asks Cargo for all packages, those for other systems too, and finds what breaks these rules.
+/// Gets all packages from Cargo, including those for other systems, and finds violations of these rules.
 pub(super) fn check(root: &Path) -> Result<Vec<Fault>, String> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)
@@ -81,7 +81,7 @@ fn faults(packages: &[Package], lock: &str) -> Vec<Fault> {
     for (name, versions) in &versions {
         if versions.len() > 1 && !IN_TWO_VERSIONS.contains(name) {
             let message = format!(
-                "{name} is built in the versions {}; ask for one, or add it to IN_TWO_VERSIONS in \
+                "{name} is built in the versions {}; require one, or add it to IN_TWO_VERSIONS in \
                  xtask/src/tidy/packages.rs",
                 versions.join(" and ")
             );
@@ -96,7 +96,7 @@ fn faults(packages: &[Package], lock: &str) -> Vec<Fault> {
     faults
 }
 
-/// Whether a licence expression leaves a choice of which every part is among [`LICENCES`].
+/// Whether a licence expression allows a choice whose parts are all in [`LICENCES`].
 fn is_accepted(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -104,7 +104,7 @@ fn is_accepted(expression: &str) -> bool {
     any_of(&mut rest) == Some(true) && rest.is_empty()
 }
 
-/// `A OR B`; none where the words are no expression.
+/// `A OR B`; `None` if the words are not an expression.
 fn any_of(rest: &mut &[&str]) -> Option<bool> {
     let mut accepted = all_of(rest)?;
     while take(rest, "OR") {
@@ -122,7 +122,7 @@ fn all_of(rest: &mut &[&str]) -> Option<bool> {
     Some(accepted)
 }
 
-/// A licence, with its exception where it has one, or an expression in brackets.
+/// A licence, with its exception if it has one, or an expression in brackets.
 fn one(rest: &mut &[&str]) -> Option<bool> {
     if take(rest, "(") {
         let accepted = any_of(rest)?;

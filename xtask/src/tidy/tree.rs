@@ -1,9 +1,9 @@
-//! The files of the repository that tidy looks at.
+//! The files of the repository that tidy checks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The text files of a folder and all below it, without what is built, downloaded or kept by git.
+/// The text files in a folder and its subfolders, without build output, downloads and git's files.
 pub(super) struct Tree {
     /// The folder itself.
     pub(super) root: PathBuf,
@@ -15,7 +15,7 @@ pub(super) struct Tree {
 pub(super) struct SourceFile {
     /// Path below the root with `/` between its parts.
     pub(super) path: String,
-    /// What stands in it; bytes that are no UTF-8 are replaced.
+    /// Its text; bytes that are not UTF-8 are replaced.
     pub(super) text: String,
 }
 
@@ -40,7 +40,7 @@ impl Tree {
             let entry = entry.map_err(|error| unreadable(&folder, error))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
-            // A link is the business of what it points to.
+            // Links are skipped; their targets are checked themselves.
             let kind = entry.file_type().map_err(|error| unreadable(&entry.path(), error))?;
             if kind.is_dir() && !is_skipped(&path, &name) {
                 self.read_folder(&format!("{path}/"))?;
