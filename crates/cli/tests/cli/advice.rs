@@ -1,4 +1,4 @@
-//! What an error says should be done.
+//! The advice in error messages.
 
 use crate::place::{Place, records};
 
@@ -42,7 +42,7 @@ fn unknown_names_have_a_suggestion() {
             assert!(ran.err.contains(part), "{line}: {part:?} is not in {:?}", ran.err);
         }
     }
-    // Nothing is suggested where nothing is close.
+    // Nothing is suggested if nothing is close.
     let ran = place.run("train --data data --model elephant");
     assert!(!ran.err.contains("did you mean"), "{ran:?}");
 }
@@ -165,7 +165,7 @@ fn a_comparison_of_networks_for_other_sizes_says_what_goes_together() {
     );
 }
 
-/// The labels are by chance, so that what is known of the training images says nothing of others.
+/// The labels are random, so that learning the training images does not help with others.
 #[test]
 fn what_to_try_next_is_said_after_training() {
     let place = place();

@@ -1,10 +1,10 @@
-//! Bad input has one clear error that names what is wrong, and leaves nothing behind.
+//! Bad input gives one clear error that names the problem, and leaves nothing behind.
 
 use std::fs;
 
 use crate::place::{Place, records};
 
-/// Runs a training that must fail, and see to it that it left no run.
+/// Runs a training that must fail, and checks that it left no run.
 #[track_caller]
 fn refused(place: &Place, line: &str, code: i32, parts: &[&str]) {
     place.run(line).failed(code, parts);
@@ -51,7 +51,7 @@ fn image_folders() {
     (bmp[10], bmp[14], bmp[26], bmp[28]) = (54, 40, 1, 24);
     place.write("pixels/light/nothing.bmp", bmp);
     refused(&place, "train --data pixels", 1, &["nothing.bmp"]);
-    // `data` lists what training refuses.
+    // `data` lists what training rejects.
     let ran = place.run("data text").done();
     assert!(
         ran.out.contains("1 file is unreadable") && ran.out.contains("notes.png: not a PNG"),

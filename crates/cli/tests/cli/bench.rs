@@ -1,4 +1,4 @@
-//! `plan` and `bench`, which say what a network costs and takes.
+//! `plan` and `bench`, which report the work and the time of a network.
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ fn counts_sizes_and_statistics_of_an_image_folder() {
     assert_eq!(counts, [("dark", 10), ("light", 10)]);
     assert_eq!(total(&json["images"]), 20);
     assert_eq!(json["unreadable"][0]["path"], "photos/light/broken.png");
-    // Of one split of colours 10 and 240, the deviation is at most half their distance.
+    // In a split with the colours 10 and 240, the deviation is at most half their distance.
     let std = json["std"][1].as_f64().unwrap();
     assert!(std > 0.4 && std <= 115.0 / 255.0 + 1e-9, "{std}");
 }

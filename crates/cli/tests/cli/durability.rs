@@ -1,4 +1,4 @@
-//! Whatever goes wrong with a file, at whatever moment: no work is lost, the run goes on, and it ends with the same bytes.
+//! Whatever goes wrong with a file, at any moment: no work is lost, the run continues, and it ends with the same bytes.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::training::{start, wait_for_epoch};
 
 const TRAIN: &str = "train --data data --model small.toml --batch-size 48 --threads 1 --quiet";
 
-/// What a run of two epochs leaves that depends on nothing but its settings.
+/// The files of a run of two epochs that depend only on its settings.
 const RESULTS: [&str; 3] = ["weights/last.safetensors", "weights/best.safetensors", "config.toml"];
 
 fn place() -> Place {
@@ -44,7 +44,7 @@ fn a_crash_loses_nothing() {
     at_every_operation("abort", |output| assert!(!output.status.success()));
 }
 
-/// Trains once for each operation on a file, which is made to go wrong, and then goes on as a user would.
+/// Trains once for each operation on a file, makes that operation fail, and then continues as a user would.
 fn at_every_operation(kind: &str, check: impl Fn(&Output) + Sync) {
     let place = place();
     let next = AtomicU64::new(1);
@@ -76,7 +76,7 @@ fn at_every_operation(kind: &str, check: impl Fn(&Output) + Sync) {
     assert!(reached.into_inner() > 60, "the faults reach only a few operations");
 }
 
-/// Resumes a run, or begins it anew where it has no checkpoint.
+/// Resumes a run, or starts it again if it has no checkpoint.
 fn go_on(place: &Place, run: &str) {
     let line = if place.exists(&format!("{run}/checkpoint/state.safetensors")) {
         format!("train --resume {run} --threads 1 --quiet")
@@ -86,7 +86,7 @@ fn go_on(place: &Place, run: &str) {
     place.run(&line).done();
 }
 
-/// The run has all that one has that nothing happened to.
+/// The run is identical to an undisturbed one.
 #[track_caller]
 fn assert_whole(place: &Place, run: &str, what: &str) {
     for file in RESULTS {
@@ -125,7 +125,7 @@ fn a_run_that_is_being_trained_is_refused_with_the_name_of_the_process() {
         place.run(line).failed(1, &["run: ", &holder, "is training this run", "wait"]);
     }
     place.run(&format!("{TRAIN} --out run")).failed(1, &["run: "]);
-    // Those who only read may.
+    // Reading is allowed.
     place.run("evaluate run --quiet").done();
     assert!(Command::new("kill").args(["-INT", &first.id().to_string()]).status().unwrap().success());
     assert_eq!(first.wait().unwrap().code(), Some(130));
@@ -263,7 +263,7 @@ fn the_former_file_stays_until_the_new_one_is_whole() {
                 break;
             }
             assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
-            // The last operation only brings the new name to the disk.
+            // The last operation only syncs the new name to disk.
             let left = place.read(file);
             assert!(left == b"former" || left == whole, "{line}: operation {number} tore {file}");
             number += 1;

@@ -1,4 +1,4 @@
-//! How the program ends: on signals, on inputs that are no files, and when it cannot say what it has to say.
+//! How the program ends: on signals, on inputs that are not regular files, and when it cannot write its output.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn a_request_to_terminate_and_a_closed_terminal_save_first() {
     use crate::training::wait_for_epoch;
     let place = place();
     place.run(&format!("{TRAIN} --epochs 2 --schedule constant --out whole")).done();
-    // As after `nohup`, the last one lives on until it is told to terminate.
+    // As after `nohup`, the last one continues until it is told to terminate.
     for (run, signals) in [("term", &["TERM"][..]), ("hup", &["HUP"]), ("nohup", &["HUP", "TERM"])] {
         let treatment = if run == "nohup" { "--ignore-signal=HUP" } else { "--default-signal=HUP" };
         let line = format!("{TRAIN} --epochs 100000 --schedule constant --out {run}");
@@ -157,7 +157,7 @@ fn too_few_threads_are_an_error() {
     fs::copy(env!("CARGO_BIN_EXE_convscope"), &program).unwrap();
     open_to_all(program.clone());
     let id = Command::new("id").arg("-u").output().unwrap();
-    // Limits do not hold for the superuser, and another user has no threads beside these.
+    // Limits do not apply to the superuser, and another user has no other threads.
     let (other_user, limits): (&[&str], _) = match id.stdout.as_slice() {
         b"0\n" => (&["setpriv", "--reuid=65534", "--clear-groups"], 1..=4),
         _ => (&[], 1..=1),
@@ -177,7 +177,7 @@ fn too_few_threads_are_an_error() {
         assert_eq!(output.status.code(), Some(1), "{limit}: {err}");
         assert!(err.starts_with("error: ") && err.lines().count() == 1, "{limit}: {err}");
     }
-    // Stacks for which there is no memory.
+    // Stacks that do not fit in memory.
     let output = Command::new("prlimit")
         .args(["--as=400000000", "./convscope", "train", "--data", "data", "--threads", "400", "--quiet"])
         .current_dir(place.path(""))

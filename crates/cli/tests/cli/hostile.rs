@@ -1,4 +1,4 @@
-//! Small files that ask for far more than they weigh end in a sentence, under a limit of memory.
+//! Small files that ask for far more memory than their size end with an error message, under a memory limit.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::place::{Place, Ran};
 /// Address space for a run of the program, in KiB.
 const MEMORY: u32 = 2_000_000;
 
-/// Runs the program with the memory limited, where the system can do that.
+/// Runs the program with limited memory, if the system supports it.
 fn run(place: &Place, line: &str) -> Ran {
     if cfg!(not(target_os = "linux")) {
         return place.run(line);
@@ -40,7 +40,7 @@ fn trained() -> Place {
     place
 }
 
-/// The weights of `run` with another header.
+/// The weights of `run` with a different header.
 fn altered(place: &Place, name: &str, from: &str, to: &str) {
     let file = place.read("run/weights/last.safetensors");
     let (length, rest) = file.split_first_chunk::<8>().unwrap();
@@ -166,7 +166,7 @@ fn model_files() {
     let conv = |channels: u32, kernel: &str| {
         format!("[[node]]\nop = 'conv2d'\nout_channels = {channels}\nkernel_size = {kernel}\npadding = 1\n")
     };
-    // The second convolution reads blocks of images with more than 2^32 elements, which is no fault of the file.
+    // The second convolution reads blocks of images with more than 2^32 elements, which is not a fault of the file.
     model(
         "block.toml",
         "[3, 4, 4]",

@@ -20,7 +20,7 @@ fn place() -> Place {
     place
 }
 
-/// The page asks for nothing: whatever its elements and styles load lies in it.
+/// The page makes no requests: everything that its elements and styles load is embedded.
 #[track_caller]
 fn assert_self_contained(page: &str) {
     assert!(page.trim_start().starts_with("<!doctype html>"), "{}", &page[..80]);
@@ -167,13 +167,14 @@ fn pages_are_written_after_training_and_again() {
     let again = place.text("one/report.html");
     assert_self_contained(&again);
     assert!(again.contains("5 test images") && again.contains("id=\"r0-layers\""));
-    // The layer table is over training images, right and wrong over test images; the tables beside the page have its figures.
+    // The layer table is over training images, correct and wrong predictions over test images; the tables next to the
+    // page have the same figures.
     assert!(again.contains("over <strong>5 training images</strong>"), "{again}");
     assert!(again.contains("Over <strong>5 test images</strong>"));
     let layers = place.text("one/layers.csv");
     place.run("inspect one --limit 5").done();
     assert_eq!(place.text("one/layers.csv"), layers);
-    // A page that shows more stays; one of its own is written where it is asked for.
+    // A page that shows more stays; a separate one is written on request.
     place.png("red.png", [200, 60, 60]);
     place.run("inspect one --image red.png").done();
     let fuller = place.text("one/report.html");
@@ -206,7 +207,7 @@ fn both_variants_are_trained_and_compared() {
         .failed(2, &["small.toml has no counterpart", "plain8 or plain8-bn"]);
 }
 
-/// Is looked at from outside while it trains.
+/// The run is inspected from outside while it trains.
 struct Looked<'a> {
     place: &'a Place,
     look: Option<Child>,
@@ -279,7 +280,7 @@ fn a_second_look_leaves_no_picture_of_the_first() {
     assert!(place.exists("look/feature_maps/01_conv2d.png") && place.exists("look/heat_maps.png"));
 }
 
-/// A network of vectors only, and grey pictures.
+/// A network with only vectors, and grey pictures.
 #[test]
 fn unusual_networks_and_pictures_are_shown_too() {
     let place = place();

@@ -1,4 +1,4 @@
-//! Runs the real program, as a user does.
+//! Runs the real program, like a user.
 
 mod advice;
 mod bad_input;

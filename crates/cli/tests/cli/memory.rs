@@ -1,10 +1,10 @@
-//! What the program says about memory holds, and what cannot fit is refused.
+//! The program's memory predictions are right, and runs that cannot fit are rejected.
 
 use serde_json::Value;
 
 use crate::place::Place;
 
-/// How far the prediction may lie from what the process took.
+/// How far the prediction may be from the measured memory.
 #[cfg(target_os = "linux")]
 const TOLERANCE: f64 = 0.15;
 

@@ -132,7 +132,7 @@ fn an_operator_can_be_quiet() {
     }
 }
 
-/// The example of docs/cases.md, as the documentation of the format has it.
+/// The example in docs/cases.md.
 #[test]
 fn the_documented_case_format_is_the_one_that_is_read() {
     let help = Place::new().run("verify --help").done().out;

@@ -1,4 +1,4 @@
-"""Prints what Optuna and optuna-dashboard see in a journal, and lets Optuna append to it."""
+"""Prints what Optuna and optuna-dashboard read from a journal, and lets Optuna append to it."""
 
 import io
 import json

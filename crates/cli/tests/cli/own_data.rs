@@ -1,4 +1,4 @@
-//! A run knows its own images: in new folders, beside new pictures, and against other runs.
+//! A run knows its own images: in new folders, among new pictures, and compared with other runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::place::{Place, Ran};
 
 const TRAIN: &str = "train --model small.toml --batch-size 8 --epochs 1 --quiet";
 
-/// A place with the folder `photos`: two classes of 40 pictures, no two of them equal.
+/// A place with the folder `photos`: two classes of 40 pictures, all different.
 fn place() -> Place {
     let place = Place::new();
     place.small_model("small.toml");
@@ -28,7 +28,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// What `evaluate` finds on the test images, without what depends on names and time.
+/// The results of `evaluate` on the test images, without those that depend on names and time.
 fn judged(place: &Place, arguments: &str) -> (serde_json::Value, String) {
     let ran = place.run(&format!("evaluate {arguments} --json"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -68,7 +68,7 @@ fn new_pictures_belong_to_no_split_of_a_run() {
         let ran = place.run(line).done();
         assert!(ran.err.contains("21 new files"), "{line}: {ran:?}");
     }
-    // A run that goes on does so without them.
+    // A resumed run continues without them.
     place.run("train --resume run --quiet").done();
     assert_eq!(judged(&place, "run").0, before);
 }
@@ -85,7 +85,7 @@ fn the_training_seed_draws_no_split_and_a_split_seed_does() {
     let ran = place.run("compare first second").done();
     assert!(!ran.err.contains("trained on"), "{ran:?}");
 
-    // Test images of the first run that the third one has learned from do not count.
+    // Test images of the first run that the third one was trained on do not count.
     let (tests, learned) =
         (files_of(&record(&place, "first"), "test"), files_of(&record(&place, "third"), "train"));
     let fair = tests.iter().filter(|file| !learned.contains(file)).count();
@@ -176,7 +176,7 @@ fn a_run_finds_its_images_from_everywhere_and_is_told_where_they_went() {
     let place = place();
     place.run(&format!("{TRAIN} --data photos --out runs/r")).done();
     let (expected, _) = judged(&place, "runs/r");
-    // From another folder that has images of the same name.
+    // From another folder with images of the same names.
     add(&place, "below/photos", "dark", 1);
     let below = |line: &str| {
         let output =
@@ -205,7 +205,7 @@ fn a_run_finds_its_images_from_everywhere_and_is_told_where_they_went() {
         .run(&format!("{evaluate} --data shapes"))
         .failed(1, &["shapes", "a different kind of data set", "--on"]);
 
-    // Going on with the images in their new place is remembered.
+    // Resuming with the images at their new path is remembered.
     place.run("train --resume moved/runs/r --data others").failed(1, &["others", "missing"]);
     place.run("train --resume moved/runs/r --data pictures --quiet").done();
     assert_eq!(judged(&place, "moved/runs/r").0, expected);
@@ -248,18 +248,18 @@ fn weights_outside_their_run_know_their_split_and_say_where_they_do_not() {
     let (found, said) = judged(&place, "alone.safetensors --data photos");
     assert_eq!(found, expected);
     assert!(!said.contains("warning"), "{said}");
-    // No picture's name goes with the weights.
+    // The weights contain no picture names.
     let bytes = place.read("alone.safetensors");
     assert!(!String::from_utf8_lossy(&bytes).contains("07.png"));
     add(&place, "photos", "dark", 90);
     let (_, said) = judged(&place, "alone.safetensors --data photos");
     assert!(said.contains("warning: alone.safetensors: the images in photos are not those"), "{said}");
-    // In its run it is the run.
+    // Inside its run, it stands for the run.
     assert_eq!(judged(&place, "run/weights/last.safetensors").0, expected);
     place.run("evaluate alone.safetensors").failed(2, &["alone.safetensors", "--data", "--on"]);
 }
 
-/// A run over the pictures of [`place`] that version 0.1.0 made before it recorded images, with `--seed 7`.
+/// A run over the pictures of [`place`] made by version 0.1.0 before it recorded images, with `--seed 7`.
 fn old_run(place: &Place) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/old_run");
     for path in walk(&folder).into_iter().filter(|path| path.is_file()) {
@@ -282,7 +282,7 @@ fn runs_without_a_record_open_with_a_warning_and_keep_their_splits() {
     assert!(ran.err.contains("warning: old: this run does not record its images"), "{ran:?}");
     assert_eq!(place.text("old/metrics.csv").lines().count(), 4);
     assert!(!place.exists("old/data.json"));
-    // The names of the classes stand in its weights.
+    // The names of the classes are in its weights.
     fs::rename(place.path("photos/dark"), place.path("photos/zebra")).unwrap();
     place
         .run("train --resume old --epochs 4 --quiet")

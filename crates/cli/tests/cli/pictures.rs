@@ -1,4 +1,4 @@
-//! Pictures of all kinds on their way to a network: layouts, formats, sizes, small sets, copies.
+//! Pictures of all kinds as input to a network: layouts, formats, sizes, small sets, copies.
 
 use std::fs;
 use std::io::Write;
@@ -110,7 +110,7 @@ fn a_rectangular_model_sets_the_size_of_a_folder() {
         place.run(command).done();
     }
     place.run("train --resume run --quiet").done();
-    // Also asked for by hand, width first.
+    // Also given explicitly, width first.
     place
         .run("train --data photos --model small.toml --image-size 12x8 --epochs 1 --out hand --quiet")
         .done();
@@ -141,7 +141,7 @@ fn resizing_and_background_are_recorded_and_asked_about_alike() {
         let alone = format!("{resize}.safetensors");
         fs::copy(place.path(format!("{run}/weights/last.safetensors")), place.path(&alone)).unwrap();
         wide("wide", [16, 32, 48]);
-        // Transparent pixels show the background of the run, and the weights file knows as much.
+        // Transparent pixels show the run's background, which is also in the weights file.
         assert_eq!(answers(&alone, "wide.png"), answers(&run, "wide-opaque.png"), "{resize}");
         // The training pictures have this size, so all three runs have the same weights.
         let here = answers(&alone, "wide-opaque.png");
@@ -150,7 +150,7 @@ fn resizing_and_background_are_recorded_and_asked_about_alike() {
         place.run(&format!("evaluate {run}")).done();
         place.run(&format!("train --resume {run} --quiet")).done();
     }
-    // White where nothing is asked for.
+    // White by default.
     place.run(&format!("{train} --out plain")).done();
     assert_eq!(config(&place, "plain")["data"]["background"].as_str(), Some("white"));
     wide("over", [255; 3]);

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A folder of its own that the program runs in.
+/// A separate folder in which the program runs.
 pub(crate) struct Place {
     folder: TempDir,
 }
 
-/// What a run of the program left.
+/// The output of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -36,7 +36,7 @@ impl Place {
         command
     }
 
-    /// Runs the program with arguments that have no spaces in them.
+    /// Runs the program with arguments that contain no spaces.
     pub(crate) fn run(&self, line: &str) -> Ran {
         let output = self.command(line.split_whitespace()).output().unwrap();
         Ran {
@@ -89,7 +89,7 @@ impl Place {
         }
     }
 
-    /// A network that is quick and has all that a checkpoint must keep: running statistics and random numbers.
+    /// A fast network with everything that a checkpoint must keep: running statistics and random numbers.
     pub(crate) fn small_model(&self, name: &str) {
         self.write(
             name,
@@ -105,7 +105,7 @@ impl Place {
 }
 
 impl Ran {
-    /// The program was done without a word on standard error that says otherwise.
+    /// The program succeeded, without warnings on standard error.
     #[track_caller]
     pub(crate) fn done(self) -> Ran {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -125,7 +125,7 @@ impl Ran {
         }
     }
 
-    /// The arguments make no sense in themselves, and the explanation has these parts.
+    /// The arguments are invalid, and the explanation has these parts.
     #[track_caller]
     pub(crate) fn misused(&self, parts: &[&str]) {
         assert_eq!(self.code, Some(2), "{self:?}");

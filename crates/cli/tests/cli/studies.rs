@@ -1,4 +1,4 @@
-//! Searches that are continued: what belongs to a study, what a failure of the machine leaves, what stays on the disk.
+//! Searches that are continued: what belongs to a study, what a failure of the machine leaves, what stays on disk.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,14 +11,15 @@ use crate::tuning::{journal, kill, place, start, table, wait_for};
 const SMALL: &str =
     "tune --data data --model small.toml --epochs 1 --batch-size 24 --threads 1 --retry-pause 0";
 
-/// Holds the lock of a trial, as a process does that is still saving. Who is to train the trial waits for it.
+/// Holds the lock of a trial, like a process that is still saving. A process that wants to train the trial waits for
+/// it.
 fn hold(place: &Place, study: &str, number: usize) -> File {
     let lock = File::create(place.write(&format!("{study}/trials/{number:04}.lock"), "")).unwrap();
     lock.lock().unwrap();
     lock
 }
 
-/// Runs the program in a folder of its own.
+/// Runs the program in a separate folder.
 fn run_in(place: &Place, folder: &str, line: &str) -> Ran {
     let output = place.command(line.split_whitespace()).current_dir(place.path(folder)).output().unwrap();
     Ran {
@@ -53,7 +54,7 @@ fn data_that_is_away_for_a_while_costs_no_trial() {
     assert!(place.exists("study/study.csv") && place.exists("study/report.html"));
     let is_test = |entry: &Value| entry["user_attr"].to_string().contains("\"test ");
     assert!(!journal(&place, "study/journal.log").iter().any(is_test), "the test images are not looked at");
-    // The images are the same at another place.
+    // The same images at a different path.
     let ran =
         place.run(&format!("{SMALL} {grid} --out study").replace("--data data", "--data ./away")).done();
     assert!(ran.err.contains("trial 1 resumes") && ran.out.contains("test "), "{ran:?}");
@@ -115,7 +116,7 @@ fn two_projects_with_one_journal_do_not_share_a_study() {
     run_in(&place, "two", &format!("{line} --study second")).done();
     assert!(place.exists("two/runs/tune-small/trials/0000/summary.json"));
     run_in(&place, "one", line).done();
-    // One picture more is another data set.
+    // One more picture is a different data set.
     place.png("one/photos/dark/new.png", [3, 4, 5]);
     let before = place.read("shared/j.log");
     run_in(&place, "one", line)
@@ -141,7 +142,7 @@ fn a_picture_that_is_added_during_a_search_does_not_mix_two_data_sets() {
     assert_eq!(states, ["COMPLETE", "FAIL"]);
 }
 
-/// The attribute of a study as versions before manifests had it.
+/// The attribute of a study from versions before manifests.
 fn legacy_attribute(current: &Value) -> Value {
     let mut settings = current["settings"].clone();
     for absent in ["arithmetic", "threads", "version"] {
@@ -242,7 +243,7 @@ fn what_is_not_to_be_kept_is_removed_and_the_result_stays() {
     assert_eq!(kept(&place), [best]);
     assert_eq!(place.run(&format!("{line} --keep none")).done().out, ran.out);
     assert!(kept(&place).is_empty());
-    // Retraining needs the settings alone.
+    // Retraining needs only the settings.
     let last = place.run(&format!("{line} --final --keep none")).done();
     assert_eq!(serde_json::from_str::<Value>(&last.out).unwrap()["test"]["run"], "final");
     assert!(place.exists("study/final/weights/last.safetensors"));
@@ -260,7 +261,7 @@ fn while_it_runs_a_search_keeps_only_its_best_trial() {
         let weights = place.exists(&format!("study/trials/{number:04}/checkpoint/state.safetensors"));
         assert_eq!(weights, number == best, "{number}");
     }
-    // A failed trial without its files begins anew, and diverges again.
+    // A failed trial without its files starts again, and diverges again.
     let again = place.run(&format!("{line} --retry-failed")).done();
     assert!(again.err.contains("trial 1 begins") && again.err.contains("no longer finite"), "{again:?}");
     assert!(!again.err.contains("waits to be repeated"), "{again:?}");

@@ -4,7 +4,8 @@ use crate::place::{Place, records};
 
 const TRAIN: &str = "train --model small.toml --batch-size 16 --lr 0.02 --epochs 8";
 
-/// A trained network `teacher`, and `wrong`: the data that it was trained on, each training image under another label.
+/// A trained network `teacher`, and `wrong`: the data that it was trained on, with every training image under a wrong
+/// label.
 fn place() -> Place {
     let place = Place::new();
     place.small_model("small.toml");

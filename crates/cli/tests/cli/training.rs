@@ -168,7 +168,7 @@ fn resuming_takes_no_other_settings() {
         .failed(2, &["data.split_seed, seed cannot change"]);
     place.run("train --resume run --epochs 4").failed(2, &["cosine"]);
     assert_eq!(place.read("run/config.toml"), before);
-    // The same settings again are none.
+    // Repeating the same settings is not a change.
     place.run("train --resume run --epochs 2 --optimizer adamw --seed 1").done();
 
     let line = "train --data data --model small.toml --batch-size 20 --schedule constant";
@@ -208,11 +208,11 @@ fn a_diverging_run_names_the_layer() {
     let end = "[[node]]\nop = 'flatten'\n[[node]]\nop = 'linear'\nout_features = 'classes'\nactivation = 'softmax'\n";
     place.write("two.toml", format!("name = 'two'\n{conv}{conv}{end}"));
     let line = "--batch-size 20 --optimizer sgd --lr 1e30 --schedule constant --epochs 5 --quiet";
-    // The weights of every layer are about 1e28 after a step: the first output that overflows is the second layer's, and
-    // those behind it follow.
+    // The weights of every layer are about 1e28 after a step: the first output that overflows is the second layer's,
+    // followed by those after it.
     let ran = place.run(&format!("train --data data --model two.toml {line} --out two"));
     ran.failed(1, &["the output of conv2d_1 is no longer finite in epoch 1, step 2"]);
-    // Batch normalisation brings the first layer's back to size.
+    // Batch normalisation scales the first layer's back down.
     let ran = place.run(&format!("train --data data --model small.toml {line} --out small"));
     ran.failed(1, &["the output of dense is no longer finite in epoch 1, step 2"]);
 }
@@ -259,7 +259,7 @@ fn a_full_disk_is_named_and_leaves_no_torn_file() {
     let last = "[[node]]\nop = 'flatten'\n[[node]]\nop = 'linear'\nout_features = 'classes'\n";
     place.write("linear.toml", format!("name = 'linear'\n{last}"));
     fs::create_dir(place.path("disk")).unwrap();
-    // Room for both weights files of 3073 x 3 numbers, and not for the three times larger checkpoint.
+    // Room for both weights files of 3073 x 3 numbers, but not for the three times larger checkpoint.
     let Some(_disk) = Tmpfs::mount(place.path("disk"), "120k") else {
         eprintln!("skipped: this user may not mount a small disk");
         return;
@@ -282,8 +282,8 @@ pub(crate) fn start(place: &Place, line: &str) -> Child {
     place.command(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Returns when the program has told of this epoch. Its further lines are read on, so that it never waits for a
-/// reader, and come from the thread when it has ended.
+/// Returns when the program has reported this epoch. A thread reads the remaining lines, so that the program never
+/// blocks, and returns them when it has ended.
 pub(crate) fn wait_for_epoch(child: &mut Child, epoch: u64) -> JoinHandle<String> {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut seen = Vec::new();
@@ -323,7 +323,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// The module that is printed takes the weights, and says the same of a picture.
+/// The printed module loads the weights, and gives the same prediction for a picture.
 #[test]
 #[ignore = "needs python3 with PyTorch, safetensors and NumPy"]
 fn pytorch_takes_the_printed_module_and_its_weights() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-/// Twelve trials, of which some are pruned.
+/// Twelve trials, some of which are pruned.
 const TWELVE: &str = "tune --data data --model small.toml --optimizer adamw --ema 0.9 --grid lr=0.05,0.01,0.002 \
                       --grid batch-size=16,24 --grid epochs=3,9 --prune --threads 1";
 
@@ -28,7 +28,7 @@ pub(crate) fn start(place: &Place, line: &str) -> (Child, BufReader<ChildStderr>
     (child, said)
 }
 
-/// Reads until a line holds this text.
+/// Reads until a line contains this text.
 pub(crate) fn wait_for(said: &mut impl BufRead, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
@@ -57,7 +57,7 @@ pub(crate) fn journal(place: &Place, file: &str) -> Vec<Value> {
 const CREATE_TRIAL: u64 = 4;
 const STATE: u64 = 6;
 
-/// How many entries have this operation and, where it is given, this state.
+/// How many entries have this operation and, if given, this state.
 fn count(journal: &[Value], code: u64, state: Option<u64>) -> usize {
     let is_meant =
         |entry: &&Value| entry["op_code"] == code && state.is_none_or(|state| entry["state"] == state);
@@ -72,15 +72,15 @@ fn a_search_that_was_killed_three_times_ends_with_the_same_table() {
     for (moment, trial) in [("trial 1 ", 1), ("trial 4 begins", 4), ("trial 8 begins", 8)] {
         let (mut child, mut said) = start(&place, &killed);
         wait_for(&mut said, moment);
-        // The second time the trial's process is killed too, when it has something to go on from.
+        // The second time, the trial's process is killed too, when it has a checkpoint to resume from.
         if cfg!(target_os = "linux") && trial == 4 {
-            // It may have ended by itself just now.
+            // It may just have ended by itself.
             let _ = kill(&process_with_checkpoint(&place, &child, "killed/trials/0004"));
         }
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    // A writer that is killed in the middle of a line leaves a part of it.
+    // A writer that is killed in the middle of a line leaves part of it.
     let path = place.path("killed/journal.log");
     let mut torn = place.read("killed/journal.log");
     torn.extend(b"{\"op_code\":8,\"tri");
@@ -92,7 +92,7 @@ fn a_search_that_was_killed_three_times_ends_with_the_same_table() {
     assert_eq!(table(&place, "whole").len(), 13);
     let states: BTreeSet<String> = table(&place, "whole")[1..].iter().map(|line| line[1].clone()).collect();
     assert_eq!(states.into_iter().collect::<Vec<_>>(), ["COMPLETE", "PRUNED"]);
-    // A pruned one ends at whatever batch it was at.
+    // A pruned one ends at an arbitrary batch.
     for line in table(&place, "whole").iter().filter(|line| line[1] == "COMPLETE") {
         let number: usize = line[0].parse().unwrap();
         let weights =
@@ -102,7 +102,7 @@ fn a_search_that_was_killed_three_times_ends_with_the_same_table() {
     let journal = journal(&place, "killed/journal.log");
     assert_eq!(count(&journal, CREATE_TRIAL, None), 12);
     assert_eq!(count(&journal, STATE, Some(1)) + count(&journal, STATE, Some(2)), 12);
-    // Nothing is left to do, and the test images are not looked at again.
+    // Nothing is left to do, and the test images are not used again.
     let again = place.run(&killed).done();
     assert!(!again.err.contains("begins") && !again.err.contains("resumes"), "{}", again.err);
     assert_eq!(again.out, ran.out);
@@ -231,8 +231,8 @@ fn mistakes_are_said_before_the_first_trial() {
     assert!(second.err.contains("0000.toml: this trial belongs to another search"), "{second:?}");
 }
 
-/// Waits until a trial has a checkpoint, and tells the number of the process that trains. Only on Linux does a test
-/// easily learn the number of a child's child.
+/// Waits until a trial has a checkpoint, and returns the id of the training process. Only on Linux can a test easily
+/// find the id of a grandchild.
 fn process_with_checkpoint(place: &Place, tune: &Child, run: &str) -> String {
     let children = format!("/proc/{0}/task/{0}/children", tune.id());
     loop {
@@ -258,7 +258,7 @@ fn a_trial_whose_process_is_killed_goes_on_as_if_it_had_not_been() {
         start(&place, &format!("tune {flags} --grid lr=0.01 --retry-pause 0 --out study"));
     wait_for(&mut said, "trial 0 begins");
     let metrics = place.path("study/trials/0000/metrics.csv");
-    // The header and two epochs: the checkpoint of the first one is there.
+    // The header and two epochs: the checkpoint of the first one exists.
     while std::fs::read_to_string(&metrics).unwrap_or_default().lines().count() < 3 {
         std::thread::yield_now();
     }
@@ -297,7 +297,8 @@ fn the_rate_finder_leaves_a_curve_and_no_run() {
     place.run("lr-find --data data --model small.toml --from 1 --to 0.1").failed(2, &["to is 0.1"]);
 }
 
-/// The real Optuna reads the journal and its dashboard lists the trials; what Optuna appends is no hindrance.
+/// The real Optuna reads the journal and its dashboard lists the trials; and what Optuna appends does not disturb the
+/// search.
 #[test]
 #[ignore = "needs python3, and the network where it lacks optuna and optuna-dashboard"]
 fn optuna_and_its_dashboard_read_the_journal() {
@@ -327,7 +328,7 @@ fn optuna_and_its_dashboard_read_the_journal() {
     assert!(!again.err.contains("begins"), "{}", again.err);
 }
 
-/// A Python that has both packages: the one in PATH, else one of a virtual environment that is made for it.
+/// A Python that has both packages: the one in PATH, otherwise one in a virtual environment created for it.
 fn python_with_optuna(place: &Place) -> Option<std::path::PathBuf> {
     let works = |python: &Path| {
         let imports = Command::new(python).args(["-c", "import optuna, optuna_dashboard"]).output();

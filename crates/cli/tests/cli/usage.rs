@@ -1,4 +1,4 @@
-//! Help, exit codes, and the streams that things are written to.
+//! Help, exit codes, and output streams.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -37,7 +37,7 @@ fn every_command_has_help_with_an_example_of_itself() {
     assert_eq!(place.run("-V").done().out, first);
     let version = place.run("--version").done().out;
     assert!(version.starts_with(&first), "{version}");
-    // The instructions in use are some of the processor's, of which every one has the portable ones.
+    // The instructions in use are among the processor's, and every processor has the portable ones.
     let value = |name: &str| version.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let available: Vec<&str> = value("of this processor").unwrap().split(", ").collect();
     assert!(available.contains(&value("instructions in use").unwrap()), "{version}");
@@ -151,12 +151,12 @@ fn summary_lists_layers_and_totals() {
     let other: serde_json::Value = serde_json::from_str(&other).unwrap();
     assert_eq!(other["trained_parameters"], 294_810 - 3 * 129);
     assert!(other["training_bytes"].as_u64() < json["training_bytes"].as_u64());
-    // Only inputs that are not the layer before are worth a word.
+    // Only inputs other than the layer before are listed.
     let residual = place.run("summary resnet8").done().out;
     assert!(residual.lines().any(|line| line.contains("add") && line.contains(", ")), "{residual}");
 }
 
-/// As torchvision counts its resnet18, whose running statistics are no parameters.
+/// As torchvision counts its resnet18, whose running statistics are not parameters.
 #[test]
 fn running_statistics_are_no_parameters() {
     let place = Place::new();
@@ -215,7 +215,7 @@ fn a_printed_module_names_every_array_of_the_weights() {
     assert_eq!(place.run("summary plain8 --torch --json").code, Some(2));
 }
 
-/// One set of packages, and so of features, for all that is run: nothing is compiled twice for an example.
+/// One set of packages, and so of features, for everything that is run: nothing is compiled twice for an example.
 #[test]
 fn commands_and_examples_are_built_alike() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
