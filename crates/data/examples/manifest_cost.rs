@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("hashing {} files on one thread     {:8.3} s", records.len(), seconds(hashing));
     println!("writing, reading and digest             {:8.3} s", seconds(storing));
     println!(
-        "both beside opening                     {:8.2} %",
+        "both relative to opening                {:8.2} %",
         100.0 * seconds(hashing + storing) / seconds(opening)
     );
     assert_eq!(Some(&manifest), source.manifest());

@@ -56,7 +56,7 @@ pub enum GraphError {
     /// No preset has this name.
     #[error("there is no model '{name}'; presets are {}, or give the path of a .toml file", crate::PRESETS.join(", "))]
     UnknownPreset {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// A weights file that cannot be read or does not fit.

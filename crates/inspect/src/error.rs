@@ -18,9 +18,7 @@ pub enum InspectError {
         known: String,
     },
     /// A method that needs rows and columns, on a node without them.
-    #[error(
-        "{node} outputs {shape}, which has no rows and columns to look at; choose a convolution or pooling"
-    )]
+    #[error("{node} outputs {shape}, which has no rows and columns; choose a convolution or pooling")]
     NotAPicture {
         /// The node.
         node: String,
@@ -71,7 +69,7 @@ pub enum InspectError {
         found: String,
     },
     /// No data to take an image from.
-    #[error("there is no image to look at; give data with images, or a picture file")]
+    #[error("there is no image to inspect; give data with images, or a picture file")]
     NoData,
     /// Data whose classes are not the network's.
     #[error(

@@ -39,7 +39,7 @@ pub(crate) fn evaluate_loader(
 ) -> Result<Evaluation, TrainError> {
     match evaluate_unless(&AtomicBool::new(false), executor, loader, split, views)? {
         ControlFlow::Continue(evaluation) => Ok(evaluation),
-        ControlFlow::Break(()) => unreachable!("nobody else knows the flag"),
+        ControlFlow::Break(()) => unreachable!("nothing else has access to the flag"),
     }
 }
 

@@ -173,7 +173,7 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     } else {
         let mut text = render(args, survey, &**source, console);
         for closeup in closeups {
-            text += &format!("looked at     {}\n", closeup.describe());
+            text += &format!("image         {}\n", closeup.describe());
         }
         text += &format!("feature maps  {}\n", folder.join("feature_maps").display());
         text += &format!("report        {}\n", folder.join(PAGE_FILE).display());

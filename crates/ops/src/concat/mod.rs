@@ -89,7 +89,7 @@ impl Layer for Concat {
     }
 }
 
-/// Channels-last, each pixel of the output is the inputs' pixels one after the other.
+/// Channels-last, each pixel of the output is the concatenation of the inputs' pixels.
 #[derive(Debug)]
 struct BoundConcat {
     /// The output channels of each input.

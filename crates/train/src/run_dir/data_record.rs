@@ -17,9 +17,9 @@ use crate::run_dir::write_atomic;
 /// A run's record of its images.
 ///
 /// ```text
-/// place           the data set as it was named, relative to the run, and absolute
+/// place           the path of the data set as given, relative to the run, and absolute
 /// treatment       image size, resizing, background, kind of normalisation, mean and deviation of each channel
-/// train_on_val    whether the validation images were trained on too
+/// train_on_val    whether the run also trained on the validation images
 /// manifest        classes, splits, and each image with its hash; see convscope_data::Manifest
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -44,16 +44,16 @@ impl RunLocation {
 /// A run directory on disk, for reading; [`LockedRun`] is one that this process writes to.
 ///
 /// ```text
-/// config.toml                     what was asked, every default resolved
+/// config.toml                     the settings, with every default resolved
 /// model.toml                      the network, as a model file
-/// data.json                       which images are in which split, where they lie, what the network sees of them
-/// metrics.csv                     a line an epoch
-/// layer_metrics.csv               for each epoch a line for each layer
+/// data.json                       which images are in which split, where they are, how they are preprocessed
+/// metrics.csv                     one line per epoch
+/// layer_metrics.csv               for each epoch, a line per layer
 /// events.out.tfevents.*           the same for TensorBoard, with histograms and feature maps
-/// summary.json                    what came of it
+/// summary.json                    the results
 /// weights/best.safetensors        the weights of the best epoch
-/// weights/last.safetensors        the weights of the last one
-/// checkpoint/state.safetensors    all that resuming needs
+/// weights/last.safetensors        the weights of the last epoch
+/// checkpoint/state.safetensors    everything that resuming needs
 /// .lock                           held by the process that trains
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
