@@ -223,13 +223,13 @@ activation = "softmax"
         let model = ModelFile::parse("odd.toml", text).unwrap().resolve([3, 8, 9], 5).unwrap();
         let source = module(&Graph::new(model).unwrap()).unwrap();
         for line in [
-            "        self.conv2d = nn.Conv2d(3, 4, bias=False, kernel_size=(3, 2), padding=\"same\")\n",
+            "        self.conv2d = nn.Conv2d(3, 4, kernel_size=(3, 2), padding=\"same\", bias=False)\n",
             "        self._modules[\"train\"] = nn.BatchNorm2d(4, momentum=None)\n",
             "        self.dense = nn.Linear(80, 5)\n",
             "        conv2d = F.relu(self.conv2d(images))\n",
             "        value_of_train = self._modules[\"train\"](conv2d)\n",
             "        add = value_of_train + conv2d\n",
-            "        max_pooling2d = F.max_pool2d(add, ceil_mode=True, kernel_size=2)\n",
+            "        max_pooling2d = F.max_pool2d(add, kernel_size=2, ceil_mode=True)\n",
             "        average_pooling2d = F.adaptive_avg_pool2d(max_pooling2d, output_size=(2, None))\n",
             "        value_of_2nd = torch.cat((average_pooling2d, average_pooling2d), 1)\n",
             "        dropout = F.dropout(flatten, 0.25, self.training)\n",
