@@ -110,6 +110,18 @@ impl ForeignFlags {
             );
             return Err(UsageError(message).into());
         }
+        let [channels, height, width] = graph.image();
+        let input = InputDescription {
+            size: [height, width],
+            resize: "squash".to_owned(),
+            background: "white".to_owned(),
+            scale: 1.0 / 255.0,
+            mean: channel_values("--mean", &self.mean, channels, 0.0)?,
+            std: channel_values("--std", &self.std, channels, 1.0)?,
+        };
+        if input.std.iter().any(|&std| std.is_nan() || std <= 0.0) {
+            return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
+        }
         let names = match &self.weights_map {
             Some(path) => KeyMap::parse(&read(path)?)
                 .map_err(|problem| UsageError(format!("{}: {problem}", path.display())))?,
@@ -125,18 +137,6 @@ impl ForeignFlags {
                 "warning: {}: {model} has no place for {count} of its arrays: {shown}{more}",
                 path.display()
             ));
-        }
-        let [channels, height, width] = graph.image();
-        let input = InputDescription {
-            size: [height, width],
-            resize: "squash".to_owned(),
-            background: "white".to_owned(),
-            scale: 1.0 / 255.0,
-            mean: channel_values("--mean", &self.mean, channels, 0.0)?,
-            std: channel_values("--std", &self.std, channels, 1.0)?,
-        };
-        if input.std.iter().any(|&std| std.is_nan() || std <= 0.0) {
-            return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
         }
         Ok(WeightsFile { model: described, classes, input, data: None, parameters: loaded.parameters })
     }

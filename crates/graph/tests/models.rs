@@ -1,12 +1,15 @@
 //! Presets, model files, and the errors of bad ones.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use convscope_graph::{
-    Executor, Graph, GraphError, ModelBuilder, ModelFile, ModelOptions, ModelSummary, PRESETS, Plan, preset,
+    Executor, Graph, GraphError, ModelBuilder, ModelFile, ModelOptions, ModelSummary, PRESETS, Parameters,
+    Plan, TrainingBatch, preset,
 };
 use convscope_ops::{
-    Bound, Conv2d, Flatten, Layer, Mode, OpError, ParameterSpec, Precision, Relu, Role, Shape,
+    Bound, Conv2d, Flatten, Labels, Layer, Loss, Mode, OpError, ParameterSpec, Precision, Relu, Role, Sample,
+    Shape,
 };
 use ndarray::{Array, IxDyn};
 
@@ -175,6 +178,38 @@ fn a_hundred_thousand_nodes_have_names() {
     let graph = Graph::new(model.add(Flatten::default()).build().unwrap()).unwrap();
     assert_eq!((graph.nodes().len(), graph.nodes()[99_998].name.as_str()), (100_000, "re_lu_99998"));
     Plan::new(&graph, Mode::Training, Precision::F32, 1);
+}
+
+/// Every model in the documentation is one, and trains.
+#[test]
+fn the_documented_models_are_networks() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/models.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let models: Vec<&str> =
+        text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(models.len() >= 4);
+    let shared = [0, 0, 0, 1];
+    for (model, shared) in models.into_iter().zip(shared) {
+        let file = ModelFile::parse("docs/models.md", model).unwrap();
+        let graph = Arc::new(Graph::new(file.resolve([3, 32, 32], 5).unwrap()).unwrap());
+        graph.check_classifier().unwrap();
+        assert_eq!(graph.nodes().iter().filter(|node| node.weights_of.is_some()).count(), shared);
+        assert_eq!(graph.unused().count(), 0);
+        let mut parameters = Parameters::new(&graph, 3).unwrap();
+        let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, 4).unwrap();
+        let images =
+            Array::from_shape_fn([4, 3, 32, 32], |(n, c, y, x)| ((n + c * y + 2 * x) % 7) as f32 - 3.0);
+        let batch = TrainingBatch {
+            images: images.view(),
+            labels: Labels::new(&[0, 4, 2, 1]),
+            sample: Sample::default(),
+        };
+        executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, None).unwrap();
+        // Each array has a part in the loss.
+        for (tensor, gradient) in parameters.tensors().iter().zip(executor.gradients()) {
+            assert!(gradient.iter().any(|&value| value != 0.0), "{}: {}", graph.name(), tensor.key);
+        }
+    }
 }
 
 #[test]

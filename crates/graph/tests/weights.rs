@@ -1,6 +1,11 @@
 //! Weights files: written, read and rejected.
 
-use convscope_graph::{DataDescription, Graph, InputDescription, Parameters, WeightsFile, preset};
+use convscope_graph::{
+    ArraysFile, DataDescription, Graph, InputDescription, KeyMap, ModelBuilder, Parameters, WeightsFile,
+    preset,
+};
+use convscope_ops::{BatchNorm, Conv2d, Flatten, Linear};
+use safetensors::tensor::{Dtype, TensorView};
 
 fn weights() -> WeightsFile {
     let model = preset("plain8-bn", [3, 8, 8], 2).unwrap();
@@ -75,4 +80,93 @@ fn arrays_must_fit_the_model() {
         error(&weights.to_bytes())
             .contains("'dense.weight' has shape [2, 128], but its model needs [3, 128]")
     );
+}
+
+/// A file as another program would write it: keys of its own, several types, no metadata.
+fn written_elsewhere(arrays: &[(&str, Dtype, &[usize], Vec<u8>)]) -> ArraysFile {
+    let views = arrays
+        .iter()
+        .map(|(key, dtype, shape, bytes)| (*key, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap()));
+    ArraysFile::from_bytes("foreign", safetensors::serialize(views, None).unwrap()).unwrap()
+}
+
+fn bytes<const N: usize>(values: &[f32], number: impl Fn(f32) -> [u8; N]) -> Vec<u8> {
+    values.iter().flat_map(|&value| number(value)).collect()
+}
+
+#[test]
+fn arrays_of_any_origin_are_loaded_by_their_keys() {
+    let graph = Graph::new(
+        ModelBuilder::new("small", [1, 1, 3])
+            .add(Conv2d::new(2, 1))
+            .named("features.0")
+            .add(BatchNorm::default())
+            .named("norm")
+            .add(Flatten::default())
+            .add(Linear { bias: false, ..Linear::new(2) })
+            .named("head")
+            .build()
+            .unwrap(),
+    )
+    .unwrap();
+    let single = |values: &[f32]| bytes(values, f32::to_le_bytes);
+    let arrays = [
+        (
+            "conv.kernel",
+            Dtype::BF16,
+            &[2, 1, 1, 1][..],
+            bytes(&[1.5, -2.0], |v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]),
+        ),
+        ("features.0.bias", Dtype::F64, &[2], bytes(&[0.25, 3.0], |v| f64::from(v).to_le_bytes())),
+        ("bn.weight", Dtype::F16, &[2], vec![0x00, 0x3c, 0x00, 0xc0]),
+        ("bn.bias", Dtype::F32, &[2], single(&[5.0, 6.0])),
+        ("bn.running_mean", Dtype::F32, &[2], single(&[7.0, 8.0])),
+        ("bn.running_var", Dtype::F32, &[2], single(&[9.0, 10.0])),
+        ("head.weight", Dtype::F32, &[2, 6], single(&[0.5; 12])),
+        ("optimizer.step", Dtype::F32, &[], single(&[1.0])),
+    ];
+    let names = KeyMap::parse("# ours = theirs\nnorm = bn\nfeatures.0.weight = \"conv.kernel\"\n").unwrap();
+    let loaded = written_elsewhere(&arrays).load(&graph, &names).unwrap();
+    assert_eq!(loaded.surplus, ["optimizer.step"]);
+    let values = |key: &str| loaded.parameters.get(key).unwrap().slice();
+    assert_eq!(values("features.0.weight"), [1.5, -2.0]);
+    assert_eq!(values("features.0.bias"), [0.25, 3.0]);
+    assert_eq!(values("norm.weight"), [1.0, -2.0]);
+    assert_eq!((values("norm.bias"), values("norm.running_mean")), (&[5.0, 6.0][..], &[7.0, 8.0][..]));
+    // Files from before PyTorch 0.4 have no count.
+    assert_eq!(loaded.parameters.get("norm.num_batches_tracked").unwrap().batches, 0);
+
+    let message = written_elsewhere(&arrays[2..]).load(&graph, &KeyMap::default()).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "foreign: 6 missing: features.0.weight, features.0.bias, norm.weight, norm.bias, norm.running_mean, \
+         norm.running_var; 5 surplus: bn.bias, bn.running_mean, bn.running_var, bn.weight, optimizer.step"
+    );
+    let mut wide = arrays.clone();
+    wide[6] = ("head.weight", Dtype::F32, &[6, 2], single(&[0.5; 12]));
+    let message = written_elsewhere(&wide).load(&graph, &names).unwrap_err().to_string();
+    assert!(message.contains("1 of another shape: head.weight [6, 2] for [2, 6]"), "{message}");
+    wide[6] = ("head.weight", Dtype::U8, &[2, 6], vec![1; 12]);
+    let message = written_elsewhere(&wide).load(&graph, &names).unwrap_err().to_string();
+    assert!(message.contains("'head.weight' has type U8, which is not supported"), "{message}");
+    assert!(ArraysFile::from_bytes("cut", vec![9, 0, 0]).is_err());
+}
+
+#[test]
+fn shared_arrays_may_be_there_once_or_twice() {
+    let model = ModelBuilder::new("twice", [2, 1, 1])
+        .add(Conv2d { bias: false, ..Conv2d::new(2, 1) })
+        .named("a")
+        .add(Conv2d { bias: false, ..Conv2d::new(2, 1) })
+        .named("b")
+        .weights_of("a")
+        .add(Flatten::default());
+    let graph = Graph::new(model.build().unwrap()).unwrap();
+    let array = |key, value: f32| (key, Dtype::F32, &[2, 2, 1, 1][..], bytes(&[value; 4], f32::to_le_bytes));
+    for arrays in [vec![array("a.weight", 3.0)], vec![array("a.weight", 3.0), array("b.weight", 4.0)]] {
+        let loaded = written_elsewhere(&arrays).load(&graph, &KeyMap::default()).unwrap();
+        assert_eq!(loaded.surplus, [""; 0]);
+        assert_eq!(loaded.parameters.tensors().len(), 1);
+        assert_eq!(loaded.parameters.of_node(1)[0].slice(), [3.0; 4]);
+    }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod data;
 mod durability;
 mod ending;
+mod foreign;
 mod hostile;
 mod inspect;
 mod memory;
