@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .activation(Activation::Softmax)
         .build()?;
 
-    let config = TrainConfig { epochs: 5, batch_size: 16, lr: 0.01, ..TrainConfig::default() };
+    let config = TrainConfig { epochs: 12, batch_size: 16, lr: 0.003, ..TrainConfig::default() };
     let mut session = Session::with_model(config, network, Arc::clone(&source))?;
     let outcome = session.train()?;
     println!("test accuracy {:.1} %", outcome.test.map_or(0.0, |test| test.accuracy * 100.0));
