@@ -1,6 +1,6 @@
 //! Names of files for things whose names are any text.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Bytes of a stem at most.
 pub const MOST_STEM_BYTES: usize = 100;
@@ -8,7 +8,7 @@ pub const MOST_STEM_BYTES: usize = 100;
 /// A stem of a file name for each of these names, in their order: letters, digits, `.`, `_` and `-` stay, all other bytes become
 /// `%` and two hexadecimal digits, from which the name can be restored.
 ///
-/// Stems differ even where case does not count: a capital letter is escaped too where its stem would be taken. Names that would
+/// Stems differ even where case does not count: names that differ only by case have their capital letters escaped. Names that would
 /// need more than [`MOST_STEM_BYTES`] are cut, and end with `~` and a hash of the whole name instead.
 ///
 /// ```
@@ -16,17 +16,14 @@ pub const MOST_STEM_BYTES: usize = 100;
 /// assert_eq!(stems(["features.0", "aux/head", "Aux/head"]), ["features.0", "aux%2Fhead", "%41ux%2Fhead"]);
 /// ```
 pub fn stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = HashSet::new();
-    let stem = |name: &str| {
-        let readable = fitted(name, escaped(name, false));
-        if taken.insert(readable.to_lowercase()) {
-            return readable;
-        }
-        let exact = fitted(name, escaped(name, true));
-        taken.insert(exact.to_lowercase());
-        exact
+    let readable: Vec<(&str, String)> =
+        names.into_iter().map(|name| (name, fitted(name, escaped(name, false)))).collect();
+    let mut alike: HashMap<String, usize> = HashMap::new();
+    readable.iter().for_each(|(_, stem)| *alike.entry(stem.to_lowercase()).or_default() += 1);
+    let stem = |(name, stem): (&str, String)| {
+        if alike[&stem.to_lowercase()] == 1 { stem } else { fitted(name, escaped(name, true)) }
     };
-    names.into_iter().map(stem).collect()
+    readable.into_iter().map(stem).collect()
 }
 
 fn escaped(name: &str, escapes_capitals: bool) -> String {
@@ -59,6 +56,8 @@ fn fitted(name: &str, mut stem: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn restored(stem: &str) -> String {

@@ -1,7 +1,8 @@
 //! `convscope summary`: a network in numbers.
 
 use anyhow::Result;
-use convscope_graph::{Graph, LayerSummary, ModelSummary, PRESETS, preset_file};
+use convscope_graph::{Graph, LayerSummary, ModelSummary, PRESETS, ValueId, preset_file};
+use convscope_report::escape::escaped;
 use convscope_report::number::{bytes, count, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, torch};
 use convscope_train::TrainConfig;
@@ -84,10 +85,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.result(&torch::module(&graph)?)?;
         return Ok(Exit::Done);
     }
-    let input = graph.image();
+    let image = graph.image();
     let batch = size(args.batch_size);
     let config = TrainConfig { batch_size: batch, ..TrainConfig::default() };
-    let image_bytes = input.iter().map(|&side| side as u64).fold(args.images, u64::saturating_mul);
+    let image_bytes = image.iter().map(|&side| side as u64).fold(args.images, u64::saturating_mul);
     let training_memory = args.threads.run(None, || Ok(Footprint::new(&config, &graph, image_bytes)))?;
     let training_bytes = training_memory.total();
     let summary = ModelSummary::new(&graph);
@@ -95,7 +96,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if args.json {
         console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        console.result(&render(&document, input, console.style()))?;
+        console.result(&render(&document, &graph, console.style()))?;
+    }
+    for node in graph.unused() {
+        let name = escaped(&node.name);
+        console.note(&format!("note: nothing uses the value of {name}, and it is not an output"));
     }
     Ok(Exit::Done)
 }
@@ -109,7 +114,7 @@ fn model_file(args: &Args) -> Result<String> {
     Ok(description.to_toml())
 }
 
-fn render(document: &Document, input: [usize; 3], style: Style) -> String {
+fn render(document: &Document, graph: &Graph, style: Style) -> String {
     let summary = &document.summary;
     let mut table = Table::new([
         Column::left("layer"),
@@ -120,10 +125,10 @@ fn render(document: &Document, input: [usize; 3], style: Style) -> String {
         Column::right("activations"),
         Column::left("inputs"),
     ]);
-    let mut before = "input";
+    let mut before = graph.value_name(ValueId::Input(0));
     for layer in &summary.layers {
         table.row([
-            Cell::from(layer.name.as_str()),
+            Cell::from(&*escaped(&layer.name)),
             layer.kind.as_str().into(),
             shape(&layer.output_shape).into(),
             number(layer.parameters as u64),
@@ -145,13 +150,13 @@ fn render(document: &Document, input: [usize; 3], style: Style) -> String {
         "".into(),
     ]);
     format!(
-        "{name} for images of {input}\n\n{table}\n\
+        "{name} for {inputs}\n\n{table}\n\
          parameters           {trained}\n\
          running statistics   {statistics}\n\
          multiply-adds        {adds} per image\n\
          training memory      {memory} at batch size {batch} with Adam\n",
         name = summary.name,
-        input = shape(&input),
+        inputs = inputs_of(graph),
         table = table.render(style),
         trained = thousands(summary.trained_parameters as u64),
         statistics = thousands(summary.running_statistics as u64),
@@ -159,6 +164,17 @@ fn render(document: &Document, input: [usize; 3], style: Style) -> String {
         memory = bytes(document.training_bytes),
         batch = document.batch,
     )
+}
+
+/// `images of 3x32x32`; of a network that is not a classifier of images, its inputs by name.
+fn inputs_of(graph: &Graph) -> String {
+    let named: Vec<String> =
+        graph.inputs().map(|(name, axes)| format!("{} {}", escaped(name), shape(axes.axes()))).collect();
+    if graph.check_classifier().is_ok() {
+        format!("images of {}", shape(&graph.image()))
+    } else {
+        named.join(", ")
+    }
 }
 
 /// `16x32x32`.

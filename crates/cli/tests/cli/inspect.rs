@@ -332,7 +332,9 @@ fn what_cannot_be_inspected_is_said() {
     place.run("--quiet inspect run --split test --index 30").failed(2, &["no image 30", "30 images"]);
     place.run("--quiet inspect run --image absent.png").failed(1, &["absent.png"]);
     place.photos("photos");
-    place.run("--quiet inspect run --data photos --out look").failed(1, &["photos", "another kind", "--on"]);
+    place
+        .run("--quiet inspect run --data photos --out look")
+        .failed(1, &["photos", "a different kind of data set", "--on"]);
     place.run("--quiet inspect run --on photos --out look").failed(1, &["dark: none of the classes", "red"]);
     assert!(!place.exists("look"), "nothing is left behind");
     fs::copy(place.path("run/weights/last.safetensors"), place.path("alone.safetensors")).unwrap();

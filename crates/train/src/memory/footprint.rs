@@ -59,8 +59,8 @@ impl Footprint {
             evaluation,
             statistics,
             teachers: teacher_bytes(graph, batch) * config.teachers.len() as u64,
-            // The state twice, as arrays and as the file, and one array of it once more.
-            saving: floats((2 * state + largest).max(3 * all)),
+            // A checkpoint: the state as arrays and as the file, and one array once more. Weights: a copy, bytes, two files.
+            saving: floats((2 * state + largest).max(4 * all)),
         }
     }
 
@@ -112,10 +112,9 @@ fn ask_for(bytes: u64) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// What a network takes that only answers: its executor, and its parameters twice, as they are and packed.
+/// What a network takes that only answers: its executor with the packed parameters.
 fn teacher_bytes(graph: &Graph, batch: usize) -> u64 {
-    let plan = PlanMemory::new(graph, Mode::Inference, Precision::F32, batch).total() as u64;
-    plan + floats(2 * parameter_counts(graph).sum::<u64>())
+    PlanMemory::new(graph, Mode::Inference, Precision::F32, batch).total() as u64
 }
 
 /// The sizes of all parameters, trained or not.
