@@ -52,6 +52,7 @@ impl Initializer {
                 values.fill(0.0)
             }
             (Role::Scale | Role::RunningVar, _) => values.fill(1.0),
+            (Role::Slope, _) => values.fill(0.25),
         }
     }
 }

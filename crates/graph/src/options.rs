@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 /// Changes to a model file, under the keys of [`KEYS`](Self::KEYS) and the names of its nodes:
 ///
-/// - `width`: multiplies every `out_channels` and `out_features` except the last by this factor, rounded, but at least
-///   1. If `groups` equals the channels (a depthwise convolution), it stays equal. A width of 0.5 leaves about a
+/// - `width`: multiplies every `out_channels` and `out_features` except the last by this factor, rounded, but to
+///   one at least. If `groups` equals the channels (a depthwise convolution), it stays equal. A width of 0.5 leaves about a
 ///   quarter of the parameters.
 /// - `initializer`: how the weights are initialised.
 /// - `<node>.<argument>`: an argument of a node, such as `dropout.p`; it is not scaled by the width.

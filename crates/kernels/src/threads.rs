@@ -3,18 +3,39 @@
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use thiserror::Error;
+
+use crate::memory::{self, OutOfMemory};
+
+/// Why threads cannot be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// There is no memory for their stacks.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// The system refuses one.
+    #[error(transparent)]
+    Refused(#[from] ThreadPoolBuildError),
+}
+
+/// What a thread takes of the address space: its stack, and what the standard library adds to it.
+const STACK: usize = (2 << 20) + (1 << 16);
 
 /// A pool of `threads` workers (0: one per core) that flush denormal numbers to zero, so that vanishing gradients take
 /// no longer than others.
 ///
 /// # Errors
-/// The system refuses to start a thread.
-pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
-    ThreadPoolBuilder::new()
+/// The system refuses to start a thread, or has no memory for the stacks.
+pub fn pool(threads: usize) -> Result<ThreadPool, PoolError> {
+    // A thread that is there and cannot get the rest of its stack would end the program.
+    drop(memory::room::<u8>(threads.saturating_mul(STACK))?);
+    let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("convscope-{index}"))
         .start_handler(|_| flush_denormals())
-        .build()
+        .build()?;
+    Ok(pool)
 }
 
 /// Runs `work` in the pool of the calling thread or, if it belongs to none, in a shared pool of all cores.

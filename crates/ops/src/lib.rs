@@ -8,15 +8,17 @@
 //! | operators | |
 //! |---|---|
 //! | convolution | [`conv2d()`], [`conv_transpose2d()`] |
-//! | pooling | [`max_pool2d()`], [`avg_pool2d()`], [`adaptive_avg_pool2d()`] |
+//! | pooling | [`max_pool2d()`], [`avg_pool2d()`], [`adaptive_avg_pool2d()`], [`AdaptiveMaxPool2d`], [`Mean`] |
 //! | regions of interest, as torchvision's | [`roi_pool()`], [`roi_align()`] |
 //! | dense | [`linear()`] |
-//! | other axes | [`flatten()`], [`Reshape`], [`Permute`], [`Slice`] |
-//! | normalisation | [`batch_norm()`] |
-//! | activation | [`relu()`], [`sigmoid()`], [`softmax()`], [`log_softmax()`] |
-//! | joining | [`add()`], [`concat()`] |
+//! | other axes | [`flatten()`], [`Reshape`], [`Permute`], [`Slice`], [`ChannelShuffle`], [`PixelShuffle`] |
+//! | other sizes | [`Pad`], [`Interpolate`] |
+//! | normalisation | [`batch_norm()`], [`LayerNorm`], [`GroupNorm`], [`InstanceNorm`], [`LocalResponseNorm`] |
+//! | activation | [`relu()`], [`Relu6`], [`LeakyRelu`], [`Prelu`], [`Elu`], [`Silu`], [`Gelu`], [`Mish`], [`Hardswish`], [`Hardtanh`], [`Softplus`] |
+//! | and towards a bound | [`sigmoid()`], [`Hardsigmoid`], [`Tanh`], [`softmax()`], [`log_softmax()`] |
+//! | joining | [`add()`], [`Mul`], [`concat()`], [`Matmul`] |
 //! | without inputs | [`Constant`] |
-//! | at random | [`dropout()`] |
+//! | at random | [`dropout()`], [`Dropout2d`], [`StochasticDepth`] |
 //! | losses | [`cross_entropy()`], [`mse_loss()`] |
 //!
 //! Each has a backward pass next to it: [`roi_pool_backward()`] for [`roi_pool()`].
@@ -37,6 +39,7 @@
 
 mod activation;
 mod adaptive_avg_pool2d;
+mod adaptive_max_pool2d;
 mod add;
 mod apply;
 mod argument;
@@ -44,7 +47,9 @@ mod arrays;
 mod avg_pool2d;
 mod batch_norm;
 mod bound;
+mod broadcast;
 mod channel_dim;
+mod channel_shuffle;
 mod concat;
 mod constant;
 mod conv2d;
@@ -52,38 +57,66 @@ mod conv_transpose2d;
 mod cross_entropy;
 mod defaults;
 mod dropout;
+mod dropout2d;
+mod elu;
 mod error;
 mod flatten;
+mod gelu;
+mod group_norm;
+mod hardsigmoid;
+mod hardswish;
+mod hardtanh;
+mod instance_norm;
+mod interpolate;
 mod layer;
+mod layer_norm;
 mod leaky_relu;
 pub mod limits;
 mod linear;
+mod local_response_norm;
 mod log_softmax;
 mod loss;
+mod matmul;
 mod max_pool2d;
+mod mean;
+mod mish;
 mod moving;
 mod mse_loss;
+mod mul;
+mod normalize;
 mod operator;
+mod pad;
 mod pair;
 mod parameter;
 mod permute;
+mod pixel_shuffle;
+mod pointwise;
 mod pooling;
+mod prelu;
+mod random_parts;
 mod regions;
 mod registry;
 mod relu;
+mod relu6;
 mod reshape;
 mod roi_align;
 mod roi_pool;
 mod shape;
 mod sigmoid;
+mod silu;
 mod slice;
 mod softmax;
+mod softplus;
+mod stochastic_depth;
+mod summing;
+mod tanh;
 mod torch;
 
 pub use activation::Activation;
 pub use adaptive_avg_pool2d::{
     AdaptiveAvgPool2d, OutputSize, adaptive_avg_pool2d, adaptive_avg_pool2d_backward,
 };
+pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
 pub use add::{Add, add};
 pub use apply::{Applied, AppliedGradients, apply, apply_backward};
 pub use argument::Argument;
@@ -93,6 +126,7 @@ pub use batch_norm::{
 };
 pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
 pub use channel_dim::ChannelDim;
+pub use channel_shuffle::ChannelShuffle;
 pub use concat::{Concat, concat};
 pub use constant::Constant;
 pub use conv_transpose2d::{
@@ -107,26 +141,50 @@ pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
 pub use convscope_kernels::memory::OutOfMemory;
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
+pub use dropout2d::Dropout2d;
+pub use elu::Elu;
 pub use error::OpError;
 pub use flatten::{Flatten, flatten, flatten_backward};
+pub use gelu::{Gelu, GeluForm};
+pub use group_norm::GroupNorm;
+pub use hardsigmoid::Hardsigmoid;
+pub use hardswish::Hardswish;
+pub use hardtanh::Hardtanh;
+pub use instance_norm::InstanceNorm;
+pub use interpolate::{Interpolate, InterpolateMode, ScaleFactor};
 pub use layer::Layer;
+pub use layer_norm::{DataFormat, LayerNorm};
 pub use leaky_relu::LeakyRelu;
 pub use linear::{Linear, LinearGradients, linear, linear_backward};
+pub use local_response_norm::LocalResponseNorm;
 pub use log_softmax::{LogSoftmax, log_softmax, log_softmax_backward};
 pub use loss::{Labels, Loss, Reduction, SoftTargets};
+pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
+pub use mean::Mean;
+pub use mish::Mish;
 pub use mse_loss::{mse_loss, mse_loss_backward};
+pub use mul::Mul;
 pub use operator::{Arguments, Operator, ParseError};
+pub use pad::{Pad, PadMode};
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};
 pub use permute::Permute;
+pub use pixel_shuffle::PixelShuffle;
+pub use pointwise::Pointwise;
+pub use prelu::Prelu;
 pub use registry::{NameTaken, Registered, names, register, registered};
 pub use relu::{Relu, relu, relu_backward};
+pub use relu6::Relu6;
 pub use reshape::Reshape;
 pub use roi_align::{RoiAlignArguments, roi_align, roi_align_backward};
 pub use roi_pool::{RoiPoolArguments, roi_pool, roi_pool_backward};
 pub use shape::{MOST_AXES, Shape};
 pub use sigmoid::{Sigmoid, sigmoid, sigmoid_backward};
+pub use silu::Silu;
 pub use slice::Slice;
 pub use softmax::{Softmax, softmax, softmax_backward};
+pub use softplus::Softplus;
+pub use stochastic_depth::{StochasticDepth, StochasticDepthMode};
+pub use tanh::Tanh;
 pub use torch::Torch;

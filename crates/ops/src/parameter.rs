@@ -28,6 +28,8 @@ pub enum Role {
     RunningVar,
     /// Number of batches that a running statistic has seen; starts at zero.
     BatchesTracked,
+    /// The slope of a rectifier below zero; starts at 0.25.
+    Slope,
     /// Part of the network that nothing changes; starts at zero.
     Fixed,
 }

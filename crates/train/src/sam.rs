@@ -162,7 +162,7 @@ mod tests {
         let (before, gradients) = parameters();
         let scale = |tensor: &Parameter, w: f32| match tensor.role {
             Role::Weight { .. } | Role::Scale => f64::from(w.abs()) + 0.01,
-            Role::Bias { .. } | Role::Shift => 1.0,
+            Role::Bias { .. } | Role::Shift | Role::Slope => 1.0,
             Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed => 0.0,
         };
         let mut squares = 0.0;

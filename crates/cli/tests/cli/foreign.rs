@@ -94,8 +94,10 @@ fn what_does_not_fit_is_said() {
     with("--class-names a,b --std 1,0,1").failed(2, &["--std"]);
     place.write("map", "dense\n");
     with("--class-names a,b --weights-map map").failed(2, &["map: line 1: has no '=': dense"]);
-    run("--model plain8 --weights run/weights/last.safetensors --class-names a,b")
-        .failed(1, &["missing: conv2d.weight"]);
+    run("--model plain8 --weights run/weights/last.safetensors --class-names a,b").failed(
+        1,
+        &["14 missing: conv2d_1.weight", "of another shape: conv2d.weight [4, 3, 3, 3] for [16, 3, 3, 3]"],
+    );
     run("--model small.toml --weights small.toml --class-names a,b")
         .failed(1, &["is not a safetensors file"]);
     place

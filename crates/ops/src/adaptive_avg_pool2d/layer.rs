@@ -22,25 +22,36 @@ impl AdaptiveAvgPool2d {
         AdaptiveAvgPool2d { output_size: output_size.into() }
     }
 
-    pub(super) fn mean(&self, channels: usize, input: [usize; 2]) -> Result<Mean, OpError> {
+    /// The windows of an adaptive pooling, of the mean or of the maximum.
+    pub(crate) fn windows(
+        &self,
+        operator: &'static str,
+        channels: usize,
+        input: [usize; 2],
+    ) -> Result<Windows, OpError> {
         let OutputSize { rows, columns } = self.output_size;
         let asked = Pair { rows: rows.unwrap_or(input[0]), columns: columns.unwrap_or(input[1]) };
-        let output = asked.at_least_one(NAME, "output_size")?.array();
-        check_plane(NAME, "a plane of the output", output, input)?;
-        check_elements(NAME, "the output", &[channels, output[0], output[1]])?;
+        let output = asked.at_least_one(operator, "output_size")?.array();
+        check_plane(operator, "a plane of the output", output, input)?;
+        check_elements(operator, "the output", &[channels, output[0], output[1]])?;
         let [rows, columns] = [0, 1].map(|axis| {
             let (from, to) = (input[axis], output[axis]);
             let span = |i: usize| Span { start: i * from / to, end: ((i + 1) * from).div_ceil(to), step: 1 };
             (0..to).map(span).collect::<Vec<_>>()
         });
-        let mut factors = Vec::with_capacity(rows.len() * columns.len());
-        for row in &rows {
-            for column in &columns {
+        Ok(Windows { channels, input, rows, columns })
+    }
+
+    pub(super) fn mean(&self, channels: usize, input: [usize; 2]) -> Result<Mean, OpError> {
+        let windows = self.windows(NAME, channels, input)?;
+        let mut factors = Vec::with_capacity(windows.rows.len() * windows.columns.len());
+        for row in &windows.rows {
+            for column in &windows.columns {
                 let pixels = (row.end - row.start) * (column.end - column.start);
                 factors.push((1.0 / pixels as f64) as f32);
             }
         }
-        Ok(Mean { windows: Windows { channels, input, rows, columns }, factors })
+        Ok(Mean { windows, factors })
     }
 }
 

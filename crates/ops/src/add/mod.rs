@@ -3,6 +3,8 @@
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.add.html>
 
 use crate::arrays::{array, values};
+use crate::broadcast::{Broadcast, joint_shape};
+use crate::summing::add_up;
 use crate::*;
 use convscope_kernels::elementwise;
 use ndarray::{ArrayD, ArrayViewD};
@@ -32,7 +34,8 @@ pub fn add(input: ArrayViewD<'_, f32>, other: ArrayViewD<'_, f32>) -> Result<Arr
     Ok(array(input.shape(), sum))
 }
 
-/// The sum of two or more inputs of the same shape, as in a residual connection.
+/// The sum of two or more inputs, as a residual connection needs it. An axis of length 1 counts for all places of the others':
+/// `[C, 1, 1]` adds to each channel of `[C, H, W]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {}
@@ -56,29 +59,21 @@ impl Layer for Add {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
-        let [first, others @ ..] = inputs else {
-            return Err(OpError::shape(NAME, "takes two inputs or more, not 0"));
-        };
-        if others.is_empty() {
-            return Err(OpError::shape(NAME, "takes two inputs or more, not 1"));
+        if inputs.len() < 2 {
+            return Err(OpError::shape(NAME, format!("takes two inputs or more, not {}", inputs.len())));
         }
-        match others.iter().position(|shape| shape != first) {
-            None => Ok(*first),
-            Some(at) => {
-                let problem = format!("input 0 has shape {first}, input {} {}", at + 1, others[at]);
-                Err(OpError::shape(NAME, problem))
-            }
-        }
+        joint_shape(NAME, inputs)
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundAdd { inputs: inputs.len() })
+        let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
+        Box::new(BoundAdd { inputs: inputs.iter().map(|&input| Broadcast::new(input, output)).collect() })
     }
 }
 
 #[derive(Debug)]
 struct BoundAdd {
-    inputs: usize,
+    inputs: Vec<Broadcast>,
 }
 
 impl Bound for BoundAdd {
@@ -86,14 +81,35 @@ impl Bound for BoundAdd {
         Reads::default()
     }
 
+    fn scratch_len(&self, _images: usize) -> usize {
+        let parts = self.inputs.iter().filter(|input| !input.is_whole());
+        parts.map(|input| input.len).max().unwrap_or(0)
+    }
+
     fn forward(&self, call: Forward<'_>) {
-        call.output.copy_from_slice(call.inputs.get(0));
-        for index in 1..self.inputs {
-            elementwise::add_assign(call.isa, call.output, call.inputs.get(index));
+        for (index, input) in self.inputs.iter().enumerate() {
+            let values = call.inputs.get(index);
+            if input.is_whole() && index == 0 {
+                call.output.copy_from_slice(values);
+            } else if input.is_whole() {
+                elementwise::add_assign(call.isa, call.output, values);
+            } else {
+                if index == 0 {
+                    call.output.fill(0.0);
+                }
+                let images = call.output.chunks_exact_mut(input.large).zip(values.chunks_exact(input.len));
+                images.for_each(|(output, values)| input.each(|to, from| output[to] += values[from]));
+            }
         }
     }
 
-    fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
-        d_input.copy_from_slice(call.d_output);
+    fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        let input = &self.inputs[index];
+        if input.is_whole() {
+            d_input.copy_from_slice(call.d_output);
+            return;
+        }
+        let images = d_input.chunks_exact_mut(input.len).zip(call.d_output.chunks_exact(input.large));
+        images.for_each(|(d_input, d_output)| add_up(input, d_output, d_input, call.scratch));
     }
 }

@@ -20,6 +20,16 @@ impl Reordered {
         Reordered { from_channels: channels(from), to_channels: channels(to), len: from.len() }
     }
 
+    /// One image in the order of the output.
+    pub(crate) fn forth(&self, values: &[f32], target: &mut [f32], scratch: &mut [f32]) {
+        self.reorder([self.from_channels, self.to_channels], values, target, scratch);
+    }
+
+    /// One image of the output in the order of the input.
+    pub(crate) fn back(&self, values: &[f32], target: &mut [f32], scratch: &mut [f32]) {
+        self.reorder([self.to_channels, self.from_channels], values, target, scratch);
+    }
+
     fn reorder(&self, [from, to]: [usize; 2], values: &[f32], target: &mut [f32], scratch: &mut [f32]) {
         if from == to {
             target.copy_from_slice(values);

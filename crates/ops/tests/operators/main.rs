@@ -4,6 +4,7 @@ mod activations;
 mod common;
 mod convolution;
 mod dense;
+mod every_layer;
 mod joining;
 mod losses;
 mod moving;
