@@ -87,7 +87,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "N", help_heading = DATA)]
     max_pixels: Option<u64>,
 
-    /// A preset (plain8, plain8-bn, resnet8, resnet18) or a model file (.toml)
+    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them) or a model file (.toml)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
 

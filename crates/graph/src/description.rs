@@ -2,7 +2,7 @@
 
 use crate::limits::{MOST_MODEL_BYTES, check_nodes, read_file};
 use crate::names::names;
-use crate::{GraphError, Initializer, ModelInput, ModelOptions};
+use crate::{GraphError, Initializer, ModelInput, ModelOptions, blocks};
 use convscope_ops::{Activation, Operator};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -88,7 +88,7 @@ impl ModelDescription {
 }
 
 /// The keys of a model file.
-const KEYS: [&str; 6] = ["name", "input", "initializer", "outputs", "width", "node"];
+const KEYS: [&str; 7] = ["name", "input", "initializer", "outputs", "width", "block", "node"];
 
 /// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
 /// scale the network (see [`ModelOptions`]).
@@ -165,6 +165,7 @@ impl ModelFile {
             let known = KEYS.map(|key| format!("`{key}`")).join(", ");
             return Err(error(format!("unknown field `{unknown}`, expected one of {known}")));
         }
+        blocks::expand(&mut table).map_err(error)?;
         self.options.apply_to_file(&mut table)?;
         let mut nodes = match table.remove("node") {
             Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,

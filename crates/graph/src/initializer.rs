@@ -48,11 +48,11 @@ impl Initializer {
                     .iter_mut()
                     .for_each(|value| *value = (truncated_normal(&mut random) * deviation) as f32);
             }
-            (Role::Bias { .. } | Role::Shift | Role::RunningMean | Role::BatchesTracked | Role::Fixed, _) => {
+            (Role::Bias { .. } | Role::Shift | Role::RunningMean | Role::BatchesTracked, _) => {
                 values.fill(0.0)
             }
             (Role::Scale | Role::RunningVar, _) => values.fill(1.0),
-            (Role::Slope, _) => values.fill(0.25),
+            (Role::Value { start } | Role::Fixed { start }, _) => values.fill(start),
         }
     }
 }

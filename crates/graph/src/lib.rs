@@ -6,6 +6,7 @@
 //! weights in PyTorch's layouts; [`WeightsFile`] stores them with everything that prediction needs.
 
 mod arrays_file;
+mod blocks;
 mod builder;
 mod description;
 mod error;

@@ -68,7 +68,7 @@ pub(crate) fn check_keys(nodes: &[Node]) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// PyTorch's key of an array: `conv2d_1.weight`.
+/// PyTorch's key of an array: `conv2d_1.weight`; that of an array without a name of its own is the node's.
 pub(crate) fn key(node: &str, array: &str) -> String {
-    format!("{node}.{array}")
+    if array.is_empty() { node.to_owned() } else { format!("{node}.{array}") }
 }

@@ -4,7 +4,7 @@ use convscope_kernels::memory::{self, OutOfMemory};
 use ndarray::{ArrayD, IxDyn};
 
 /// The purpose of an array, which initialisers and optimizers depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {
     /// A weight that sums `fan_in` inputs into each output; each input reaches `fan_out` outputs.
     Weight {
@@ -28,23 +28,29 @@ pub enum Role {
     RunningVar,
     /// Number of batches that a running statistic has seen; starts at zero.
     BatchesTracked,
-    /// The slope of a rectifier below zero; starts at 0.25.
-    Slope,
-    /// Part of the network that nothing changes; starts at zero.
-    Fixed,
+    /// A trained value of any other kind.
+    Value {
+        /// Where it starts.
+        start: f32,
+    },
+    /// Part of the network that nothing changes.
+    Fixed {
+        /// What it is without a weights file.
+        start: f32,
+    },
 }
 
 impl Role {
     /// Whether gradients change it.
     pub fn is_trained(self) -> bool {
-        !matches!(self, Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed)
+        !matches!(self, Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed { .. })
     }
 }
 
 /// Description of an array that an operator needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
-    /// PyTorch's name within the layer: `weight`, `bias`, `running_mean`, ...
+    /// PyTorch's name within the layer, empty where the array has the layer's own: `weight`, `bias`, `running_mean`, ...
     pub name: &'static str,
     /// PyTorch's shape.
     pub shape: Vec<usize>,

@@ -35,7 +35,7 @@ pub fn module(graph: &Graph) -> Result<String, ReportError> {
                 format!("{}({})", attribute(&owner.name), filled(&input, &inputs))
             }
             Torch::Parameter { shape, trained } => {
-                let key = quoted(&format!("{}.value", owner.name));
+                let key = quoted(&owner.name);
                 let [list, kind] = if trained { ["_parameters", "nn.Parameter"] } else { ["_buffers", ""] };
                 if node.weights_of.is_none() {
                     modules +=

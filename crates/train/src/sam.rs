@@ -162,8 +162,8 @@ mod tests {
         let (before, gradients) = parameters();
         let scale = |tensor: &Parameter, w: f32| match tensor.role {
             Role::Weight { .. } | Role::Scale => f64::from(w.abs()) + 0.01,
-            Role::Bias { .. } | Role::Shift | Role::Slope => 1.0,
-            Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed => 0.0,
+            Role::Bias { .. } | Role::Shift | Role::Value { .. } => 1.0,
+            Role::RunningMean | Role::RunningVar | Role::BatchesTracked | Role::Fixed { .. } => 0.0,
         };
         let mut squares = 0.0;
         for (tensor, gradient) in before.tensors().iter().zip(&gradients) {

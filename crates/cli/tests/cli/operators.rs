@@ -54,7 +54,7 @@ fn a_wrong_case_is_shown_in_full() {
 #[test]
 fn what_is_no_case_is_named() {
     for (op, arguments, expected) in [
-        ("relu6", "{}", "no operator is called relu6"),
+        ("conv3d", "{}", "no operator is called conv3d"),
         ("relu", r#"{"slope": 2}"#, "slope"),
         ("relu", "{", "args"),
     ] {

@@ -2,15 +2,43 @@
 
 use crate::{GraphError, ModelDescription, ModelFile};
 
-/// Names of the presets.
-pub const PRESETS: [&str; 4] = ["plain8", "plain8-bn", "resnet8", "resnet18"];
+/// The text of each preset's model file.
+macro_rules! presets {
+    ($($name:literal,)*) => {
+        /// Names of the presets.
+        pub const PRESETS: [&str; FILES.len()] = [$($name),*];
+
+        const FILES: &[&str] = &[$(include_str!(concat!($name, ".toml"))),*];
+    };
+}
+
+presets! {
+    "plain8",
+    "plain8-bn",
+    "resnet8",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "squeezenet1_1",
+    "densenet121",
+    "vgg11_bn",
+    "vgg16",
+    "shufflenet_v2_x1_0",
+    "regnet_y_400mf",
+    "mnasnet1_0",
+    "convnext_tiny",
+}
 
 /// The preset with that name, for this image shape and number of classes.
 ///
 /// - `plain8`: the reference network, eight 3x3 convolutions of 16 to 128 channels.
 /// - `plain8-bn`: the same with batch normalisation after every activation.
 /// - `resnet8`: three residual blocks.
-/// - `resnet18`: torchvision's ResNet-18, for images of 64 pixels a side or more.
+/// - all others: torchvision's networks of these names, with its keys as the names of nodes.
 ///
 /// # Errors
 /// There is no preset with that name.
@@ -29,11 +57,6 @@ pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<ModelDesc
 /// # Errors
 /// There is no preset with that name.
 pub fn preset_file(name: &str) -> Result<&'static str, GraphError> {
-    match name {
-        "plain8" => Ok(include_str!("plain8.toml")),
-        "plain8-bn" => Ok(include_str!("plain8-bn.toml")),
-        "resnet8" => Ok(include_str!("resnet8.toml")),
-        "resnet18" => Ok(include_str!("resnet18.toml")),
-        _ => Err(GraphError::UnknownPreset { name: name.to_string() }),
-    }
+    let place = PRESETS.iter().position(|known| *known == name);
+    place.map(|place| FILES[place]).ok_or_else(|| GraphError::UnknownPreset { name: name.to_string() })
 }

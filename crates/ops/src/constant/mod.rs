@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::check_elements;
+use crate::pointwise::finite;
 use crate::*;
 use convscope_kernels::layout;
 
 const NAME: &str = "constant";
 
-/// The same array for each image: a node without inputs. The array is a parameter, `value`, which is part of the weights; it
-/// starts at zero and is trained where `trained` is set, as an `nn.Parameter` of PyTorch's would be.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+/// The same array for each image: a node without inputs. The array is part of the weights, under the name of the node; it is
+/// trained where `trained` is set, as an `nn.Parameter` of PyTorch's would be.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {
     /// The axes after the batch axis.
@@ -18,6 +19,20 @@ pub struct Constant {
     /// Whether gradients change it; default no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trained: bool,
+    /// The value of all elements at first; default 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start: f32,
+}
+
+fn is_zero(start: &f32) -> bool {
+    *start == 0.0
+}
+
+impl Constant {
+    /// An array of zeros of this shape, which is not trained.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Constant {
+        Constant { shape: shape.into(), trained: false, start: 0.0 }
+    }
 }
 
 impl Layer for Constant {
@@ -42,6 +57,7 @@ impl Layer for Constant {
             return Err(OpError::shape(NAME, format!("takes no input, not {}", inputs.len())));
         }
         check_elements(NAME, "the value", &self.shape)?;
+        finite(NAME, "start", f64::from(self.start))?;
         let shape = Shape::new(&self.shape)?;
         if shape.is_empty() {
             return Err(OpError::argument(NAME, "shape", format!("is {shape}, which has no element")));
@@ -54,8 +70,9 @@ impl Layer for Constant {
     }
 
     fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
-        let role = if self.trained { Role::Shift } else { Role::Fixed };
-        vec![ParameterSpec { name: "value", shape: self.shape.clone(), role }]
+        let role =
+            if self.trained { Role::Value { start: self.start } } else { Role::Fixed { start: self.start } };
+        vec![ParameterSpec { name: "", shape: self.shape.clone(), role }]
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {

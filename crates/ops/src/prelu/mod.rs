@@ -71,7 +71,11 @@ impl Layer for Prelu {
     }
 
     fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
-        vec![ParameterSpec { name: "weight", shape: vec![self.num_parameters], role: Role::Slope }]
+        vec![ParameterSpec {
+            name: "weight",
+            shape: vec![self.num_parameters],
+            role: Role::Value { start: 0.25 },
+        }]
     }
 
     fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {

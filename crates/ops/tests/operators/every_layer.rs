@@ -99,7 +99,7 @@ fn chunks_and_instructions_change_nothing() {
             .enumerate()
             .map(|(index, shape)| array(index as u64, &[&[IMAGES], shape.axes()].concat()))
             .collect();
-        let inputs: Vec<&[f32]> = inputs.iter().map(|input| slice(input)).collect();
+        let inputs: Vec<&[f32]> = inputs.iter().map(slice).collect();
         let d_output = array(9, &[&[IMAGES], output.axes()].concat());
         let given = parameters(layer, &shapes);
         for mode in [Mode::Training, Mode::Attribution] {

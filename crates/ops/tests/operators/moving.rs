@@ -158,7 +158,7 @@ fn rows_are_mapped_as_by_the_function() {
 fn a_constant_is_the_same_for_each_image() {
     for axes in [&[4, 2, 3][..], &[5], &[2, 3, 2, 2], &[6, 5]] {
         for trained in [false, true] {
-            let layer = Constant { shape: axes.to_vec(), trained };
+            let layer = Constant { trained, ..Constant::new(axes) };
             let value = parameters(&layer, &[])[0].values.clone();
             let dy = array(2, &[&[IMAGES], axes].concat());
             let sum = dy.sum_axis(Axis(0));
@@ -172,9 +172,9 @@ fn a_constant_is_the_same_for_each_image() {
             }
         }
     }
-    assert!(Constant { shape: vec![3, 0], trained: false }.output_shape(&[]).is_err());
-    assert!(Constant { shape: vec![1 << 40], trained: false }.output_shape(&[]).is_err());
-    assert!(Constant { shape: vec![3], trained: false }.output_shape(&[shape(&[3])]).is_err());
+    assert!(Constant::new([3, 0]).output_shape(&[]).is_err());
+    assert!(Constant::new([1 << 40]).output_shape(&[]).is_err());
+    assert!(Constant::new([3]).output_shape(&[shape(&[3])]).is_err());
 }
 
 /// A program's own operator is read by its name once it is registered, and a built-in one keeps its name.
