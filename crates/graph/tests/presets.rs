@@ -159,6 +159,7 @@ checked! {
     mobilenet_v3_small,
     mobilenet_v3_large,
     efficientnet_b0,
+    efficientnet_lite0,
     squeezenet1_1,
     densenet121,
     shufflenet_v2_x1_0,

@@ -23,6 +23,7 @@ presets! {
     "mobilenet_v3_small",
     "mobilenet_v3_large",
     "efficientnet_b0",
+    "efficientnet_lite0",
     "squeezenet1_1",
     "densenet121",
     "vgg11_bn",
@@ -38,6 +39,7 @@ presets! {
 /// - `plain8`: the reference network, eight 3x3 convolutions of 16 to 128 channels.
 /// - `plain8-bn`: the same with batch normalisation after every activation.
 /// - `resnet8`: three residual blocks.
+/// - `efficientnet_lite0`: TensorFlow's network, with the keys of the Python package efficientnet_lite_pytorch.
 /// - all others: torchvision's networks of these names, with its keys as the names of nodes.
 ///
 /// # Errors

@@ -153,7 +153,7 @@ pub(super) fn size(
         );
         return Err(OpError::argument(NAME, "groups", problem));
     }
-    let padding = padding.resolve(kernel, dilation, stride)?;
+    let padding = padding.resolve(input, kernel, dilation, stride)?;
     let size = ConvSize {
         in_channels,
         out_channels,

@@ -35,6 +35,12 @@ pub struct Sides {
     pub right: usize,
 }
 
+impl From<Padding> for Sides {
+    fn from(Padding { top, bottom, left, right }: Padding) -> Sides {
+        Sides { top, bottom, left, right }
+    }
+}
+
 impl From<Sides> for ConvPadding {
     fn from(sides: Sides) -> ConvPadding {
         ConvPadding::Sides(sides)
@@ -59,7 +65,7 @@ impl From<NamedPadding> for ConvPadding {
     }
 }
 
-/// PyTorch's named paddings.
+/// Paddings that follow from the other arguments; the first two are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedPadding {
@@ -68,6 +74,9 @@ pub enum NamedPadding {
     Same,
     /// None.
     Valid,
+    /// As many as give `ceil(input / stride)` rows and columns, so that their number depends on the size of the input;
+    /// an odd one is added at the bottom and the right. TensorFlow's `'same'` and ONNX's `SAME_UPPER`.
+    SameUpper,
 }
 
 impl ConvPadding {
@@ -75,9 +84,12 @@ impl ConvPadding {
     pub const SAME: ConvPadding = ConvPadding::Named(NamedPadding::Same);
     /// PyTorch's `'valid'`.
     pub const VALID: ConvPadding = ConvPadding::Named(NamedPadding::Valid);
+    /// TensorFlow's `'same'`.
+    pub const SAME_UPPER: ConvPadding = ConvPadding::Named(NamedPadding::SameUpper);
 
     pub(super) fn resolve(
         self,
+        input: [usize; 2],
         kernel: [usize; 2],
         dilation: [usize; 2],
         stride: [usize; 2],
@@ -98,10 +110,12 @@ impl ConvPadding {
                 Err(OpError::argument(NAME, "padding", problem))
             }
             ConvPadding::Named(NamedPadding::Same) => {
-                let [rows, columns] = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1));
-                let (top, left) = (rows / 2, columns / 2);
-                Ok(Padding { top, bottom: rows - top, left, right: columns - left })
+                Ok(shared_out([0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1))))
             }
+            ConvPadding::Named(NamedPadding::SameUpper) => Ok(shared_out([0, 1].map(|axis| {
+                let last_start = (input[axis].div_ceil(stride[axis]).max(1) - 1) * stride[axis];
+                (last_start + dilation[axis] * (kernel[axis] - 1) + 1).saturating_sub(input[axis])
+            }))),
         }
     }
 }
@@ -162,7 +176,12 @@ impl Layer for Conv2d {
     fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
         let sizes = [inputs[0].channels(), self.out_channels];
         let mut arguments = arguments_of(self);
-        let ConvPadding::Sides(sides) = self.padding else {
+        let uneven = match self.padding {
+            ConvPadding::Sides(sides) => Some(sides),
+            ConvPadding::SAME_UPPER => self.size(inputs).ok().map(|size| size.padding.into()),
+            _ => None,
+        };
+        let Some(sides) = uneven else {
             return Some(Torch::module("nn.Conv2d", &sizes, &arguments, &["out_channels"]));
         };
         // PyTorch's convolution pads alike on opposite sides.
@@ -213,6 +232,12 @@ impl Layer for Conv2d {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
         Box::new(BoundConv { conv: Conv::with_precision(size, precision), mode })
     }
+}
+
+/// Rows and columns in all, half at each side.
+fn shared_out([rows, columns]: [usize; 2]) -> Padding {
+    let (top, left) = (rows / 2, columns / 2);
+    Padding { top, bottom: rows - top, left, right: columns - left }
 }
 
 fn no_padding() -> ConvPadding {

@@ -214,6 +214,32 @@ fn conv2d_equals_its_formula() {
     }
 }
 
+/// TensorFlow's rule: `ceil(input / stride)` rows and columns, an odd one of padding at the bottom and the right.
+#[test]
+fn same_upper_pads_as_the_input_needs() {
+    let sides = |top, bottom, left, right| Sides { top, bottom, left, right };
+    for (input, kernel, stride, dilation, expected) in [
+        ([8, 5], [3, 4], [2, 3], [1, 1], sides(0, 1, 1, 1)),
+        ([7, 6], [3, 5], [2, 1], [1, 2], sides(1, 1, 4, 4)),
+        ([8, 7], [1, 2], [2, 3], [1, 1], sides(0, 0, 0, 1)),
+        ([1, 1], [1, 3], [3, 2], [1, 1], sides(0, 0, 1, 1)),
+    ] {
+        let (x, weight) = (images(1, [2, 3, input[0], input[1]]), images(2, [4, 3, kernel[0], kernel[1]]));
+        let result = |padding| {
+            let arguments = Conv2dArguments {
+                stride: stride.into(),
+                dilation: dilation.into(),
+                padding,
+                ..Conv2dArguments::default()
+            };
+            conv2d(x.view(), weight.view(), None, &arguments).unwrap()
+        };
+        let output = result(ConvPadding::SAME_UPPER);
+        assert_eq!(output.shape()[2..], [0, 1].map(|axis| input[axis].div_ceil(stride[axis])));
+        assert_eq!(output, result(expected.into()), "{input:?} {kernel:?}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let (x, weight) = (images(1, [1, 4, 3, 3]), images(2, [4, 2, 2, 2]));
