@@ -112,7 +112,14 @@ impl Browser {
             { "name": "prefers-color-scheme", "value": scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
-        self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "screen", "features": features }));
+    }
+
+    /// Shows pages as they are printed, on paper that is `width` CSS pixels wide between its margins.
+    pub fn view_print(&mut self, width: u32) {
+        let size = json!({ "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     }
 
     /// Opens a page of a file and waits until it is loaded. Messages and requests of earlier pages are dropped.

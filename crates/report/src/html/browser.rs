@@ -235,3 +235,26 @@ fn a_printed_page_has_every_section() {
     let folded = browser.evaluate("document.querySelectorAll('main details:not([open])').length");
     assert!(folded.as_u64().unwrap() > 0, "what was folded is folded again");
 }
+
+/// Nobody can scroll on paper.
+#[test]
+fn a_printed_table_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut browser) = browser(folder.path()) else { return };
+    for (name, page) in
+        [("one", one_run()), ("several", page()), ("crowded", crowded()), ("study", study_page())]
+    {
+        let path = save(&page, folder.path(), &format!("{name}.html"));
+        // A4 less twice 14 mm.
+        browser.view_print(688);
+        browser.open(&path);
+        let cut = browser.evaluate(
+            "[...document.querySelectorAll('.scroll, .matrix-window, table')]
+                .filter((box) => box.getClientRects().length > 0)
+                .filter((box) => box.getBoundingClientRect().right > innerWidth + 1
+                    || (getComputedStyle(box).overflowY !== 'visible' && box.scrollHeight > box.clientHeight + 1))
+                .map((box) => `${box.className}: ${box.textContent.trim().slice(0, 60)}`)",
+        );
+        assert_eq!(texts(&cut), [""; 0], "{name}");
+    }
+}

@@ -66,8 +66,13 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("comparison.html", include_str!("comparison.html")),
 ];
 
-const STYLES: [&str; 3] =
-    [include_str!("style/base.css"), include_str!("style/parts.css"), include_str!("style/maps.css")];
+/// Printing overrides the others, so it is last.
+const STYLES: [&str; 4] = [
+    include_str!("style/base.css"),
+    include_str!("style/parts.css"),
+    include_str!("style/maps.css"),
+    include_str!("style/print.css"),
+];
 
 const SCRIPTS: [&str; 8] = [
     include_str!("script/theme.js"),
