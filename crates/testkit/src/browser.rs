@@ -100,6 +100,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Network", "Log", "Accessibility"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
+        // Several browsers share no focus, and a page without it shows none.
+        browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         Some(browser)
     }
 
