@@ -110,6 +110,9 @@ impl Interpolate {
         };
         (0..output)
             .map(|place| match self.mode {
+                // PyTorch copies, or doubles, if the sizes say so, whatever the factor.
+                InterpolateMode::Nearest | InterpolateMode::Bilinear if output == input => one(place as f32),
+                InterpolateMode::Nearest if output == 2 * input => one((place / 2) as f32),
                 InterpolateMode::Nearest => one(place as f32 * scale),
                 InterpolateMode::NearestExact => one((place as f32 + 0.5) * scale),
                 InterpolateMode::Bilinear if self.align_corners => {

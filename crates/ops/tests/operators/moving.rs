@@ -233,3 +233,27 @@ fn an_own_operator_is_found_by_its_name() {
     }
     assert_eq!(register::<Taken>().unwrap_err().to_string(), "'conv2d' is the name of a built-in operator");
 }
+
+/// PyTorch looks at the sizes before it looks at the factor; these values are its own.
+#[test]
+fn interpolate_copies_or_doubles_if_the_sizes_say_so() {
+    use InterpolateMode::{Bilinear, Nearest, NearestExact};
+    for (mode, factor, expected) in [
+        (Nearest, 1.3, &[0.0, 1.0, 2.0][..]),
+        (NearestExact, 1.3, &[0.0, 1.0, 1.0]),
+        (Bilinear, 1.3, &[0.0, 1.0, 2.0]),
+        (Nearest, 2.3, &[0.0, 0.0, 1.0, 1.0, 2.0, 2.0]),
+        (NearestExact, 2.3, &[0.0, 0.0, 1.0, 1.0, 1.0, 2.0]),
+    ] {
+        let layer = Interpolate {
+            mode,
+            scale_factor: Some(ScaleFactor::Each([1.0, factor])),
+            ..Interpolate::default()
+        };
+        let x = [0.0, 1.0, 2.0].repeat(IMAGES);
+        let dy = vec![1.0; expected.len() * IMAGES];
+        for passed in passes(&layer, &[shape(&[1, 1, 3])], &[&x], &dy) {
+            assert_eq!(passed.output, expected.repeat(IMAGES), "{mode:?} {factor}");
+        }
+    }
+}
