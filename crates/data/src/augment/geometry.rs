@@ -266,4 +266,26 @@ mod tests {
         let percent = reach(&turned, |p| (p.zoom * 1000.0) as isize);
         assert!(percent.0 >= 800 && percent.0 < 805 && percent.1 <= 1200 && percent.1 > 1195, "{percent:?}");
     }
+
+    /// Runs of earlier versions can be repeated: a seed means the same placement for ever.
+    #[test]
+    fn a_seed_has_its_placement() {
+        use crate::random::{Stream, generator};
+        let augmentation = "flip=0.3,vflip=0.4,shift=0.3,crop=4,rotate=20,zoom=0.2".parse().unwrap();
+        let mut random = generator(5, Stream::Augment, 0);
+        let size = ImageSize { height: 20, width: 30 };
+        let drawn: Vec<_> = (0..6).map(|_| Placement::draw(&augmentation, size, &mut random)).collect();
+        let whole = |p: &Placement| (p.mirrored, p.upside_down, p.right, p.down);
+        let expected = [
+            (false, false, -4, 0),
+            (true, false, -1, 2),
+            (true, true, -3, -6),
+            (true, true, 3, 8),
+            (true, false, -10, -1),
+            (false, false, -7, 2),
+        ];
+        assert_eq!(drawn.iter().map(whole).collect::<Vec<_>>(), expected);
+        let bits = (drawn[5].angle.to_bits(), drawn[5].zoom.to_bits());
+        assert_eq!(bits, (0xbd20_79c5, 0x3f84_9a78));
+    }
 }
