@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
+use convscope_data::ImageSize;
 use convscope_graph::{ModelDescription, ModelFile, PRESETS};
-use convscope_train::model::{TrainedModel, resolve_model};
+use convscope_train::model::{TrainedModel, enlarged_for, resolve_model};
 
 use crate::exit::UsageError;
 use crate::flags::{ModelOptionFlags, at_least_1};
@@ -12,7 +13,8 @@ use crate::flags::{ModelOptionFlags, at_least_1};
 /// Images and classes that a network is for, and changes to it.
 #[derive(clap::Args)]
 pub(crate) struct Sizes {
-    /// Side of the images in pixels [default: the size in the model file, otherwise 32]
+    /// Side of the images in pixels [default: the size in the model file, otherwise
+    /// 32, or 64 for a network made for photographs]
     #[arg(long, value_name = "PIXELS", value_parser = at_least_1())]
     pub(crate) image_size: Option<u64>,
 
@@ -39,7 +41,7 @@ impl Sizes {
         }
         let input = match self.image_size.map(size) {
             Some(side) => [3, side, side],
-            None => own_input(model)?.unwrap_or([3, 32, 32]),
+            None => own_input(model)?,
         };
         Ok(resolve_model(model, input, size(self.classes.unwrap_or(10)), &self.options.merged())?)
     }
@@ -62,8 +64,12 @@ fn is_trained(model: &str) -> bool {
         && (path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors"))
 }
 
-/// The input shape that a model file asks for.
-fn own_input(model: &str) -> Result<Option<[usize; 3]>> {
+/// The input shape that a model file asks for, otherwise that of the built-in pictures, enlarged as for training.
+fn own_input(model: &str) -> Result<[usize; 3]> {
     let is_file = Path::new(model).extension().is_some_and(|extension| extension == "toml");
-    Ok(if is_file { ModelFile::read(Path::new(model))?.input() } else { None })
+    if let Some(input) = if is_file { ModelFile::read(Path::new(model))?.input() } else { None } {
+        return Ok(input);
+    }
+    let size = enlarged_for(model, ImageSize::square(32))?;
+    Ok([3, size.height, size.width])
 }

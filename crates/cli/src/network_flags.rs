@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use convscope_data::ImageSize;
 use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
-use convscope_train::model::{image_size_of, resolve_model, weights_path};
+use convscope_train::model::{enlarged_for, image_size_of, resolve_model, weights_path};
 
 use crate::console::Console;
 use crate::exit::UsageError;
@@ -42,7 +43,8 @@ pub(crate) struct ForeignFlags {
     #[arg(long, value_name = "FILE|a,b,c", requires = "model")]
     class_names: Option<String>,
 
-    /// Side of the images in pixels [default: what the model file says, else 32]
+    /// Side of the images in pixels [default: the size in the model file, otherwise
+    /// 32, or 64 for a network made for photographs]
     #[arg(long, value_name = "PIXELS", requires = "model", value_parser = at_least_1())]
     image_size: Option<u64>,
 
@@ -97,8 +99,11 @@ impl ForeignFlags {
     pub(crate) fn weights(&self, console: Console) -> Result<WeightsFile> {
         let model = self.model.as_deref().unwrap_or_default();
         let classes = classes(self.class_names.as_deref().unwrap_or_default())?;
-        let own = image_size_of(model)?.map(|size| [size.height, size.width]);
-        let [height, width] = self.image_size.map(|side| [size(side); 2]).or(own).unwrap_or([32, 32]);
+        let ImageSize { height, width } = match (self.image_size, image_size_of(model)?) {
+            (Some(side), _) => ImageSize::square(size(side)),
+            (None, Some(own)) => own,
+            (None, None) => enlarged_for(model, ImageSize::square(32))?,
+        };
         let described = resolve_model(model, [3, height, width], classes.len(), &Default::default())?;
         let graph = Graph::new(described.clone())?;
         graph.check_classifier()?;

@@ -10,7 +10,7 @@ use convscope_data::{
 };
 use convscope_report::number::{bytes, thousands};
 use convscope_train::memory::memory_limit_bytes;
-use convscope_train::model::image_size_of;
+use convscope_train::model::{enlarged_for, image_size_of};
 use convscope_train::{RunDir, TrainConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -18,17 +18,28 @@ use crate::console::Console;
 use crate::exit::UsageError;
 use crate::flags::MaxPixels;
 
-/// How a new training run with this configuration opens its data. Images get the requested size, otherwise that of the
-/// model file, if any.
+/// Opens the data of a new run. Images get the requested size, otherwise that of the model file, otherwise their own, or
+/// a larger one if the network is made for larger images.
 ///
 /// # Errors
-/// A pixel limit that is out of range, a model file that cannot be read.
-pub(crate) fn new_options(config: &TrainConfig) -> Result<SourceOptions> {
+/// A pixel limit that is out of range, a model file that cannot be read; those of [`convscope_data::open`].
+pub(crate) fn open_for(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
     let image_size = match config.data.image_size {
         Some(size) => Some(size),
         None => image_size_of(&config.model)?,
     };
-    Ok(SourceOptions { image_size, ..options(config)? })
+    let options = SourceOptions { image_size, ..options(config)? };
+    let source = open(&config.data.source, options.clone(), console)?;
+    let own = source.image_size();
+    let size = if image_size.is_some() { own } else { enlarged_for(&config.model, own)? };
+    if size == own {
+        return Ok(source);
+    }
+    console.note(&format!(
+        "images are enlarged from {own} to {size} pixels, the smallest that suit {}; --image-size {own} keeps them",
+        config.model
+    ));
+    open(&config.data.source, SourceOptions { image_size: Some(size), ..options }, console)
 }
 
 /// How a run with this configuration opens its data.
@@ -86,7 +97,7 @@ const SHARE_OF_IMAGES: u64 = 4;
 /// # Errors
 /// Those of [`convscope_data::open`].
 pub(crate) fn open_new(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
-    let source = open(&config.data.source, new_options(config)?, console)?;
+    let source = open_for(config, console)?;
     tell(&*source, console);
     Ok(source)
 }

@@ -88,7 +88,8 @@ impl ModelDescription {
 }
 
 /// The keys of a model file.
-const KEYS: [&str; 7] = ["name", "input", "initializer", "outputs", "width", "block", "node"];
+const KEYS: [&str; 8] =
+    ["name", "input", "smallest_side", "initializer", "outputs", "width", "block", "node"];
 
 /// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
 /// scale the network (see [`ModelOptions`]).
@@ -153,6 +154,12 @@ impl ModelFile {
         self.table.get("input")?.clone().try_into().ok()
     }
 
+    /// `smallest_side`: the shorter side, in pixels, that images should have at least for this network, if the file says
+    /// so. Smaller images are accepted, but little of them is left after the strides of a network for photographs.
+    pub fn smallest_side(&self) -> Option<usize> {
+        self.table.get("smallest_side")?.as_integer()?.try_into().ok()
+    }
+
     /// The description for this image shape and number of classes.
     ///
     /// # Errors
@@ -164,6 +171,9 @@ impl ModelFile {
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let known = KEYS.map(|key| format!("`{key}`")).join(", ");
             return Err(error(format!("unknown field `{unknown}`, expected one of {known}")));
+        }
+        if table.remove("smallest_side").is_some() && self.smallest_side().is_none_or(|side| side == 0) {
+            return Err(error("smallest_side must be a number of pixels from 1".to_string()));
         }
         blocks::expand(&mut table).map_err(error)?;
         self.options.apply_to_file(&mut table)?;

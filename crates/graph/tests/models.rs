@@ -222,6 +222,8 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         ),
         (format!("{CONV}{CONV}{CONV}{CONV}{END}"), "conv2d_2: the kernel covers [3, 3] pixels"),
         (format!("{CONV}groups = 2\n{END}"), "conv2d: groups is 2, it must divide 3 input channels"),
+        (format!("smallest_side = 0\n{CONV}{END}"), "smallest_side must be a number of pixels from 1"),
+        (format!("smallest_side = \"64\"\n{CONV}{END}"), "smallest_side must be a number of pixels from 1"),
         (format!("{CONV}stride = [0, 1]\n{END}"), "conv2d: stride is [0, 1], each number must be at least 1"),
         (format!("{CONV}{END}{CONV}"), "conv2d_1: takes one input [C, H, W], not [4]"),
         (format!("{CONV}{}{END}", join("[\"conv2d\", \"later\"]")), "there is no node with that name"),

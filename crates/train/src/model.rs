@@ -32,13 +32,17 @@ pub fn resolve_model(
     classes: usize,
     options: &ModelOptions,
 ) -> Result<ModelDescription, TrainError> {
+    Ok(model_file(spec)?.with_options(options).resolve(input, classes)?)
+}
+
+/// The model file at a path that ends in `.toml`, otherwise that of a preset.
+fn model_file(spec: &str) -> Result<ModelFile, TrainError> {
     let path = Path::new(spec);
-    let file = if path.extension().is_some_and(|extension| extension == "toml") {
-        ModelFile::read(path)?
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        Ok(ModelFile::read(path)?)
     } else {
-        ModelFile::parse(spec, preset_file(spec)?)?
-    };
-    Ok(file.with_options(options).resolve(input, classes)?)
+        Ok(ModelFile::parse(spec, preset_file(spec)?)?)
+    }
 }
 
 /// The image size that a model file asks for, if any; presets take any size.
@@ -53,6 +57,29 @@ pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
     let input = ModelFile::read(path)?.input();
     let size = input.map(|[_, height, width]| ImageSize { height, width });
     Ok(size.filter(|size| size.pixels() > 0))
+}
+
+/// The size to which images of the size `own` are enlarged for a network that is made for larger ones, as its model file
+/// says (see [`ModelFile::smallest_side`]); `own` if they are large enough. The ratio of the sides stays the same.
+///
+/// # Errors
+/// A model file that cannot be read, an unknown preset.
+///
+/// ```
+/// use convscope_data::ImageSize;
+/// use convscope_train::model::enlarged_for;
+/// let own = ImageSize { height: 32, width: 48 };
+/// assert_eq!(enlarged_for("resnet18", own)?, ImageSize { height: 64, width: 96 });
+/// assert_eq!(enlarged_for("plain8", own)?, own);
+/// # Ok::<(), convscope_train::TrainError>(())
+/// ```
+pub fn enlarged_for(spec: &str, own: ImageSize) -> Result<ImageSize, TrainError> {
+    let shorter = own.height.min(own.width);
+    let Some(smallest) = model_file(spec)?.smallest_side().filter(|&side| side > shorter) else {
+        return Ok(own);
+    };
+    let scaled = |side: usize| side.saturating_mul(smallest).saturating_add(shorter / 2) / shorter;
+    Ok(ImageSize { height: scaled(own.height), width: scaled(own.width) })
 }
 
 /// The weights file of a run: for a run directory, its best weights if the run could stop early, otherwise its last;

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let search = LrFind { from: args.from, to: args.to, steps: args.steps };
     search.validate()?;
     let finding = args.threads.run(config.threads, || {
-        let source = source::open(&config.data.source, source::new_options(&config)?, console)?;
+        let source = source::open_for(&config, console)?;
         let config = args.flags.fitted(config.clone(), &*source, console)?;
         interrupt::finish_first();
         let finding = search.run(&config, source, &interrupt::INTERRUPTED)?;

@@ -309,7 +309,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
         let message = "trials are judged on the validation images; leave out --train-on-val, since --final does this at the end";
         return Err(UsageError(message.to_owned()).into());
     }
-    let source = source::open(&plan.base.data.source, source::new_options(&plan.base)?, console)?;
+    let source = source::open_for(&plan.base, console)?;
     if source.is_empty(Split::Val) {
         let message = format!(
             "{}: there are no validation images to judge trials on; see --val-fraction",

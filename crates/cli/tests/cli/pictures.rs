@@ -119,6 +119,38 @@ fn a_rectangular_model_sets_the_size_of_a_folder() {
 }
 
 #[test]
+fn small_images_are_enlarged_for_a_network_that_is_made_for_larger_ones() {
+    let place = place();
+    let model = |side: usize| {
+        let name = format!("name = 'small'\nsmallest_side = {side}\n");
+        place.text("small.toml").replacen("name = 'small'\n", &name, 1)
+    };
+    place.write("large.toml", model(20));
+    place.write("tiny.toml", model(2));
+    let size = |run: &str| json(&place.text(&format!("{run}/data.json")))["treatment"]["image_size"].clone();
+    let train = "train --data photos --epochs 1";
+    place.run(&format!("{train} --model small.toml --out own --quiet")).done();
+    let own = size("own");
+    assert_eq!(own, serde_json::json!({"height": 10, "width": 12}));
+
+    let ran = place.run(&format!("{train} --model large.toml --out larger")).done();
+    let message = "images are enlarged from 12x10 to 24x20 pixels, the smallest that suit large.toml";
+    assert!(ran.err.contains(message), "{ran:?}");
+    assert_eq!(size("larger"), serde_json::json!({"height": 20, "width": 24}));
+    place.run("train --resume larger --quiet").done();
+    for (arguments, run) in [("--model large.toml --image-size 9", "asked"), ("--model tiny.toml", "enough")]
+    {
+        let ran = place.run(&format!("{train} {arguments} --out {run}")).done();
+        assert!(!ran.err.contains("enlarged"), "{ran:?}");
+    }
+    assert_eq!((size("asked")["width"].as_u64(), size("enough")), (Some(9), own));
+    let shown = |model: &str| place.run(&format!("summary {model} --json")).done().out;
+    place.write("huge.toml", model(40));
+    assert_eq!(shown("large.toml"), place.run("summary large.toml --image-size 32 --json").done().out);
+    assert_eq!(shown("huge.toml"), place.run("summary huge.toml --image-size 40 --json").done().out);
+}
+
+#[test]
 fn resizing_and_background_are_recorded_and_asked_about_alike() {
     let place = place();
     let wide = |name: &str, background: [u8; 3]| {
