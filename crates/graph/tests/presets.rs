@@ -2,13 +2,17 @@
 //! `fixtures/presets.py` recorded them.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
-use convscope_graph::{Executor, Graph, Parameters, TrainingBatch, preset};
+use convscope_graph::{Executor, Graph, PRESETS, Parameters, TrainingBatch, preset};
 use convscope_ops::{Labels, Loss, Mode, Operator, Role, Sample};
 use ndarray::Array4;
+use safetensors::SafeTensors;
 use serde_json::Value;
 
+/// How far arrays may be off: of their norm, and single numbers of the largest in the array.
+const TOLERANCE: f64 = 5e-4;
 const CLASSES: usize = 10;
 const IMAGES: usize = 3;
 
@@ -32,7 +36,7 @@ fn value(key: &str, shape: &[usize], u: f64) -> f64 {
     if key.ends_with("running_var") || shape.len() == 3 || (key.ends_with("weight") && shape.len() == 1) {
         0.5 + u
     } else if shape.len() < 2 {
-        0.2 * (u - 0.5)
+        0.2 * (u - 0.5) + if key.ends_with("bias") { 2.0 } else { 0.0 }
     } else {
         let fan_in: usize = shape[1..].iter().product();
         (u - 0.5) * 2.0 * (3.0 / fan_in as f64).sqrt()
@@ -58,36 +62,12 @@ fn quiet(name: &str, side: usize) -> Arc<Graph> {
     Arc::new(Graph::new(model).unwrap())
 }
 
-/// Sum, norm and projections as the script has them.
-fn compare(what: &str, values: &[f32], expected: &Value, floor: f64, worst: &mut (f64, String)) {
-    let expected: Vec<f64> = expected
-        .as_array()
-        .unwrap_or_else(|| panic!("{what} was not recorded"))
-        .iter()
-        .map(|v| v.as_f64().unwrap())
-        .collect();
-    let wide = || values.iter().map(|&value| f64::from(value));
-    let norm = wide().map(|value| value * value).sum::<f64>().sqrt();
-    let mut found = vec![wide().sum::<f64>(), norm];
-    for number in 0..16 {
-        let signs = hashed(&format!("projection {number}"), values.len());
-        found.push(signs.zip(wide()).map(|(u, value)| if u < 0.5 { -value } else { value }).sum());
-    }
-    // A sum of n values of random sign has the size of the norm. A gradient that cancels out is rounding alone.
-    let scale = expected[1].max(floor);
-    for (ours, theirs) in found.iter().zip(&expected) {
-        let off = (ours - theirs).abs() / scale;
-        if off.is_nan() || off > worst.0 {
-            *worst = (if off.is_nan() { f64::INFINITY } else { off }, what.to_owned());
-        }
-    }
-}
+/// Arrays under the names that the script gives them: `logits`, `gradient KEY`, `after KEY`.
+type Arrays = Vec<(String, Vec<f32>)>;
 
-fn check(name: &str) {
-    let recorded = recorded(name);
-    let side = recorded["side"].as_u64().unwrap() as usize;
+/// The preset's answers to the same weights and images, and the number of trained parameters.
+fn answers(name: &str, side: usize) -> (Arrays, usize) {
     let graph = quiet(name, side);
-    assert_eq!(graph.trained_parameters() as u64, recorded["parameters"].as_u64().unwrap(), "{name}");
     let mut parameters = Parameters::new(&graph, 0).unwrap();
     for tensor in parameters.tensors_mut().iter_mut().filter(|tensor| tensor.role != Role::BatchesTracked) {
         let (key, shape) = (tensor.key.clone(), tensor.values.shape().to_vec());
@@ -96,49 +76,117 @@ fn check(name: &str) {
         }
     }
     let len = IMAGES * 3 * side * side;
-    let images: Vec<f32> =
-        hashed(recorded["images"].as_str().unwrap(), len).map(|u| (2.0 * u - 1.0) as f32).collect();
+    let images: Vec<f32> = hashed("images", len).map(|u| (2.0 * u - 1.0) as f32).collect();
     let images = Array4::from_shape_vec((IMAGES, 3, side, side), images).unwrap();
     let labels: Vec<usize> = (0..IMAGES).map(|image| image * 3 % CLASSES).collect();
-    let arrays = &recorded["arrays"];
-    let (mut worst, mut worst_gradient) = ((0.0, String::new()), (0.0, String::new()));
 
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, IMAGES).unwrap();
     executor.load(&parameters);
     let logits = executor.logits(images.view(), None).unwrap();
-    compare("logits", logits.as_slice().unwrap(), &arrays["logits"], 0.0, &mut worst);
+    let mut arrays = vec![("logits".to_owned(), logits.as_slice().unwrap().to_vec())];
     drop(executor);
 
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Training, IMAGES).unwrap();
     let batch =
         TrainingBatch { images: images.view(), labels: Labels::new(&labels), sample: Sample::default() };
     executor.train_step(&mut parameters, batch, &Loss::CROSS_ENTROPY, None).unwrap();
-    let norms = arrays.as_object().unwrap().iter().filter(|(what, _)| what.starts_with("gradient"));
-    let floor = 0.01 * norms.map(|(_, array)| array[1].as_f64().unwrap()).fold(0.0, f64::max);
-    let mut compared = 1;
     for (tensor, gradient) in parameters.tensors().iter().zip(executor.gradients()) {
         match tensor.role {
-            Role::BatchesTracked => continue,
+            Role::BatchesTracked => {}
             role if role.is_trained() => {
-                let what = format!("gradient {}", tensor.key);
-                compare(&what, gradient, &arrays[&what], floor, &mut worst_gradient);
+                arrays.push((format!("gradient {}", tensor.key), gradient.to_vec()));
             }
-            _ => {
-                let what = format!("after {}", tensor.key);
-                compare(&what, tensor.slice(), &arrays[&what], 0.0, &mut worst);
-            }
+            _ => arrays.push((format!("after {}", tensor.key), tensor.slice().to_vec())),
         }
-        compared += 1;
     }
-    assert_eq!(compared, arrays.as_object().unwrap().len(), "{name}");
-    eprintln!("{name}: {compared} arrays, at most {:.1e}, gradients {:.1e} off", worst.0, worst_gradient.0);
-    // A value beside the bend of a rectifier may fall on its other side, which changes gradients, in PyTorch too.
-    let of_gradients = recorded["tolerance"].as_f64().unwrap();
-    for ((off, what), tolerance) in [(worst, 2e-4), (worst_gradient, of_gradients)] {
-        assert!(
-            off < tolerance,
-            "{name}: {what} is off by {off:.1e} of its norm, {tolerance:.1e} is allowed"
-        );
+    (arrays, graph.trained_parameters())
+}
+
+/// Sum, norm and projections as the script has them.
+fn summary(values: &[f32]) -> Vec<f64> {
+    let wide = || values.iter().map(|&value| f64::from(value));
+    let norm = wide().map(|value| value * value).sum::<f64>().sqrt();
+    let mut summary = vec![wide().sum::<f64>(), norm];
+    for number in 0..16 {
+        let signs = hashed(&format!("projection {number}"), values.len());
+        summary.push(signs.zip(wide()).map(|(u, value)| if u < 0.5 { -value } else { value }).sum());
+    }
+    summary
+}
+
+/// The largest difference in units of `scale`, infinite for what is not a number.
+fn difference(ours: &[f64], theirs: &[f64], scale: f64) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let off = ours.iter().zip(theirs).map(|(ours, theirs)| (ours - theirs).abs() / scale);
+    off.fold(0.0, |most, off| if off.is_nan() { f64::INFINITY } else { most.max(off) })
+}
+
+/// Compares each array with `expected`, in units of `size(expected)`. A gradient that cancels out is rounding alone, so
+/// the unit is at least a hundredth of that of the largest gradient.
+fn compare(
+    name: &str,
+    arrays: &[(String, Vec<f64>)],
+    expected: impl Fn(&str) -> Vec<f64>,
+    size: impl Fn(&[f64]) -> f64,
+) {
+    let expected: Vec<Vec<f64>> = arrays.iter().map(|(what, _)| expected(what)).collect();
+    let is_gradient = |what: &str| what.starts_with("gradient");
+    let gradients = arrays.iter().zip(&expected).filter(|((what, _), _)| is_gradient(what));
+    let floor = 0.01 * gradients.map(|(_, values)| size(values)).fold(0.0, f64::max);
+    let mut worst = (0.0, "");
+    for ((what, ours), theirs) in arrays.iter().zip(&expected) {
+        let scale = size(theirs).max(if is_gradient(what) { floor } else { 0.0 });
+        let off = difference(ours, theirs, scale);
+        if off > worst.0 {
+            worst = (off, what);
+        }
+    }
+    let (off, what) = worst;
+    eprintln!("{name}: {} arrays, at most {off:.1e} off ({what})", arrays.len());
+    assert!(off < TOLERANCE, "{name}: {what} is off by {off:.1e} of its size, {TOLERANCE:.1e} is allowed");
+}
+
+fn check(name: &str) {
+    let recorded = recorded(name);
+    let (arrays, parameters) = answers(name, recorded["side"].as_u64().unwrap() as usize);
+    assert_eq!(parameters as u64, recorded["parameters"].as_u64().unwrap(), "{name}");
+    assert_eq!(arrays.len(), recorded["arrays"].as_object().unwrap().len(), "{name}");
+    let arrays: Vec<_> = arrays.into_iter().map(|(what, values)| (what, summary(&values))).collect();
+    let expected = |what: &str| {
+        let numbers = recorded["arrays"][what].as_array();
+        let numbers = numbers.unwrap_or_else(|| panic!("{name}: {what} was not recorded"));
+        numbers.iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    // A sum of values of random sign has the size of their norm, which is the second number.
+    compare(name, &arrays, expected, |summary| summary[1]);
+}
+
+/// All numbers of a network, as PyTorch computes them now, with those that are too large to record.
+fn check_every_number(name: &str, side: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/presets.py");
+    let mut python = Command::new("python3");
+    let status = python.arg(script).arg("--arrays").arg(folder.path()).arg(name).status().unwrap();
+    assert!(status.success());
+    let bytes = std::fs::read(folder.path().join(format!("{name}.safetensors"))).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let (arrays, _) = answers(name, side);
+    assert_eq!(arrays.len(), file.len(), "{name}");
+    let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
+    let arrays: Vec<_> = arrays.into_iter().map(|(what, values)| (what, wide(values))).collect();
+    let expected = |what: &str| {
+        let tensor = file.tensor(what).unwrap();
+        let numbers = tensor.data().as_chunks::<4>().0;
+        numbers.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))).collect()
+    };
+    compare(name, &arrays, expected, |values| values.iter().fold(0.0, |most, v| most.max(v.abs())));
+}
+
+#[test]
+#[ignore = "needs a python3 with PyTorch, torchvision and efficientnet_lite_pytorch, and 8 GB of memory"]
+fn every_number() {
+    for name in &PRESETS[3..] {
+        check_every_number(name, if *name == "squeezenet1_1" { 48 } else { 64 });
     }
 }
 
