@@ -45,7 +45,7 @@ fn size_of(case: &Convolution) -> ConvSize {
 
 fn check(case: Convolution) {
     let size = size_of(&case);
-    for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+    for algorithm in [Algorithm::Direct, Algorithm::Winograd, Algorithm::Depthwise] {
         let conv = Conv::with_algorithm(size, algorithm, Precision::F32);
         if conv.algorithm() == algorithm {
             check_algorithm(&case, &conv);
@@ -238,8 +238,51 @@ fn groups_and_padding_modes() {
     }
 }
 
+/// Channels of less than a vector and of several with a rest; maps that are narrower than a tile, and wider.
+#[test]
+fn depthwise_shapes() {
+    let depthwise = |channels: usize| Convolution {
+        in_channels: channels,
+        out_channels: channels,
+        groups: channels,
+        ..PLAIN
+    };
+    for kernel in [3, 5, 7] {
+        for stride in [1, 2] {
+            for (channels, input) in [(2, [7, 7]), (16, [14, 13]), (37, [9, 40])] {
+                let (kernel, stride) = ([kernel; 2], [stride; 2]);
+                let padding = [kernel[0] / 2; 4];
+                check(Convolution { batch: 2, input, kernel, stride, padding, ..depthwise(channels) });
+            }
+        }
+    }
+    let wide = Convolution { input: [8, 70], ..depthwise(20) };
+    check(Convolution { kernel: [5, 3], stride: [1, 2], padding: [0, 2, 1, 0], ..wide });
+    check(Convolution { kernel: [3, 5], stride: [3, 1], dilation: [2, 3], padding: [4, 0, 3, 9], ..wide });
+    check(Convolution { kernel: [1, 2], stride: [3, 4], padding: [0; 4], ..wide });
+    check(Convolution { kernel: [8, 9], padding: [6, 5, 8, 1], ..wide });
+    check(Convolution { input: [1, 1], padding: [2, 2, 2, 2], kernel: [5, 5], ..wide });
+    for pad_with in [PadWith::Reflect, PadWith::Replicate, PadWith::Circular] {
+        check(Convolution { pad_with, padding: [2, 1, 0, 3], kernel: [2, 3], stride: [1, 2], ..wide });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn any_depthwise_shape(
+        batch in 1usize..4, channels in 2usize..40, input in [1usize..14, 1usize..24],
+        kernel in [1usize..8, 1usize..8], stride in [1usize..4, 1usize..4], dilation in [1usize..4, 1usize..4],
+        padding in [0usize..6, 0usize..6, 0usize..6, 0usize..6],
+    ) {
+        let padded = [input[0] + padding[0] + padding[1], input[1] + padding[2] + padding[3]];
+        prop_assume!((0..2).all(|i| padded[i] > dilation[i] * (kernel[i] - 1)));
+        check(Convolution {
+            batch, in_channels: channels, out_channels: channels, groups: channels, input, kernel, stride, dilation,
+            padding, pad_with: PadWith::Zeros,
+        });
+    }
+
     #[test]
     fn any_shape(
         batch in 1usize..4, groups in 1usize..4, inner in 1usize..19, outer in 1usize..35,

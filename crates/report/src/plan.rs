@@ -50,6 +50,7 @@ pub fn way_name(algorithm: Option<Algorithm>, precision: Option<Precision>) -> S
         None => return String::new(),
         Some(Algorithm::Direct) => "direct",
         Some(Algorithm::Winograd) => "winograd",
+        Some(Algorithm::Depthwise) => "depthwise",
     };
     match precision {
         Some(Precision::Bf16) => format!("{way} bf16"),

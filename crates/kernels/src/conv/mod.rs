@@ -1,9 +1,11 @@
 //! Convolution in channels-last order: forward, and gradients with respect to input and weight.
 //!
-//! [`Conv`] chooses between two algorithms: most 3x3 convolutions with stride 1 use Winograd's transforms, which save
-//! more than half of the multiplications, and everything else is computed directly, without a matrix of image patches.
-//! Both run on the register tiles of `tile`. The transposed convolution is the gradient with respect to the input.
+//! [`Conv`] chooses between three algorithms: most 3x3 convolutions with stride 1 use Winograd's transforms, which save
+//! more than half of the multiplications, depthwise convolutions work on vectors of channels, and everything else is
+//! computed directly, without a matrix of image patches. Winograd's and the direct one run on the register tiles of
+//! `tile`. The transposed convolution is the gradient with respect to the input.
 
+mod depthwise;
 mod direct;
 mod frame;
 mod pass;
@@ -14,6 +16,7 @@ pub(crate) mod words;
 
 pub use crate::Epilogue;
 use crate::Isa;
+use depthwise::Depthwise;
 use direct::Direct;
 use serde::Serialize;
 pub use size::{ConvSize, Padding, PaddingMode};
@@ -57,6 +60,8 @@ pub enum Algorithm {
     Direct,
     /// Winograd's F(2x2, 3x3): 16 products instead of 36 for four output pixels.
     Winograd,
+    /// Every product of the definition, sixteen channels at once, where each channel is convolved by itself.
+    Depthwise,
 }
 
 /// The interface of every convolution algorithm; [`Conv`] documents the methods.
@@ -107,17 +112,21 @@ impl Conv {
 
     /// [`Conv::new`] with products of lower precision, if the algorithm can use them.
     pub fn with_precision(size: ConvSize, precision: Precision) -> Conv {
-        let algorithm = if Winograd::pays(&size) { Algorithm::Winograd } else { Algorithm::Direct };
+        let algorithm = if Winograd::pays(&size) { Algorithm::Winograd } else { Algorithm::Depthwise };
         Conv::with_algorithm(size, algorithm, precision)
     }
 
     /// A convolution with a given algorithm, if possible: Winograd's needs a 3x3 kernel with stride and dilation 1, one
-    /// group and zero padding.
+    /// group and zero padding, the depthwise one as many groups as channels.
     pub fn with_algorithm(size: ConvSize, algorithm: Algorithm, precision: Precision) -> Conv {
         if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
             return Conv { size, algorithm, precision, method: Arc::new(Winograd::new(&size, precision)) };
         }
-        let (algorithm, precision) = (Algorithm::Direct, Precision::F32);
+        let precision = Precision::F32;
+        if algorithm == Algorithm::Depthwise && Depthwise::suits(&size) {
+            return Conv { size, algorithm, precision, method: Arc::new(Depthwise::new(size)) };
+        }
+        let algorithm = Algorithm::Direct;
         Conv { size, algorithm, precision, method: Arc::new(Direct::new(size)) }
     }
 
@@ -139,7 +148,7 @@ impl Conv {
     /// Multiply-adds that [`Conv::forward`] performs for one image, without those of the transforms.
     pub fn multiply_adds(&self) -> u64 {
         let products = match self.algorithm {
-            Algorithm::Direct => self.size.multiply_adds(),
+            Algorithm::Direct | Algorithm::Depthwise => self.size.multiply_adds(),
             Algorithm::Winograd => {
                 self.size.in_channels * self.size.out_channels * Winograd::products(&self.size)
             }

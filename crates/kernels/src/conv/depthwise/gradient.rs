@@ -1,0 +1,159 @@
+//! The gradient by the weights: products of input and output gradient, added up over the pixels.
+
+use super::walk::{Walk, ZEROS};
+use crate::simd::{Kernel, LANES, Simd};
+
+/// Pixels of a row that are added up before their sum goes to memory: enough to be worth the way, few enough for the
+/// caches.
+const STRETCH: usize = 32;
+
+/// Adds the gradients of one image.
+pub(super) struct WeightGradient<'a> {
+    /// The forward walk.
+    pub(super) walk: &'a Walk,
+    pub(super) source: &'a [f32],
+    pub(super) d_target: &'a [f32],
+    /// `[taps][channels]`, added to.
+    pub(super) d_weights: &'a mut [f32],
+}
+
+/// A stretch of output pixels in one row, and the taps that meet it.
+#[derive(Clone, Copy)]
+struct Stretch {
+    row: usize,
+    columns: (usize, usize),
+    /// The first row of the kernel.
+    tap_row: usize,
+    /// The first column of the kernel.
+    tap: usize,
+}
+
+impl Kernel for WeightGradient<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let walk = self.walk;
+        let [rows, columns] = &walk.axes;
+        assert!(self.source.len() >= walk.source_len(), "input too short");
+        assert!(self.d_target.len() >= rows.count * columns.count * walk.channels, "gradient too short");
+        assert!(self.d_weights.len() >= walk.weight_len(), "gradients of a different convolution");
+        match columns.taps.len() {
+            3 => self.rows::<S, 3, 3>(simd),
+            5 => self.rows::<S, 2, 5>(simd),
+            7 => self.rows::<S, 2, 7>(simd),
+            _ => self.rows::<S, 1, 1>(simd),
+        }
+    }
+}
+
+impl WeightGradient<'_> {
+    /// All taps, `R` rows of the kernel and `T` columns at a time.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const T: usize>(&mut self, simd: S) {
+        let [rows, columns] = &self.walk.axes;
+        for row in 0..rows.count {
+            let taps = rows.inside(row);
+            for first in (0..columns.count).step_by(STRETCH) {
+                let stretch = (first, (first + STRETCH).min(columns.count));
+                let mut tap_row = taps.0;
+                while tap_row < taps.1 {
+                    let left = taps.1 - tap_row;
+                    for tap in (0..columns.taps.len()).step_by(T) {
+                        let stretch = Stretch { row, columns: stretch, tap_row, tap };
+                        match left {
+                            _ if left >= R => self.channels::<S, R, T>(simd, stretch),
+                            2 => self.channels::<S, 2, T>(simd, stretch),
+                            _ => self.channels::<S, 1, T>(simd, stretch),
+                        }
+                    }
+                    tap_row += left.min(R);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn channels<S: Simd, const R: usize, const T: usize>(&mut self, simd: S, stretch: Stretch) {
+        let channels = self.walk.channels;
+        let whole = channels / LANES * LANES;
+        let mut channel = 0;
+        while channel < whole {
+            self.vector::<S, R, T>(simd, stretch, channel, LANES);
+            channel += LANES;
+        }
+        if whole < channels {
+            self.vector::<S, R, T>(simd, stretch, whole, channels - whole);
+        }
+    }
+
+    /// `d_weight[r][t] += sum over pixels of source[r][t] * d_target`, for `lanes` channels.
+    #[inline(always)]
+    fn vector<S: Simd, const R: usize, const T: usize>(
+        &mut self,
+        simd: S,
+        stretch: Stretch,
+        channel: usize,
+        lanes: usize,
+    ) {
+        let (walk, channels) = (self.walk, self.walk.channels);
+        let [rows, columns] = &walk.axes;
+        let (step, spacing) = (columns.source_step, columns.spacing);
+        let (first, end) = stretch.columns;
+        let interior = columns.interior();
+        let inner = (interior.0.clamp(first, end), interior.1.clamp(first, end));
+        let row = (stretch.row * rows.source_step + stretch.tap_row * rows.spacing) as isize + rows.first;
+        let row_len = columns.source * channels;
+        // SAFETY: `run` checked that the source holds all of its rows and columns, the gradient all output pixels, and
+        // the weight gradients all taps, each with all channels; of these only `lanes` from `channel` on are accessed.
+        // The rows are inside the source; columns outside it read the static zeros.
+        unsafe {
+            let mut sums = [[simd.splat(0.0); T]; R];
+            let source = self.source.as_ptr().add(row as usize * row_len + channel);
+            let d_target = self.d_target.as_ptr().add(stretch.row * columns.count * channels + channel);
+            let first_tap = columns.first + (stretch.tap * spacing) as isize;
+            let edge = |sums: &mut [[S::V; T]; R], column: usize| {
+                let gradient = simd.load_lanes(d_target.add(column * channels), lanes);
+                for t in 0..T {
+                    let at = (column * step + t * spacing) as isize + first_tap;
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let from = if (at as usize) < columns.source {
+                            source.offset((r * rows.spacing * row_len) as isize + at * channels as isize)
+                        } else {
+                            ZEROS.as_ptr()
+                        };
+                        sums[t] = simd.fma(simd.load_lanes(from, lanes), gradient, sums[t]);
+                    }
+                }
+            };
+            for column in first..inner.0 {
+                edge(&mut sums, column);
+            }
+            if inner.0 < inner.1 {
+                let at = (inner.0 * step) as isize + first_tap;
+                let mut from = source.offset(at * channels as isize);
+                let mut gradient = d_target.add(inner.0 * channels);
+                for _ in inner.0..inner.1 {
+                    let d = simd.load_lanes(gradient, lanes);
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let from = from.add(r * rows.spacing * row_len);
+                        for (t, sum) in sums.iter_mut().enumerate() {
+                            let value = simd.load_lanes(from.add(t * spacing * channels), lanes);
+                            *sum = simd.fma(value, d, *sum);
+                        }
+                    }
+                    from = from.wrapping_add(step * channels);
+                    gradient = gradient.wrapping_add(channels);
+                }
+            }
+            for column in inner.1..end {
+                edge(&mut sums, column);
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (t, &sum) in sums.iter().enumerate() {
+                    let tap = (stretch.tap_row + r) * columns.taps.len() + stretch.tap + t;
+                    let to = self.d_weights.as_mut_ptr().add(tap * channels + channel);
+                    simd.store_lanes(to, simd.add(simd.load_lanes(to, lanes), sum), lanes);
+                }
+            }
+        }
+    }
+}

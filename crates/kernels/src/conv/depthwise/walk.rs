@@ -1,0 +1,255 @@
+//! A walk over output pixels that gathers the products of a kernel, channel by channel.
+
+use crate::Epilogue;
+use crate::simd::{Kernel, LANES, Simd};
+
+/// Which pixels a walk reads and writes, and with which weights.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    pub(super) channels: usize,
+    /// Rows and columns.
+    pub(super) axes: [Axis; 2],
+}
+
+/// Output `i` of `count` is at `target_first + i * target_step`; its tap number `t` is at `i * source_step + first + t *
+/// spacing` in the source, where places outside it hold zero.
+#[derive(Clone, Debug)]
+pub(super) struct Axis {
+    pub(super) source: usize,
+    pub(super) source_step: usize,
+    pub(super) target: usize,
+    pub(super) target_step: usize,
+    pub(super) target_first: usize,
+    pub(super) count: usize,
+    /// Which row or column of the kernel each tap is.
+    pub(super) taps: Vec<usize>,
+    pub(super) first: isize,
+    pub(super) spacing: usize,
+}
+
+impl Axis {
+    /// The taps of output `i` that are inside the source: from the first number up to the second.
+    #[inline(always)]
+    pub(super) fn inside(&self, i: usize) -> (usize, usize) {
+        let at = (i * self.source_step) as isize + self.first;
+        let spacing = self.spacing as isize;
+        let reached = |limit: isize| ((limit - at + spacing - 1).div_euclid(spacing)).max(0) as usize;
+        let end = reached(self.source as isize).min(self.taps.len());
+        (reached(0).min(end), end)
+    }
+
+    /// The outputs with all taps inside the source: from the first number up to the second.
+    pub(super) fn interior(&self) -> (usize, usize) {
+        let step = self.source_step as isize;
+        let span = (self.taps.len().max(1) - 1) * self.spacing;
+        let first = (-self.first + step - 1).div_euclid(step).max(0) as usize;
+        let last = (self.source as isize - 1 - span as isize - self.first).div_euclid(step);
+        let end = ((last + 1).max(0) as usize).min(self.count);
+        (first.min(end), end)
+    }
+}
+
+impl Walk {
+    /// Row and column of the kernel for every tap, in the order in which the weights are packed.
+    pub(super) fn taps(&self) -> impl Iterator<Item = [usize; 2]> + '_ {
+        let [rows, columns] = &self.axes;
+        rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| [row, column]))
+    }
+
+    /// Elements of the packed weights `[taps][channels]`, which are followed by the bias.
+    pub(super) fn weight_len(&self) -> usize {
+        self.axes[0].taps.len() * self.axes[1].taps.len() * self.channels
+    }
+
+    /// Elements of packed weights and bias.
+    pub(super) fn packed_len(&self) -> usize {
+        self.weight_len() + self.channels
+    }
+
+    /// Elements of an image that is read.
+    pub(super) fn source_len(&self) -> usize {
+        self.axes[0].source * self.axes[1].source * self.channels
+    }
+}
+
+/// What is read beyond the sides of an image.
+pub(super) static ZEROS: [f32; LANES] = [0.0; LANES];
+
+/// A walk over one image.
+pub(super) struct Run<'a> {
+    pub(super) walk: &'a Walk,
+    pub(super) source: &'a [f32],
+    /// Packed weights and bias.
+    pub(super) packed: &'a [f32],
+    pub(super) epilogue: Epilogue,
+    pub(super) target: &'a mut [f32],
+}
+
+impl Kernel for Run<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let walk = self.walk;
+        let [rows, columns] = &walk.axes;
+        assert!(self.source.len() >= walk.source_len(), "input too short");
+        assert!(self.packed.len() >= walk.packed_len(), "packed weights of a different convolution");
+        assert!(self.target.len() >= rows.target * columns.target * walk.channels, "output too short");
+        match (columns.source_step, columns.spacing, columns.taps.len()) {
+            (1, 1, 1) => self.rows::<S, 1, 1>(simd),
+            (1, 1, 2) => self.rows::<S, 2, 1>(simd),
+            (1, 1, 3) => self.rows::<S, 3, 1>(simd),
+            (1, 1, 4) => self.rows::<S, 4, 1>(simd),
+            (1, 1, 5) => self.rows::<S, 5, 1>(simd),
+            (1, 1, 7) => self.rows::<S, 7, 1>(simd),
+            (2, 1, 3) => self.rows::<S, 3, 2>(simd),
+            (2, 1, 5) => self.rows::<S, 5, 2>(simd),
+            (2, 1, 7) => self.rows::<S, 7, 2>(simd),
+            _ => self.rows::<S, ANY, 1>(simd),
+        }
+    }
+}
+
+/// In place of a number of taps: any number, step and spacing.
+const ANY: usize = 0;
+
+/// A tile of output pixels in one row.
+#[derive(Clone, Copy)]
+struct Tile {
+    row: usize,
+    /// First of its pixels.
+    column: usize,
+    /// The taps in the kernel's rows that are inside the source.
+    taps: (usize, usize),
+}
+
+impl Run<'_> {
+    #[inline(always)]
+    fn rows<S: Simd, const T: usize, const STEP: usize>(&mut self, simd: S) {
+        let [rows, columns] = &self.walk.axes;
+        for row in 0..rows.count {
+            let taps = rows.inside(row);
+            let mut column = 0;
+            if S::REGISTERS >= 32 && STEP == 1 && T <= 5 {
+                column = self.tiles::<S, T, STEP, 8>(simd, Tile { row, column, taps });
+            }
+            column = self.tiles::<S, T, STEP, 4>(simd, Tile { row, column, taps });
+            while column < columns.count {
+                self.tile::<S, T, STEP, 1, true>(simd, Tile { row, column, taps });
+                column += 1;
+            }
+        }
+    }
+
+    /// Tiles of `P` pixels from the tile's column on, with the last one moved back over pixels that are already done if
+    /// more than half of it is left. Returns the first column that is not done.
+    #[inline(always)]
+    fn tiles<S: Simd, const T: usize, const STEP: usize, const P: usize>(
+        &mut self,
+        simd: S,
+        tile: Tile,
+    ) -> usize {
+        let columns = &self.walk.axes[1];
+        let interior = columns.interior();
+        let mut column = tile.column;
+        while column < columns.count {
+            let left = columns.count - column;
+            if left < P {
+                if columns.count < P || left <= P / 2 {
+                    break;
+                }
+                column = columns.count - P;
+            }
+            let tile = Tile { column, ..tile };
+            if T != ANY && interior.0 <= column && column + P <= interior.1 {
+                self.tile::<S, T, STEP, P, false>(simd, tile);
+            } else {
+                self.tile::<S, T, STEP, P, true>(simd, tile);
+            }
+            column += P;
+        }
+        column
+    }
+
+    /// `EDGE` tells that columns outside the source must be looked out for.
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize, const STEP: usize, const P: usize, const EDGE: bool>(
+        &mut self,
+        simd: S,
+        tile: Tile,
+    ) {
+        let channels = self.walk.channels;
+        let whole = channels / LANES * LANES;
+        let mut channel = 0;
+        while channel < whole {
+            self.vector::<S, T, STEP, P, EDGE>(simd, tile, channel, LANES);
+            channel += LANES;
+        }
+        if whole < channels {
+            self.vector::<S, T, STEP, P, EDGE>(simd, tile, whole, channels - whole);
+        }
+    }
+
+    /// The sums of `lanes` channels.
+    #[inline(always)]
+    fn vector<S: Simd, const T: usize, const STEP: usize, const P: usize, const EDGE: bool>(
+        &mut self,
+        simd: S,
+        tile: Tile,
+        channel: usize,
+        lanes: usize,
+    ) {
+        let (walk, channels) = (self.walk, self.walk.channels);
+        let [rows, columns] = &walk.axes;
+        let (step, spacing, count) = match T {
+            ANY => (columns.source_step, columns.spacing, columns.taps.len()),
+            _ => (STEP, 1, T),
+        };
+        let first_column = (tile.column * step) as isize + columns.first;
+        // SAFETY: `run` checked that the source holds all of its rows and columns, the packed weights all taps followed
+        // by the bias, and the target all of its pixels, each with all channels; of these only `lanes` from `channel` on
+        // are accessed. Taps outside the source read the static zeros, if they are not left out.
+        unsafe {
+            let bias = self.packed.as_ptr().add(walk.weight_len() + channel);
+            let mut sums = [simd.load_lanes(bias, lanes); P];
+            for tap_row in tile.taps.0..tile.taps.1 {
+                let row = (tile.row * rows.source_step + tap_row * rows.spacing) as isize + rows.first;
+                let source = self.source.as_ptr().add(row as usize * columns.source * channels + channel);
+                let weights = self.packed.as_ptr().add(tap_row * count * channels + channel);
+                let value = |place: usize| {
+                    let column = first_column + place as isize;
+                    let is_inside = !EDGE || (column as usize) < columns.source;
+                    let from =
+                        if is_inside { source.offset(column * channels as isize) } else { ZEROS.as_ptr() };
+                    simd.load_lanes(from, lanes)
+                };
+                if T == ANY {
+                    for tap in 0..count {
+                        let weight = simd.load_lanes(weights.add(tap * channels), lanes);
+                        for (p, sum) in sums.iter_mut().enumerate() {
+                            *sum = simd.fma(value(p * step + tap * spacing), weight, *sum);
+                        }
+                    }
+                } else {
+                    let mut values = [simd.splat(0.0); MOST_VALUES];
+                    for (place, target) in values[..(P - 1) * STEP + T].iter_mut().enumerate() {
+                        *target = value(place);
+                    }
+                    for tap in 0..T {
+                        let weight = simd.load_lanes(weights.add(tap * channels), lanes);
+                        for p in 0..P {
+                            sums[p] = simd.fma(values[p * STEP + tap], weight, sums[p]);
+                        }
+                    }
+                }
+            }
+            let row = rows.target_first + tile.row * rows.target_step;
+            for (p, &sum) in sums.iter().enumerate() {
+                let column = columns.target_first + (tile.column + p) * columns.target_step;
+                let to = self.target.as_mut_ptr().add((row * columns.target + column) * channels + channel);
+                simd.store_lanes(to, self.epilogue.apply(simd, sum), lanes);
+            }
+        }
+    }
+}
+
+/// Values of a row that a tile reads at most: 4 pixels with 7 taps, two steps apart.
+const MOST_VALUES: usize = 13;
