@@ -30,15 +30,18 @@ impl Kernel for ChannelSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let ChannelSums { x, channels, group, group_stride, sums } = self;
-        for (block, lanes) in channel_blocks(channels) {
-            let mut total = simd.zero_wide();
-            for pixel in x.chunks_exact(channels) {
-                let values = &pixel[block..block + lanes];
-                // SAFETY: the slice has as many values as there are lanes.
-                total = simd.add_wide(total, simd.widen(unsafe { simd.load_lanes(values.as_ptr(), lanes) }));
-            }
-            for (channel, total) in (block..block + lanes).zip(simd.wide_lanes(total)) {
-                sums[channel / group * group_stride + channel % group] += total as f32;
+        for x in x.chunks(patch_len(channels)) {
+            for (block, lanes) in channel_blocks(channels) {
+                let mut total = simd.zero_wide();
+                for pixel in x.chunks_exact(channels) {
+                    let values = &pixel[block..block + lanes];
+                    // SAFETY: the slice has as many values as there are lanes.
+                    let values = unsafe { simd.load_lanes(values.as_ptr(), lanes) };
+                    total = simd.add_wide(total, simd.widen(values));
+                }
+                for (channel, total) in (block..block + lanes).zip(simd.wide_lanes(total)) {
+                    sums[channel / group * group_stride + channel % group] += total as f32;
+                }
             }
         }
     }
@@ -66,22 +69,25 @@ impl Kernel for Moments<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.center.len();
-        for (block, lanes) in channel_blocks(channels) {
-            let (mut sum, mut product) = (simd.zero_wide(), simd.zero_wide());
-            // SAFETY: each slice has as many values as there are lanes.
-            unsafe {
-                let center = simd.load_lanes(self.center[block..block + lanes].as_ptr(), lanes);
-                for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact(channels)) {
-                    let x = simd.widen(simd.load_lanes(x[block..block + lanes].as_ptr(), lanes));
-                    let y = simd.load_lanes(y[block..block + lanes].as_ptr(), lanes);
-                    sum = simd.add_wide(sum, x);
-                    product = simd.fma_wide(x, simd.widen(simd.sub(y, center)), product);
+        let patch = patch_len(channels);
+        for (x, y) in self.x.chunks(patch).zip(self.y.chunks(patch)) {
+            for (block, lanes) in channel_blocks(channels) {
+                let (mut sum, mut product) = (simd.zero_wide(), simd.zero_wide());
+                // SAFETY: each slice has as many values as there are lanes.
+                unsafe {
+                    let center = simd.load_lanes(self.center[block..block + lanes].as_ptr(), lanes);
+                    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
+                        let x = simd.widen(simd.load_lanes(x[block..block + lanes].as_ptr(), lanes));
+                        let y = simd.load_lanes(y[block..block + lanes].as_ptr(), lanes);
+                        sum = simd.add_wide(sum, x);
+                        product = simd.fma_wide(x, simd.widen(simd.sub(y, center)), product);
+                    }
                 }
-            }
-            let (sum, product) = (simd.wide_lanes(sum), simd.wide_lanes(product));
-            for lane in 0..lanes {
-                self.sums[block + lane] += sum[lane];
-                self.products[block + lane] += product[lane];
+                let (sum, product) = (simd.wide_lanes(sum), simd.wide_lanes(product));
+                for lane in 0..lanes {
+                    self.sums[block + lane] += sum[lane];
+                    self.products[block + lane] += product[lane];
+                }
             }
         }
     }
@@ -116,17 +122,20 @@ impl Kernel for Normalize<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.affine.center.len();
-        for (block, lanes) in channel_blocks(channels) {
-            let part = block..block + lanes;
-            // SAFETY: each slice has as many values as there are lanes.
-            unsafe {
-                let [center, scale, shift] = [self.affine.center, self.affine.scale, self.affine.shift]
-                    .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
-                for (x, y) in self.input.chunks_exact(channels).zip(self.output.chunks_exact_mut(channels)) {
-                    let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
-                    let value = simd.fma(simd.sub(x, center), scale, shift);
-                    let value = self.epilogue.apply(simd, value);
-                    simd.store_lanes(y[part.clone()].as_mut_ptr(), value, lanes);
+        let patch = patch_len(channels);
+        for (input, output) in self.input.chunks(patch).zip(self.output.chunks_mut(patch)) {
+            for (block, lanes) in channel_blocks(channels) {
+                let part = block..block + lanes;
+                // SAFETY: each slice has as many values as there are lanes.
+                unsafe {
+                    let [center, scale, shift] = [self.affine.center, self.affine.scale, self.affine.shift]
+                        .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
+                    for (x, y) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+                        let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
+                        let value = simd.fma(simd.sub(x, center), scale, shift);
+                        let value = self.epilogue.apply(simd, value);
+                        simd.store_lanes(y[part.clone()].as_mut_ptr(), value, lanes);
+                    }
                 }
             }
         }
@@ -166,24 +175,36 @@ impl Kernel for NormalizeBackward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.by.center.len();
-        for (block, lanes) in channel_blocks(channels) {
-            let part = block..block + lanes;
-            let pixels = self.input.chunks_exact(channels).zip(self.d_output.chunks_exact(channels));
-            // SAFETY: each slice has as many values as there are lanes.
-            unsafe {
-                let [center, scale, mean, slope] =
-                    [self.by.center, self.by.scale, self.by.mean, self.by.slope]
-                        .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
-                for ((x, dy), dx) in pixels.zip(self.d_input.chunks_exact_mut(channels)) {
-                    let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
-                    let dy = simd.load_lanes(dy[part.clone()].as_ptr(), lanes);
-                    let linear = simd.mul(simd.sub(x, center), slope);
-                    let value = simd.mul(scale, simd.sub(simd.sub(dy, mean), linear));
-                    simd.store_lanes(dx[part.clone()].as_mut_ptr(), value, lanes);
+        let patch = patch_len(channels);
+        let patches = self.input.chunks(patch).zip(self.d_output.chunks(patch));
+        for ((input, d_output), d_input) in patches.zip(self.d_input.chunks_mut(patch)) {
+            for (block, lanes) in channel_blocks(channels) {
+                let part = block..block + lanes;
+                let pixels = input.chunks_exact(channels).zip(d_output.chunks_exact(channels));
+                // SAFETY: each slice has as many values as there are lanes.
+                unsafe {
+                    let [center, scale, mean, slope] =
+                        [self.by.center, self.by.scale, self.by.mean, self.by.slope]
+                            .map(|numbers| simd.load_lanes(numbers[part.clone()].as_ptr(), lanes));
+                    for ((x, dy), dx) in pixels.zip(d_input.chunks_exact_mut(channels)) {
+                        let x = simd.load_lanes(x[part.clone()].as_ptr(), lanes);
+                        let dy = simd.load_lanes(dy[part.clone()].as_ptr(), lanes);
+                        let linear = simd.mul(simd.sub(x, center), slope);
+                        let value = simd.mul(scale, simd.sub(simd.sub(dy, mean), linear));
+                        simd.store_lanes(dx[part.clone()].as_mut_ptr(), value, lanes);
+                    }
                 }
             }
         }
     }
+}
+
+/// Values of adjacent pixels that are gone through block by block, so that memory is read nearly in its order and the
+/// numbers of a block serve many pixels.
+pub(crate) fn patch_len(channels: usize) -> usize {
+    const VALUES: usize = 4096;
+    const LEAST_PIXELS: usize = 12;
+    (VALUES / channels).max(LEAST_PIXELS) * channels
 }
 
 /// `(first channel, number of channels)` of each block of at most [`LANES`].

@@ -33,6 +33,7 @@ pub mod layout;
 pub mod loss;
 pub mod memory;
 pub mod peak;
+pub mod pointwise;
 pub mod pool;
 pub mod random;
 pub mod roi;

@@ -100,6 +100,7 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
         // Twice: gradients are added up.
         for _ in 0..2 {
             conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+            conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);
         }
         let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
         conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
@@ -180,6 +181,7 @@ fn bf16_is_exact_where_it_can_be() {
             let mut d_packed = vec![0.0; conv.gradient_len()];
             scratch.fill(f32::NAN);
             conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+            conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);
             let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
             conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
             assert_close(&format!("{isa} d_weight"), &d_weight, &case.d_weight(&x, &dy), 0.0);

@@ -1,6 +1,7 @@
 //! Functions that layers apply to their outputs.
 
 use crate::{Backward, Bound, Forward, Isa, Reads};
+use convscope_kernels::pointwise::Function;
 use convscope_kernels::{Epilogue, elementwise};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,7 @@ impl Activation {
     pub fn apply(self, isa: Isa, x: &mut [f32], channels: usize) {
         match self {
             Activation::Relu => elementwise::relu(isa, x),
-            Activation::Sigmoid => elementwise::sigmoid(x),
+            Activation::Sigmoid => Function::Sigmoid.apply_in_place(isa, x),
             Activation::Softmax => elementwise::softmax(x, channels),
         }
     }

@@ -179,10 +179,13 @@ impl Method for Direct {
             let pass = &self.forward;
             dispatch(isa, Outer { pass, images, input, d_output, d_packed });
         }
+    }
+
+    fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]) {
         let d_bias = &mut d_packed[self.forward.weight_len()..];
         let Channels { groups, outer, .. } = self.forward.channels;
         let stride = self.forward.bias_len() / groups;
-        let d_output = &d_output[..images * output_len];
+        let d_output = &d_output[..images * self.size.output_len()];
         add_channel_sums(isa, d_output, groups * outer, outer, stride, d_bias);
     }
 }

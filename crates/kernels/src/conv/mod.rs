@@ -102,6 +102,7 @@ trait Method: Debug + Send + Sync {
         d_packed: &mut [f32],
         scratch: &mut [f32],
     );
+    fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]);
 }
 
 impl Conv {
@@ -220,7 +221,7 @@ impl Conv {
         self.method.backward_input(isa, images, d_output, packed, d_input, scratch);
     }
 
-    /// Adds the gradients of weight and bias to `d_packed`, from which [`Conv::unpack_gradient`] extracts them.
+    /// Adds the gradient of the weight to `d_packed`, from which [`Conv::unpack_gradient`] extracts them.
     pub fn backward_weight(
         &self,
         isa: Isa,
@@ -231,5 +232,10 @@ impl Conv {
         scratch: &mut [f32],
     ) {
         self.method.backward_weight(isa, images, input, d_output, d_packed, scratch);
+    }
+
+    /// Adds the gradient of the bias to `d_packed`, only to be called where there is one.
+    pub fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]) {
+        self.method.backward_bias(isa, images, d_output, d_packed);
     }
 }

@@ -3,10 +3,24 @@
 use crate::*;
 use convscope_kernels::conv::{Conv, Epilogue};
 
+/// Whether a bias is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bias {
+    None,
+    Added,
+}
+
+impl Bias {
+    pub(crate) fn new(is_added: bool) -> Bias {
+        if is_added { Bias::Added } else { Bias::None }
+    }
+}
+
 /// A convolution, or a matrix product as one, with a weight and perhaps a bias.
 #[derive(Debug)]
 pub(crate) struct BoundConv {
     pub(crate) conv: Conv,
+    pub(crate) bias: Bias,
     pub(crate) mode: Mode,
 }
 
@@ -65,5 +79,8 @@ impl Bound for BoundConv {
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         let input = call.inputs.get(0);
         self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+        if self.bias == Bias::Added {
+            self.conv.backward_bias(call.isa, call.images, call.d_output, d_packed);
+        }
     }
 }

@@ -127,6 +127,7 @@ pub fn conv2d_backward(
     conv.backward_input(isa, images, &d_output, &packed, &mut d_input, &mut scratch);
     let mut d_packed = vec![0.0; conv.gradient_len()];
     conv.backward_weight(isa, images, &call.input, &d_output, &mut d_packed, &mut scratch);
+    conv.backward_bias(isa, images, &d_output, &mut d_packed);
     let mut d_weight = Array4::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(size.out_channels);
     let (weight_slice, bias_slice) = (d_weight.as_slice_mut(), d_bias.as_slice_mut());

@@ -1,7 +1,7 @@
 //! Convolution as a layer.
 
 use super::functional::{Conv2dArguments, size};
-use super::{BoundConv, NAME};
+use super::{Bias, BoundConv, NAME};
 use crate::defaults::{is_one, is_one_group, is_yes, one, one_group, yes};
 use crate::layer::one_image;
 use crate::torch::arguments_of;
@@ -230,7 +230,8 @@ impl Layer for Conv2d {
 
     fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
-        Box::new(BoundConv { conv: Conv::with_precision(size, precision), mode })
+        let conv = Conv::with_precision(size, precision);
+        Box::new(BoundConv { conv, mode, bias: Bias::new(self.bias) })
     }
 }
 

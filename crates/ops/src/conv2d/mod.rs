@@ -9,7 +9,7 @@ mod bound;
 mod functional;
 mod layer;
 
-pub(crate) use bound::BoundConv;
+pub(crate) use bound::{Bias, BoundConv};
 pub(crate) use functional::check_arrays;
 pub use functional::{Conv2dArguments, Conv2dGradients, conv2d, conv2d_backward};
 pub use layer::{Conv2d, ConvPadding, NamedPadding, Sides};

@@ -5,6 +5,7 @@
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.elu.html>; Clevert, Unterthiner and Hochreiter, "Fast and accurate deep
 //! network learning by exponential linear units", 2015.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::pointwise::finite;
@@ -58,6 +59,10 @@ impl Pointwise for Elu {
 
     fn slope(&self, x: f64) -> f64 {
         if x > 0.0 { 1.0 } else { self.alpha * libm::exp(x) }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Elu { alpha: self.alpha as f32 })
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -8,6 +8,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -79,6 +80,13 @@ impl Pointwise for Gelu {
                 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
             }
         }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(match self.approximate {
+            GeluForm::None => Function::Gelu,
+            GeluForm::Tanh => Function::GeluTanh,
+        })
     }
 
     fn torch(&self) -> Option<Torch> {

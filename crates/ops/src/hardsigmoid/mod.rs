@@ -4,6 +4,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardsigmoid.html>.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -31,6 +32,10 @@ impl Pointwise for Hardsigmoid {
 
     fn slope(&self, x: f64) -> f64 {
         if x <= -3.0 || x >= 3.0 { 0.0 } else { 1.0 / 6.0 }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Hardsigmoid)
     }
 
     fn torch(&self) -> Option<Torch> {

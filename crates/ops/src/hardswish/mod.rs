@@ -4,6 +4,7 @@
 //!
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardswish.html>; Howard et al., "Searching for MobileNetV3", 2019.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -37,6 +38,10 @@ impl Pointwise for Hardswish {
         } else {
             1.0
         }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Hardswish)
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -4,6 +4,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hardtanh.html>.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::pointwise::finite;
@@ -76,6 +77,10 @@ impl Pointwise for Hardtanh {
 
     fn slope(&self, x: f64) -> f64 {
         if x <= self.min_val || x >= self.max_val { 0.0 } else { 1.0 }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Clamp { low: self.min_val as f32, high: self.max_val as f32 })
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -5,6 +5,7 @@
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.leaky_relu.html>; Maas, Hannun and Ng,
 //! "Rectifier nonlinearities improve neural network acoustic models", 2013.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::pointwise::finite;
@@ -58,6 +59,10 @@ impl Pointwise for LeakyRelu {
 
     fn slope(&self, x: f64) -> f64 {
         if x > 0.0 { 1.0 } else { self.negative_slope }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::LeakyRelu { slope: self.negative_slope as f32 })
     }
 
     fn torch(&self) -> Option<Torch> {

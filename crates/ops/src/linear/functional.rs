@@ -84,6 +84,7 @@ pub fn linear_backward(
     conv.backward_input(isa, rows, &d_output, &packed, &mut d_input, &mut scratch);
     let mut d_packed = vec![0.0; conv.gradient_len()];
     conv.backward_weight(isa, rows, &input_values, &d_output, &mut d_packed, &mut scratch);
+    conv.backward_bias(isa, rows, &d_output, &mut d_packed);
     let mut d_weight = Array2::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(weight.nrows());
     let (weight_slice, bias_slice) = (d_weight.as_slice_mut(), d_bias.as_slice_mut());

@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::rows::BoundRows;
-use crate::conv2d::BoundConv;
+use crate::conv2d::{Bias, BoundConv};
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::limits::check_elements;
@@ -79,7 +79,7 @@ impl Layer for Linear {
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         let input = inputs[0];
         let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)));
-        let matrix = BoundConv { conv, mode };
+        let matrix = BoundConv { conv, mode, bias: Bias::new(self.bias) };
         if input.is_vector() {
             return Box::new(matrix);
         }

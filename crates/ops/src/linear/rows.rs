@@ -3,7 +3,7 @@
 use convscope_kernels::conv::{Conv, Epilogue};
 use convscope_kernels::layout;
 
-use crate::conv2d::BoundConv;
+use crate::conv2d::{Bias, BoundConv};
 use crate::*;
 
 /// An affine map of the last axis. The last axis is not the one that is stored last, so values pass through PyTorch's order.
@@ -95,5 +95,8 @@ impl Bound for BoundRows {
         self.rows_of(self.output, call.d_output, d_outputs);
         let rows = call.images * self.rows();
         self.conv().backward_weight(call.isa, rows, inputs, d_outputs, d_packed, scratch);
+        if self.matrix.bias == Bias::Added {
+            self.conv().backward_bias(call.isa, rows, d_outputs, d_packed);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.mish.html>; Misra, "Mish: a self regularized non-monotonic activation function", 2019.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -33,6 +34,10 @@ impl Pointwise for Mish {
         let t = libm::tanh(softplus(x));
         let sigmoid = 1.0 / (1.0 + libm::exp(-x));
         t + x * sigmoid * (1.0 - t * t)
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Mish)
     }
 
     fn torch(&self) -> Option<Torch> {

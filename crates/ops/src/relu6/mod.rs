@@ -4,6 +4,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.relu6.html>.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -32,6 +33,10 @@ impl Pointwise for Relu6 {
 
     fn slope(&self, x: f64) -> f64 {
         if x <= 0.0 || x >= 6.0 { 0.0 } else { 1.0 }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Clamp { low: 0.0, high: 6.0 })
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -7,6 +7,7 @@ use crate::arrays::{array, check_gradient, values};
 use crate::layer::one_input;
 use crate::*;
 use convscope_kernels::elementwise;
+use convscope_kernels::pointwise::Function;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ const NAME: &str = "sigmoid";
 /// ```
 pub fn sigmoid(input: ArrayViewD<'_, f32>) -> ArrayD<f32> {
     let mut output = values(input.view());
-    elementwise::sigmoid(&mut output);
+    Function::Sigmoid.apply_in_place(Isa::best(), &mut output);
     array(input.shape(), output)
 }
 

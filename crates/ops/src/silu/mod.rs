@@ -4,6 +4,7 @@
 //!
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.silu.html>; Ramachandran, Zoph and Le, "Searching for activation functions", 2017.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -32,6 +33,10 @@ impl Pointwise for Silu {
     fn slope(&self, x: f64) -> f64 {
         let s = sigmoid(x);
         s * (1.0 + x * (1.0 - s))
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Silu)
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -4,6 +4,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softplus.html>.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::pointwise::finite;
@@ -79,6 +80,10 @@ impl Pointwise for Softplus {
     fn slope(&self, x: f64) -> f64 {
         let scaled = self.beta * x;
         if scaled > self.threshold { 1.0 } else { 1.0 / (1.0 + libm::exp(-scaled)) }
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Softplus { beta: self.beta as f32, threshold: self.threshold as f32 })
     }
 
     fn torch(&self) -> Option<Torch> {

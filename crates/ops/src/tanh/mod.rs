@@ -4,6 +4,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.tanh.html>.
 
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::*;
@@ -32,6 +33,10 @@ impl Pointwise for Tanh {
     fn slope(&self, x: f64) -> f64 {
         let y = libm::tanh(x);
         1.0 - y * y
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Tanh)
     }
 
     fn torch(&self) -> Option<Torch> {

@@ -3,9 +3,9 @@
 use super::walk::{Walk, ZEROS};
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Pixels of a row that are added up before their sum goes to memory: enough to be worth the way, few enough for the
-/// caches.
-const STRETCH: usize = 32;
+/// Output pixels that are added up before their sum goes to memory: enough to be worth the way, few enough for the
+/// caches and for short sums.
+const STRETCH: usize = 48;
 
 /// Adds the gradients of one image.
 pub(super) struct WeightGradient<'a> {
@@ -17,10 +17,10 @@ pub(super) struct WeightGradient<'a> {
     pub(super) d_weights: &'a mut [f32],
 }
 
-/// A stretch of output pixels in one row, and the taps that meet it.
+/// Output pixels, and the taps that meet them, which are inside the source in every row.
 #[derive(Clone, Copy)]
 struct Stretch {
-    row: usize,
+    rows: (usize, usize),
     columns: (usize, usize),
     /// The first row of the kernel.
     tap_row: usize,
@@ -50,15 +50,19 @@ impl WeightGradient<'_> {
     #[inline(always)]
     fn rows<S: Simd, const R: usize, const T: usize>(&mut self, simd: S) {
         let [rows, columns] = &self.walk.axes;
-        for row in 0..rows.count {
+        let most_rows = (STRETCH / columns.count).max(1);
+        let mut row = 0;
+        while row < rows.count {
             let taps = rows.inside(row);
+            let alike = (row..rows.count).take(most_rows).take_while(|&row| rows.inside(row) == taps);
+            let end = row + alike.count();
             for first in (0..columns.count).step_by(STRETCH) {
                 let stretch = (first, (first + STRETCH).min(columns.count));
                 let mut tap_row = taps.0;
                 while tap_row < taps.1 {
                     let left = taps.1 - tap_row;
                     for tap in (0..columns.taps.len()).step_by(T) {
-                        let stretch = Stretch { row, columns: stretch, tap_row, tap };
+                        let stretch = Stretch { rows: (row, end), columns: stretch, tap_row, tap };
                         match left {
                             _ if left >= R => self.channels::<S, R, T>(simd, stretch),
                             2 => self.channels::<S, 2, T>(simd, stretch),
@@ -68,6 +72,7 @@ impl WeightGradient<'_> {
                     tap_row += left.min(R);
                 }
             }
+            row = end;
         }
     }
 
@@ -100,52 +105,54 @@ impl WeightGradient<'_> {
         let (first, end) = stretch.columns;
         let interior = columns.interior();
         let inner = (interior.0.clamp(first, end), interior.1.clamp(first, end));
-        let row = (stretch.row * rows.source_step + stretch.tap_row * rows.spacing) as isize + rows.first;
         let row_len = columns.source * channels;
+        let first_tap = columns.first + (stretch.tap * spacing) as isize;
         // SAFETY: `run` checked that the source holds all of its rows and columns, the gradient all output pixels, and
         // the weight gradients all taps, each with all channels; of these only `lanes` from `channel` on are accessed.
         // The rows are inside the source; columns outside it read the static zeros.
         unsafe {
             let mut sums = [[simd.splat(0.0); T]; R];
-            let source = self.source.as_ptr().add(row as usize * row_len + channel);
-            let d_target = self.d_target.as_ptr().add(stretch.row * columns.count * channels + channel);
-            let first_tap = columns.first + (stretch.tap * spacing) as isize;
-            let edge = |sums: &mut [[S::V; T]; R], column: usize| {
-                let gradient = simd.load_lanes(d_target.add(column * channels), lanes);
-                for t in 0..T {
-                    let at = (column * step + t * spacing) as isize + first_tap;
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let from = if (at as usize) < columns.source {
-                            source.offset((r * rows.spacing * row_len) as isize + at * channels as isize)
-                        } else {
-                            ZEROS.as_ptr()
-                        };
-                        sums[t] = simd.fma(simd.load_lanes(from, lanes), gradient, sums[t]);
-                    }
-                }
-            };
-            for column in first..inner.0 {
-                edge(&mut sums, column);
-            }
-            if inner.0 < inner.1 {
-                let at = (inner.0 * step) as isize + first_tap;
-                let mut from = source.offset(at * channels as isize);
-                let mut gradient = d_target.add(inner.0 * channels);
-                for _ in inner.0..inner.1 {
-                    let d = simd.load_lanes(gradient, lanes);
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let from = from.add(r * rows.spacing * row_len);
-                        for (t, sum) in sums.iter_mut().enumerate() {
-                            let value = simd.load_lanes(from.add(t * spacing * channels), lanes);
-                            *sum = simd.fma(value, d, *sum);
+            for row in stretch.rows.0..stretch.rows.1 {
+                let d_target = self.d_target.as_ptr().add(row * columns.count * channels + channel);
+                let row = (row * rows.source_step + stretch.tap_row * rows.spacing) as isize + rows.first;
+                let source = self.source.as_ptr().add(row as usize * row_len + channel);
+                let edge = |sums: &mut [[S::V; T]; R], column: usize| {
+                    let gradient = simd.load_lanes(d_target.add(column * channels), lanes);
+                    for t in 0..T {
+                        let at = (column * step + t * spacing) as isize + first_tap;
+                        for (r, sums) in sums.iter_mut().enumerate() {
+                            let from = if (at as usize) < columns.source {
+                                source.offset((r * rows.spacing * row_len) as isize + at * channels as isize)
+                            } else {
+                                ZEROS.as_ptr()
+                            };
+                            sums[t] = simd.fma(simd.load_lanes(from, lanes), gradient, sums[t]);
                         }
                     }
-                    from = from.wrapping_add(step * channels);
-                    gradient = gradient.wrapping_add(channels);
+                };
+                for column in first..inner.0 {
+                    edge(&mut sums, column);
                 }
-            }
-            for column in inner.1..end {
-                edge(&mut sums, column);
+                if inner.0 < inner.1 {
+                    let at = (inner.0 * step) as isize + first_tap;
+                    let mut from = source.offset(at * channels as isize);
+                    let mut gradient = d_target.add(inner.0 * channels);
+                    for _ in inner.0..inner.1 {
+                        let d = simd.load_lanes(gradient, lanes);
+                        for (r, sums) in sums.iter_mut().enumerate() {
+                            let from = from.add(r * rows.spacing * row_len);
+                            for (t, sum) in sums.iter_mut().enumerate() {
+                                let value = simd.load_lanes(from.add(t * spacing * channels), lanes);
+                                *sum = simd.fma(value, d, *sum);
+                            }
+                        }
+                        from = from.wrapping_add(step * channels);
+                        gradient = gradient.wrapping_add(channels);
+                    }
+                }
+                for column in inner.1..end {
+                    edge(&mut sums, column);
+                }
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (t, &sum) in sums.iter().enumerate() {

@@ -227,13 +227,18 @@ impl Method for Depthwise {
         scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
-        let (d_weights, d_bias) = d_packed.split_at_mut(self.forward.weight_len());
+        let d_weights = &mut d_packed[..self.forward.weight_len()];
         for image in 0..images {
             let source = self.framed(&input[image * input_len..][..input_len], scratch);
             let d_target = &d_output[image * output_len..][..output_len];
+            let d_weights = &mut *d_weights;
             dispatch(isa, WeightGradient { walk: &self.forward, source, d_target, d_weights });
         }
+    }
+
+    fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]) {
         let channels = self.size.out_channels;
-        add_channel_sums(isa, &d_output[..images * output_len], channels, channels, 0, d_bias);
+        let d_output = &d_output[..images * self.size.output_len()];
+        add_channel_sums(isa, d_output, channels, channels, 0, &mut d_packed[self.forward.weight_len()..]);
     }
 }

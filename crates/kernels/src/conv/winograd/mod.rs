@@ -207,11 +207,15 @@ impl Method for Winograd {
         d_packed: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let (weights, biases) = d_packed.split_at_mut(self.forward.gradient_layout().weight_len());
         let stretches = &self.forward;
-        dispatch(isa, GradientWalk { stretches, images, input, d_output, d_packed: weights, scratch });
-        let outer = stretches.outer;
-        let [rows, columns] = stretches.output;
+        let d_packed = &mut d_packed[..stretches.gradient_layout().weight_len()];
+        dispatch(isa, GradientWalk { stretches, images, input, d_output, d_packed, scratch });
+    }
+
+    fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]) {
+        let outer = self.forward.outer;
+        let [rows, columns] = self.forward.output;
+        let biases = &mut d_packed[self.forward.gradient_layout().weight_len()..];
         let d_output = &d_output[..images * rows * columns * outer];
         add_channel_sums(isa, d_output, outer, outer, outer, biases);
     }
