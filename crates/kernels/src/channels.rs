@@ -2,6 +2,7 @@
 //!
 //! Slices are channels-last: value `i` belongs to channel `i % channels`.
 
+use crate::elementwise::Loop;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::{Epilogue, Isa};
 
@@ -28,21 +29,38 @@ struct ChannelSums<'a> {
 
 impl Kernel for ChannelSums<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let ChannelSums { x, channels, group, group_stride, sums } = self;
-        for x in x.chunks(patch_len(channels)) {
-            for (block, lanes) in channel_blocks(channels) {
-                let mut total = simd.zero_wide();
-                for pixel in x.chunks_exact(channels) {
-                    let values = &pixel[block..block + lanes];
-                    // SAFETY: the slice has as many values as there are lanes.
-                    let values = unsafe { simd.load_lanes(values.as_ptr(), lanes) };
-                    total = simd.add_wide(total, simd.widen(values));
-                }
-                for (channel, total) in (block..block + lanes).zip(simd.wide_lanes(total)) {
-                    sums[channel / group * group_stride + channel % group] += total as f32;
-                }
+    fn run<S: Simd>(mut self, simd: S) {
+        let channels = self.channels;
+        let mut first = 0;
+        while channels - first >= 4 * LANES {
+            self.blocks::<S, 4>(simd, first, LANES);
+            first += 4 * LANES;
+        }
+        while first < channels {
+            self.blocks::<S, 1>(simd, first, LANES.min(channels - first));
+            first += LANES;
+        }
+    }
+}
+
+impl ChannelSums<'_> {
+    /// `B` blocks of channels at once, the last of `lanes`.
+    #[inline(always)]
+    fn blocks<S: Simd, const B: usize>(&mut self, simd: S, first: usize, lanes: usize) {
+        let width = (B - 1) * LANES + lanes;
+        let mut totals = [simd.zero_wide(); B];
+        for pixel in self.x.chunks_exact(self.channels) {
+            let values = &pixel[first..first + width];
+            for (block, total) in totals.iter_mut().enumerate() {
+                let lanes = if block + 1 < B { LANES } else { lanes };
+                // SAFETY: the slice has as many values as the blocks have lanes.
+                let values = unsafe { simd.load_lanes(values.as_ptr().add(block * LANES), lanes) };
+                *total = simd.add_wide(*total, simd.widen(values));
             }
+        }
+        let totals = totals.into_iter().flat_map(|total| simd.wide_lanes(total));
+        for (channel, total) in (first..first + width).zip(totals) {
+            self.sums[channel / self.group * self.group_stride + channel % self.group] += total as f32;
         }
     }
 }
@@ -142,6 +160,50 @@ impl Kernel for Normalize<'_> {
     }
 }
 
+/// `output = input * factors`, per channel; `input` has whole pixels, all of which meet the same factors.
+pub fn scale_channels(isa: Isa, input: &[f32], factors: &[f32], output: &mut [f32]) {
+    assert_eq!(input.len(), output.len());
+    let channels = factors.len();
+    let run = || {
+        for (x, y) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+            y.iter_mut().zip(x.iter().zip(factors)).for_each(|(y, (x, factor))| *y = x * factor);
+        }
+    };
+    dispatch(isa, Loop(run));
+}
+
+/// Writes to `sums` each channel's sum of `x * y` over all pixels, taken in double precision.
+pub fn channel_products(isa: Isa, x: &[f32], y: &[f32], sums: &mut [f32]) {
+    assert_eq!(x.len(), y.len());
+    dispatch(isa, ChannelProducts { x, y, sums });
+}
+
+struct ChannelProducts<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Kernel for ChannelProducts<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.sums.len();
+        for (block, lanes) in channel_blocks(channels) {
+            let mut total = simd.zero_wide();
+            for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact(channels)) {
+                // SAFETY: each slice has as many values as there are lanes.
+                let [x, y] = [x, y].map(|values| unsafe {
+                    simd.widen(simd.load_lanes(values[block..block + lanes].as_ptr(), lanes))
+                });
+                total = simd.fma_wide(x, y, total);
+            }
+            for (sum, total) in self.sums[block..block + lanes].iter_mut().zip(simd.wide_lanes(total)) {
+                *sum = total as f32;
+            }
+        }
+    }
+}
+
 /// The per-channel numbers of [`normalize_backward`].
 #[derive(Clone, Copy, Debug)]
 pub struct Centered<'a> {
@@ -216,16 +278,19 @@ pub(crate) fn channel_blocks(channels: usize) -> impl Iterator<Item = (usize, us
 mod tests {
     use super::*;
 
-    /// 19 channels: one whole block and a remainder.
+    /// Whole blocks and a remainder, and four blocks at once.
     #[test]
     fn channel_loops_reach_every_lane() {
-        let channels = 19;
+        [19, 64 + 16 + 5].into_iter().for_each(check_channels);
+    }
+
+    fn check_channels(channels: usize) {
         let x: Vec<f32> = (0..channels * 5).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
         let center: Vec<f32> = (0..channels).map(|c| c as f32 * 0.5).collect();
         for isa in Isa::available() {
             let (mut sums, mut products) = (vec![1.0; channels], vec![2.0; channels]);
             add_moments(isa, &x, &x, &center, &mut sums, &mut products);
-            let mut single = vec![1.0; 3 * 8];
+            let mut single = vec![1.0; channels.div_ceil(7) * 8];
             add_channel_sums(isa, &x, channels, 7, 8, &mut single);
             for c in 0..channels {
                 let column: Vec<f64> = x.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).collect();

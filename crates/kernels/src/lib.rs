@@ -37,6 +37,7 @@ pub mod pointwise;
 pub mod pool;
 pub mod random;
 pub mod roi;
+pub mod rows;
 mod simd;
 pub mod statistics;
 pub mod threads;

@@ -58,6 +58,13 @@ impl Broadcast {
         self.len == self.large
     }
 
+    /// The channels, if the input has one value for each of them, and the values of a pixel are stored side by side.
+    pub(crate) fn channels(&self) -> Option<usize> {
+        let [a, b, c, (len, step)] = self.axes;
+        let is_one_pixel = [a, b, c].iter().all(|&(_, step)| step == 0);
+        (is_one_pixel && step == 1 && len == self.len && len > 1).then_some(len)
+    }
+
     /// Calls `visit` with each place of an image of the large shape and that of its value in the input.
     #[inline]
     pub(crate) fn each(&self, mut visit: impl FnMut(usize, usize)) {

@@ -2,6 +2,7 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.mul.html>
 
+use convscope_kernels::channels::{channel_products, scale_channels};
 use serde::{Deserialize, Serialize};
 
 use crate::broadcast::{Broadcast, joint_shape};
@@ -60,6 +61,18 @@ struct BoundMul {
     inputs: [Broadcast; 2],
 }
 
+impl BoundMul {
+    /// Which input is as large as the output, if the other one has a factor for each channel.
+    fn scaled(&self) -> Option<usize> {
+        let [first, second] = &self.inputs;
+        match (first.channels(), second.channels()) {
+            (_, Some(_)) if first.is_whole() => Some(0),
+            (Some(_), _) if second.is_whole() => Some(1),
+            _ => None,
+        }
+    }
+}
+
 impl Bound for BoundMul {
     fn backward_reads(&self) -> Reads {
         Reads { inputs: true, output: false }
@@ -70,8 +83,14 @@ impl Bound for BoundMul {
         let images =
             call.output.chunks_exact_mut(first.large).zip(call.inputs.get(0).chunks_exact(first.len));
         for ((output, a), b) in images.zip(call.inputs.get(1).chunks_exact(second.len)) {
-            first.each(|to, from| output[to] = a[from]);
-            second.each(|to, from| output[to] *= b[from]);
+            match self.scaled() {
+                Some(0) => scale_channels(call.isa, a, b, output),
+                Some(_) => scale_channels(call.isa, b, a, output),
+                None => {
+                    first.each(|to, from| output[to] = a[from]);
+                    second.each(|to, from| output[to] *= b[from]);
+                }
+            }
         }
     }
 
@@ -85,8 +104,14 @@ impl Bound for BoundMul {
         let (products, lost) = call.scratch.split_at_mut(own.large);
         let images = d_input.chunks_exact_mut(own.len).zip(call.d_output.chunks_exact(own.large));
         for ((d, d_output), factor) in images.zip(call.inputs.get(1 - index).chunks_exact(other.len)) {
-            other.each(|to, from| products[to] = d_output[to] * factor[from]);
-            add_up(own, products, d, lost);
+            match self.scaled() {
+                Some(whole) if whole == index => scale_channels(call.isa, d_output, factor, d),
+                Some(_) => channel_products(call.isa, d_output, factor, d),
+                None => {
+                    other.each(|to, from| products[to] = d_output[to] * factor[from]);
+                    add_up(own, products, d, lost);
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `y = (x - mean) / sqrt(var + eps) * weight + bias` with mean and variance of each row; the variance is the biased one.
 
 use convscope_kernels::layout;
+use convscope_kernels::rows::{Columns, add_row_gradients, normalize_rows, normalize_rows_backward};
 
 use crate::summing::add;
 use crate::{Backward, Bound, Forward, Parameter, ParameterSpec, Reads, Role, Shape};
@@ -81,6 +82,11 @@ impl BoundNormalize {
         }
     }
 
+    /// Whether rows are stored as such, with a weight and a bias for each of their columns: the kernels do it all.
+    fn is_plain(&self) -> bool {
+        self.is_stored_so() && self.weights == Some(Weights::OfColumn)
+    }
+
     fn is_stored_so(&self) -> bool {
         self.order == Order::ChannelsLast || self.shape.rank() < 2 || self.shape.channels() == 1
     }
@@ -156,6 +162,11 @@ impl Bound for BoundNormalize {
     }
 
     fn forward(&self, call: Forward<'_>) {
+        if self.is_plain() {
+            let (weight, bias) = call.packed.split_at(self.count());
+            let columns = Columns { weight, bias };
+            return normalize_rows(call.isa, call.inputs.get(0), columns, self.eps, call.output);
+        }
         let [from, to] = self.spaces(call.scratch, call.images);
         let input = self.rows(call.inputs.get(0), from);
         let (weight, bias) = call.packed.split_at(self.count());
@@ -179,6 +190,11 @@ impl Bound for BoundNormalize {
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
+        if self.is_plain() {
+            let weight = &call.packed[..self.count()];
+            let input = call.inputs.get(0);
+            return normalize_rows_backward(call.isa, input, call.d_output, weight, self.eps, d_input);
+        }
         let [from, of_output, to] = self.spaces(call.scratch, call.images);
         let (input, d_output) = (self.rows(call.inputs.get(0), from), self.rows(call.d_output, of_output));
         let weight = &call.packed[..self.count()];
@@ -208,6 +224,10 @@ impl Bound for BoundNormalize {
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         if self.weights.is_none() {
             return;
+        }
+        if self.is_plain() {
+            let (weight, bias) = d_packed.split_at_mut(self.count());
+            return add_row_gradients(call.isa, call.inputs.get(0), call.d_output, self.eps, weight, bias);
         }
         let turned = call.scratch.len() - 2 * self.count();
         let (spaces, lost) = call.scratch.split_at_mut(turned);
