@@ -67,7 +67,7 @@ fn measure(
     let mut measured: Vec<_> = subject
         .programs
         .iter()
-        .filter(|program| peers.has(program))
+        .filter(|program| peers.has(program, subject.model))
         .map(|program| (program, Vec::<Outcome>::new(), true))
         .collect();
     for round in 1..=options.rounds {

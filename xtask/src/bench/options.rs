@@ -8,10 +8,13 @@ usage: cargo xtask bench [OPTION...]
 
   --rounds N       number of turns [default: 5]
   --only NAME,...  only these comparisons: train-plain8, train-plain8-bn, inference, latency, train-bf16, start,
-                   threads, train-resnet18
+                   threads, train-resnet18, train-mobilenet, inference-mobilenet, latency-mobilenet,
+                   train-efficientnet, inference-efficientnet, latency-efficientnet, inference-resnet50,
+                   latency-resnet50, train-convnext
   --seconds S      seconds that each program measures in a turn [default: 3]
   --threads N      number of threads [default: 2]
-  --batch-size N   images per batch; ResNet-18 uses an eighth of it [default: 256]
+  --batch-size N   images per batch; the networks for photographs use an eighth of it, resnet50 a sixteenth
+                   [default: 256]
   --python PATH    the Python with the other frameworks [default: python3]
   --before PATH    another convscope, built before a change; its turn is right after each program of ours
   --rust-peers     build Burn and Candle too
@@ -20,7 +23,7 @@ usage: cargo xtask bench [OPTION...]
 ";
 
 /// The names of the comparisons.
-pub(super) const SUBJECTS: [&str; 8] = [
+pub(super) const SUBJECTS: [&str; 17] = [
     "train-plain8",
     "train-plain8-bn",
     "inference",
@@ -29,6 +32,15 @@ pub(super) const SUBJECTS: [&str; 8] = [
     "start",
     "threads",
     "train-resnet18",
+    "train-mobilenet",
+    "inference-mobilenet",
+    "latency-mobilenet",
+    "train-efficientnet",
+    "inference-efficientnet",
+    "latency-efficientnet",
+    "inference-resnet50",
+    "latency-resnet50",
+    "train-convnext",
 ];
 
 /// What to compare, and for how long.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Place;
 use super::options::Options;
-use super::subjects::{Metric, Subject, Task};
+use super::subjects::{self, Metric, Subject, Task};
 
 /// A program with its arguments.
 pub(super) struct Program {
@@ -125,7 +125,8 @@ pub(super) struct Peers {
     pub(super) versions: BTreeMap<String, String>,
     /// What is missing, one line each.
     pub(super) left_out: Vec<String>,
-    has_exported: bool,
+    /// Models that are there for onnxruntime.
+    exported: Vec<&'static str>,
     has_rust: bool,
 }
 
@@ -143,13 +144,13 @@ for name, packages in {'torch': ['torch'], 'tensorflow': ['tensorflow', 'tensorf
 print(json.dumps(found))";
 
 impl Peers {
-    /// Asks Python, and has PyTorch export the network for onnxruntime.
+    /// Asks Python, and has PyTorch export the networks for onnxruntime.
     pub(super) fn find(place: &Place, options: &Options) -> Peers {
         let mut peers = Peers {
             python: options.python.clone(),
             versions: BTreeMap::new(),
             left_out: Vec::new(),
-            has_exported: false,
+            exported: Vec::new(),
             has_rust: options.rust_peers,
         };
         match output(Command::new(&peers.python).args(["-c", VERSIONS]), "python") {
@@ -169,27 +170,36 @@ impl Peers {
         if !options.rust_peers {
             peers.left_out.push("Burn and Candle: they are built with --rust-peers".to_owned());
         }
-        let exports = ["inference", "latency"].iter().any(|subject| options.wants(subject));
-        if exports && ["torch", "onnxruntime"].iter().all(|package| peers.versions.contains_key(*package)) {
-            let mut command = Command::new(&peers.python);
-            command.arg(place.script("bench_pytorch.py")).arg("--model").arg(place.model("plain8", "toml"));
-            command.arg("--export").arg(place.model("plain8", "onnx"));
-            match output(&mut command, "the export to ONNX") {
-                Ok(_) => peers.has_exported = true,
-                Err(message) => {
-                    peers.left_out.push(format!("onnxruntime: {message}; pip install onnx onnxscript"));
+        if ["torch", "onnxruntime"].iter().all(|package| peers.versions.contains_key(*package)) {
+            for subject in subjects::all(options).iter().filter(|subject| options.wants(subject.name)) {
+                let is_wanted = subject.programs.iter().any(|program| program.runner == Runner::OnnxRuntime);
+                if is_wanted && !peers.exported.contains(&subject.model) {
+                    peers.export(place, subject.model);
                 }
             }
         }
         peers
     }
 
-    pub(super) fn has(&self, program: &Program) -> bool {
+    /// Has PyTorch export a network for onnxruntime.
+    fn export(&mut self, place: &Place, model: &'static str) {
+        let mut command = Command::new(&self.python);
+        command.arg(place.script("bench_pytorch.py")).arg("--model").arg(place.model(model, "toml"));
+        command.arg("--export").arg(place.model(model, "onnx"));
+        match output(&mut command, "the export to ONNX") {
+            Ok(_) => self.exported.push(model),
+            Err(message) => {
+                self.left_out.push(format!("onnxruntime: {message}; pip install onnx onnxscript"));
+            }
+        }
+    }
+
+    pub(super) fn has(&self, program: &Program, model: &str) -> bool {
         match program.runner {
             Runner::Convscope | Runner::Before => true,
             Runner::PyTorch => self.versions.contains_key("torch"),
             Runner::TensorFlow => self.versions.contains_key("tensorflow"),
-            Runner::OnnxRuntime => self.has_exported,
+            Runner::OnnxRuntime => self.exported.contains(&model),
             Runner::Burn | Runner::Candle => self.has_rust,
         }
     }

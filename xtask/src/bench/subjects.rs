@@ -13,10 +13,14 @@ pub(super) struct Model {
 }
 
 /// The networks, which every program reads from the same model file.
-pub(super) const MODELS: [Model; 3] = [
+pub(super) const MODELS: [Model; 7] = [
     Model { name: "plain8", preset: "plain8", side: 32, classes: 10 },
     Model { name: "plain8-bn", preset: "plain8-bn", side: 32, classes: 10 },
     Model { name: "resnet18", preset: "resnet18", side: 64, classes: 200 },
+    Model { name: "mobilenet_v2", preset: "mobilenet_v2", side: 128, classes: 10 },
+    Model { name: "efficientnet_b0", preset: "efficientnet_b0", side: 128, classes: 10 },
+    Model { name: "resnet50", preset: "resnet50", side: 224, classes: 1000 },
+    Model { name: "convnext_tiny", preset: "convnext_tiny", side: 128, classes: 10 },
 ];
 
 /// A figure that programs are compared by.
@@ -87,6 +91,24 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
         metrics: &[Metric::ImagesPerSecond],
         programs,
     };
+    let inference = |name, model, batch_size, programs| Subject {
+        name,
+        title: format!("inference of {model}, batches of {batch_size}"),
+        model,
+        task: Task::Inference,
+        batch_size,
+        metrics: &[Metric::ImagesPerSecond],
+        programs,
+    };
+    let latency = |name, model: &'static str, programs| Subject {
+        name,
+        title: format!("one image through {model}"),
+        model,
+        task: Task::Latency,
+        batch_size: 1,
+        metrics: &[Metric::Milliseconds],
+        programs,
+    };
     let ours = || Program::ours("convscope", &[]);
     let pytorch = |name, arguments: &[&'static str]| Program::new(name, Runner::PyTorch, arguments);
     let tensorflow = || Program::new("TensorFlow", Runner::TensorFlow, &[]);
@@ -101,28 +123,15 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
             tensorflow(),
         ]
     };
+    // TensorFlow's script does not build the networks for photographs.
+    let both_layouts = || single().into_iter().take(3).collect::<Vec<_>>();
+    let answering = || both_layouts().into_iter().chain([onnxruntime()]).collect::<Vec<_>>();
     let and = |more: Vec<Program>| single().into_iter().chain(more).collect::<Vec<_>>();
     let mut subjects = vec![
         train("train-plain8", "plain8", batch, and(vec![burn(), candle()])),
         train("train-plain8-bn", "plain8-bn", batch, single()),
-        Subject {
-            name: "inference",
-            title: format!("inference of plain8, batches of {batch}"),
-            model: "plain8",
-            task: Task::Inference,
-            batch_size: batch,
-            metrics: &[Metric::ImagesPerSecond],
-            programs: and(vec![onnxruntime()]),
-        },
-        Subject {
-            name: "latency",
-            title: "one image through plain8".to_owned(),
-            model: "plain8",
-            task: Task::Latency,
-            batch_size: 1,
-            metrics: &[Metric::Milliseconds],
-            programs: and(vec![onnxruntime()]),
-        },
+        inference("inference", "plain8", batch, and(vec![onnxruntime()])),
+        latency("latency", "plain8", and(vec![onnxruntime()])),
         Subject {
             title: format!("training plain8 in bf16, batches of {batch}"),
             ..train(
@@ -158,6 +167,15 @@ pub(super) fn all(options: &Options) -> Vec<Subject> {
             )
         },
         train("train-resnet18", "resnet18", batch.div_ceil(8), single()),
+        train("train-mobilenet", "mobilenet_v2", batch.div_ceil(8), both_layouts()),
+        inference("inference-mobilenet", "mobilenet_v2", batch.div_ceil(8), answering()),
+        latency("latency-mobilenet", "mobilenet_v2", answering()),
+        train("train-efficientnet", "efficientnet_b0", batch.div_ceil(8), both_layouts()),
+        inference("inference-efficientnet", "efficientnet_b0", batch.div_ceil(8), answering()),
+        latency("latency-efficientnet", "efficientnet_b0", answering()),
+        inference("inference-resnet50", "resnet50", batch.div_ceil(16), answering()),
+        latency("latency-resnet50", "resnet50", answering()),
+        train("train-convnext", "convnext_tiny", batch.div_ceil(8), both_layouts()),
     ];
     if options.before.is_some() {
         for subject in &mut subjects {
@@ -187,7 +205,7 @@ mod tests {
             assert!(subject.programs[0].is_ours() && subject.programs.len() > 1, "{}", subject.name);
             assert!(MODELS.iter().any(|model| model.name == subject.model), "{}", subject.name);
         }
-        assert_eq!(subjects.last().unwrap().title, "training resnet18, batches of 3");
+        assert_eq!(subjects.last().unwrap().title, "training convnext_tiny, batches of 3");
         for subject in &all(&Options::parse(&["--before", "convscope"]).unwrap()) {
             let before = subject.programs.iter().filter(|program| program.name.ends_with("before"));
             let ours = if subject.name == "threads" { 2 } else { 1 };
