@@ -20,6 +20,7 @@ mod observer;
 mod options;
 mod parameters;
 mod plan;
+mod predictor;
 mod presets;
 mod summary;
 mod weights;
@@ -38,6 +39,7 @@ pub use parameters::Parameters;
 pub use plan::{
     Action, Buffer, BufferSummary, Ceiling, Place, Plan, PlanMemory, PlanSummary, Step, StepSummary,
 };
+pub use predictor::Predictor;
 pub use presets::{PRESETS, preset, preset_file};
 pub use summary::{LayerSummary, ModelSummary};
 pub use weights::{DataDescription, InputDescription, WeightsFile};

@@ -47,7 +47,7 @@ impl Activation {
     }
 
     /// The form in which kernels apply it to what they store, if they can.
-    pub(crate) fn epilogue(self) -> Option<Epilogue> {
+    pub fn epilogue(self) -> Option<Epilogue> {
         (self == Activation::Relu).then_some(Epilogue::Relu)
     }
 
@@ -81,6 +81,10 @@ pub(crate) struct BoundActivation {
 impl Bound for BoundActivation {
     fn backward_reads(&self) -> Reads {
         Reads { inputs: false, output: true }
+    }
+
+    fn is_cheap(&self) -> bool {
+        self.activation != Activation::Softmax
     }
 
     fn forward(&self, call: Forward<'_>) {

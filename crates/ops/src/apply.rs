@@ -5,6 +5,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use convscope_kernels::layout;
 
 use crate::{Backward, Bound, Forward, Inputs, Isa, Layer, Mode, OpError, Parameter, Sample, Shape};
+use convscope_kernels::Epilogue;
 
 /// What [`apply`] returns.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,7 +140,7 @@ impl Run {
             inputs: Inputs(&read),
             packed: &self.packed,
             state: &state,
-            activation: None,
+            epilogue: Epilogue::Linear,
             output: &mut output,
             scratch: &mut vec![0.0; self.bound.scratch_len(self.images)],
         });

@@ -1,6 +1,7 @@
 //! An operator with known sizes, as the executor runs it.
 
-use crate::{Activation, Algorithm, Isa, Parameter, Precision};
+use crate::{Algorithm, Isa, Parameter, Precision};
+use convscope_kernels::Epilogue;
 use convscope_kernels::conv::Conv;
 use serde::Serialize;
 use std::fmt::Debug;
@@ -76,8 +77,8 @@ pub struct Forward<'a> {
     pub packed: &'a [f32],
     /// The result of [`Coupled::finish_forward`] over the batch; empty for other operators.
     pub state: &'a [f32],
-    /// An activation that [`Bound::fuses`] accepts, to be applied to the output.
-    pub activation: Option<Activation>,
+    /// What is applied to the output: nothing, or what [`Bound::fuses`] accepts.
+    pub epilogue: Epilogue,
     /// The output value; every element is written.
     pub output: &'a mut [f32],
     /// [`Bound::scratch_len`] elements with arbitrary content.
@@ -157,8 +158,13 @@ pub trait Bound: Debug + Send + Sync {
     /// What [`Bound::backward_input`] and [`Bound::backward_parameters`] read.
     fn backward_reads(&self) -> Reads;
 
-    /// Whether [`Bound::forward`] can apply the activation itself.
-    fn fuses(&self, _activation: Activation) -> bool {
+    /// Whether [`Bound::forward`] can apply this to its output by itself.
+    fn fuses(&self, epilogue: Epilogue) -> bool {
+        epilogue == Epilogue::Linear
+    }
+
+    /// Whether computing the output again costs less than to keep it in memory.
+    fn is_cheap(&self) -> bool {
         false
     }
 

@@ -1,6 +1,10 @@
 //! What a network needs from an operator's description.
 
-use crate::{Activation, Argument, Bound, Mode, OpError, Operator, ParameterSpec, Precision, Shape, Torch};
+use crate::{
+    Activation, Argument, Bound, ChannelMap, Mode, OpError, Operator, Parameter, ParameterSpec, Precision,
+    Shape, Torch,
+};
+use convscope_kernels::pointwise::Function;
 use std::fmt::Debug;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
@@ -64,6 +68,31 @@ pub trait Layer: Debug + Send + Sync + 'static {
     /// The activation that this operator is, if any.
     fn activation(&self) -> Option<Activation> {
         None
+    }
+
+    /// The function of single values that it is, if it is one.
+    fn function(&self) -> Option<Function> {
+        None
+    }
+
+    /// Whether, in inference, it maps each channel by numbers of its own: [`Layer::channel_map`] returns them.
+    fn maps_channels(&self) -> bool {
+        false
+    }
+
+    /// What it does to each channel in inference, from its arrays, if that is all that it does.
+    fn channel_map(&self, _parameters: &[Parameter]) -> Option<ChannelMap> {
+        None
+    }
+
+    /// The same operator with arrays that can take over a map of its output's channels, if it has such a form.
+    fn absorbing(&self, _inputs: &[Shape]) -> Option<Operator> {
+        None
+    }
+
+    /// The arrays of [`Layer::absorbing`], from its own and a map of its output's channels.
+    fn absorb(&self, own: &[Parameter], _map: &ChannelMap) -> Vec<Parameter> {
+        own.to_vec()
     }
 
     /// Whether its output always equals its input in inference.

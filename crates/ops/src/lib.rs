@@ -61,6 +61,7 @@ mod dropout2d;
 mod elu;
 mod error;
 mod flatten;
+mod followed;
 mod gelu;
 mod group_norm;
 mod hardsigmoid;
@@ -136,15 +137,16 @@ pub use conv_transpose2d::{
 pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, Sides, conv2d, conv2d_backward,
 };
-pub use convscope_kernels::Isa;
 pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
 pub use convscope_kernels::memory::OutOfMemory;
+pub use convscope_kernels::{Epilogue, Isa};
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, dropout, dropout_backward};
 pub use dropout2d::Dropout2d;
 pub use elu::Elu;
 pub use error::OpError;
 pub use flatten::{Flatten, flatten, flatten_backward};
+pub use followed::{ChannelMap, Joined};
 pub use gelu::{Gelu, GeluForm};
 pub use group_norm::GroupNorm;
 pub use hardsigmoid::Hardsigmoid;

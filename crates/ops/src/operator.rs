@@ -48,6 +48,14 @@ impl Operator {
         known.parse(arguments).map_err(|source| ParseError::Arguments { name: name.to_owned(), source })
     }
 
+    pub(crate) fn from_parts(
+        name: &'static str,
+        arguments: Arc<Arguments>,
+        layer: Arc<dyn Layer>,
+    ) -> Operator {
+        Operator { name, arguments, layer }
+    }
+
     /// PyTorch's name: `conv2d`.
     pub fn name(&self) -> &'static str {
         self.name

@@ -54,6 +54,10 @@ impl<P: Pointwise> Layer for P {
         P::NAME
     }
 
+    fn function(&self) -> Option<Function> {
+        Pointwise::function(self)
+    }
+
     fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
         Pointwise::torch(self)
     }
@@ -74,6 +78,10 @@ struct BoundPointwise<P>(P);
 impl<P: Pointwise> Bound for BoundPointwise<P> {
     fn backward_reads(&self) -> Reads {
         Reads { inputs: true, output: false }
+    }
+
+    fn is_cheap(&self) -> bool {
+        self.0.function().is_some()
     }
 
     fn forward(&self, call: Forward<'_>) {

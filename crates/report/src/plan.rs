@@ -30,6 +30,7 @@ pub fn action_name(action: Action) -> &'static str {
     match action {
         Action::LoadInput { .. } => "load images",
         Action::Forward { .. } => "forward",
+        Action::Recompute { .. } => "forward again",
         Action::Activate { .. } => "activation",
         Action::ReduceForward { .. } => "sums over the batch",
         Action::Output => "output",

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use convscope_data::{Loader, Split};
-use convscope_graph::Executor;
+use convscope_graph::Predictor;
 
 use crate::error::TrainError;
 use crate::metrics::{Confusion, RunningMean, argmax};
@@ -30,14 +30,14 @@ pub struct Evaluation {
     pub seconds: f64,
 }
 
-/// Evaluates the executor's parameters on all batches of `loader`.
+/// Evaluates the predictor's parameters on all batches of `loader`.
 pub(crate) fn evaluate_loader(
-    executor: &mut Executor,
+    predictor: &mut Predictor,
     loader: &Loader,
     split: Split,
     views: Views,
 ) -> Result<Evaluation, TrainError> {
-    match evaluate_unless(&AtomicBool::new(false), executor, loader, split, views)? {
+    match evaluate_unless(&AtomicBool::new(false), predictor, loader, split, views)? {
         ControlFlow::Continue(evaluation) => Ok(evaluation),
         ControlFlow::Break(()) => unreachable!("nothing else has access to the flag"),
     }
@@ -46,19 +46,19 @@ pub(crate) fn evaluate_loader(
 /// As [`evaluate_loader`], but ends with a break after the batch in which `interrupt` is set.
 pub(crate) fn evaluate_unless(
     interrupt: &AtomicBool,
-    executor: &mut Executor,
+    predictor: &mut Predictor,
     loader: &Loader,
     split: Split,
     views: Views,
 ) -> Result<ControlFlow<(), Evaluation>, TrainError> {
     let started = Instant::now();
     let mut loss = RunningMean::default();
-    let mut confusion = Confusion::new(executor.graph().classes());
+    let mut confusion = Confusion::new(predictor.graph().classes());
     let mut not_finite = 0;
     let mut batches = loader.epoch(0, 0);
     while let Some(batch) = batches.next() {
         let batch = batch?;
-        let logits = views.logits(executor, batch.images.view())?;
+        let logits = views.logits(predictor, batch.images.view())?;
         for (row, &label) in logits.outer_iter().zip(&batch.labels) {
             let row = row.to_slice().expect("rows of a new array are contiguous");
             not_finite += u64::from(!row.iter().all(|logit| logit.is_finite()));

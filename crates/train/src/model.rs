@@ -7,12 +7,12 @@ use convscope_data::{
     Channels, Framing, ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image,
 };
 use convscope_graph::{
-    DataDescription, Executor, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions,
+    DataDescription, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions, Predictor,
     WeightsFile, preset_file,
 };
 use convscope_kernels::elementwise::softmax;
 use convscope_kernels::threads;
-use convscope_ops::{Mode, Precision};
+use convscope_ops::Precision;
 use ndarray::{Array2, Array4, ArrayView4, Axis};
 use rayon::prelude::*;
 
@@ -122,7 +122,7 @@ pub struct TrainedModel {
     weights: WeightsFile,
     framing: Framing,
     normalization: Normalization,
-    executor: Executor,
+    predictor: Predictor,
     views: Views,
     pixel_limit: PixelLimit,
 }
@@ -152,12 +152,12 @@ impl TrainedModel {
     /// A network that does not fit into memory, or preprocessing that this version does not know.
     pub fn new(weights: WeightsFile, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
-        let mut executor = Executor::new(graph, Mode::Inference, batch_size)?;
-        executor.load(&weights.parameters);
+        let mut predictor = Predictor::new(graph, batch_size)?;
+        predictor.load(&weights.parameters);
         let normalization = normalization_of(&weights.input);
         let framing = framing_of(&weights.input)?;
         let (views, pixel_limit) = (Views::None, PixelLimit::default());
-        Ok(TrainedModel { weights, framing, normalization, executor, views, pixel_limit })
+        Ok(TrainedModel { weights, framing, normalization, predictor, views, pixel_limit })
     }
 
     /// The same network, predicting from these views of each image. Default the image alone.
@@ -175,10 +175,10 @@ impl TrainedModel {
     /// # Errors
     /// The system cannot provide the memory.
     pub fn with_precision(self, precision: Precision) -> Result<TrainedModel, TrainError> {
-        let (graph, batch) = (Arc::clone(self.executor.graph()), self.executor.plan().batch);
-        let mut executor = Executor::with_precision(graph, Mode::Inference, precision, batch)?;
-        executor.load(&self.weights.parameters);
-        Ok(TrainedModel { executor, ..self })
+        let (graph, batch) = (Arc::clone(self.predictor.graph()), self.predictor.plan().batch);
+        let mut predictor = Predictor::with_precision(graph, precision, batch)?;
+        predictor.load(&self.weights.parameters);
+        Ok(TrainedModel { predictor, ..self })
     }
 
     /// Names of the classes, in the order of the outputs.
@@ -188,7 +188,7 @@ impl TrainedModel {
 
     /// The network.
     pub fn graph(&self) -> &Graph {
-        self.executor.graph()
+        self.predictor.graph()
     }
 
     /// The weights file's description of the images that the network was trained on.
@@ -226,7 +226,7 @@ impl TrainedModel {
         threads::in_pool(|| {
             let batch_size = self.batch_size();
             let loader = Loader::new(source, split, batch_size, Order::Sequential, &self.normalization)?;
-            evaluate_loader(&mut self.executor, &loader, split, self.views)
+            evaluate_loader(&mut self.predictor, &loader, split, self.views)
         })
     }
 
@@ -277,7 +277,7 @@ impl TrainedModel {
                 for mut image in batch.outer_iter_mut() {
                     self.normalization.apply_f32(image.as_slice_mut().expect("a copy is contiguous"))?;
                 }
-                rows.assign(&self.views.logits(&mut self.executor, batch.view())?);
+                rows.assign(&self.views.logits(&mut self.predictor, batch.view())?);
             }
             softmax(probabilities.as_slice_mut().expect("a new array is contiguous"), classes);
             Ok(probabilities)
@@ -301,7 +301,7 @@ impl TrainedModel {
 
     /// Images that are processed together.
     fn batch_size(&self) -> usize {
-        self.executor.plan().batch
+        self.predictor.plan().batch
     }
 
     fn predict_batch(&mut self, paths: &[PathBuf]) -> Vec<Result<Prediction, TrainError>> {
@@ -338,7 +338,7 @@ impl TrainedModel {
         let size = self.image_size();
         let shape = (pictures.len(), self.normalization.channels(), size.height, size.width);
         let planes = Array4::from_shape_vec(shape, pictures.concat()).expect("each picture has this size");
-        let logits = self.views.logits(&mut self.executor, planes.view());
+        let logits = self.views.logits(&mut self.predictor, planes.view());
         let logits = logits.expect("the pictures have the network's shape");
         let classes = self.classes().len();
         let probabilities = |logits: &[f32]| {

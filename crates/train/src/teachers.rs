@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{Normalization, Source, Split};
-use convscope_graph::{Executor, Graph, WeightsFile};
+use convscope_graph::{Graph, Predictor, WeightsFile};
 use convscope_kernels::memory;
-use convscope_ops::{Labels, Mode, SoftTargets};
+use convscope_ops::{Labels, SoftTargets};
 use ndarray::{Array4, ArrayView4, Axis};
 
 use crate::config::TrainConfig;
@@ -38,7 +38,7 @@ pub struct Teachers {
 }
 
 struct Teacher {
-    executor: Executor,
+    predictor: Predictor,
     /// Factor and offset that bring each channel to the scale that this network was trained on; `None` if it is the
     /// same.
     rescaling: Option<Vec<(f32, f32)>>,
@@ -78,7 +78,7 @@ impl Teachers {
 
     /// Their networks.
     pub(crate) fn graphs(&self) -> impl Iterator<Item = &Graph> {
-        self.teachers.iter().map(|teacher| &**teacher.executor.graph())
+        self.teachers.iter().map(|teacher| &**teacher.predictor.graph())
     }
 
     /// The labels of these images, with what the teachers say of them as soft targets.
@@ -95,7 +95,7 @@ impl Teachers {
         for teacher in &mut self.teachers {
             teacher.ask(images, &mut self.logits)?;
             self.probabilities.resize(self.logits.len(), 0.0);
-            let classes = teacher.executor.graph().classes();
+            let classes = teacher.predictor.graph().classes();
             let rows =
                 self.logits.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact_mut(classes));
             for (logits, probabilities) in rows {
@@ -154,21 +154,21 @@ impl Teacher {
         }
         let graph = Arc::new(Graph::new(model)?);
         let batch = config.batch_size;
-        let mut executor = Executor::with_precision(graph, Mode::Inference, config.precision, batch)?;
-        executor.load(&parameters);
+        let mut predictor = Predictor::with_precision(graph, config.precision, batch)?;
+        predictor.load(&parameters);
         let scale = |channel: usize| {
             let (mean, std) = (normalization.mean[channel], normalization.std[channel]);
             (std / input.std[channel], (mean - input.mean[channel]) / input.std[channel])
         };
         let is_same = normalization.mean == input.mean && normalization.std == input.std;
         let rescaling = (!is_same).then(|| (0..normalization.channels()).map(scale).collect());
-        Ok(Teacher { executor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)), images_are_known })
+        Ok(Teacher { predictor, rescaling, rescaled: Array4::zeros((0, 0, 0, 0)), images_are_known })
     }
 
     /// Computes the logits `[images, classes]`.
     fn ask(&mut self, images: ArrayView4<'_, f32>, logits: &mut Vec<f32>) -> Result<(), TrainError> {
         let Some(rescaling) = &self.rescaling else {
-            return Ok(self.executor.logits_into(images, None, logits)?);
+            return Ok(self.predictor.logits_into(images, logits)?);
         };
         if self.rescaled.raw_dim() != images.raw_dim() {
             let values = memory::zeros(images.len())?;
@@ -179,7 +179,7 @@ impl Teacher {
         for (mut channel, (factor, summand)) in self.rescaled.axis_iter_mut(Axis(1)).zip(rescaling) {
             channel.mapv_inplace(|value| value * factor + summand);
         }
-        Ok(self.executor.logits_into(self.rescaled.view(), None, logits)?)
+        Ok(self.predictor.logits_into(self.rescaled.view(), logits)?)
     }
 }
 
@@ -216,11 +216,11 @@ mod tests {
             mean,
             std,
         };
-        let mut executor = Executor::new(graph, Mode::Inference, 2).unwrap();
-        executor.load(&parameters);
+        let mut predictor = Predictor::new(graph, 2).unwrap();
+        predictor.load(&parameters);
         std::fs::write(path, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())
             .unwrap();
-        let logits = executor.logits(images.view(), None).unwrap();
+        let logits = predictor.logits(images.view()).unwrap();
         let shares = logits.outer_iter().flat_map(|row| {
             let sum: f32 = row.iter().map(|logit| (logit / 2.0).exp()).sum();
             row.iter().map(|logit| (logit / 2.0).exp() / sum).collect::<Vec<_>>()

@@ -1,6 +1,6 @@
 //! Looking at an image more than once before classifying it.
 
-use convscope_graph::Executor;
+use convscope_graph::Predictor;
 use ndarray::{Array2, ArrayView4, s};
 use serde::{Deserialize, Serialize};
 
@@ -23,14 +23,14 @@ impl Views {
     /// those of its views: the logits of a single view, otherwise the logarithms of the mean probabilities.
     pub(crate) fn logits(
         self,
-        executor: &mut Executor,
+        predictor: &mut Predictor,
         images: ArrayView4<'_, f32>,
     ) -> Result<Array2<f32>, TrainError> {
-        let plain = executor.logits(images, None)?;
+        let plain = predictor.logits(images)?;
         match self {
             Views::None => Ok(plain),
             Views::Flip => {
-                let mirrored = executor.logits(images.slice(s![.., .., .., ..;-1]), None)?;
+                let mirrored = predictor.logits(images.slice(s![.., .., .., ..;-1]))?;
                 Ok(mean_of_probabilities(plain, &mirrored))
             }
         }
@@ -59,7 +59,6 @@ mod tests {
     use std::sync::Arc;
 
     use convscope_graph::{Graph, Parameters, preset};
-    use convscope_ops::Mode;
     use ndarray::{Array4, arr2};
 
     use super::*;
@@ -78,15 +77,15 @@ mod tests {
     #[test]
     fn an_image_and_its_mirror_image_are_judged_alike() {
         let graph = Arc::new(Graph::new(preset("plain8", [3, 8, 12], 4).unwrap()).unwrap());
-        let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 3).unwrap();
-        executor.load(&Parameters::new(&graph, 2).unwrap());
+        let mut predictor = Predictor::new(Arc::clone(&graph), 3).unwrap();
+        predictor.load(&Parameters::new(&graph, 2).unwrap());
         let images =
             Array4::from_shape_fn((5, 3, 8, 12), |(n, c, y, x)| ((n + 2 * c + 3 * y + x * x) % 7) as f32);
         let mirrored = images.slice(s![.., .., .., ..;-1]);
-        let flip = Views::Flip.logits(&mut executor, images.view()).unwrap();
-        assert_eq!(flip, Views::Flip.logits(&mut executor, mirrored).unwrap());
-        let plain = Views::None.logits(&mut executor, images.view()).unwrap();
-        assert_ne!(plain, Views::None.logits(&mut executor, mirrored).unwrap());
+        let flip = Views::Flip.logits(&mut predictor, images.view()).unwrap();
+        assert_eq!(flip, Views::Flip.logits(&mut predictor, mirrored).unwrap());
+        let plain = Views::None.logits(&mut predictor, images.view()).unwrap();
+        assert_ne!(plain, Views::None.logits(&mut predictor, mirrored).unwrap());
         let sum: f32 = flip.row(4).iter().map(|x| x.exp()).sum();
         assert!((sum - 1.0).abs() < 1e-5);
     }

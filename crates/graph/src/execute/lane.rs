@@ -6,7 +6,9 @@ use crate::plan::{Action, Buffer, Place, Plan, Step};
 use crate::{Graph, Observation, Observer, ValueId};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer as Memory, elementwise, layout};
-use convscope_ops::{Backward, Bound, Forward, Inputs, Isa, Labels, Loss, Mode, Sample};
+use convscope_ops::{
+    Activation, Backward, Bound, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample,
+};
 use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -210,8 +212,8 @@ impl Lane {
                 let planes = &shared.inputs[input][chunk.first * shape.len()..][..chunk.images * shape.len()];
                 layout::to_channels_last(planes, shape.channels(), shape.len(), target);
             }
-            Action::Forward { node } => {
-                let activation = graph.nodes()[node].activation;
+            Action::Forward { node } | Action::Recompute { node } => {
+                let activation = graph.nodes()[node].activation.and_then(Activation::epilogue);
                 let bound = &shared.bound[node];
                 bound.forward(Forward {
                     isa: shared.isa,
@@ -220,7 +222,9 @@ impl Lane {
                     inputs: Inputs(&|index| self.read(step.inputs[index], chunk)),
                     packed: &shared.packed[node],
                     state: &shared.states[node],
-                    activation: activation.filter(|&activation| bound.fuses(activation)),
+                    epilogue: activation
+                        .filter(|&epilogue| bound.fuses(epilogue))
+                        .unwrap_or(Epilogue::Linear),
                     output: target,
                     scratch: &mut scratch,
                 });

@@ -21,6 +21,11 @@ enum Object {
         stage: usize,
     },
     Value(usize),
+    /// A value that is computed again in a stage.
+    Renewed {
+        node: usize,
+        stage: usize,
+    },
     Gradient(ValueId),
     /// An additional gradient, until it is added to the first one; identified by the step that writes it.
     Further {
@@ -42,7 +47,7 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
     let lives = lives(&uses);
     let len_of = |object: &Object| match *object {
         Object::Input { input, .. } => graph.shape(ValueId::Input(input)).len(),
-        Object::Value(node) => graph.nodes()[node].shape.len(),
+        Object::Value(node) | Object::Renewed { node, .. } => graph.nodes()[node].shape.len(),
         Object::Gradient(value) => graph.shape(value).len(),
         Object::Further { step } => match list.actions[step].0 {
             Action::BackwardInput { node, input } => graph.nodes()[node].input_shapes[input].len(),
@@ -76,12 +81,16 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
 
 fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -> Uses {
     let (action, stage) = list.actions[step];
+    let node_object = |node: usize| match list.recomputed.contains(&(node, stage)) {
+        true => Object::Renewed { node, stage },
+        false => Object::Value(node),
+    };
     let object = |value: ValueId| match value {
         ValueId::Input(input) => Object::Input { input, stage },
-        ValueId::Node(node) => Object::Value(node),
+        ValueId::Node(node) => node_object(node),
     };
     let inputs_of = |node: usize| graph.nodes()[node].inputs.iter().map(|&value| object(value)).collect();
-    let value = |node: usize| Some(Object::Value(node));
+    let value = |node: usize| Some(node_object(node));
     let gradient = |node: usize| Some(Object::Gradient(ValueId::Node(node)));
     let output = graph.outputs()[0];
     // What a backward step of a node reads.
@@ -98,7 +107,9 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
         Action::LoadInput { input } => {
             Uses { writes: Some(Object::Input { input, stage }), ..Uses::default() }
         }
-        Action::Forward { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
+        Action::Forward { node } | Action::Recompute { node } => {
+            Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() }
+        }
         // Observers receive a node's input together with its output.
         Action::Activate { node } => Uses { writes: value(node), inputs: inputs_of(node), ..Uses::default() },
         Action::ReduceForward { node } => Uses { inputs: inputs_of(node), ..Uses::default() },
@@ -129,6 +140,19 @@ fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -
             ..Uses::default()
         },
     }
+}
+
+/// The nodes whose values a step reads.
+pub(super) fn values_read(graph: &Graph, bound: &[Box<dyn Bound>], action: Action) -> Vec<usize> {
+    // Some steps refer to the one before.
+    let list = StepList { actions: vec![(Action::Loss, 0), (action, 0)], ..StepList::default() };
+    let uses = uses(graph, bound, &list, 1);
+    let read = uses.inputs.into_iter().chain(uses.output);
+    read.filter_map(|object| match object {
+        Object::Value(node) => Some(node),
+        _ => None,
+    })
+    .collect()
 }
 
 /// Every object with the first and last step that touches it, ordered by the first.

@@ -4,10 +4,12 @@
 //! values are in the cache. Only nodes that couple the images of a batch (batch normalisation in training) end a stage:
 //! all chunks are reduced to sums, the sums are added in order, and the next stage uses them. Values that live within
 //! one stage have a buffer for one chunk in the lane; values that outlive a stage have a buffer for all images of the
-//! lane.
+//! lane. Values of batch normalisations, and activations of them, are computed again in the stages that read them, which
+//! costs less than keeping them.
 
 mod buffers;
 mod memory;
+mod recompute;
 mod steps;
 mod summary;
 
@@ -31,6 +33,11 @@ pub enum Action {
     },
     /// Computes a node's value, with its activation if the operator fuses it.
     Forward {
+        /// The node.
+        node: usize,
+    },
+    /// Computes a node's value once more, in a later stage that reads it.
+    Recompute {
         /// The node.
         node: usize,
     },
@@ -86,6 +93,7 @@ impl Action {
     pub fn node(self) -> Option<usize> {
         match self {
             Action::Forward { node }
+            | Action::Recompute { node }
             | Action::Activate { node }
             | Action::ReduceForward { node }
             | Action::ActivateBackward { node }

@@ -1,23 +1,27 @@
 //! The order of the steps.
 
+use super::recompute::recompute;
 use super::{Action, ends_in_softmax};
 use crate::{Graph, Node, ValueId};
 use convscope_ops::{Bound, Mode};
 use std::collections::{BTreeSet, HashSet};
 
 /// Actions in their order, each with its stage.
+#[derive(Default)]
 pub(super) struct StepList {
     pub(super) actions: Vec<(Action, usize)>,
     pub(super) stages: usize,
     /// Positions of each `BackwardInput` that is not the first gradient of its value.
     pub(super) further: HashSet<usize>,
+    /// Nodes whose values are computed again in a stage after their own, with that stage.
+    pub(super) recomputed: HashSet<(usize, usize)>,
 }
 
 impl StepList {
     pub(super) fn new(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode) -> StepList {
         let order = Order { graph, bound, mode, forward: forward_stages(graph, bound) };
         let last = order.forward.iter().copied().max().unwrap_or(0);
-        let mut list = StepList { actions: Vec::new(), stages: last + 1, further: HashSet::new() };
+        let mut list = StepList { stages: last + 1, ..StepList::default() };
         for stage in 0..=last {
             order.forward_steps(stage, &mut list.actions);
         }
@@ -41,6 +45,7 @@ impl StepList {
                 }
             }
         }
+        recompute(graph, bound, &mut list);
         list.load_inputs(graph);
         list
     }
@@ -50,6 +55,7 @@ impl StepList {
     fn load_inputs(&mut self, graph: &Graph) {
         let inputs_read = |action: &Action| match *action {
             Action::Forward { node }
+            | Action::Recompute { node }
             | Action::Activate { node }
             | Action::ReduceForward { node }
             | Action::ReduceBackward { node }
@@ -114,7 +120,7 @@ impl Order<'_> {
             actions.push((Action::Forward { node: index }, stage));
             let left_to_loss = self.is_left_to_loss(index);
             if let Some(activation) = node.activation
-                && !self.bound[index].fuses(activation)
+                && !activation.epilogue().is_some_and(|epilogue| self.bound[index].fuses(epilogue))
                 && !left_to_loss
             {
                 actions.push((Action::Activate { node: index }, stage));

@@ -170,7 +170,9 @@ impl StepSummary {
             name: node.map(|node| graph.nodes()[node].name.clone()),
             fuses_bias: products.is_some() && forward.as_ref().is_some_and(has_bias),
             fuses_activation: forward.and_then(|node| {
-                graph.nodes()[node].activation.filter(|&activation| bound[node].fuses(activation))
+                graph.nodes()[node].activation.filter(|activation| {
+                    activation.epilogue().is_some_and(|epilogue| bound[node].fuses(epilogue))
+                })
             }),
             algorithm: products.map(|products| products.algorithm),
             precision: products.map(|products| products.precision),

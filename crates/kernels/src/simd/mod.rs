@@ -169,6 +169,8 @@ pub(crate) unsafe trait Simd: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger of each pair of lanes; where one is NaN, the lane of `b`.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller of each pair of lanes; where one is NaN, the lane of `b`.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// Where `a` is larger than `b`, or NaN.

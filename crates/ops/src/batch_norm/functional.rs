@@ -4,7 +4,7 @@ use super::NAME;
 use super::layer::BoundBatchNorm;
 use crate::arrays::{array, check_gradient, values};
 use crate::*;
-use convscope_kernels::layout;
+use convscope_kernels::{Epilogue, layout};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD, ArrayViewMut1};
 
 /// The arguments of [`batch_norm()`] apart from its arrays, with PyTorch's names and defaults.
@@ -74,7 +74,7 @@ pub fn batch_norm(
         inputs: Inputs(&|_| &call.input),
         packed: &packed,
         state: &state,
-        activation: None,
+        epilogue: Epilogue::Linear,
         output: &mut output,
         scratch: &mut [],
     });

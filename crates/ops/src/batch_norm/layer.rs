@@ -112,6 +112,26 @@ impl Layer for BatchNorm {
         Err(OpError::shape(NAME, problem))
     }
 
+    fn maps_channels(&self) -> bool {
+        true
+    }
+
+    fn channel_map(&self, parameters: &[Parameter]) -> Option<ChannelMap> {
+        let (affine, running) = parameters.split_at(if self.affine { 2 } else { 0 });
+        let [mean, var, ..] = running else { return None };
+        let mut map = ChannelMap { scale: Vec::new(), shift: Vec::new() };
+        for (channel, (&mean, &var)) in mean.slice().iter().zip(var.slice()).enumerate() {
+            let (weight, bias) = match affine {
+                [weight, bias] => (weight.slice()[channel], bias.slice()[channel]),
+                _ => (1.0, 0.0),
+            };
+            let scale = f64::from(weight) / (f64::from(var) + self.eps).sqrt();
+            map.scale.push(scale);
+            map.shift.push(f64::from(bias) - scale * f64::from(mean));
+        }
+        Some(map)
+    }
+
     fn with_cumulative_statistics(&self) -> Option<Operator> {
         Some(BatchNorm { momentum: Momentum::Cumulative, ..self.clone() }.into())
     }
@@ -228,16 +248,20 @@ impl Bound for BoundBatchNorm {
         Reads { inputs: true, output: false }
     }
 
-    fn fuses(&self, activation: Activation) -> bool {
-        activation.epilogue().is_some()
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
+    fn fuses(&self, _epilogue: Epilogue) -> bool {
+        true
     }
 
     fn forward(&self, call: Forward<'_>) {
         let numbers = self.numbers(call.packed, call.state);
         let [center, scale, shift] =
             [Part::Center, Part::Scale, Part::Shift].map(|part| self.part(part, numbers));
-        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
-        normalize(call.isa, call.inputs.get(0), Affine { center, scale, shift }, epilogue, call.output);
+        let affine = Affine { center, scale, shift };
+        normalize(call.isa, call.inputs.get(0), affine, call.epilogue, call.output);
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {

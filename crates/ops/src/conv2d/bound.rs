@@ -56,8 +56,8 @@ impl Bound for BoundConv {
         Reads { inputs: true, output: false }
     }
 
-    fn fuses(&self, activation: Activation) -> bool {
-        activation.epilogue().is_some()
+    fn fuses(&self, _epilogue: Epilogue) -> bool {
+        true
     }
 
     fn products(&self) -> Option<Products> {
@@ -65,10 +65,9 @@ impl Bound for BoundConv {
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let epilogue = call.activation.and_then(Activation::epilogue).unwrap_or(Epilogue::Linear);
         let packed = &call.packed[..self.conv.forward_len()];
         let input = call.inputs.get(0);
-        self.conv.forward(call.isa, call.images, input, packed, epilogue, call.output, call.scratch);
+        self.conv.forward(call.isa, call.images, input, packed, call.epilogue, call.output, call.scratch);
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {

@@ -224,6 +224,14 @@ impl Layer for Conv2d {
         (weights * rows * columns) as u64
     }
 
+    fn absorbing(&self, _inputs: &[Shape]) -> Option<Operator> {
+        Some(Conv2d { bias: true, ..self.clone() }.into())
+    }
+
+    fn absorb(&self, own: &[Parameter], map: &ChannelMap) -> Vec<Parameter> {
+        map.of_outputs(own)
+    }
+
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         self.bind_with(inputs, mode, Precision::F32)
     }

@@ -76,6 +76,15 @@ impl Layer for Linear {
         (inputs[0].len() * self.out_features) as u64
     }
 
+    fn absorbing(&self, inputs: &[Shape]) -> Option<Operator> {
+        // Of other inputs, the features are not the channels.
+        inputs[0].is_vector().then(|| Linear { bias: true, ..self.clone() }.into())
+    }
+
+    fn absorb(&self, own: &[Parameter], map: &ChannelMap) -> Vec<Parameter> {
+        map.of_outputs(own)
+    }
+
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         let input = inputs[0];
         let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)));

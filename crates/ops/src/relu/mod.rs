@@ -7,6 +7,7 @@ use crate::arrays::{array, check_gradient, values};
 use crate::layer::one_input;
 use crate::*;
 use convscope_kernels::elementwise;
+use convscope_kernels::pointwise::Function;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,10 @@ pub struct Relu {}
 impl Layer for Relu {
     fn name() -> &'static str {
         NAME
+    }
+
+    fn function(&self) -> Option<Function> {
+        Some(Function::Clamp { low: 0.0, high: f32::INFINITY })
     }
 
     fn keras_name(&self) -> &'static str {

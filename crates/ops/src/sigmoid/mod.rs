@@ -59,6 +59,10 @@ impl Layer for Sigmoid {
         NAME
     }
 
+    fn function(&self) -> Option<Function> {
+        Some(Function::Sigmoid)
+    }
+
     fn keras_name(&self) -> &'static str {
         "activation"
     }

@@ -109,7 +109,7 @@ impl Run<'_> {
                 inputs: Inputs(&read),
                 packed: &packed,
                 state: &state,
-                activation: None,
+                epilogue: Epilogue::Linear,
                 output: &mut output[first_image * shape.len()..][..count * shape.len()],
                 scratch: &mut vec![f32::NAN; bound.scratch_len(count)],
             });

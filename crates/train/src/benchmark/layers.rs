@@ -127,7 +127,13 @@ fn layer(name: &str, plan: &[StepSummary], times: &[f64], images: usize, peak: &
         algorithm: forward.and_then(|step| step.algorithm),
         precision: forward.and_then(|step| step.precision),
         forward: pass(&|action| {
-            matches!(action, Action::Forward { .. } | Action::Activate { .. } | Action::ReduceForward { .. })
+            matches!(
+                action,
+                Action::Forward { .. }
+                    | Action::Recompute { .. }
+                    | Action::Activate { .. }
+                    | Action::ReduceForward { .. }
+            )
         })
         .unwrap_or_default(),
         input_gradient: pass(&|action| {
@@ -146,15 +152,30 @@ fn layer(name: &str, plan: &[StepSummary], times: &[f64], images: usize, peak: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use convscope_graph::{Graph, preset};
+    use convscope_graph::{Graph, ModelBuilder, preset};
+    use convscope_ops::{Activation, BatchNorm, Conv2d, Flatten, Hardswish, Linear};
     use std::sync::Arc;
 
     /// Every step of the plan is in exactly one line: with times of 1, 2, 4, ... no sum is right by chance.
     #[test]
     fn no_step_is_left_out_or_counted_twice() {
-        let graph = Arc::new(Graph::new(preset("plain8-bn", [3, 16, 12], 4).unwrap()).unwrap());
+        let model = ModelBuilder::new("two", [3, 16, 12])
+            .add(Conv2d::new(6, 3))
+            .activation(Activation::Relu)
+            .add(BatchNorm::default())
+            .add(Conv2d::new(6, 3))
+            .add(BatchNorm::default())
+            .add(Hardswish {})
+            .add(Flatten::default())
+            .add(Linear::new(4))
+            .build()
+            .unwrap();
+        let graph = Arc::new(Graph::new(model).unwrap());
         let benchmark = Benchmark::new(Arc::clone(&graph), 8, Precision::F32, Duration::ZERO);
         let plan = benchmark.plan(Mode::Training).steps;
+        assert!(plan.iter().any(|step| matches!(step.action, Action::Recompute { .. })));
+        // More steps would need more digits than a number has.
+        assert!(plan.len() < 53);
         let times: Vec<f64> = (0..plan.len()).map(|step| (step as f64).exp2()).collect();
         let peak = Peak { f32: 1e9, bf16: 1e9 };
         let passes = |name: &str| {

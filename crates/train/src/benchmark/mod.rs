@@ -7,7 +7,7 @@ mod workload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use convscope_graph::{Ceiling, Executor, Graph, PlanSummary};
+use convscope_graph::{Ceiling, Graph, PlanSummary, Predictor};
 use convscope_kernels::peak::Peak;
 use convscope_ops::{Isa, Mode, Precision};
 use serde::Serialize;
@@ -136,11 +136,11 @@ impl Benchmark {
 
     fn forward_seconds(&self, batch_size: usize) -> Result<Vec<f64>, TrainError> {
         let graph = Arc::clone(&self.graph);
-        let mut executor = Executor::with_precision(graph, Mode::Inference, self.precision, batch_size)?;
-        executor.load(&convscope_graph::Parameters::new(&self.graph, SEED)?);
+        let mut predictor = Predictor::with_precision(graph, self.precision, batch_size)?;
+        predictor.load(&convscope_graph::Parameters::new(&self.graph, SEED)?);
         let images = Images::new(&self.graph, batch_size)?;
         repeat(self.budget, || {
-            std::hint::black_box(executor.logits(images.view(), None)?);
+            std::hint::black_box(predictor.logits(images.view())?);
             Ok(())
         })
     }

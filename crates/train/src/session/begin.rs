@@ -4,9 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
-use convscope_graph::{Executor, Graph, ModelDescription, ModelOptions};
+use convscope_graph::{Graph, ModelDescription, ModelOptions, Predictor};
 use convscope_kernels::threads;
-use convscope_ops::Mode;
 
 use super::{Clock, Progress, Session, Warning, best_of, check_classes, resumed};
 use crate::checkpoint::Checkpoint;
@@ -151,7 +150,7 @@ impl Session {
         let mut progress = Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
         progress.data = data.as_ref().map(|data| data.identity(source.classes()));
         Ok(Session {
-            evaluator: Executor::new(Arc::clone(&graph), Mode::Inference, config.batch_size)?,
+            evaluator: Predictor::new(Arc::clone(&graph), config.batch_size)?,
             learner: Learner::new(graph, &config, length)?
                 .with_teachers(teachers)
                 .with_class_weights(config.class_weights.of(&*source)),

@@ -83,7 +83,7 @@ impl Session {
         self.progress.has_stopped = verdict == Verdict::Stop;
         let metrics = self.count_epoch(val_loss, val_accuracy, clock);
         let layers = self.learner.take_layer_metrics(metrics.epoch);
-        let (state, evaluator, _) = self.apart(clock);
+        let (state, _) = self.apart(clock);
         let mut end = EpochEnd {
             state,
             metrics: &metrics,
@@ -92,7 +92,6 @@ impl Session {
             is_best,
             summaries: Vec::new(),
             shown: shown.view(),
-            evaluator,
         };
         sinks.tell(|sink| sink.epoch(&mut end))?;
         sinks.tell(|sink| sink.epoch_saved(&metrics))?;

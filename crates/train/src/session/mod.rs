@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
-use convscope_graph::{Executor, Graph, Parameters, WeightsFile};
+use convscope_graph::{Graph, Parameters, Predictor, WeightsFile};
 use convscope_kernels::threads;
 use ndarray::Array4;
 
@@ -63,7 +63,7 @@ pub struct Session {
     normalization: Normalization,
     loader: Loader,
     learner: Learner,
-    evaluator: Executor,
+    evaluator: Predictor,
     /// Used if weights are averaged and the network has running statistics.
     statistics: Option<RunningStatistics>,
     /// The parameters with the lowest validation loss, if the run ends with them.
@@ -199,15 +199,14 @@ impl Session {
     }
 
     fn interrupted(&mut self, sinks: &mut Sinks<'_>, clock: Clock) -> Result<(), TrainError> {
-        let (state, _, statistics) = self.apart(clock);
+        let (state, statistics) = self.apart(clock);
         let mut at = Interruption { state, statistics };
         sinks.tell(|sink| sink.interrupted(&mut at))
     }
 
     /// The state for sinks, and separately the parts that they may use.
-    fn apart(&mut self, clock: Clock) -> (RunState<'_>, &mut Executor, Option<&mut RunningStatistics>) {
-        let Session { config, learner, source, normalization, data, progress, evaluator, statistics, .. } =
-            self;
+    fn apart(&mut self, clock: Clock) -> (RunState<'_>, Option<&mut RunningStatistics>) {
+        let Session { config, learner, source, normalization, data, progress, statistics, .. } = self;
         let state = RunState {
             config,
             learner,
@@ -218,7 +217,7 @@ impl Session {
             progress,
             clock,
         };
-        (state, evaluator, statistics.as_mut())
+        (state, statistics.as_mut())
     }
 
     fn state(&self, clock: Clock) -> RunState<'_> {

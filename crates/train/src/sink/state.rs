@@ -1,9 +1,11 @@
 //! The state of a run for sinks.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use convscope_data::{Framing, Normalization};
 use convscope_graph::{Executor, Graph, InputDescription, Observer, Parameters, WeightsFile};
+use convscope_ops::Mode;
 use ndarray::ArrayView4;
 
 use super::TensorBoardSummary;
@@ -54,7 +56,6 @@ pub struct EpochEnd<'a> {
     /// What TensorBoard shows in addition to the metrics.
     pub summaries: Vec<TensorBoardSummary>,
     pub(crate) shown: ArrayView4<'a, f32>,
-    pub(crate) evaluator: &'a mut Executor,
 }
 
 /// An interruption of training.
@@ -164,9 +165,12 @@ impl EpochEnd<'_> {
     /// Runs the [`images`](Self::images) through the network for inference, with its [published](Self::published) parameters.
     ///
     /// # Errors
-    /// None are expected for a network that was just validated.
+    /// The system cannot provide the memory.
     pub fn observe(&mut self, observer: &dyn Observer) -> Result<(), TrainError> {
-        self.evaluator.logits(self.shown, Some(observer))?;
+        let graph = Arc::clone(self.state.learner.graph());
+        let mut executor = Executor::new(graph, Mode::Inference, self.shown.dim().0)?;
+        executor.load(self.published);
+        executor.logits(self.shown, Some(observer))?;
         Ok(())
     }
 }

@@ -1,0 +1,181 @@
+//! Two operators in one, for inference: what follows a layer is computed while its values are at hand.
+
+use std::sync::Arc;
+
+use convscope_kernels::Epilogue;
+use convscope_kernels::pointwise::Function;
+
+use crate::{
+    Arguments, Backward, Bound, Forward, Inputs, Layer, Mode, OpError, Operator, Parameter, ParameterSpec,
+    Precision, Products, Reads, Role, Shape,
+};
+use ndarray::ArrayD;
+
+/// `scale * x + shift` for each channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelMap {
+    /// The factor of each channel.
+    pub scale: Vec<f64>,
+    /// What is added to each channel.
+    pub shift: Vec<f64>,
+}
+
+impl ChannelMap {
+    /// The weight `[out_channels, ...]` and the bias of an operator whose outputs are mapped.
+    pub(crate) fn of_outputs(&self, own: &[Parameter]) -> Vec<Parameter> {
+        let Some(weight) = own.first() else { return Vec::new() };
+        let (mut weight, channels) = (weight.clone(), self.scale.len());
+        let per_channel = weight.slice().len() / channels;
+        for (weights, &scale) in weight.slice_mut().chunks_exact_mut(per_channel).zip(&self.scale) {
+            weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+        }
+        let before = |channel: usize| own.get(1).map_or(0.0, |bias| f64::from(bias.slice()[channel]));
+        let biases =
+            (0..channels).map(|channel| (before(channel) * self.scale[channel] + self.shift[channel]) as f32);
+        let bias = Parameter {
+            key: String::new(),
+            role: Role::Bias { fan_in: per_channel },
+            values: ArrayD::from_shape_vec(vec![channels], biases.collect())
+                .expect("a number for each channel"),
+            batches: 0,
+        };
+        vec![weight, bias]
+    }
+}
+
+/// How [`Operator::followed_by`] joins two operators.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Joined {
+    /// The second is a function of single values; the arrays are those of the first.
+    Function(Operator),
+    /// The second maps channels, which the arrays of the operator take over, see [`Operator::absorbed`].
+    Channels(Operator),
+}
+
+impl Operator {
+    /// An operator that computes, in inference, what this one and then `next` compute, for inputs that this one accepts;
+    /// none if there is no faster way than one after the other.
+    pub fn followed_by(&self, next: &Operator, inputs: &[Shape]) -> Option<Joined> {
+        if next.layer().is_identity_in_inference() {
+            return Some(Joined::Function(self.clone()));
+        }
+        if let Some(function) = next.layer().function() {
+            let layer = Followed { head: self.clone(), function };
+            let joined = Operator::in_memory(self.name(), self.arguments().clone(), Arc::new(layer));
+            // A function that is nothing but a function may as well be applied last.
+            return self.layer().function().is_none().then_some(Joined::Function(joined));
+        }
+        if !next.layer().maps_channels() {
+            return None;
+        }
+        self.layer().absorbing(inputs).map(Joined::Channels)
+    }
+
+    /// The arrays of an operator that [absorbed](Joined::Channels) `next`, from those of both.
+    pub fn absorbed(&self, own: &[Parameter], next: &Operator, of_next: &[Parameter]) -> Vec<Parameter> {
+        match next.layer().channel_map(of_next) {
+            Some(map) => self.layer().absorb(own, &map),
+            None => own.to_vec(),
+        }
+    }
+}
+
+/// An operator, and a function of each of its output's values.
+#[derive(Debug)]
+struct Followed {
+    head: Operator,
+    function: Function,
+}
+
+impl Layer for Followed {
+    fn name() -> &'static str {
+        "followed"
+    }
+
+    fn keras_name(&self) -> &'static str {
+        self.head.layer().keras_name()
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
+        self.head.layer().output_shape(inputs)
+    }
+
+    fn takes_inputs(&self) -> bool {
+        self.head.layer().takes_inputs()
+    }
+
+    fn parameters(&self, inputs: &[Shape]) -> Vec<ParameterSpec> {
+        self.head.layer().parameters(inputs)
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape]) -> u64 {
+        self.head.layer().multiply_adds(inputs)
+    }
+
+    fn absorb(&self, own: &[Parameter], map: &ChannelMap) -> Vec<Parameter> {
+        self.head.layer().absorb(own, map)
+    }
+
+    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+        self.bind_with(inputs, mode, Precision::F32)
+    }
+
+    fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
+        let head = self.head.layer().bind_with(inputs, mode, precision);
+        Box::new(BoundFollowed { head, function: self.function })
+    }
+}
+
+#[derive(Debug)]
+struct BoundFollowed {
+    head: Box<dyn Bound>,
+    function: Function,
+}
+
+impl Bound for BoundFollowed {
+    fn packed_len(&self) -> usize {
+        self.head.packed_len()
+    }
+
+    fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
+        self.head.pack(parameters, packed);
+    }
+
+    fn scratch_len(&self, images: usize) -> usize {
+        self.head.scratch_len(images)
+    }
+
+    fn backward_reads(&self) -> Reads {
+        self.head.backward_reads()
+    }
+
+    fn products(&self) -> Option<Products> {
+        self.head.products()
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let fused = Epilogue::of(self.function).filter(|&epilogue| self.head.fuses(epilogue));
+        let (isa, output) = (call.isa, call.output);
+        self.head.forward(Forward {
+            inputs: Inputs(&|index| call.inputs.get(index)),
+            epilogue: fused.unwrap_or(Epilogue::Linear),
+            output: &mut *output,
+            scratch: &mut *call.scratch,
+            ..call
+        });
+        if fused.is_none() {
+            self.function.apply_in_place(isa, output);
+        }
+    }
+
+    fn backward_input(&self, _index: usize, _call: Backward<'_>, _d_input: &mut [f32]) {
+        unreachable!("operators are joined for inference only");
+    }
+}
+
+impl Operator {
+    /// An operator that no file can name.
+    fn in_memory(name: &'static str, arguments: Arguments, layer: Arc<dyn Layer>) -> Operator {
+        Operator::from_parts(name, Arc::new(arguments), layer)
+    }
+}
