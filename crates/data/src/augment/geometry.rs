@@ -267,6 +267,30 @@ mod tests {
         assert!(percent.0 >= 800 && percent.0 < 805 && percent.1 <= 1200 && percent.1 > 1195, "{percent:?}");
     }
 
+    /// All at once, on a plane that rises evenly, where interpolation is exact: where a pixel comes from shows in its value.
+    #[test]
+    fn a_turned_enlarged_and_moved_image_takes_its_pixels_from_the_right_place() {
+        let size = ImageSize { height: 17, width: 21 };
+        let plane = |x: f64, y: f64| 20.0 + 8.0 * x + 3.0 * y;
+        let from: Vec<u8> = (0..size.pixels())
+            .flat_map(|at| [plane((at % size.width) as f64, (at / size.width) as f64) as u8; 3])
+            .collect();
+        let placement = Placement { right: 2, down: -3, angle: 0.4, zoom: 1.5, ..Placement::IDENTITY };
+        let mut to = vec![0; from.len()];
+        placement.apply(Fill::Constant(0), size, &from, &mut to, &mut Vec::new());
+        let (sin, cos) = 0.4f64.sin_cos();
+        let mut inside = 0;
+        for (at, pixel) in to.chunks_exact(3).enumerate() {
+            let (x, y) = ((at % size.width) as f64 - 2.0 - 10.0, (at / size.width) as f64 + 3.0 - 8.0);
+            let source = [(cos * x - sin * y) / 1.5 + 10.0, (sin * x + cos * y) / 1.5 + 8.0];
+            if (0.0..=20.0).contains(&source[0]) && (0.0..=16.0).contains(&source[1]) {
+                assert!((f64::from(pixel[0]) - plane(source[0], source[1])).abs() <= 0.51, "{at}: {pixel:?}");
+                inside += 1;
+            }
+        }
+        assert!(inside > 200, "{inside}");
+    }
+
     /// Runs of earlier versions can be repeated: a seed means the same placement for ever.
     #[test]
     fn a_seed_has_its_placement() {
