@@ -116,42 +116,30 @@ impl WeightGradient<'_> {
                 let d_target = self.d_target.as_ptr().add(row * columns.count * channels + channel);
                 let row = (row * rows.source_step + stretch.tap_row * rows.spacing) as isize + rows.first;
                 let source = self.source.as_ptr().add(row as usize * row_len + channel);
-                let edge = |sums: &mut [[S::V; T]; R], column: usize| {
+                for column in first..end {
                     let gradient = simd.load_lanes(d_target.add(column * channels), lanes);
-                    for t in 0..T {
-                        let at = (column * step + t * spacing) as isize + first_tap;
-                        for (r, sums) in sums.iter_mut().enumerate() {
-                            let from = if (at as usize) < columns.source {
-                                source.offset((r * rows.spacing * row_len) as isize + at * channels as isize)
-                            } else {
-                                ZEROS.as_ptr()
-                            };
-                            sums[t] = simd.fma(simd.load_lanes(from, lanes), gradient, sums[t]);
-                        }
-                    }
-                };
-                for column in first..inner.0 {
-                    edge(&mut sums, column);
-                }
-                if inner.0 < inner.1 {
-                    let at = (inner.0 * step) as isize + first_tap;
-                    let mut from = source.offset(at * channels as isize);
-                    let mut gradient = d_target.add(inner.0 * channels);
-                    for _ in inner.0..inner.1 {
-                        let d = simd.load_lanes(gradient, lanes);
-                        for (r, sums) in sums.iter_mut().enumerate() {
+                    let at = (column * step) as isize + first_tap;
+                    if inner.0 <= column && column < inner.1 {
+                        let from = source.offset(at * channels as isize);
+                        for r in 0..R {
                             let from = from.add(r * rows.spacing * row_len);
-                            for (t, sum) in sums.iter_mut().enumerate() {
+                            for t in 0..T {
                                 let value = simd.load_lanes(from.add(t * spacing * channels), lanes);
-                                *sum = simd.fma(value, d, *sum);
+                                sums[r][t] = simd.fma(value, gradient, sums[r][t]);
                             }
                         }
-                        from = from.wrapping_add(step * channels);
-                        gradient = gradient.wrapping_add(channels);
+                    } else {
+                        for t in 0..T {
+                            let at = at + (t * spacing) as isize;
+                            let is_inside = (at as usize) < columns.source;
+                            for r in 0..R {
+                                let place = (r * rows.spacing * row_len) as isize + at * channels as isize;
+                                let from = if is_inside { source.offset(place) } else { ZEROS.as_ptr() };
+                                let value = simd.load_lanes(from, lanes);
+                                sums[r][t] = simd.fma(value, gradient, sums[r][t]);
+                            }
+                        }
                     }
-                }
-                for column in inner.1..end {
-                    edge(&mut sums, column);
                 }
             }
             for (r, sums) in sums.iter().enumerate() {

@@ -214,24 +214,19 @@ impl Run<'_> {
                 let row = (tile.row * rows.source_step + tap_row * rows.spacing) as isize + rows.first;
                 let source = self.source.as_ptr().add(row as usize * columns.source * channels + channel);
                 let weights = self.packed.as_ptr().add(tap_row * count * channels + channel);
-                let value = |place: usize| {
-                    let column = first_column + place as isize;
-                    let is_inside = !EDGE || (column as usize) < columns.source;
-                    let from =
-                        if is_inside { source.offset(column * channels as isize) } else { ZEROS.as_ptr() };
-                    simd.load_lanes(from, lanes)
-                };
+                let row = Row { source, channels, columns: columns.source, first: first_column };
                 if T == ANY {
                     for tap in 0..count {
                         let weight = simd.load_lanes(weights.add(tap * channels), lanes);
                         for (p, sum) in sums.iter_mut().enumerate() {
-                            *sum = simd.fma(value(p * step + tap * spacing), weight, *sum);
+                            let value = row.value::<S, EDGE>(simd, p * step + tap * spacing, lanes);
+                            *sum = simd.fma(value, weight, *sum);
                         }
                     }
                 } else {
                     let mut values = [simd.splat(0.0); MOST_VALUES];
                     for (place, target) in values[..(P - 1) * STEP + T].iter_mut().enumerate() {
-                        *target = value(place);
+                        *target = row.value::<S, EDGE>(simd, place, lanes);
                     }
                     for tap in 0..T {
                         let weight = simd.load_lanes(weights.add(tap * channels), lanes);
@@ -246,6 +241,35 @@ impl Run<'_> {
                 let column = columns.target_first + (tile.column + p) * columns.target_step;
                 let to = self.target.as_mut_ptr().add((row * columns.target + column) * channels + channel);
                 simd.store_lanes(to, self.epilogue.apply(simd, sum), lanes);
+            }
+        }
+    }
+}
+
+/// A row of the source from some channel on, as a tile sees it.
+#[derive(Clone, Copy)]
+struct Row {
+    source: *const f32,
+    channels: usize,
+    columns: usize,
+    /// The column of the tile's first value.
+    first: isize,
+}
+
+impl Row {
+    /// The channels of a pixel; with `EDGE`, zeros outside the source.
+    ///
+    /// # Safety
+    /// `lanes` channels of the row are readable in each of its columns, and without `EDGE` the place is one of them.
+    #[inline(always)]
+    unsafe fn value<S: Simd, const EDGE: bool>(self, simd: S, place: usize, lanes: usize) -> S::V {
+        let column = self.first + place as isize;
+        // SAFETY: the column is inside the source, or the static zeros are read.
+        unsafe {
+            if !EDGE || (column as usize) < self.columns {
+                simd.load_lanes(self.source.offset(column * self.channels as isize), lanes)
+            } else {
+                simd.load_lanes(ZEROS.as_ptr(), lanes)
             }
         }
     }
