@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use convscope_data::{Framing, Normalization};
 use convscope_graph::{Executor, Graph, InputDescription, Observer, Parameters, WeightsFile};
+use convscope_kernels::threads;
 use convscope_ops::Mode;
 use ndarray::ArrayView4;
 
@@ -167,10 +168,20 @@ impl EpochEnd<'_> {
     /// # Errors
     /// The system cannot provide the memory.
     pub fn observe(&mut self, observer: &dyn Observer) -> Result<(), TrainError> {
+        // Few images, on one thread, because every thread would need memory of its own.
+        const AT_ONCE: usize = 4;
         let graph = Arc::clone(self.state.learner.graph());
-        let mut executor = Executor::new(graph, Mode::Inference, self.shown.dim().0)?;
-        executor.load(self.published);
-        executor.logits(self.shown, Some(observer))?;
+        let (published, shown) = (self.published, self.shown);
+        let observed = || -> Result<(), TrainError> {
+            let mut executor = Executor::new(graph, Mode::Inference, AT_ONCE)?;
+            executor.load(published);
+            executor.logits(shown, Some(observer))?;
+            Ok(())
+        };
+        match threads::pool(1) {
+            Ok(pool) => pool.install(observed)?,
+            Err(_) => observed()?,
+        }
         Ok(())
     }
 }
