@@ -91,7 +91,7 @@ impl Benchmark {
     /// Training steps, each with its forward and backward pass and the update of all weights by Adam.
     ///
     /// # Errors
-    /// Those of [`Executor::train_step`].
+    /// Those of [`Executor::train_step`](convscope_graph::Executor::train_step).
     pub fn train(&self) -> Result<Throughput, TrainError> {
         let mut workload = self.training_workload()?;
         let seconds = repeat(self.budget, || workload.step())?;
@@ -101,7 +101,7 @@ impl Benchmark {
     /// Logits of a batch.
     ///
     /// # Errors
-    /// Those of [`Executor::logits`].
+    /// Those of [`Predictor::logits`].
     pub fn inference(&self) -> Result<Throughput, TrainError> {
         Ok(Throughput::new(self.batch_size, &self.forward_seconds(self.batch_size)?))
     }
@@ -109,7 +109,7 @@ impl Benchmark {
     /// Logits of one image.
     ///
     /// # Errors
-    /// Those of [`Executor::logits`].
+    /// Those of [`Predictor::logits`].
     pub fn latency(&self) -> Result<Latency, TrainError> {
         Ok(Latency::new(&self.forward_seconds(1)?))
     }
@@ -117,7 +117,7 @@ impl Benchmark {
     /// Where the time of a training step goes: layer by layer, and everything else.
     ///
     /// # Errors
-    /// Those of [`Executor::train_step`].
+    /// Those of [`Executor::train_step`](convscope_graph::Executor::train_step).
     pub fn layers(&self, peak: &Peak) -> Result<(Vec<LayerTimes>, Vec<OtherTime>), TrainError> {
         layers::measure(self, peak)
     }

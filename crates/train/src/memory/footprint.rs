@@ -9,6 +9,7 @@ use super::memory_limit_bytes;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
+use crate::sink::OBSERVED_AT_ONCE;
 
 /// The largest resident memory of a training process, in bytes, part by part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +48,9 @@ impl Footprint {
         let best = if config.patience.is_some() { all } else { 0 };
         let state = all + trained * optimizer_values(&config.optimizer) + average;
         let training = plan(Mode::Training, config.precision);
-        let evaluation = plan(Mode::Inference, Precision::F32);
+        let observed =
+            PlanMemory::new(graph, Mode::Inference, Precision::F32, OBSERVED_AT_ONCE).total() as u64;
+        let evaluation = plan(Mode::Inference, Precision::F32) + observed + OBSERVING;
         let statistics = if config.ema.is_some() { training + floats(trained) } else { 0 };
         let input: usize = graph.image().iter().product();
         Footprint {
@@ -133,6 +136,9 @@ const PROGRAM: u64 = 12 << 20;
 
 /// A thread's stack and small allocations.
 const THREAD: u64 = 1 << 18;
+
+/// A thread of its own for observers, and pages that its memory does not fill.
+const OBSERVING: u64 = 4 << 20;
 
 /// Batches in memory at the same time: two waiting, one being made, and one being trained on.
 const BATCHES: u64 = 4;

@@ -13,7 +13,7 @@ pub use history::HistorySink;
 pub use layer_metrics::LayerMetricsSink;
 pub use metrics::MetricsSink;
 pub use progress::ProgressSink;
-pub(crate) use state::{Clock, fingerprint, published};
+pub(crate) use state::{Clock, OBSERVED_AT_ONCE, fingerprint, published};
 pub use state::{EpochEnd, Interruption, RunEnd, RunState};
 pub use tensorboard::{BATCHES, TensorBoardSink, TensorBoardSummary};
 

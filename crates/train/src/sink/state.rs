@@ -156,6 +156,9 @@ impl<'a> RunState<'a> {
     }
 }
 
+/// Images that observers see together at the end of an epoch.
+pub(crate) const OBSERVED_AT_ONCE: usize = 4;
+
 impl EpochEnd<'_> {
     /// The first validation images, or training images if there are none, in the network's form: `[N, C, H, W]`, at
     /// most 32.
@@ -168,12 +171,11 @@ impl EpochEnd<'_> {
     /// # Errors
     /// The system cannot provide the memory.
     pub fn observe(&mut self, observer: &dyn Observer) -> Result<(), TrainError> {
-        // Few images, on one thread, because every thread would need memory of its own.
-        const AT_ONCE: usize = 4;
+        // On one thread, because every thread would need memory of its own.
         let graph = Arc::clone(self.state.learner.graph());
         let (published, shown) = (self.published, self.shown);
         let observed = || -> Result<(), TrainError> {
-            let mut executor = Executor::new(graph, Mode::Inference, AT_ONCE)?;
+            let mut executor = Executor::new(graph, Mode::Inference, OBSERVED_AT_ONCE)?;
             executor.load(published);
             executor.logits(shown, Some(observer))?;
             Ok(())
