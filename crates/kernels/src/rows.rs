@@ -44,15 +44,13 @@ pub fn normalize_rows_backward(isa: Isa, x: &[f32], d_y: &[f32], weight: &[f32],
         let rows = x.chunks_exact(len).zip(d_y.chunks_exact(len));
         for ((x, d_y), d_x) in rows.zip(d_x.chunks_exact_mut(len)) {
             let (mean, inv_std) = moments(x, eps);
-            let (center, rest) = split(mean);
-            let scale = inv_std as f32;
-            let gradient = |at: usize| d_y[at] * weight[at];
-            let normalized = |at: usize| (x[at] - center - rest) * scale;
-            let sum = sum_of(len, |at| f64::from(gradient(at))) / len as f64;
-            let slope = sum_of(len, |at| f64::from(gradient(at)) * f64::from(normalized(at))) / len as f64;
-            let (sum, slope) = (sum as f32, slope as f32);
+            // In double precision, because in short rows nearly everything cancels out.
+            let gradient = |at: usize| f64::from(d_y[at]) * f64::from(weight[at]);
+            let normalized = |at: usize| (f64::from(x[at]) - mean) * inv_std;
+            let sum = sum_of(len, gradient) / len as f64;
+            let slope = sum_of(len, |at| gradient(at) * normalized(at)) / len as f64;
             for (at, d) in d_x.iter_mut().enumerate() {
-                *d = scale * (gradient(at) - sum - normalized(at) * slope);
+                *d = (inv_std * (gradient(at) - sum - normalized(at) * slope)) as f32;
             }
         }
     };
