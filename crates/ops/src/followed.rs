@@ -53,8 +53,8 @@ pub enum Joined {
 }
 
 impl Operator {
-    /// An operator that computes, in inference, what this one and then `next` compute, for inputs that this one accepts;
-    /// none if there is no faster way than one after the other.
+    /// One operator that does the work of this one and then of `next` in inference, for inputs that this one accepts.
+    /// Returns `None` if the two cannot be joined.
     pub fn followed_by(&self, next: &Operator, inputs: &[Shape]) -> Option<Joined> {
         if next.layer().is_identity_in_inference() {
             return Some(Joined::Function(self.clone()));

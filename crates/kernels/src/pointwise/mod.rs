@@ -74,7 +74,7 @@ impl Function {
         self.with_formulas(ApplyInPlace { isa, x });
     }
 
-    /// `d_input = d_output * f'(x)`; where there is no derivative, what PyTorch takes for it.
+    /// `d_input = d_output * f'(x)`; where `f` has no derivative, PyTorch's convention applies.
     pub fn backward(self, isa: Isa, x: &[f32], d_output: &[f32], d_input: &mut [f32]) {
         assert!(x.len() == d_input.len() && d_output.len() == d_input.len());
         self.with_formulas(BackwardTask { isa, x, d_output, d_input });
