@@ -1,0 +1,3 @@
+//! ONNX files as networks.
+
+pub mod proto;
