@@ -29,7 +29,10 @@ impl Parameters {
     }
 
     /// The result of `array` for each key; nothing is allocated before it is called.
-    pub(crate) fn from_arrays<E>(
+    ///
+    /// # Errors
+    /// Those of `array`.
+    pub fn from_arrays<E>(
         graph: &Graph,
         mut array: impl FnMut(&str, &ParameterSpec) -> Result<Parameter, E>,
     ) -> Result<Parameters, E> {

@@ -1,3 +1,22 @@
 //! ONNX files as networks.
+//!
+//! An [`OnnxFile`] holds a file; [`OnnxFile::network`] turns it into a [`ModelDescription`](convscope_graph::ModelDescription)
+//! with its weights. What exporters compute around shapes is computed here, once; what they write as several nodes, such as
+//! `x * sigmoid(x)`, becomes the operator that it is. The batch axis is the first axis of every value and stays where it is.
+//!
+//! [`proto`] has the messages of the format, for reading and writing.
 
+mod arrays;
+mod attributes;
+mod error;
+mod fold;
+mod import;
+mod model;
+mod names;
 pub mod proto;
+mod tensor;
+mod wire;
+
+pub use arrays::{array_from_bytes, read_array};
+pub use error::{OnnxError, Unsupported, UnsupportedOperator};
+pub use model::{Ends, OnnxFile, OnnxNetwork, OnnxOptions};
