@@ -3,6 +3,7 @@
 use convscope_data::{DataError, PictureError};
 use convscope_graph::{GraphError, PRESETS};
 use convscope_inspect::InspectError;
+use convscope_onnx::{OnnxError, Unsupported};
 use convscope_train::recipes::RECIPES;
 use convscope_train::{TrainError, ValuesFrom};
 use convscope_tune::TuneError;
@@ -19,6 +20,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         of_graph(error)
     } else if let Some(error) = cause.downcast_ref::<TrainError>() {
         of_training(error)
+    } else if let Some(OnnxError::Unsupported(unsupported)) = cause.downcast_ref::<OnnxError>() {
+        Some(of_unsupported(unsupported))
     } else if let Some(error) = cause.downcast_ref::<InspectError>() {
         of_inspection(error)
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
@@ -28,6 +31,15 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     } else {
         None
     }
+}
+
+/// What helps against operators that are not supported.
+fn of_unsupported(unsupported: &Unsupported) -> String {
+    if unsupported.is_transformer {
+        return "only convolutional networks can be looked into".to_owned();
+    }
+    "export it with torch.onnx.export(..., dynamo=False), or run a simplifier such as onnxslim over it; docs/onnx.md has what is read"
+        .to_owned()
 }
 
 /// How to get readable pictures from a phone that writes HEIC.

@@ -13,6 +13,7 @@ mod looking;
 mod model_flags;
 mod named_pictures;
 mod network_flags;
+mod onnx_cases;
 mod page_contents;
 mod progress;
 mod resume;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use convscope_data::ImageSize;
 use convscope_graph::{ModelDescription, ModelFile, PRESETS};
 use convscope_train::model::{TrainedModel, enlarged_for, resolve_model};
+use convscope_train::onnx::{describe_onnx, is_onnx};
 
 use crate::exit::UsageError;
 use crate::flags::{ModelOptionFlags, at_least_1};
@@ -38,6 +39,14 @@ impl Sizes {
                 return Err(UsageError(message.into()).into());
             }
             return Ok(TrainedModel::open(Path::new(model), 1)?.graph().description().clone());
+        }
+        if is_onnx(Path::new(model)) {
+            if !self.options.merged().is_empty() {
+                let message = "the network in an ONNX file cannot be changed; leave out --model-option";
+                return Err(UsageError(message.into()).into());
+            }
+            let size = self.image_size.map(|side| [size(side); 2]);
+            return Ok(describe_onnx(Path::new(model), size, self.classes.map(crate::model_flags::size))?);
         }
         let input = match self.image_size.map(size) {
             Some(side) => [3, side, side],

@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use convscope_data::ImageSize;
+use convscope_data::{ImageSize, Normalization, Normalize, Resize};
 use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
-use convscope_train::model::{enlarged_for, image_size_of, resolve_model, weights_path};
+use convscope_onnx::OnnxFile;
+use convscope_train::model::{enlarged_for, image_size_of, read_weights, resolve_model};
+use convscope_train::onnx::{ChannelOrder, OnnxUse, Treatment, is_onnx, read_onnx};
 
 use crate::console::Console;
 use crate::exit::UsageError;
-use crate::flags::at_least_1;
+use crate::flags::{RESIZE, at_least_1, named};
 use crate::model_flags::size;
 
 /// A trained network.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct NetworkFlags {
-    /// A run directory, or a weights file
+    /// A run directory, a weights file, or an ONNX file
     #[arg(value_name = "RUN", required_unless_present = "model", conflicts_with = "model")]
     run: Option<PathBuf>,
 
@@ -27,8 +29,8 @@ pub(crate) struct NetworkFlags {
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Weights from elsewhere")]
 pub(crate) struct ForeignFlags {
-    /// Use this preset or model file with the weights of --weights, in place of a run
-    #[arg(long, value_name = "NAME|FILE", requires = "weights", requires = "class_names")]
+    /// Use this ONNX file, or this preset or model file with the weights of --weights, in place of a run
+    #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
     /// A safetensors file with the arrays of --model, under PyTorch's keys
@@ -39,7 +41,8 @@ pub(crate) struct ForeignFlags {
     #[arg(long, value_name = "FILE", requires = "model")]
     weights_map: Option<PathBuf>,
 
-    /// The classes in the order of the outputs: a file with a name on each line, or names between commas
+    /// The classes in the order of the outputs: a file with a name on each line, or names between commas; an ONNX file may have
+    /// them
     #[arg(long, value_name = "FILE|a,b,c", requires = "model")]
     class_names: Option<String>,
 
@@ -47,6 +50,23 @@ pub(crate) struct ForeignFlags {
     /// 32, or 64 for a network made for photographs]
     #[arg(long, value_name = "PIXELS", requires = "model", value_parser = at_least_1())]
     image_size: Option<u64>,
+
+    /// How pixel values are scaled: `unit` to 0 to 1, `tf` to -1 to 1, `imagenet` by mean and deviation of ImageNet [default:
+    /// unit]
+    #[arg(long, value_name = "NAME", requires = "model", conflicts_with_all = ["mean", "std"], value_parser = named::<Normalize>(FIXED))]
+    normalize: Option<Normalize>,
+
+    /// How images with another aspect ratio are resized: `squash`, `pad` or `crop` [default: squash]
+    #[arg(long, value_name = "NAME", requires = "model", value_parser = named::<Resize>(RESIZE))]
+    resize: Option<Resize>,
+
+    /// The order in which the network of an ONNX file takes red, green and blue [default: rgb]
+    #[arg(long, value_name = "ORDER", requires = "model", value_enum)]
+    channel_order: Option<Order>,
+
+    /// The output of an ONNX file that classifies [default: the first]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    output: Option<String>,
 
     /// Subtracted from each channel of the image, whose values are from 0 to 1 [default: 0,0,0]
     #[arg(
@@ -63,6 +83,18 @@ pub(crate) struct ForeignFlags {
     std: Vec<f32>,
 }
 
+/// Scalings that do not depend on images.
+const FIXED: &[&str] = &["unit", "imagenet", "tf"];
+
+/// The order of an image's channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Order {
+    /// Red, green, blue
+    Rgb,
+    /// Blue, green, red
+    Bgr,
+}
+
 impl NetworkFlags {
     /// The run directory or the weights file.
     pub(crate) fn path(&self) -> &Path {
@@ -75,7 +107,7 @@ impl NetworkFlags {
     /// There are no weights, or they do not fit the model.
     pub(crate) fn weights(&self, console: Console) -> Result<WeightsFile> {
         match &self.run {
-            Some(run) => Ok(WeightsFile::read(&weights_path(run)?)?),
+            Some(run) => Ok(read_weights(run)?),
             None => self.foreign.weights(console),
         }
     }
@@ -87,9 +119,51 @@ impl ForeignFlags {
         self.model.is_some()
     }
 
-    /// The weights file.
+    /// The weights file, or the ONNX file.
     pub(crate) fn path(&self) -> &Path {
-        self.weights.as_deref().unwrap_or(Path::new(""))
+        let model = self.model.as_deref().map(Path::new).filter(|model| is_onnx(model));
+        model.or(self.weights.as_deref()).unwrap_or(Path::new(""))
+    }
+
+    /// The network of an ONNX file.
+    fn of_onnx(&self, path: &Path) -> Result<WeightsFile> {
+        if self.weights.is_some() || self.weights_map.is_some() {
+            return Err(UsageError(
+                "an ONNX file has its weights; leave out --weights and --weights-map".into(),
+            )
+            .into());
+        }
+        let named = self.class_names.as_deref().map(classes).transpose()?;
+        let mut how = OnnxUse {
+            size: self.image_size.map(|side| [size(side); 2]),
+            output: self.output.clone(),
+            classes: named,
+            channel_order: match self.channel_order {
+                Some(Order::Bgr) => ChannelOrder::Bgr,
+                _ => ChannelOrder::Rgb,
+            },
+            treatment: None,
+        };
+        let [channels, ..] = OnnxFile::read(path)?.image()?;
+        how.treatment = Some(self.treatment(channels.unwrap_or(3))?);
+        Ok(read_onnx(path, &how)?)
+    }
+
+    /// How pictures of so many channels are prepared.
+    fn treatment(&self, channels: usize) -> Result<Treatment> {
+        let fixed = self.normalize.and_then(|normalize| normalize.fixed(channels));
+        let (mean, std) = match fixed {
+            Some(Normalization { mean, std }) => (mean, std),
+            None => (
+                channel_values("--mean", &self.mean, channels, 0.0)?,
+                channel_values("--std", &self.std, channels, 1.0)?,
+            ),
+        };
+        if std.iter().any(|&std| std.is_nan() || std <= 0.0) {
+            return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
+        }
+        let resize = self.resize.unwrap_or_default().to_string();
+        Ok(Treatment { resize, background: "white".to_owned(), mean, std })
     }
 
     /// The arrays of the file in the network of the model.
@@ -98,6 +172,18 @@ impl ForeignFlags {
     /// A model, a list of classes or a map that cannot be read, arrays that are not those of the model.
     pub(crate) fn weights(&self, console: Console) -> Result<WeightsFile> {
         let model = self.model.as_deref().unwrap_or_default();
+        if is_onnx(Path::new(model)) {
+            return self.of_onnx(Path::new(model));
+        }
+        if self.weights.is_none() || self.class_names.is_none() {
+            let message = format!(
+                "--model {model} needs --weights and --class-names, which only an ONNX file has in itself"
+            );
+            return Err(UsageError(message).into());
+        }
+        if self.channel_order.is_some() || self.output.is_some() {
+            return Err(UsageError("--channel-order and --output are for ONNX files".to_owned()).into());
+        }
         let classes = classes(self.class_names.as_deref().unwrap_or_default())?;
         let ImageSize { height, width } = match (self.image_size, image_size_of(model)?) {
             (Some(side), _) => ImageSize::square(size(side)),
@@ -116,17 +202,9 @@ impl ForeignFlags {
             return Err(UsageError(message).into());
         }
         let [channels, height, width] = graph.image();
-        let input = InputDescription {
-            size: [height, width],
-            resize: "squash".to_owned(),
-            background: "white".to_owned(),
-            scale: 1.0 / 255.0,
-            mean: channel_values("--mean", &self.mean, channels, 0.0)?,
-            std: channel_values("--std", &self.std, channels, 1.0)?,
-        };
-        if input.std.iter().any(|&std| std.is_nan() || std <= 0.0) {
-            return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
-        }
+        let Treatment { resize, background, mean, std } = self.treatment(channels)?;
+        let size = [height, width];
+        let input = InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std };
         let names = match &self.weights_map {
             Some(path) => KeyMap::parse(&read(path)?)
                 .map_err(|problem| UsageError(format!("{}: {problem}", path.display())))?,

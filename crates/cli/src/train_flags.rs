@@ -69,7 +69,7 @@ pub(crate) struct TrainFlags {
     train_on_val: bool,
 
     /// How pixel values are scaled: `unit` divides by 255, `standard` also normalises by mean and deviation of the
-    /// training images
+    /// training images, `imagenet` by those of ImageNet; `tf` scales to -1 to 1
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
     normalize: Option<Normalize>,
 
@@ -87,7 +87,8 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "N", help_heading = DATA)]
     max_pixels: Option<u64>,
 
-    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them) or a model file (.toml)
+    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them), a model file (.toml), or a network with weights
+    /// to start from (.onnx)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
 
@@ -187,7 +188,7 @@ const DATA: &str = "Data";
 const MODEL: &str = "Model";
 const TRAINING: &str = "Training";
 
-const NORMALIZE: &[&str] = &["unit", "standard"];
+const NORMALIZE: &[&str] = &["unit", "standard", "imagenet", "tf"];
 const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "muon"];
 const DECAY_SCOPES: &[&str] = &["all", "weights"];

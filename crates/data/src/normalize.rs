@@ -14,18 +14,38 @@ pub enum Normalize {
     /// By the mean and standard deviation of each channel over the training images.
     #[default]
     Standard,
+    /// By the mean and standard deviation of the channels of ImageNet's photographs, for networks that were trained on them.
+    Imagenet,
+    /// To the range -1 to 1: byte / 127.5 - 1, as many of TensorFlow's networks have it.
+    Tf,
 }
 
 impl Normalize {
     /// The normalisation for a source.
     ///
     /// # Errors
-    /// Those of [`Statistics::of`] on the training images; `Unit` has no errors.
+    /// Those of [`Statistics::of`] on the training images; only `Standard` has errors.
     pub fn fit(self, source: &dyn Source) -> Result<Normalization, DataError> {
         match self {
             Normalize::Unit => Ok(Normalization::unit(source.channels())),
             Normalize::Standard => Ok(Statistics::of(source, Split::Train)?.normalization()),
+            Normalize::Imagenet | Normalize::Tf => {
+                Ok(self.fixed(source.channels()).unwrap_or_else(|| Normalization::unit(source.channels())))
+            }
         }
+    }
+
+    /// The normalisation of images of so many channels, if it does not depend on them.
+    pub fn fixed(self, channels: usize) -> Option<Normalization> {
+        let (mean, std) = match self {
+            Normalize::Standard => return None,
+            Normalize::Unit => return Some(Normalization::unit(channels)),
+            Normalize::Imagenet if channels == 3 => (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]),
+            // The means of the three channels.
+            Normalize::Imagenet => (vec![0.449; channels], vec![0.226; channels]),
+            Normalize::Tf => (vec![0.5; channels], vec![0.5; channels]),
+        };
+        Some(Normalization { mean, std })
     }
 }
 

@@ -7,7 +7,7 @@ use convscope_data::{Channels, Framing, ImageSize, Normalization, PixelLimit, So
 use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
-use convscope_train::model::{framing_of, normalization_of, weights_path};
+use convscope_train::model::{framing_of, normalization_of, read_weights};
 use convscope_train::{RunDir, TrainError};
 
 use crate::InspectError;
@@ -39,7 +39,7 @@ impl Inspector {
     /// # Errors
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path) -> Result<Inspector, InspectError> {
-        let weights = WeightsFile::read(&weights_path(run_or_weights_file)?)?;
+        let weights = read_weights(run_or_weights_file)?;
         Ok(Inspector::new(weights)?.opened_from(run_or_weights_file))
     }
 

@@ -8,6 +8,7 @@
 
 mod arrays;
 mod attributes;
+mod cases;
 mod error;
 mod fold;
 mod import;
@@ -18,5 +19,6 @@ mod tensor;
 mod wire;
 
 pub use arrays::{array_from_bytes, read_array};
+pub use cases::{Case, CaseReport, Counts, Outcome, TOLERANCE, counts, find_cases};
 pub use error::{OnnxError, Unsupported, UnsupportedOperator};
 pub use model::{Ends, OnnxFile, OnnxNetwork, OnnxOptions};

@@ -8,7 +8,7 @@ use convscope_graph::{Graph, ModelDescription, Parameters};
 use convscope_ops::{Parameter, ParameterSpec, Role};
 use prost::Message;
 
-use crate::import::{Finished, Importer};
+use crate::import::{Finished, Importer, Value};
 use crate::proto::{DataType, DimensionValue, ModelProto, TypeValue, ValueInfoProto};
 use crate::tensor::Tensor;
 use crate::{OnnxError, names};
@@ -50,6 +50,14 @@ pub struct OnnxNetwork {
     file: String,
     finished: Finished,
     classes: Option<Vec<String>>,
+}
+
+/// The value of an input in a test.
+pub(crate) enum Given<'a> {
+    /// The network has it as an input, of these axes after the batch axis.
+    Input { name: &'a str, axes: Vec<usize> },
+    /// The network has it as a constant.
+    Constant { name: &'a str, tensor: Tensor },
 }
 
 impl OnnxFile {
@@ -198,6 +206,77 @@ impl OnnxFile {
         Ok(OnnxNetwork { file: self.file.clone(), finished, classes: self.classes() })
     }
 
+    /// The network of these inputs and constants.
+    pub(crate) fn network_of<'a>(
+        &'a self,
+        batch: usize,
+        given: Vec<Given<'a>>,
+        options: &OnnxOptions,
+    ) -> Result<OnnxNetwork, OnnxError> {
+        let mut inputs = Vec::new();
+        let mut constants: Vec<(&str, Tensor)> =
+            self.constants.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        for given in given {
+            match given {
+                Given::Input { name, axes } => inputs.push((name, axes)),
+                Given::Constant { name, tensor } => constants.push((name, tensor)),
+            }
+        }
+        self.import(batch, inputs, constants, options)
+    }
+
+    /// The outputs if all of them are constants.
+    pub(crate) fn fold_all<'a>(
+        &'a self,
+        given: Vec<(&'a str, Tensor)>,
+    ) -> Result<Option<Vec<Tensor>>, OnnxError> {
+        let Some(graph) = &self.model.graph else { return Ok(None) };
+        let own = self.constants.iter().map(|(name, tensor)| (name.as_str(), tensor.clone()));
+        let mut importer = Importer::new(graph, self.opset, 1, Vec::new(), own.chain(given).collect());
+        importer.run()?;
+        let outputs = self.outputs().map(|name| match importer.value(name) {
+            Some(Value::Constant(tensor)) => Some(tensor.clone()),
+            _ => None,
+        });
+        Ok(outputs.collect())
+    }
+
+    /// The names of the inputs that are no constants.
+    pub(crate) fn input_names(&self) -> Vec<String> {
+        self.inputs().map(|input| input.name.clone()).collect()
+    }
+
+    /// The type of the numbers of an input.
+    pub(crate) fn input_type(&self, index: usize) -> Option<DataType> {
+        type_of(self.inputs().nth(index)?)
+    }
+
+    /// The types of the numbers of the outputs.
+    pub(crate) fn output_types(&self) -> impl Iterator<Item = Option<DataType>> {
+        self.model.graph.iter().flat_map(|graph| &graph.output).map(type_of)
+    }
+
+    /// The operators of the network, each once.
+    pub(crate) fn operators(&self) -> Vec<String> {
+        let nodes = self.model.graph.iter().flat_map(|graph| &graph.node);
+        let mut operators: Vec<String> = nodes.map(|node| node.op_type.clone()).collect();
+        operators.sort();
+        operators.dedup();
+        operators
+    }
+
+    /// Inputs whose n numbers are 0, 1/n, 2/n and so on, as ONNX's light networks have them.
+    pub(crate) fn made_up_inputs(&self) -> Result<Vec<Tensor>, OnnxError> {
+        let made_up = |input| {
+            let dims = self.axes(input)?.into_iter().map(|axis| axis.unwrap_or(1)).collect::<Vec<_>>();
+            let len = crate::tensor::elements(&dims).filter(|&len| len <= 1 << 26);
+            let len =
+                len.ok_or_else(|| OnnxError::structure(&input.name, "is an input that is too large"))?;
+            Ok(Tensor::floats(dims, (0..len).map(|index| index as f32 / len as f32).collect()))
+        };
+        self.inputs().map(made_up).collect()
+    }
+
     /// The inputs that are no constants.
     fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
         let is_constant = |name: &str| self.constants.iter().any(|(constant, _)| constant == name);
@@ -233,6 +312,13 @@ impl OnnxFile {
             axes = vec![axes[0], axes[3], axes[1], axes[2]];
         }
         Ok(axes)
+    }
+}
+
+/// The type of the numbers of an array.
+fn type_of(value: &ValueInfoProto) -> Option<DataType> {
+    match value.r#type.as_ref()?.value.as_ref()? {
+        TypeValue::TensorType(tensor) => DataType::try_from(tensor.elem_type).ok(),
     }
 }
 

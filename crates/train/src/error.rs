@@ -20,6 +20,35 @@ pub enum TrainError {
         /// The accepted range.
         accepted: &'static str,
     },
+    /// A network in an ONNX file that cannot be used.
+    #[error(transparent)]
+    Onnx(#[from] convscope_onnx::OnnxError),
+    /// Names for another number of classes than an ONNX file has outputs.
+    #[error("{}: has {outputs} outputs, but there are {names} names of classes", path.display())]
+    OnnxClasses {
+        /// The file.
+        path: PathBuf,
+        /// Its outputs.
+        outputs: usize,
+        /// The names.
+        names: usize,
+    },
+    /// Options of a model for an ONNX file.
+    #[error("{}: the network in an ONNX file is as it is; model options do not apply to it", path.display())]
+    OnnxOptions {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Means for another number of channels than the images of an ONNX file have.
+    #[error("{}: takes images of {channels} channels, but there are means and deviations of {found}", path.display())]
+    OnnxChannels {
+        /// The file.
+        path: PathBuf,
+        /// Its channels.
+        channels: usize,
+        /// The means.
+        found: usize,
+    },
     /// A weights file that asks for a way of resizing, or a background, that this version does not know.
     #[error(
         "the weights file asks for images to be resized in a way that this version does not know: `{value}`"

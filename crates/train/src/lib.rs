@@ -27,6 +27,7 @@ pub mod lr_find;
 pub mod memory;
 pub mod metrics;
 pub mod model;
+pub mod onnx;
 pub mod optimizer;
 pub mod recipes;
 pub mod run_dir;

@@ -7,8 +7,8 @@ use convscope_data::{
     Channels, Framing, ImageSize, Loader, Normalization, Order, PixelLimit, Source, Split, decode_image,
 };
 use convscope_graph::{
-    DataDescription, Graph, InputDescription, ModelDescription, ModelFile, ModelOptions, Predictor,
-    WeightsFile, preset_file,
+    DataDescription, Graph, GraphError, InputDescription, ModelDescription, ModelFile, ModelOptions,
+    Predictor, WeightsFile, preset_file,
 };
 use convscope_kernels::elementwise::softmax;
 use convscope_kernels::threads;
@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::onnx::{self, OnnxUse, describe_onnx, is_onnx, read_onnx};
 use crate::run_dir::{RunDir, write_atomic};
 use crate::views::Views;
 
@@ -32,6 +33,18 @@ pub fn resolve_model(
     classes: usize,
     options: &ModelOptions,
 ) -> Result<ModelDescription, TrainError> {
+    if is_onnx(Path::new(spec)) {
+        if !options.is_empty() {
+            return Err(TrainError::OnnxOptions { path: spec.into() });
+        }
+        let model = describe_onnx(Path::new(spec), Some([input[1], input[2]]), Some(classes))?;
+        return match model.image() {
+            Some(expected) if expected != input => {
+                Err(GraphError::OtherInput { file: spec.to_owned(), expected, found: input }.into())
+            }
+            _ => Ok(model),
+        };
+    }
     Ok(model_file(spec)?.with_options(options).resolve(input, classes)?)
 }
 
@@ -51,6 +64,10 @@ fn model_file(spec: &str) -> Result<ModelFile, TrainError> {
 /// A model file that cannot be read.
 pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
     let path = Path::new(spec);
+    if is_onnx(path) {
+        let size = onnx::image_size(path)?;
+        return Ok(size.map(|[height, width]| ImageSize { height, width }));
+    }
     if path.extension().is_none_or(|extension| extension != "toml") {
         return Ok(None);
     }
@@ -74,6 +91,9 @@ pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
 /// # Ok::<(), convscope_train::TrainError>(())
 /// ```
 pub fn enlarged_for(spec: &str, own: ImageSize) -> Result<ImageSize, TrainError> {
+    if is_onnx(Path::new(spec)) {
+        return Ok(own);
+    }
     let shorter = own.height.min(own.width);
     let Some(smallest) = model_file(spec)?.smallest_side().filter(|&side| side > shorter) else {
         return Ok(own);
@@ -98,6 +118,19 @@ pub fn weights_path(run_or_weights_file: &Path) -> Result<PathBuf, TrainError> {
         return Err(TrainError::NoWeights { path: run_or_weights_file.to_owned() });
     }
     Ok(path)
+}
+
+/// The weights in the [weights file](weights_path) of a run, or in a file; an ONNX file is [read](read_onnx) with what it says
+/// of itself.
+///
+/// # Errors
+/// As for [`weights_path`]; a file that is damaged.
+pub fn read_weights(run_or_weights_file: &Path) -> Result<WeightsFile, TrainError> {
+    let path = weights_path(run_or_weights_file)?;
+    if is_onnx(&path) {
+        return read_onnx(&path, &OnnxUse::default());
+    }
+    Ok(WeightsFile::read(&path)?)
 }
 
 /// How pictures are resized for a network, and their background, from its weights file.
@@ -143,7 +176,7 @@ impl TrainedModel {
     /// # Errors
     /// There are no weights, or the file is damaged.
     pub fn open(run_or_weights_file: &Path, batch_size: usize) -> Result<TrainedModel, TrainError> {
-        TrainedModel::new(WeightsFile::read(&weights_path(run_or_weights_file)?)?, batch_size)
+        TrainedModel::new(read_weights(run_or_weights_file)?, batch_size)
     }
 
     /// The network of a weights file in memory; otherwise as [`open`](Self::open).

@@ -12,7 +12,7 @@ use ndarray::{Array4, ArrayView4, Axis};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::log_sum;
-use crate::model::weights_path;
+use crate::model::read_weights;
 use crate::trained_on::TrainedOn;
 
 /// Trained networks that give the probability of every class for each training image, which says more than its label
@@ -118,8 +118,7 @@ impl Teacher {
         source: &dyn Source,
         normalization: &Normalization,
     ) -> Result<Teacher, TrainError> {
-        let WeightsFile { model, classes, input, data, parameters } =
-            WeightsFile::read(&weights_path(run_or_weights_file)?)?;
+        let WeightsFile { model, classes, input, data, parameters } = read_weights(run_or_weights_file)?;
         let unfit = |found: String, expected: String| {
             Err(TrainError::TeacherUnfit { path: run_or_weights_file.to_owned(), found, expected })
         };

@@ -22,7 +22,7 @@ use crate::model_flags::{Sizes, size};
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them), a model file (.toml), or a run directory or weights file
+    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them), a model file (.toml), an ONNX file, or a run directory or weights file
     #[arg(long, value_name = "MODEL", default_value = "plain8")]
     model: String,
 

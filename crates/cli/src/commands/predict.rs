@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use convscope_graph::WeightsFile;
 use convscope_ops::Precision;
 use convscope_report::escape::escaped;
 use convscope_report::number::percent;
 use convscope_train::Views;
-use convscope_train::model::{Prediction, TrainedModel, weights_path};
+use convscope_train::model::{Prediction, TrainedModel, read_weights};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -105,7 +104,7 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
         return Err(UsageError("name the pictures to classify".to_owned()).into());
     }
     let (weights, config) = match run {
-        Some(run) => (WeightsFile::read(&weights_path(run)?)?, config_of_run(run)?),
+        Some(run) => (read_weights(run)?, config_of_run(run)?),
         None => (args.foreign.weights(console)?, None),
     };
     let limit = args.max_pixels.or_of_run(config.as_ref())?;

@@ -10,6 +10,7 @@ use convscope_verify::{
 
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
+use crate::onnx_cases;
 
 /// Check every operator against PyTorch, forward and backward
 #[derive(clap::Args)]
@@ -22,6 +23,10 @@ pub(crate) struct Args {
     /// Check the case files in a folder instead of the recorded ones; docs/cases.md describes the format
     #[arg(long, value_name = "DIR", conflicts_with_all = ["against_pytorch", "operators"])]
     cases: Option<PathBuf>,
+
+    /// Run the cases in a folder that have the form of ONNX's own tests; docs/onnx.md describes it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["against_pytorch", "operators", "cases"])]
+    onnx: Option<PathBuf>,
 
     /// Use PyTorch on this machine for fresh random cases
     #[arg(long)]
@@ -59,10 +64,14 @@ Examples:
   convscope verify conv2d max_pool2d
   convscope verify --against-pytorch --count 2000 --seed 7
   convscope verify --against-pytorch --python .venv/bin/python roi_align
-  convscope verify --cases my_cases --json";
+  convscope verify --cases my_cases --json
+  convscope verify --onnx node";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    if let Some(folder) = &args.onnx {
+        return onnx_cases::run(folder, args.json, *console);
+    }
     let known = operators();
     if let Some(unknown) = args.operators.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(

@@ -166,6 +166,18 @@ impl Folding<'_> {
     }
 }
 
+/// The rest of a division with the sign of the divisor.
+fn floor_mod(a: f32, b: f32) -> f32 {
+    let rest = a % b;
+    if rest == 0.0 {
+        rest.copysign(b)
+    } else if (rest < 0.0) != (b < 0.0) {
+        rest + b
+    } else {
+        rest
+    }
+}
+
 fn pair(operator: &str, fmod: bool, a: &Tensor, b: &Tensor, dims: Vec<usize>) -> Folded<Tensor> {
     let places = places(&a.dims, &dims).zip(places(&b.dims, &dims));
     match operator {
@@ -207,7 +219,7 @@ fn pair(operator: &str, fmod: bool, a: &Tensor, b: &Tensor, dims: Vec<usize>) ->
                 "Min" => a.min(b),
                 "Max" => a.max(b),
                 _ if fmod => a % b,
-                _ => a - b * (a / b).floor(),
+                _ => floor_mod(a, b),
             };
             let values = places.map(|(i, j)| function(a[i], b[j])).collect();
             Ok(Tensor::floats(dims, values))

@@ -221,7 +221,27 @@ impl<'a> Importer<'a> {
         )
     }
 
+    /// All elements of an image one after another under other axes: an exporter's way of changing strides.
+    fn strided(&mut self, given: &Given<'a, '_>) -> Done<Option<Computed>> {
+        let [Some(_), Some(Value::Constant(indices))] = given.inputs else { return Ok(None) };
+        let Some(reshape) = self.node_of(&given.node.input[0], "Reshape") else { return Ok(None) };
+        let Some(input) = self.computed(&reshape.input[0]) else { return Ok(None) };
+        let len = input.axes.iter().flatten().product::<usize>();
+        let is_each = self.batch == 1
+            && indices.len() == len
+            && given.node.int("axis").unwrap_or(0) == 0
+            && indices.to_ints()?.iter().enumerate().all(|(at, &index)| at as i64 == index);
+        let is_flat = matches!(&reshape.input.get(1).and_then(|shape| self.value(shape)), Some(Value::Constant(shape)) if shape.len() == 1);
+        if !is_each || !is_flat {
+            return Ok(None);
+        }
+        self.under(&input, Some(indices.dims.clone()), "indices").map(Some)
+    }
+
     pub(super) fn gather(&mut self, given: &Given<'a, '_>) -> Done<Computed> {
+        if let Some(output) = self.strided(given)? {
+            return Ok(output);
+        }
         let (input, axes) = given.known(0)?;
         let at = given.axis(given.node.int("axis").unwrap_or(0), axes.len())?;
         let indices = given.required(1)?;

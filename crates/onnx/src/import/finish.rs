@@ -282,7 +282,9 @@ impl Importer<'_> {
             return None;
         }
         let weight = node.input.get(1)?.strip_suffix(".weight")?;
-        names::says_something(weight, &node.op_type).then(|| weight.to_owned())
+        let is_name =
+            !weight.is_empty() && !weight.starts_with("onnx::") && !weight.chars().any(char::is_control);
+        is_name.then(|| weight.to_owned())
     }
 
     /// The axes of a value, from what was recorded of it.

@@ -373,6 +373,12 @@ impl<'a> Importer<'a> {
             return unsupported("");
         }
         let given = Given { node, inputs };
+        if let ("CastLike", [Some(Value::Constant(constant)), Some(Value::Computed(_))]) =
+            (node.op_type.as_str(), inputs)
+        {
+            // Like a value of the network, which is of single precision.
+            return Ok(vec![Value::Constant(constant.clone())]);
+        }
         let one = match node.op_type.as_str() {
             "Identity" | "Cast" | "CastLike" => Ok(given.computed(0)?.clone()),
             "Dropout" => self.dropout(&given),

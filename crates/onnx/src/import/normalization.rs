@@ -95,6 +95,9 @@ impl<'a> Importer<'a> {
         if given.node.output.get(1).is_some_and(|name| self.uses.contains_key(name.as_str())) {
             return unsupported("its second output, the mask, is used");
         }
+        if given.constant(2)?.and_then(Tensor::scalar).is_some_and(|training| training != 0.0) {
+            return unsupported("in training, at random");
+        }
         let ratio = match given.constant(1)? {
             Some(ratio) => ratio.scalar(),
             None => given.node.float("ratio"),

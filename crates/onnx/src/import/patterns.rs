@@ -16,7 +16,7 @@ fn is_close(value: f32, to: f32) -> bool {
 
 impl<'a> Importer<'a> {
     /// The node that computes a value, if it has this operator.
-    fn node_of(&self, name: &str, operator: &str) -> Option<&'a NodeProto> {
+    pub(super) fn node_of(&self, name: &str, operator: &str) -> Option<&'a NodeProto> {
         let node = &self.graph.node[*self.producers.get(name)?];
         (node.op_type == operator && node.domain.is_empty()).then_some(node)
     }
@@ -29,7 +29,7 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn computed(&self, name: &str) -> Option<Computed> {
+    pub(super) fn computed(&self, name: &str) -> Option<Computed> {
         match self.values.get(name)? {
             Value::Computed(computed) => Some(computed.clone()),
             Value::Constant(_) => None,

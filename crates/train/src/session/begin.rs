@@ -1,6 +1,7 @@
 //! How a run starts: in memory, in a folder, or from a checkpoint.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
@@ -14,6 +15,7 @@ use crate::error::TrainError;
 use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
 use crate::model::resolve_model;
+use crate::onnx::{is_onnx, start_from_onnx};
 use crate::run_dir::{DataRecord, LockedRun, RunLocation, write_atomic};
 use crate::schedule::RunLength;
 use crate::sink::{CheckpointSink, LayerMetricsSink, MetricsSink, Sink, TensorBoardSink, fingerprint};
@@ -29,7 +31,13 @@ impl Session {
     pub fn new(config: TrainConfig, source: Arc<dyn Source>) -> Result<Session, TrainError> {
         config.validate()?;
         let model = model_of(&config, &*source)?;
-        Session::with_model(config, model, source)
+        let path = PathBuf::from(&config.model);
+        let mut session = Session::with_model(config, model, source)?;
+        if is_onnx(&path) {
+            let parameters = start_from_onnx(&path, session.graph(), session.config.seed)?;
+            session.learner.set_parameters(parameters)?;
+        }
+        Ok(session)
     }
 
     /// A run of a network that is described in code or was read from elsewhere; otherwise as [`new`](Self::new). The
