@@ -13,6 +13,7 @@ use std::path::Path;
 
 use convscope_data::{Framing, ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
+use convscope_onnx::{OnnxFile, OnnxOptions};
 use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
 use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
@@ -22,7 +23,7 @@ use convscope_verify::{Case, Tensor, Which};
 pub type Target = fn(&[u8]);
 
 /// Every target, with the name of its fuzzer and seed folder.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("picture", picture),
     ("cifar", cifar),
     ("weights", weights),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("npz", npz),
     ("tensors", tensors),
     ("case", case),
+    ("onnx", onnx),
 ];
 
 /// A picture file of any supported format.
@@ -74,6 +76,16 @@ pub fn cifar(bytes: &[u8]) {
 pub fn weights(bytes: &[u8]) {
     if let Ok(weights) = WeightsFile::from_bytes("weights", bytes) {
         weights.to_bytes();
+    }
+}
+
+/// An ONNX file.
+pub fn onnx(bytes: &[u8]) {
+    let Ok(file) = OnnxFile::from_bytes("net.onnx", bytes.to_vec()) else { return };
+    let Ok(network) = file.network(&OnnxOptions::default()) else { return };
+    let Ok(graph) = Graph::new(network.description().clone()) else { return };
+    if graph.trained_parameters() < 1 << 20 {
+        let _ = network.parameters(&graph);
     }
 }
 

@@ -33,6 +33,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "npz" => vec![archive(), b"PK\x05\x06".iter().copied().chain([0; 18]).collect()],
         "tensors" => tensor_files(),
         "case" => cases(),
+        "onnx" => vec![include_bytes!("../../crates/onnx/tests/recorded/small.onnx").to_vec()],
         other => panic!("no target is called {other}"),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Data {
     Ints(Rc<Vec<i64>>),
     /// Yes or no.
     Bools(Rc<Vec<bool>>),
+    /// One number for all.
+    Filled(f32),
     /// As the file has them.
     Stored(Rc<Stored>),
 }
@@ -113,7 +115,7 @@ impl Tensor {
 
     pub(crate) fn kind(&self) -> Kind {
         match &self.data {
-            Data::Floats(_) => Kind::Float,
+            Data::Floats(_) | Data::Filled(_) => Kind::Float,
             Data::Ints(_) => Kind::Int,
             Data::Bools(_) => Kind::Bool,
             Data::Stored(stored) => match stored.kind {
@@ -128,6 +130,11 @@ impl Tensor {
     pub(crate) fn to_floats(&self) -> Result<Cow<'_, [f32]>, OnnxError> {
         match &self.data {
             Data::Floats(values) => Ok(Cow::Borrowed(values)),
+            &Data::Filled(value) => {
+                let mut values = memory::zeros(self.len())?;
+                values.fill(value);
+                Ok(Cow::Owned(values))
+            }
             Data::Ints(values) => Ok(values.iter().map(|&value| value as f32).collect()),
             Data::Bools(values) => Ok(values.iter().map(|&value| f32::from(value)).collect()),
             Data::Stored(stored) => {
@@ -142,6 +149,10 @@ impl Tensor {
     pub(crate) fn write(&self, to: &mut [f32]) -> Result<(), OnnxError> {
         match &self.data {
             Data::Stored(stored) => stored.read(to),
+            &Data::Filled(value) => {
+                to.fill(value);
+                Ok(())
+            }
             _ => {
                 to.copy_from_slice(&self.to_floats()?);
                 Ok(())

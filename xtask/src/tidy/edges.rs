@@ -15,6 +15,7 @@ const ORDER: [&str; 13] = [
     "convscope-ops",
     "convscope-verify",
     "convscope-graph",
+    "convscope-onnx",
     "convscope-pictures",
     "convscope-data",
     "convscope-train",
@@ -182,7 +183,7 @@ mod tests {
             found_in("convscope-ops", text),
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
-              left in files < kernels < ops < verify < graph < pictures < data < train < tune < inspect < report < convscope < cli, \
+              left in files < kernels < ops < verify < graph < onnx < pictures < data < train < tune < inspect < report < convscope < cli, \
               so move the needed code to the lower crate"
             ]
         );

@@ -71,6 +71,9 @@ impl From<OnnxError> for Stop {
 
 pub(crate) use places::{reshaped, split_sizes, squeezed, stretch, unsqueezed};
 
+/// Most elements of an array that is one number again and again.
+const MOST_FILLED: usize = 1 << 28;
+
 type Folded<T> = Result<T, Stop>;
 
 /// One node being computed.
@@ -120,7 +123,15 @@ impl Folding<'_> {
     }
 
     fn input(&self, index: usize) -> Folded<&Tensor> {
-        self.optional(index).ok_or_else(|| Stop::Wrong(format!("input {index} is missing")))
+        let input = self.optional(index).ok_or_else(|| Stop::Wrong(format!("input {index} is missing")))?;
+        let moves = matches!(
+            self.node.op_type.as_str(),
+            "Identity" | "Reshape" | "Shape" | "Squeeze" | "Unsqueeze" | "Flatten"
+        );
+        if matches!(input.data, tensor::Data::Filled(_)) && !moves && input.len() > self.folder.left {
+            return Err(Stop::Wrong(format!("an input has the axes {:?}, which is too large", input.dims)));
+        }
+        Ok(input)
     }
 
     fn optional(&self, index: usize) -> Option<&Tensor> {
@@ -158,7 +169,6 @@ impl Folding<'_> {
 
     fn constant_of_shape(&mut self) -> Folded<Tensor> {
         let dims = tensor::dims(&self.input(0)?.to_ints()?).map_err(Stop::Wrong)?;
-        let len = self.folder.take(&dims)?;
         let value = match self.node.tensor("value") {
             Some(value) => Tensor::new(value.clone(), None)?,
             None => Tensor::floats(vec![1], vec![0.0]),
@@ -166,6 +176,13 @@ impl Folding<'_> {
         if value.len() != 1 {
             return Err(Stop::Wrong(format!("its value has the axes {:?}", value.dims)));
         }
+        if value.kind() == tensor::Kind::Float
+            && tensor::elements(&dims).is_some_and(|len| len <= MOST_FILLED)
+        {
+            // Weights that are made up, as in ONNX's light networks, take memory only where they are used.
+            return Ok(Tensor { dims, data: tensor::Data::Filled(value.to_floats()?[0]) });
+        }
+        let len = self.folder.take(&dims)?;
         Ok(match value.kind() {
             tensor::Kind::Float => Tensor::floats(dims, vec![value.to_floats()?[0]; len]),
             tensor::Kind::Int => Tensor::ints(dims, vec![value.to_ints()?[0]; len]),

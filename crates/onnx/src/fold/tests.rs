@@ -1,3 +1,5 @@
+//! What the folder computes, and what it refuses.
+
 use super::*;
 use crate::proto::AttributeProto;
 
