@@ -203,7 +203,7 @@ mod tests {
             let graph = std::sync::Arc::new(Graph::new(weights.model).unwrap());
             let mut executor = Executor::new(graph, Mode::Inference, 2).unwrap();
             executor.load(&weights.parameters);
-            executor.logits(image.view()).unwrap()
+            executor.logits(image.view(), None).unwrap()
         };
         let image =
             ndarray::Array4::from_shape_fn([2, 3, 12, 10], |(n, c, y, x)| ((n + 3 * c + y * x) % 7) as f32);
