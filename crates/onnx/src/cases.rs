@@ -48,6 +48,9 @@ pub enum Outcome {
     Failed(String),
 }
 
+/// Inputs and expected outputs.
+type DataSet = (Vec<Tensor>, Vec<Tensor>);
+
 /// A test case on disk.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -148,7 +151,7 @@ impl Case {
     }
 
     /// Inputs and expected outputs of each data set.
-    fn data(&self, file: &OnnxFile) -> Result<Vec<(Vec<Tensor>, Vec<Tensor>)>, OnnxError> {
+    fn data(&self, file: &OnnxFile) -> Result<Vec<DataSet>, OnnxError> {
         let read = |path: &Path| {
             let name = path.display().to_string();
             let bytes = convscope_files::read(path)

@@ -10,8 +10,8 @@ pub(crate) fn says_something(name: &str, operator: &str) -> bool {
         .trim_end_matches(|c: char| c.is_ascii_digit())
         .trim_end_matches(['_', '.', '-']);
     let numbered = name.starts_with("node_") || name.starts_with("onnx::");
-    !(rest.is_empty() || numbered || rest.eq_ignore_ascii_case(operator) || rest.len() < 2)
-        && !name.chars().any(char::is_control)
+    let has_control = name.chars().any(char::is_control);
+    !(rest.is_empty() || numbered || has_control || rest.eq_ignore_ascii_case(operator) || rest.len() < 2)
 }
 
 /// Whether a network weighs values by a softmax over products of values, or has an operator for that.

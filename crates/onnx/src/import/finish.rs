@@ -174,14 +174,11 @@ impl Importer<'_> {
         let needed = self.needed(outputs.iter().map(|&index| Source::Node(index)));
         let readers = self.readers(&needed, outputs);
         let mut taken = HashMap::new();
-        for index in 0..self.emitted.len() {
+        for (index, &is_needed) in needed.iter().enumerate() {
             let emitted = &self.emitted[index];
             let EmittedKind::Operator(operator) = &emitted.kind else { continue };
             let &[Source::Node(before)] = emitted.inputs.as_slice() else { continue };
-            if !needed[index]
-                || operator.name() != "relu"
-                || emitted.activation.is_some()
-                || readers[before] != 1
+            if !is_needed || operator.name() != "relu" || emitted.activation.is_some() || readers[before] != 1
             {
                 continue;
             }

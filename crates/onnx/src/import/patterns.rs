@@ -131,10 +131,10 @@ impl<'a> Importer<'a> {
     pub(super) fn pattern_of_product(&mut self, given: &Given<'a, '_>) -> Done<Option<Computed>> {
         let (values, number) = self.factors(given.node);
         let found: Option<(&str, Operator)> = match values.as_slice() {
-            &[only] => {
+            [only] => {
                 self.clipped(only).filter(|_| is_close(number, 1.0 / 6.0)).map(|x| (x, Hardsigmoid {}.into()))
             }
-            &[a, b] => [(a, b), (b, a)]
+            [a, b] => [(*a, *b), (*b, *a)]
                 .into_iter()
                 .find_map(|(x, y)| self.product_with(x, y, number).map(|operator| (x, operator))),
             _ => None,
