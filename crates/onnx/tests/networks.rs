@@ -24,11 +24,11 @@ fn the_logits_of_exported_networks_are_those_of_onnxruntime() {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         match difference(&case) {
             Ok((nodes, off)) => {
-                println!("{name}: {nodes} nodes, logits off by {off:.1e} of the largest");
+                eprintln!("{name}: {nodes} nodes, logits off by {off:.1e} of the largest");
                 failed += usize::from(off > 1e-5 || off.is_nan());
             }
             Err(problem) => {
-                println!("{name}: {problem}");
+                eprintln!("{name}: {problem}");
                 failed += 1;
             }
         }
