@@ -11,6 +11,7 @@ use super::{Fault, line_at};
 /// Our packages in order: each may depend on those before it.
 const ORDER: [&str; 14] = [
     "convscope-files",
+    "convscope-torch",
     "convscope-kernels",
     "convscope-ops",
     "convscope-verify",
@@ -183,7 +184,7 @@ mod tests {
             found_in("convscope-ops", text),
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
-              left in files < kernels < ops < verify < graph < onnx < pictures < data < train < tune < inspect < report < convscope < cli, \
+              left in files < torch < kernels < ops < verify < graph < onnx < pictures < data < train < tune < inspect < report < convscope < cli, \
               so move the needed code to the lower crate"
             ]
         );
