@@ -73,8 +73,7 @@ fn of_graph(error: &GraphError) -> Option<String> {
         }
         GraphError::OtherInput { expected, found, .. } => Some(about_input(*expected, *found)),
         GraphError::OfTorchSave { .. } => {
-            let advice = "convscope reads only the files that its runs write, such as runs/plain8/weights/last.safetensors";
-            Some(advice.to_owned())
+            Some("name its network, such as --model resnet18, and give the file with --weights".to_owned())
         }
         GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         GraphError::Batch { .. } => {

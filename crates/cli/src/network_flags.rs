@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use convscope_data::{ImageSize, Normalization, Normalize, Resize};
 use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
 use convscope_onnx::OnnxFile;
+use convscope_train::key_map;
 use convscope_train::model::{enlarged_for, image_size_of, read_weights, resolve_model};
 use convscope_train::onnx::{ChannelOrder, OnnxUse, Treatment, is_onnx, read_onnx};
 
@@ -33,7 +34,7 @@ pub(crate) struct ForeignFlags {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
-    /// A safetensors file with the arrays of --model, under PyTorch's keys
+    /// A file with the arrays of --model under PyTorch's keys: safetensors, or .pth or .pt of torch.save
     #[arg(long, value_name = "FILE", requires = "model")]
     weights: Option<PathBuf>,
 
@@ -206,8 +207,7 @@ impl ForeignFlags {
         let size = [height, width];
         let input = InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std };
         let names = match &self.weights_map {
-            Some(path) => KeyMap::parse(&read(path)?)
-                .map_err(|problem| UsageError(format!("{}: {problem}", path.display())))?,
+            Some(path) => key_map(path).map_err(|error| UsageError(error.to_string()))?,
             None => KeyMap::default(),
         };
         let path = self.path();

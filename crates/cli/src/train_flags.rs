@@ -96,6 +96,19 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
     initializer: Option<Initializer>,
 
+    /// Start from these weights: a run, or a file of any origin, safetensors or torch.save's .pth, with the network's keys
+    /// [default: random]
+    #[arg(long, value_name = "RUN|FILE", help_heading = MODEL)]
+    weights: Option<String>,
+
+    /// Lines `ours = theirs` for keys, or names of nodes, that have another name in --weights
+    #[arg(long, value_name = "FILE", help_heading = MODEL, requires = "weights")]
+    weights_map: Option<String>,
+
+    /// Start with random values where --weights has nothing or another shape, such as in a last layer for other classes
+    #[arg(long, help_heading = MODEL)]
+    weights_partial: bool,
+
     #[command(flatten)]
     model_options: ModelOptionFlags,
 
@@ -304,6 +317,9 @@ impl TrainFlags {
             augment: self.augment,
             clip_norm: self.clip_norm,
             sam: self.sam,
+            weights: self.weights.clone(),
+            weights_map: self.weights_map.clone(),
+            weights_partial: self.weights_partial.then_some(true),
             teachers: self.teachers.clone(),
             teacher_share: self.teacher_share,
             teacher_temperature: self.teacher_temperature,
@@ -363,14 +379,14 @@ mod tests {
         let text = config(
             "--data cats --image-size 48x32 --channels 1 --resize crop --background #102030 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
-             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --weights a.pth --weights-map map --weights-partial --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-             clip_norm = 2.0\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
+             clip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
              data = {source='cats', image_size='48x32', channels=1, resize='crop', background='#102030', val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
              model_options = {width=2, dropout={p=0.25}}\n\

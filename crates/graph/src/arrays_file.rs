@@ -1,4 +1,4 @@
-//! Safetensors files of any origin: arrays by name, without a description of the network.
+//! Weights files of any origin: arrays by name, without a description of the network.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -6,17 +6,23 @@ use std::path::Path;
 
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_ops::{Parameter, ParameterSpec, Role};
+use convscope_torch::{Form, TorchFile, half};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::names::key;
-use crate::{Graph, GraphError, Parameters};
+use crate::{Graph, GraphError, Parameters, timm};
 
-/// The arrays of a safetensors file, whoever wrote it.
+/// The arrays of a safetensors file, or of one that `torch.save` wrote.
 pub struct ArraysFile {
     file: String,
-    bytes: Vec<u8>,
+    contents: Contents,
+}
+
+enum Contents {
+    Safetensors(Vec<u8>),
+    Torch(TorchFile),
 }
 
 /// What the arrays of a file are called in a network: its key, or the name of a node for all its arrays, and what stands for it in
@@ -31,6 +37,8 @@ pub struct LoadedArrays {
     pub parameters: Parameters,
     /// Keys of the file that the network has no array for.
     pub surplus: Vec<String>,
+    /// Keys of the network that the file has no array for, or one of another shape; these arrays are as they were.
+    pub kept: Vec<String>,
 }
 
 /// Why the arrays of a file are not those of a network.
@@ -48,7 +56,7 @@ impl ArraysFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// The file cannot be read or is not a safetensors file.
+    /// The file cannot be read, or is neither a safetensors file nor one of `torch.save` with arrays.
     pub fn read(path: &Path) -> Result<ArraysFile, GraphError> {
         let file = path.display().to_string();
         let bytes = read_file(path, MOST_WEIGHTS_BYTES)
@@ -59,82 +67,232 @@ impl ArraysFile {
     /// Takes a file's bytes; `file` is its name in errors.
     ///
     /// # Errors
-    /// The bytes are not a safetensors file.
+    /// The bytes are neither a safetensors file nor one of `torch.save` with arrays.
     pub fn from_bytes(file: &str, bytes: Vec<u8>) -> Result<ArraysFile, GraphError> {
-        if let Some(kind) = of_torch_save(&bytes) {
-            return Err(GraphError::OfTorchSave { file: file.to_owned(), kind });
-        }
-        let damaged = |cause| GraphError::Weights {
-            file: file.to_owned(),
-            problem: format!("is not a safetensors file ({cause}); it may be truncated"),
+        let contents = if Form::of(&bytes).is_some() {
+            let read = TorchFile::from_bytes(bytes);
+            Contents::Torch(read.map_err(|source| GraphError::Torch { file: file.to_owned(), source })?)
+        } else {
+            let damaged = |cause| GraphError::Weights {
+                file: file.to_owned(),
+                problem: format!(
+                    "is neither a safetensors file ({cause}) nor one of torch.save; it may be truncated"
+                ),
+            };
+            SafeTensors::deserialize(&bytes).map_err(damaged)?;
+            Contents::Safetensors(bytes)
         };
-        SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        Ok(ArraysFile { file: file.to_owned(), bytes })
+        Ok(ArraysFile { file: file.to_owned(), contents })
     }
 
     /// The keys of all arrays, in alphabetical order.
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.tensors().names().into_iter().map(str::to_owned).collect();
-        keys.sort_unstable();
-        keys
+        self.arrays().keys()
     }
 
     /// The arrays of a network. A count of batches that is missing is 0. Arrays of a node that shares those of another may be there
-    /// or not.
+    /// or not. A prefix such as `module.` that all keys of the file have counts for nothing.
     ///
     /// # Errors
     /// [`GraphError::Mismatch`] with lists of what is missing, surplus and of another shape; an array of an unsupported type; out of
     /// memory.
     pub fn load(&self, graph: &Graph, names: &KeyMap) -> Result<LoadedArrays, GraphError> {
-        let tensors = self.tensors();
-        let mut mismatch = Mismatch::default();
-        let mut used: BTreeSet<String> = BTreeSet::new();
-        for node in graph.nodes() {
-            for spec in &node.parameters {
-                let ours = key(&node.name, spec.name);
-                let theirs = names.theirs(&node.name, &ours);
-                let tensor = tensors.tensor(&theirs).ok();
-                used.insert(theirs);
-                // Where arrays are shared, those of the first node count.
-                if node.weights_of.is_some() {
-                    continue;
-                }
-                match tensor {
-                    None if spec.role == Role::BatchesTracked => {}
-                    None => mismatch.missing.push(ours),
-                    Some(tensor) if tensor.shape() != spec.shape && spec.role != Role::BatchesTracked => {
-                        mismatch.shapes.push((ours, spec.shape.clone(), tensor.shape().to_vec()));
-                    }
-                    Some(_) => {}
-                }
-            }
+        let fit = self.fit(graph, names);
+        if !fit.mismatch.missing.is_empty() || !fit.mismatch.shapes.is_empty() {
+            return Err(GraphError::Mismatch { file: self.file.clone(), mismatch: fit.mismatch });
         }
-        mismatch.surplus = self.keys().into_iter().filter(|key| !used.contains(key)).collect();
-        if !mismatch.missing.is_empty() || !mismatch.shapes.is_empty() {
-            return Err(GraphError::Mismatch { file: self.file.clone(), mismatch });
-        }
-        let nodes: HashMap<String, &str> = graph
-            .nodes()
-            .iter()
-            .flat_map(|node| {
-                node.own_parameters().iter().map(|spec| (key(&node.name, spec.name), node.name.as_str()))
-            })
-            .collect();
-        let parameters = Parameters::from_arrays(graph, |ours, spec| {
-            let theirs = names.theirs(nodes[ours], ours);
-            match tensors.tensor(&theirs) {
-                Ok(tensor) => parameter(ours, spec, &tensor)?.ok_or_else(|| GraphError::Weights {
-                    file: self.file.clone(),
-                    problem: format!("'{theirs}' has type {:?}, which is not supported", tensor.dtype()),
-                }),
-                Err(_) => Ok(Parameter::zeros(ours, spec)?),
-            }
-        })?;
-        Ok(LoadedArrays { parameters, surplus: mismatch.surplus })
+        self.filled(graph, fit, |key, spec| Ok(Parameter::zeros(key, spec)?))
     }
 
-    fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).expect("was read before")
+    /// Those arrays of a network that the file has, in the place of those of `initial`; otherwise as [`load`](Self::load).
+    ///
+    /// # Errors
+    /// [`GraphError::Mismatch`] if no array fits; an array of an unsupported type; out of memory.
+    pub fn load_part(
+        &self,
+        graph: &Graph,
+        names: &KeyMap,
+        initial: &Parameters,
+    ) -> Result<LoadedArrays, GraphError> {
+        let fit = self.fit(graph, names);
+        if fit.theirs.is_empty() {
+            return Err(GraphError::Mismatch { file: self.file.clone(), mismatch: fit.mismatch });
+        }
+        self.filled(graph, fit, |key, spec| match initial.get(key) {
+            Some(parameter) => Ok(parameter.clone()),
+            None => Ok(Parameter::zeros(key, spec)?),
+        })
+    }
+
+    fn filled(
+        &self,
+        graph: &Graph,
+        fit: Fit,
+        otherwise: impl Fn(&str, &ParameterSpec) -> Result<Parameter, GraphError>,
+    ) -> Result<LoadedArrays, GraphError> {
+        let arrays = self.arrays();
+        let parameters = Parameters::from_arrays(graph, |ours, spec| match fit.theirs.get(ours) {
+            Some(theirs) => arrays.parameter(&self.file, ours, theirs, spec),
+            None => otherwise(ours, spec),
+        })?;
+        let Mismatch { missing, surplus, shapes } = fit.mismatch;
+        let kept = missing.into_iter().chain(shapes.into_iter().map(|(key, ..)| key)).collect();
+        Ok(LoadedArrays { parameters, surplus, kept })
+    }
+
+    /// What the arrays of the network are called in the file: as in the network, or as in timm if that fits better.
+    fn fit(&self, graph: &Graph, names: &KeyMap) -> Fit {
+        let own = self.fit_by(graph, names, Shapes::Equal);
+        let timm = timm::names(graph.name()).filter(|_| *names == KeyMap::default());
+        let timm = timm.map(|names| self.fit_by(graph, &names, Shapes::Alike));
+        timm.filter(|timm| timm.theirs.len() > own.theirs.len()).unwrap_or(own)
+    }
+
+    fn fit_by(&self, graph: &Graph, names: &KeyMap, shapes: Shapes) -> Fit {
+        let arrays = self.arrays();
+        let keys = arrays.keys();
+        let wanted: Vec<(String, String, &ParameterSpec, bool)> = graph
+            .nodes()
+            .iter()
+            .flat_map(|node| node.parameters.iter().map(move |spec| (node, spec)))
+            .map(|(node, spec)| {
+                let ours = key(&node.name, spec.name);
+                let theirs = names.theirs(&node.name, &ours);
+                (ours, theirs, spec, node.weights_of.is_some())
+            })
+            .collect();
+        let prefix = prefix(&keys, |prefix| {
+            wanted.iter().any(|(_, theirs, ..)| keys.binary_search(&format!("{prefix}{theirs}")).is_ok())
+        });
+        let mut fit = Fit::default();
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for (ours, theirs, spec, is_shared) in wanted {
+            let theirs = format!("{prefix}{theirs}");
+            let found = arrays.shape(&theirs);
+            used.insert(theirs.clone());
+            let is_count = spec.role == Role::BatchesTracked;
+            match found {
+                // Where arrays are shared, those of the first node count.
+                _ if is_shared => {}
+                None if is_count => {}
+                None => fit.mismatch.missing.push(ours),
+                Some(shape) if !is_count && !shapes.accept(&shape, &spec.shape) => {
+                    fit.mismatch.shapes.push((ours, spec.shape.clone(), shape));
+                }
+                Some(_) => drop(fit.theirs.insert(ours, theirs)),
+            }
+        }
+        fit.mismatch.surplus = keys.into_iter().filter(|key| !used.contains(key)).collect();
+        fit
+    }
+
+    fn arrays(&self) -> Arrays<'_> {
+        match &self.contents {
+            Contents::Safetensors(bytes) => {
+                Arrays::Safetensors(SafeTensors::deserialize(bytes).expect("was read before"))
+            }
+            Contents::Torch(file) => Arrays::Torch(file),
+        }
+    }
+}
+
+/// How the arrays of a file and a network go together.
+#[derive(Default)]
+struct Fit {
+    /// The key in the file of each array that fits.
+    theirs: HashMap<String, String>,
+    mismatch: Mismatch,
+}
+
+/// Which shapes an array may have in the file.
+#[derive(Clone, Copy)]
+enum Shapes {
+    /// That of the network.
+    Equal,
+    /// One with the same elements in the same order for each output: timm has 1x1 convolutions where others have dense layers.
+    Alike,
+}
+
+impl Shapes {
+    fn accept(self, found: &[usize], needed: &[usize]) -> bool {
+        let count = |shape: &[usize]| shape.iter().try_fold(1usize, |count, &axis| count.checked_mul(axis));
+        match self {
+            Shapes::Equal => found == needed,
+            Shapes::Alike => found.first() == needed.first() && count(found) == count(needed),
+        }
+    }
+}
+
+/// What wrappers of modules put in front of every key.
+const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
+
+/// What all keys begin with and the network's do not, if it `fits` then.
+fn prefix(keys: &[String], fits: impl Fn(&str) -> bool) -> String {
+    let mut prefix = String::new();
+    while !fits(&prefix) {
+        let longer = PREFIXES.iter().map(|next| format!("{prefix}{next}"));
+        let shared = longer.into_iter().find(|longer| keys.iter().all(|key| key.starts_with(longer)));
+        match shared {
+            Some(longer) if !keys.is_empty() => prefix = longer,
+            _ => return String::new(),
+        }
+    }
+    prefix
+}
+
+/// The arrays of a file by key.
+enum Arrays<'a> {
+    Safetensors(SafeTensors<'a>),
+    Torch(&'a TorchFile),
+}
+
+impl Arrays<'_> {
+    fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = match self {
+            Arrays::Safetensors(tensors) => tensors.names().into_iter().map(str::to_owned).collect(),
+            Arrays::Torch(file) => file.names().map(str::to_owned).collect(),
+        };
+        keys.sort_unstable();
+        keys
+    }
+
+    fn shape(&self, key: &str) -> Option<Vec<usize>> {
+        match self {
+            Arrays::Safetensors(tensors) => tensors.tensor(key).ok().map(|tensor| tensor.shape().to_vec()),
+            Arrays::Torch(file) => file.tensor(key).map(|tensor| tensor.shape().to_vec()),
+        }
+    }
+
+    /// The array `ours` of a network, which the file has under the key `theirs`.
+    fn parameter(
+        &self,
+        file: &str,
+        ours: &str,
+        theirs: &str,
+        spec: &ParameterSpec,
+    ) -> Result<Parameter, GraphError> {
+        let problem = |problem| GraphError::Weights { file: file.to_owned(), problem };
+        let missing = || problem(format!("has no array '{theirs}'"));
+        match self {
+            Arrays::Safetensors(tensors) => {
+                let tensor = tensors.tensor(theirs).map_err(|_| missing())?;
+                parameter(ours, spec, &tensor)?.ok_or_else(|| {
+                    problem(format!("'{theirs}' has type {:?}, which is not supported", tensor.dtype()))
+                })
+            }
+            Arrays::Torch(of_torch) => {
+                let tensor = of_torch.tensor(theirs).ok_or_else(missing)?;
+                if spec.role == Role::BatchesTracked {
+                    let batches = of_torch.integer(tensor).and_then(|count| u64::try_from(count).ok());
+                    return Ok(Parameter { batches: batches.unwrap_or(0), ..Parameter::zeros(ours, spec)? });
+                }
+                let values = of_torch
+                    .values(tensor)
+                    .map_err(|source| GraphError::Torch { file: file.to_owned(), source })?;
+                let values = ArrayD::from_shape_vec(&*spec.shape, values).expect("each element has a value");
+                Ok(Parameter { key: ours.to_owned(), role: spec.role, values, batches: 0 })
+            }
+        }
     }
 }
 
@@ -216,16 +374,8 @@ pub(crate) fn parameter(
         return Ok(Some(Parameter { batches, ..Parameter::zeros(key, spec)? }));
     }
     let Some(values) = values(tensor)? else { return Ok(None) };
-    let values = ArrayD::from_shape_vec(tensor.shape(), values).expect("the bytes fill the shape");
+    let values = ArrayD::from_shape_vec(&*spec.shape, values).expect("the bytes fill the shape");
     Ok(Some(Parameter { key: key.to_string(), role: spec.role, values, batches: 0 }))
-}
-
-/// The kind of torch.save file: a zip archive, or a pickle from PyTorch before 1.6.
-pub(crate) fn of_torch_save(bytes: &[u8]) -> Option<&'static str> {
-    const ARCHIVE: &[u8] = b"PK\x03\x04";
-    const PICKLE: &[u8] = b"\x80\x02\x8a\x0a";
-    let kinds = [(ARCHIVE, "a zip archive"), (PICKLE, "a pickle")];
-    kinds.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
 }
 
 fn count(tensor: &TensorView<'_>) -> Option<u64> {
@@ -256,40 +406,9 @@ fn values(tensor: &TensorView<'_>) -> Result<Option<Vec<f32>>, OutOfMemory> {
     Ok(Some(values))
 }
 
-/// A number of half precision (IEEE 754 binary16) in single precision, which has all of them.
-fn half(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        0x1f if fraction == 0.0 => sign * f32::INFINITY,
-        0x1f => f32::NAN,
-        _ => sign * (1024.0 + fraction) * 2f32.powi(exponent - 25),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn half_precision_is_exact() {
-        for (bits, value) in [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x3555, 0.333_251_95),
-            (0x7bff, 65504.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555e-5),
-            (0x0400, 6.103_515_6e-5),
-            (0x7c00, f32::INFINITY),
-            (0xfc00, f32::NEG_INFINITY),
-            (0x8000, -0.0),
-        ] {
-            assert_eq!(half(bits).to_bits(), f32::to_bits(value), "{bits:#x}");
-        }
-        assert!(half(0x7e00).is_nan());
-    }
 
     #[test]
     fn a_line_of_a_map_that_makes_no_sense_is_named() {

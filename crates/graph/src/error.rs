@@ -2,6 +2,7 @@
 
 use convscope_kernels::memory::OutOfMemory;
 use convscope_ops::OpError;
+use convscope_torch::TorchError;
 use thiserror::Error;
 
 use crate::Mismatch;
@@ -75,13 +76,19 @@ pub enum GraphError {
         /// What is missing, surplus and of another shape.
         mismatch: Mismatch,
     },
-    /// A file that PyTorch's own function wrote in the place of a weights file.
-    #[error("{file}: is not a safetensors file but {kind}, as written by torch.save")]
+    /// A file of PyTorch's own function in the place of a weights file, which says what network it is for.
+    #[error("{file}: was written by torch.save, so it has arrays but no network")]
     OfTorchSave {
         /// The file.
         file: String,
-        /// What it looks like: a zip archive or a pickle.
-        kind: &'static str,
+    },
+    /// A file of PyTorch's own function whose arrays cannot be read.
+    #[error("{file}: {source}")]
+    Torch {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: TorchError,
     },
     /// A batch that is too small to train on.
     #[error("{node}: {}", problem.detail())]

@@ -23,6 +23,7 @@ mod plan;
 mod predictor;
 mod presets;
 mod summary;
+mod timm;
 mod weights;
 
 pub use arrays_file::{ArraysFile, KeyMap, LoadedArrays, Mismatch};

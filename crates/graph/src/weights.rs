@@ -1,9 +1,10 @@
 //! Weights with everything prediction needs, in one safetensors file that PyTorch can read too.
 
-use crate::arrays_file::{of_torch_save, parameter};
+use crate::arrays_file::parameter;
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
 use convscope_ops::{Parameter, Role};
+use convscope_torch::Form;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -123,8 +124,8 @@ impl WeightsFile {
     /// The bytes are truncated or were not written by Convscope, or the arrays do not fit the model.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<WeightsFile, GraphError> {
         let error = |problem: String| GraphError::Weights { file: file.to_string(), problem };
-        if let Some(kind) = of_torch_save(bytes) {
-            return Err(GraphError::OfTorchSave { file: file.to_string(), kind });
+        if Form::of(bytes).is_some() {
+            return Err(GraphError::OfTorchSave { file: file.to_string() });
         }
         let damaged =
             |cause| error(format!("is not a whole safetensors file ({cause}); it may be truncated"));

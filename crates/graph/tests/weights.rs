@@ -170,3 +170,63 @@ fn shared_arrays_may_be_there_once_or_twice() {
         assert_eq!(loaded.parameters.of_node(1)[0].slice(), [3.0; 4]);
     }
 }
+
+/// The network of `checkpoint.pth`, whose keys begin with `module.`.
+fn of_checkpoint(out_channels: usize) -> Graph {
+    let model = ModelBuilder::new("two", [2, 4, 4])
+        .add(Conv2d::new(out_channels, [1, 2]))
+        .named("0")
+        .add(BatchNorm::default())
+        .named("1")
+        .add(Flatten::default());
+    Graph::new(model.build().unwrap()).unwrap()
+}
+
+fn checkpoint() -> ArraysFile {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../torch/tests/files/checkpoint.pth");
+    ArraysFile::read(path.as_ref()).unwrap()
+}
+
+#[test]
+fn a_checkpoint_of_pytorch_fits_without_the_prefix_of_its_keys() {
+    let loaded = checkpoint().load(&of_checkpoint(3), &KeyMap::default()).unwrap();
+    assert_eq!((loaded.surplus, loaded.kept), (vec![], vec![]));
+    let weight = &loaded.parameters.get("0.weight").unwrap().values;
+    assert_eq!(weight.shape(), [3, 2, 1, 2]);
+    assert!(weight.iter().all(|value| value.abs() < 0.6 && *value != 0.0));
+    assert_eq!(loaded.parameters.get("1.num_batches_tracked").unwrap().batches, 1);
+
+    let renamed = KeyMap::parse("0 = 5").unwrap();
+    let message = checkpoint().load(&of_checkpoint(3), &renamed).unwrap_err().to_string();
+    assert!(
+        message.contains("2 missing: 0.weight, 0.bias; 2 surplus: module.0.bias, module.0.weight"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_part_of_the_arrays_leaves_the_others_as_they_were() {
+    let graph = of_checkpoint(4);
+    let message = checkpoint().load(&graph, &KeyMap::default()).unwrap_err().to_string();
+    assert!(message.contains("0.weight [3, 2, 1, 2] for [4, 2, 1, 2], 0.bias [3] for [4]"), "{message}");
+    let graph = {
+        let model = ModelBuilder::new("wide", [2, 4, 4])
+            .add(Conv2d::new(3, [1, 2]))
+            .named("0")
+            .add(BatchNorm::default())
+            .named("1")
+            .add(Flatten::default())
+            .add(Linear::new(2))
+            .named("head");
+        Graph::new(model.build().unwrap()).unwrap()
+    };
+    let initial = Parameters::new(&graph, 8).unwrap();
+    let loaded = checkpoint().load_part(&graph, &KeyMap::default(), &initial).unwrap();
+    assert_eq!(loaded.kept, ["head.weight", "head.bias"]);
+    let array = |parameters: &Parameters, key| parameters.get(key).unwrap().values.clone();
+    assert_eq!(array(&loaded.parameters, "head.weight"), array(&initial, "head.weight"));
+    assert_ne!(array(&loaded.parameters, "0.weight"), array(&initial, "0.weight"));
+    let other = Graph::new(preset("plain8", [3, 8, 8], 2).unwrap()).unwrap();
+    let initial = Parameters::new(&other, 8).unwrap();
+    assert!(checkpoint().load_part(&other, &KeyMap::default(), &initial).is_err());
+}

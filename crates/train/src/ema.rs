@@ -43,6 +43,11 @@ impl Ema {
         })
     }
 
+    /// The decay.
+    pub fn decay(&self) -> f64 {
+        self.decay
+    }
+
     /// Starts the averaging after an optimizer step.
     pub fn begin_step(&mut self) {
         let t = self.step_count as f64;

@@ -57,6 +57,14 @@ pub enum TrainError {
         /// What it asks for.
         value: String,
     },
+    /// A file of lines `ours = theirs` that makes no sense.
+    #[error("{}: {problem}", path.display())]
+    KeyMap {
+        /// The file.
+        path: PathBuf,
+        /// The line and what is wrong with it.
+        problem: String,
+    },
     /// A setting that the chosen optimizer or schedule does not have.
     #[error("{field} does not apply to {name}; leave it out or choose {owners}")]
     SettingNotApplicable {

@@ -35,6 +35,7 @@ pub mod sam;
 pub mod schedule;
 pub mod session;
 pub mod sink;
+mod start;
 mod statistics;
 pub mod stop;
 pub mod teachers;
@@ -54,6 +55,7 @@ pub use run_dir::RunDir;
 pub use schedule::{RunLength, Schedule, ScheduleConfig};
 pub use session::{BatchEvent, Ending, Outcome, Session, Warning};
 pub use sink::Sink;
+pub use start::key_map;
 pub use trained_on::TrainedOn;
 pub use views::Views;
 

@@ -14,6 +14,7 @@ use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
 use crate::schedule::RunLength;
 use crate::session::{check_classes, held_bytes, model_of, train_loader};
+use crate::start::Start;
 use crate::teachers::Teachers;
 
 /// How the rates grow: step `i` of `n` uses `from * (to / from)^(i / (n - 1))` (Smith, "Cyclical Learning Rates for
@@ -116,6 +117,9 @@ impl LrFind {
         let mut learner = Learner::new(graph, &TrainConfig { ema: None, ..config.clone() }, length)?
             .with_teachers(Teachers::open(config, &*source, &normalization)?)
             .with_class_weights(config.class_weights.of(&*source));
+        if let Some(start) = Start::open(config, learner.graph())? {
+            learner.start_from(start.parameters)?;
+        }
         let passes = self.steps as f64 / loader.batches() as f64;
         let held_out = if passes > 1.0 { held_out(config, &source, &normalization)? } else { None };
         let held_out = held_out.filter(|batch| learner.graph().check_batch(batch.labels.len()).is_ok());

@@ -52,6 +52,17 @@ pub struct TrainConfig {
     pub model: String,
     /// How the weights are initialised. Default none: as the model specifies.
     pub initializer: Option<Initializer>,
+    /// The run directory or weights file, of any origin, that training starts from. Default none: random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// A file that says what the network's keys are called in `weights`; see [`KeyMap`](convscope_graph::KeyMap). Default
+    /// none: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_map: Option<String>,
+    /// Whether arrays that `weights` lacks, or has in another shape, start with random values. Default false: that is an
+    /// error.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub weights_partial: bool,
     /// How many times to go through the training images, at least 1. Default 10.
     pub epochs: u64,
     /// Images per optimizer step, at least 1. Default 64.
@@ -155,6 +166,9 @@ impl Default for TrainConfig {
             arithmetic: ARITHMETIC,
             model: "plain8".to_owned(),
             initializer: None,
+            weights: None,
+            weights_map: None,
+            weights_partial: false,
             epochs: 10,
             batch_size: 64,
             lr: 0.002,
@@ -238,6 +252,11 @@ impl TrainConfig {
         };
         let at_least_1 = "at least 1";
         check(!self.model.trim().is_empty(), "model", &"empty", "a preset's name or a TOML file");
+        let is_empty = |name: &Option<String>| name.as_ref().is_some_and(|name| name.trim().is_empty());
+        check(!is_empty(&self.weights), "weights", &"empty", "a run directory or a weights file");
+        check(!is_empty(&self.weights_map), "weights_map", &"empty", "a file of lines `ours = theirs`");
+        let is_used = self.weights.is_some() || self.weights_map.is_none() && !self.weights_partial;
+        check(is_used, "weights", &"missing", "given if weights_map or weights_partial is");
         check(self.epochs >= 1, "epochs", &self.epochs, at_least_1);
         let fits = (1..=MOST_IMAGES).contains(&self.batch_size);
         check(fits, "batch_size", &self.batch_size, "at least 1 and at most 1048576");
@@ -322,6 +341,10 @@ fn first_arithmetic() -> u32 {
     1
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn teacher_share() -> f64 {
     1.0
 }
@@ -351,7 +374,7 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
         let full: PartialConfig = toml::from_str(
-            "clip_norm = 0.7\nsam = 0.5\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.75\nteacher_temperature = 2.0\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
+            "clip_norm = 0.7\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.75\nteacher_temperature = 2.0\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
              [data]\nimage_size = 48\nbad_images = 'skip'\nnormalize = 'unit'\n\
              [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
         )
@@ -375,6 +398,11 @@ mod tests {
             ("clip_norm = 0.0", "clip_norm is 0; it must be a finite number above 0"),
             ("sam = -0.5", "sam is -0.5; it must be a finite number of at least 0"),
             ("sam = inf", "sam is inf; it must be a finite number of at least 0"),
+            ("weights = ' '", "weights is empty; it must be a run directory or a weights file"),
+            (
+                "weights_partial = true",
+                "weights is missing; it must be given if weights_map or weights_partial is",
+            ),
             ("teachers = ['a', ' ']", "teachers is empty; it must be run directories or weights files"),
             ("teacher_share = 0.0", "teacher_share is 0; it must be in (0, 1]"),
             ("teacher_share = 1.5", "teacher_share is 1.5; it must be in (0, 1]"),

@@ -24,6 +24,12 @@ pub struct PartialConfig {
     pub model: Option<String>,
     /// See [`TrainConfig::initializer`].
     pub initializer: Option<Initializer>,
+    /// See [`TrainConfig::weights`].
+    pub weights: Option<String>,
+    /// See [`TrainConfig::weights_map`].
+    pub weights_map: Option<String>,
+    /// See [`TrainConfig::weights_partial`].
+    pub weights_partial: Option<bool>,
     /// See [`TrainConfig::epochs`].
     pub epochs: Option<u64>,
     /// See [`TrainConfig::batch_size`].
@@ -187,6 +193,7 @@ impl TrainConfig {
     pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
         let PartialConfig { version: _, arithmetic: _, model, initializer, epochs, batch_size, lr, .. } =
             over.clone();
+        let PartialConfig { weights, weights_map, weights_partial, .. } = over.clone();
         let PartialConfig {
             clip_norm,
             sam,
@@ -207,6 +214,9 @@ impl TrainConfig {
         set(&mut self.class_weights, over.class_weights);
         set(&mut self.model, model);
         self.initializer = initializer.or(self.initializer);
+        self.weights = weights.or(self.weights);
+        self.weights_map = weights_map.or(self.weights_map);
+        set(&mut self.weights_partial, weights_partial);
         set(&mut self.epochs, epochs);
         set(&mut self.batch_size, batch_size);
         set(&mut self.lr, lr);
@@ -350,7 +360,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged is noticed.
         let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = '48x32'\nchannels = 1\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\

@@ -161,6 +161,16 @@ impl Learner {
         Ok(())
     }
 
+    /// Replaces the parameters before the first step; their moving average starts from them too.
+    pub(crate) fn start_from(&mut self, parameters: Parameters) -> Result<(), TrainError> {
+        self.set_parameters(parameters)?;
+        if let Some(ema) = &mut self.ema {
+            let trained = self.parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
+            *ema = Ema::new(ema.decay(), trained.map(|tensor| tensor.slice()))?;
+        }
+        Ok(())
+    }
+
     /// The moving average of the parameters, or the parameters themselves if none is kept. In both cases, the running
     /// statistics are those of the parameters.
     pub fn averaged(&self) -> Parameters {

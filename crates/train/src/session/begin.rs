@@ -19,6 +19,7 @@ use crate::onnx::{is_onnx, start_from_onnx};
 use crate::run_dir::{DataRecord, LockedRun, RunLocation, write_atomic};
 use crate::schedule::RunLength;
 use crate::sink::{CheckpointSink, LayerMetricsSink, MetricsSink, Sink, TensorBoardSink, fingerprint};
+use crate::start::Start;
 use crate::statistics::RunningStatistics;
 use crate::stop::EarlyStopping;
 use crate::teachers::Teachers;
@@ -54,7 +55,10 @@ impl Session {
         threads::in_pool(|| {
             let graph = Arc::new(Graph::new(model)?);
             let normalization = checked(&config, &graph, &*source)?;
-            Session::assemble(config, graph, source, normalization, None)
+            let start = Start::open(&config, &graph)?;
+            let mut session = Session::assemble(config, graph, source, normalization, None)?;
+            session.begin_with(start)?;
+            Ok(session)
         })
     }
 
@@ -114,6 +118,13 @@ impl Session {
             session.restore(&run)?;
             Ok(Session { run: Some(run), ..session })
         })
+    }
+
+    /// Begins with the weights of a file.
+    fn begin_with(&mut self, start: Option<Start>) -> Result<(), TrainError> {
+        let Some(start) = start else { return Ok(()) };
+        self.warnings.extend(Warning::of_start(&self.config, &start));
+        self.learner.start_from(start.parameters)
     }
 
     /// Restores the last checkpoint.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{ARITHMETIC, TrainConfig};
 use crate::run_dir::{DataRecord, RunDir};
+use crate::start::Start;
 use crate::teachers::Teachers;
 
 /// Problems that do not stop a run but that the user should know about.
@@ -31,6 +32,22 @@ pub enum Warning {
         /// The arithmetic of this version.
         present: u32,
     },
+    /// The file that training starts from has arrays that the network has no place for.
+    #[error("{}: the network has no place for {}", path.display(), listed(keys))]
+    SurplusWeights {
+        /// The file.
+        path: PathBuf,
+        /// Keys in the file.
+        keys: Vec<String>,
+    },
+    /// Some arrays start with random values, because the file that training starts from has none for them.
+    #[error("{}: it has nothing for {}, which start with random values", path.display(), listed(keys))]
+    RandomWeights {
+        /// The file.
+        path: PathBuf,
+        /// Keys of the network.
+        keys: Vec<String>,
+    },
     /// A teacher may have been trained on this run's validation or test images.
     #[error(
         "{}: this teacher does not record its images; if it was trained on validation or test images of this run, the accuracies will be too high", path.display()
@@ -41,7 +58,23 @@ pub enum Warning {
     },
 }
 
+/// `3 arrays: a, b, c`.
+fn listed(keys: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let more = if keys.len() > SHOWN { ", ..." } else { "" };
+    format!("{} arrays: {}{more}", keys.len(), keys[..keys.len().min(SHOWN)].join(", "))
+}
+
 impl Warning {
+    /// Warnings about the weights that a run starts from.
+    pub(super) fn of_start(config: &TrainConfig, start: &Start) -> impl Iterator<Item = Warning> {
+        let path = PathBuf::from(config.weights.clone().unwrap_or_default());
+        let [surplus, kept] =
+            [&start.surplus, &start.kept].map(|keys| (!keys.is_empty()).then(|| keys.clone()));
+        let surplus = surplus.map(|keys| Warning::SurplusWeights { path: path.clone(), keys });
+        surplus.into_iter().chain(kept.map(|keys| Warning::RandomWeights { path, keys }))
+    }
+
     /// Warnings about the teachers of a run.
     pub(super) fn of_teachers(teachers: Option<&Teachers>) -> Vec<Warning> {
         let unknown = teachers.map(Teachers::with_unknown_images).unwrap_or_default();
