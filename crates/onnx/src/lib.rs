@@ -1,4 +1,4 @@
-//! ONNX files as networks.
+//! ONNX files as networks, and networks as ONNX files.
 //!
 //! An [`OnnxFile`] holds a file; [`OnnxFile::network`] turns it into a [`ModelDescription`](convscope_graph::ModelDescription)
 //! with its weights. What exporters compute around shapes is computed here, once; what they write as several nodes, such as
@@ -10,6 +10,7 @@ mod arrays;
 mod attributes;
 mod cases;
 mod error;
+pub mod export;
 mod fold;
 mod import;
 mod model;

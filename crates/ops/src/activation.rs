@@ -1,6 +1,6 @@
 //! Functions that layers apply to their outputs.
 
-use crate::{Backward, Bound, Forward, Isa, Reads};
+use crate::{Backward, Bound, Forward, Isa, OnnxNode, Reads};
 use convscope_kernels::pointwise::Function;
 use convscope_kernels::{Epilogue, elementwise};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,15 @@ impl Activation {
             Activation::Relu => "F.relu({0})",
             Activation::Sigmoid => "torch.sigmoid({0})",
             Activation::Softmax => "F.softmax({0}, 1)",
+        }
+    }
+
+    /// ONNX's operator.
+    pub fn onnx(self) -> OnnxNode {
+        match self {
+            Activation::Relu => OnnxNode::new("Relu").input(0),
+            Activation::Sigmoid => OnnxNode::new("Sigmoid").input(0),
+            Activation::Softmax => OnnxNode::new("Softmax").input(0).int("axis", 1),
         }
     }
 

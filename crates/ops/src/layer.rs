@@ -1,7 +1,7 @@
 //! What a network needs from an operator's description.
 
 use crate::{
-    Activation, Argument, Bound, ChannelMap, Mode, OpError, Operator, Parameter, ParameterSpec, Precision,
+    Activation, Argument, Bound, ChannelMap, Mode, Onnx, OpError, Operator, Parameter, ParameterSpec, Precision,
     Shape, Torch,
 };
 use convscope_kernels::pointwise::Function;
@@ -107,6 +107,11 @@ pub trait Layer: Debug + Send + Sync + 'static {
 
     /// What PyTorch calls it, for inputs that [`Layer::output_shape`] accepted; none where it has no counterpart.
     fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
+        None
+    }
+
+    /// What ONNX calls it, for inputs that [`Layer::output_shape`] accepted; none where it has no counterpart.
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
         None
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use convscope_kernels::pointwise::Function;
 
 use crate::layer::one_input;
-use crate::{Argument, Backward, Bound, Forward, Layer, Mode, OpError, Reads, Shape, Torch};
+use crate::{Argument, Backward, Bound, Forward, Layer, Mode, Onnx, OpError, Reads, Shape, Torch};
 
 /// An operator that maps each value by itself: its formula and its slope are all there is to it. Each is a [`Layer`].
 ///
@@ -39,6 +39,11 @@ pub trait Pointwise: Copy + Debug + Send + Sync + 'static {
 
     /// What PyTorch calls it.
     fn torch(&self) -> Option<Torch>;
+
+    /// What ONNX calls it; none where it has no counterpart.
+    fn onnx(&self) -> Option<Onnx> {
+        None
+    }
 }
 
 impl<P: Pointwise> Layer for P {
@@ -60,6 +65,10 @@ impl<P: Pointwise> Layer for P {
 
     fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
         Pointwise::torch(self)
+    }
+
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Pointwise::onnx(self)
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

@@ -15,6 +15,8 @@ pub enum Torch {
         constructor: String,
         /// What it is called with.
         input: String,
+        /// What follows the call: `.movedim(-1, 1)`.
+        after: &'static str,
     },
     /// An expression of functions without arrays: `F.relu({0})`.
     Expression(String),
@@ -32,7 +34,11 @@ impl Torch {
     pub(crate) fn module(class: &str, sizes: &[usize], arguments: &Arguments, without: &[&str]) -> Torch {
         let sizes = sizes.iter().map(ToString::to_string);
         let all: Vec<String> = sizes.chain(keywords(arguments, without)).collect();
-        Torch::Module { constructor: format!("{class}({})", all.join(", ")), input: "{0}".to_owned() }
+        Torch::Module {
+            constructor: format!("{class}({})", all.join(", ")),
+            input: "{0}".to_owned(),
+            after: "",
+        }
     }
 
     /// A function of one input with the arguments by name.

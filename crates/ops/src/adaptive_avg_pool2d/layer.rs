@@ -68,6 +68,38 @@ impl Layer for AdaptiveAvgPool2d {
         Some(Torch::function("F.adaptive_avg_pool2d", self))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let input = inputs[0].size();
+        let output = self.output_shape(inputs).ok()?.size();
+        if output == [1, 1] {
+            return Some(Onnx::function("GlobalAveragePool"));
+        }
+        if (0..2).all(|axis| input[axis].is_multiple_of(output[axis])) {
+            let kernel = [0, 1].map(|axis| input[axis] / output[axis]);
+            let pool = OnnxNode::new("AveragePool").input(0);
+            return Some(pool.sizes("kernel_shape", &kernel).sizes("strides", &kernel).into());
+        }
+        // Windows of different sizes: a matrix takes the means of columns, another one those of rows.
+        let means = |axis: usize| -> Vec<f32> {
+            let (input, output) = (input[axis], output[axis]);
+            let of_window =
+                |at: usize| {
+                    let (start, end) = (at * input / output, ((at + 1) * input).div_ceil(output));
+                    (0..input).map(move |place| {
+                        if (start..end).contains(&place) { 1.0 / (end - start) as f32 } else { 0.0 }
+                    })
+                };
+            (0..output).flat_map(of_window).collect()
+        };
+        let by_rows = OnnxInput::Numbers(vec![output[0], input[0]], means(0));
+        let by_columns = OnnxInput::Numbers(vec![output[1], input[1]], means(1));
+        Some(Onnx::from([
+            OnnxNode::new("MatMul").with(by_rows).input(0),
+            OnnxNode::new("Transpose").with(by_columns).sizes("perm", &[1, 0]),
+            OnnxNode::new("MatMul").node(0).node(1),
+        ]))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.mean(channels, input)?.windows;

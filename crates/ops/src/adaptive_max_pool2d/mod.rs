@@ -52,6 +52,17 @@ impl Layer for AdaptiveMaxPool2d {
         Some(Torch::function("F.adaptive_max_pool2d", self))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let input = inputs[0].size();
+        let output = self.output_shape(inputs).ok()?.size();
+        if !(0..2).all(|axis| input[axis].is_multiple_of(output[axis])) {
+            return None;
+        }
+        let kernel = [0, 1].map(|axis| input[axis] / output[axis]);
+        let pool = OnnxNode::new("MaxPool").input(0);
+        Some(pool.sizes("kernel_shape", &kernel).sizes("strides", &kernel).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.windows(channels, input)?;

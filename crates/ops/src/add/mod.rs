@@ -58,6 +58,11 @@ impl Layer for Add {
         Some(Torch::Expression(inputs.join(" + ")))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let operator = if inputs.len() == 2 { "Add" } else { "Sum" };
+        Some(OnnxNode::new(operator).all(inputs.len()).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if inputs.len() < 2 {
             return Err(OpError::shape(NAME, format!("takes two inputs or more, not {}", inputs.len())));

@@ -79,6 +79,28 @@ impl Layer for AvgPool2d {
         Some(Torch::function("F.avg_pool2d", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let kernel = self.kernel_size.array();
+        let Pair { rows, columns } = self.padding;
+        let counts = self.count_include_pad || self.divisor_override.is_some();
+        let pool = OnnxNode::new("AveragePool")
+            .input(0)
+            .sizes("kernel_shape", &kernel)
+            .sizes("strides", &self.stride.unwrap_or(self.kernel_size).array())
+            .sizes("pads", &[rows, columns, rows, columns])
+            .int("ceil_mode", self.ceil_mode.into())
+            .int("count_include_pad", counts.into());
+        match self.divisor_override {
+            None => Some(pool.into()),
+            // A last window that is cut off has fewer pixels.
+            Some(_) if self.ceil_mode => None,
+            Some(divisor) => {
+                let factor = (kernel[0] * kernel[1]) as f64 / divisor as f64;
+                Some(Onnx::from([pool, OnnxNode::new("Mul").node(0).number(factor)]))
+            }
+        }
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.mean(channels, input)?.windows;

@@ -82,6 +82,14 @@ impl Layer for BatchNorm {
         Some(Torch::module(class, &[inputs[0].channels()], &arguments, &[]))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let channels = inputs[0].channels();
+        let node = OnnxNode::new("BatchNormalization").input(0);
+        let node = node.parameter_or(self.affine, "weight", channels, 1.0);
+        let node = node.parameter_or(self.affine, "bias", channels, 0.0);
+        Some(node.parameter("running_mean").parameter("running_var").float("epsilon", self.eps).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         self.check()?;
         one_input(NAME, inputs)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layer::one_input;
 use crate::moving::Gathered;
+use crate::onnx::with_batch;
 use crate::*;
 
 const NAME: &str = "channel_shuffle";
@@ -46,6 +47,16 @@ impl Layer for ChannelShuffle {
 
     fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
         Some(Torch::Expression(format!("F.channel_shuffle({{0}}, {})", self.groups)))
+    }
+
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let (channels, [rows, columns]) = inputs[0].as_image()?;
+        let grouped = [self.groups, channels / self.groups, rows, columns];
+        Some(Onnx::from([
+            OnnxNode::new("Reshape").input(0).integers_input(with_batch(&grouped)),
+            OnnxNode::new("Transpose").node(0).sizes("perm", &[0, 2, 1, 3, 4]),
+            OnnxNode::new("Reshape").node(1).integers_input(with_batch(&[channels, rows, columns])),
+        ]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

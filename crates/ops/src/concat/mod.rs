@@ -66,6 +66,10 @@ impl Layer for Concat {
         Some(Torch::Expression("torch.cat(({inputs}), 1)".to_owned()))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        Some(OnnxNode::new("Concat").all(inputs.len()).int("axis", 1).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if inputs.len() < 2 {
             let problem = format!("takes two inputs or more, not {}", inputs.len());

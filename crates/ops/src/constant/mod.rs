@@ -52,6 +52,15 @@ impl Layer for Constant {
         Some(Torch::Parameter { shape: self.shape.clone(), trained: self.trained })
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let axes: Vec<i64> = self.shape.iter().map(|&axis| axis as i64).collect();
+        Some(Onnx::from([
+            OnnxNode::new("Shape").with(OnnxInput::Image).int("start", 0).int("end", 1),
+            OnnxNode::new("Concat").node(0).integers_input(axes).int("axis", 0),
+            OnnxNode::new("Expand").parameter("").node(1),
+        ]))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if !inputs.is_empty() {
             return Err(OpError::shape(NAME, format!("takes no input, not {}", inputs.len())));

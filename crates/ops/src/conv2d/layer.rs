@@ -196,9 +196,33 @@ impl Layer for Conv2d {
         };
         let input = format!("F.pad({{0}}, ({left}, {right}, {top}, {bottom}), mode=\"{mode}\")");
         match Torch::module("nn.Conv2d", &sizes, &arguments, &["out_channels"]) {
-            Torch::Module { constructor, .. } => Some(Torch::Module { constructor, input }),
+            Torch::Module { constructor, .. } => Some(Torch::Module { constructor, input, after: "" }),
             other => Some(other),
         }
+    }
+
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let size = self.size(inputs).ok()?;
+        let Padding { top, bottom, left, right } = size.padding;
+        let mode = match self.padding_mode {
+            PaddingMode::Zeros => None,
+            PaddingMode::Reflect => Some("reflect"),
+            PaddingMode::Replicate => Some("edge"),
+            PaddingMode::Circular => Some("wrap"),
+        };
+        let conv = OnnxNode::new("Conv");
+        let conv = if mode.is_some() { conv.node(0) } else { conv.input(0) }.parameter("weight");
+        let conv = if self.bias { conv.parameter("bias") } else { conv };
+        let conv = conv
+            .sizes("kernel_shape", &self.kernel_size.array())
+            .sizes("strides", &self.stride.array())
+            .sizes("dilations", &self.dilation.array())
+            .int("group", self.groups as i64);
+        let Some(mode) = mode else {
+            return Some(conv.sizes("pads", &[top, left, bottom, right]).into());
+        };
+        let pads = [0, 0, top, left, 0, 0, bottom, right].map(|side| side as i64);
+        Some(Onnx::from([OnnxNode::new("Pad").input(0).integers_input(pads).text("mode", mode), conv]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

@@ -67,6 +67,21 @@ impl Layer for ConvTranspose2d {
         Some(Torch::module("nn.ConvTranspose2d", &sizes, &arguments_of(self), &["out_channels"]))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let Pair { rows, columns } = self.padding;
+        let conv = OnnxNode::new("ConvTranspose").input(0).parameter("weight");
+        let conv = if self.bias { conv.parameter("bias") } else { conv };
+        Some(
+            conv.sizes("kernel_shape", &self.kernel_size.array())
+                .sizes("strides", &self.stride.array())
+                .sizes("dilations", &self.dilation.array())
+                .sizes("pads", &[rows, columns, rows, columns])
+                .sizes("output_padding", &self.output_padding.array())
+                .int("group", self.groups as i64)
+                .into(),
+        )
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         Ok(Shape::image(self.out_channels, self.transposed(inputs)?.output()))
     }

@@ -112,6 +112,10 @@ impl Layer for Dropout {
         Some(Torch::Expression(format!("F.dropout({{0}}, {}, self.training)", self.p)))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::identity())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         self.check()?;
         one_input(NAME, inputs)

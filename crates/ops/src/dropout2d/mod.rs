@@ -50,6 +50,10 @@ impl Layer for Dropout2d {
         Some(Torch::Expression(format!("F.dropout2d({{0}}, {}, self.training)", self.p)))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::identity())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         check_probability(NAME, self.p)?;
         one_input(NAME, inputs)

@@ -68,4 +68,8 @@ impl Pointwise for Elu {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.elu", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(OnnxNode::new("Elu").input(0).float("alpha", self.alpha).into())
+    }
 }

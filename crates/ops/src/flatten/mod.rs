@@ -110,6 +110,14 @@ impl Layer for Flatten {
         Some(Torch::Expression(format!("torch.flatten({{0}}, {}{end})", self.start_dim)))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let output = self.output_shape(inputs).ok()?;
+        if output.is_vector() {
+            return Some(OnnxNode::new("Flatten").input(0).int("axis", 1).into());
+        }
+        Some(Onnx::reshape(output.axes()))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         // A single number becomes an array of one.

@@ -92,4 +92,9 @@ impl Pointwise for Gelu {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.gelu", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        let form = if self.approximate == GeluForm::Tanh { "tanh" } else { "none" };
+        Some(OnnxNode::new("Gelu").input(0).text("approximate", form).into())
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::normalize::{BoundNormalize, Order, Weights, check_eps, default_eps, is_default_eps, parameters};
+use crate::onnx::with_batch;
 use crate::torch::arguments_of;
 use crate::*;
 
@@ -66,6 +67,32 @@ impl Layer for GroupNorm {
     fn torch(&self, inputs: &[Shape]) -> Option<Torch> {
         let sizes = [self.num_groups, inputs[0].channels()];
         Some(Torch::module("nn.GroupNorm", &sizes, &arguments_of(self), &["num_groups"]))
+    }
+
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let shape = inputs[0];
+        let (groups, channels) = (self.num_groups, shape.channels());
+        let normalized = OnnxNode::new("InstanceNormalization")
+            .node(0)
+            .parameter_or(false, "", groups, 1.0)
+            .parameter_or(false, "", groups, 0.0)
+            .float("epsilon", self.eps);
+        let mut nodes = vec![
+            OnnxNode::new("Reshape").input(0).integers_input([0, groups as i64, -1]),
+            normalized,
+            OnnxNode::new("Reshape").node(1).integers_input(with_batch(shape.axes())),
+        ];
+        if self.affine {
+            let by_channel: Vec<i64> =
+                (0..shape.rank()).map(|axis| if axis == 0 { channels as i64 } else { 1 }).collect();
+            nodes.extend([
+                OnnxNode::new("Reshape").parameter("weight").integers_input(by_channel.clone()),
+                OnnxNode::new("Mul").node(2).node(3),
+                OnnxNode::new("Reshape").parameter("bias").integers_input(by_channel),
+                OnnxNode::new("Add").node(4).node(5),
+            ]);
+        }
+        Some(Onnx { nodes })
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

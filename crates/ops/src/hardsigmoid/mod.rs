@@ -41,4 +41,8 @@ impl Pointwise for Hardsigmoid {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.hardsigmoid", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(OnnxNode::new("HardSigmoid").input(0).float("alpha", 1.0 / 6.0).float("beta", 0.5).into())
+    }
 }

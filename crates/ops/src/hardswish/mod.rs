@@ -47,4 +47,8 @@ impl Pointwise for Hardswish {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.hardswish", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::function("HardSwish"))
+    }
 }

@@ -86,4 +86,8 @@ impl Pointwise for Hardtanh {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.hardtanh", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::clip(self.min_val, self.max_val))
+    }
 }

@@ -64,6 +64,13 @@ impl Layer for InstanceNorm {
         Some(Torch::module(class, &[inputs[0].channels()], &arguments_of(self), &[]))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let channels = inputs[0].channels();
+        let node = OnnxNode::new("InstanceNormalization").input(0);
+        let node = node.parameter_or(self.affine, "weight", channels, 1.0);
+        Some(node.parameter_or(self.affine, "bias", channels, 0.0).float("epsilon", self.eps).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         check_eps(NAME, self.eps)?;

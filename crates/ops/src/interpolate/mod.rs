@@ -160,6 +160,37 @@ impl Layer for Interpolate {
         Some(Torch::function("F.interpolate", self))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let (mode, place, nearest) = match (self.mode, self.align_corners) {
+            (InterpolateMode::Nearest, _) => ("nearest", "asymmetric", "floor"),
+            (InterpolateMode::NearestExact, _) => ("nearest", "half_pixel", "round_prefer_ceil"),
+            (InterpolateMode::Bilinear, false) => ("linear", "half_pixel", "floor"),
+            (InterpolateMode::Bilinear, true) => ("linear", "align_corners", "floor"),
+        };
+        let resize = OnnxNode::new("Resize").input(0).with(OnnxInput::Nothing);
+        let resize = match self.scale_factor {
+            None => {
+                let size = self.output_shape(inputs).ok()?.size().map(|side| side as i64);
+                resize.with(OnnxInput::Nothing).integers_input(size)
+            }
+            Some(factor) => {
+                let factors = match factor {
+                    ScaleFactor::Both(factor) => [factor; 2],
+                    ScaleFactor::Each(factors) => factors,
+                };
+                resize.with(OnnxInput::Numbers(vec![2], factors.map(|factor| factor as f32).to_vec()))
+            }
+        };
+        Some(
+            resize
+                .integers("axes", [2, 3])
+                .text("mode", mode)
+                .text("coordinate_transformation_mode", place)
+                .text("nearest_mode", nearest)
+                .into(),
+        )
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         if input.contains(&0) {

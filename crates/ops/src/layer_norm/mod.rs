@@ -124,10 +124,34 @@ impl Layer for LayerNorm {
         let module = Torch::module("nn.LayerNorm", &[], &arguments, &[]);
         match (module, self.data_format) {
             (Torch::Module { constructor, .. }, DataFormat::ChannelsFirst) => {
-                Some(Torch::Module { constructor, input: "{0}.movedim(1, -1)".to_owned() })
+                let input = "{0}.movedim(1, -1)".to_owned();
+                Some(Torch::Module { constructor, input, after: ".movedim(-1, 1)" })
             }
             (module, _) => Some(module),
         }
+    }
+
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let normalize = |node: OnnxNode| {
+            let axes = self.normalized_shape.len();
+            let node = if self.elementwise_affine {
+                node.parameter("weight")
+            } else {
+                let count = self.normalized_shape.iter().product();
+                node.with(OnnxInput::Numbers(self.normalized_shape.clone(), vec![1.0; count]))
+            };
+            let node = if self.elementwise_affine && self.bias { node.parameter("bias") } else { node };
+            node.int("axis", -(axes as i64)).float("epsilon", self.eps)
+        };
+        let norm = OnnxNode::new("LayerNormalization");
+        if self.data_format == DataFormat::ChannelsLast {
+            return Some(normalize(norm.input(0)).into());
+        }
+        Some(Onnx::from([
+            OnnxNode::new("Transpose").input(0).sizes("perm", &[0, 2, 3, 1]),
+            normalize(norm.node(0)),
+            OnnxNode::new("Transpose").node(1).sizes("perm", &[0, 3, 1, 2]),
+        ]))
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {

@@ -68,4 +68,8 @@ impl Pointwise for LeakyRelu {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.leaky_relu", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(OnnxNode::new("LeakyRelu").input(0).float("alpha", self.negative_slope).into())
+    }
 }

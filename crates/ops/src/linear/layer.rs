@@ -53,6 +53,22 @@ impl Layer for Linear {
         Some(Torch::module("nn.Linear", &sizes, &arguments_of(self), &["out_features"]))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        if inputs[0].is_vector() {
+            let node = OnnxNode::new("Gemm").input(0).parameter("weight");
+            let node = if self.bias { node.parameter("bias") } else { node };
+            return Some(node.int("transB", 1).into());
+        }
+        let mut nodes = vec![
+            OnnxNode::new("Transpose").parameter("weight").sizes("perm", &[1, 0]),
+            OnnxNode::new("MatMul").input(0).node(0),
+        ];
+        if self.bias {
+            nodes.push(OnnxNode::new("Add").node(1).parameter("bias"));
+        }
+        Some(Onnx { nodes })
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let in_features = Linear::in_features(inputs)?;
         check_elements(NAME, "the weight", &[self.out_features, in_features])?;

@@ -92,6 +92,22 @@ impl Layer for LocalResponseNorm {
         Some(Torch::function("F.local_response_norm", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        // PyTorch and ONNX place an even window differently.
+        if self.size.is_multiple_of(2) {
+            return None;
+        }
+        Some(
+            OnnxNode::new("LRN")
+                .input(0)
+                .int("size", self.size as i64)
+                .float("alpha", self.alpha)
+                .float("beta", self.beta)
+                .float("bias", self.k)
+                .into(),
+        )
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         for (argument, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {

@@ -54,6 +54,10 @@ impl Layer for Matmul {
         Some(Torch::Expression("torch.matmul({0}, {1})".to_owned()))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        Some(OnnxNode::new("MatMul").all(inputs.len()).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let [rows, _, columns] = sizes(inputs)?;
         check_elements(NAME, "the output", &[rows, columns])?;

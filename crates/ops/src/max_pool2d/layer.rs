@@ -72,6 +72,20 @@ impl Layer for MaxPool2d {
         Some(Torch::function("F.max_pool2d", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let Pair { rows, columns } = self.padding;
+        Some(
+            OnnxNode::new("MaxPool")
+                .input(0)
+                .sizes("kernel_shape", &self.kernel_size.array())
+                .sizes("strides", &self.stride.unwrap_or(self.kernel_size).array())
+                .sizes("dilations", &self.dilation.array())
+                .sizes("pads", &[rows, columns, rows, columns])
+                .int("ceil_mode", self.ceil_mode.into())
+                .into(),
+        )
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let windows = self.windows(channels, input)?;

@@ -90,6 +90,12 @@ impl Layer for Mean {
         Some(Torch::Expression(format!("{{0}}.mean(({},){keepdim})", dims.join(", "))))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let axes: Vec<i64> = self.dim.iter().map(|&axis| axis as i64).collect();
+        let node = OnnxNode::new("ReduceMean").input(0).integers_input(axes);
+        Some(node.int("keepdims", self.keepdim.into()).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let kept = self.kept(input)?;

@@ -43,6 +43,10 @@ impl Pointwise for Mish {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.mish", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::function("Mish"))
+    }
 }
 
 fn softplus(x: f64) -> f64 {

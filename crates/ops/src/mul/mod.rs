@@ -43,6 +43,10 @@ impl Layer for Mul {
         Some(Torch::Expression("{0} * {1}".to_owned()))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        Some(OnnxNode::new("Mul").all(inputs.len()).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         if inputs.len() != 2 {
             return Err(OpError::shape(NAME, format!("takes two inputs, not {}", inputs.len())));

@@ -133,6 +133,18 @@ impl Layer for Pad {
         Some(Torch::function("F.pad", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let [left, right, top, bottom] = self.pad.map(|side| side as i64);
+        let node = OnnxNode::new("Pad").input(0).integers_input([0, 0, top, left, 0, 0, bottom, right]);
+        let node = match self.mode {
+            PadMode::Constant => node.number(self.value).text("mode", "constant"),
+            PadMode::Reflect => node.text("mode", "reflect"),
+            PadMode::Replicate => node.text("mode", "edge"),
+            PadMode::Circular => node.text("mode", "wrap"),
+        };
+        Some(node.into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         finite(NAME, "value", self.value)?;

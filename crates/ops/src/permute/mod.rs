@@ -64,6 +64,12 @@ impl Layer for Permute {
         Some(Torch::Expression(format!("{{0}}.permute({})", dims.join(", "))))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let rank = inputs[0].rank() as isize + 1;
+        let axes: Vec<i64> = self.dims.iter().map(|axis| axis.rem_euclid(rank) as i64).collect();
+        Some(OnnxNode::new("Transpose").input(0).integers("perm", axes).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let axes: Vec<usize> = self.sources(input)?.into_iter().map(|source| input.axes()[source]).collect();

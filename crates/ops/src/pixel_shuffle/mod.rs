@@ -46,6 +46,11 @@ impl Layer for PixelShuffle {
         Some(Torch::function("F.pixel_shuffle", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let node = OnnxNode::new("DepthToSpace").input(0).int("blocksize", self.upscale_factor as i64);
+        Some(node.text("mode", "CRD").into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let (channels, input) = one_image(NAME, inputs)?;
         let factor = self.upscale_factor;

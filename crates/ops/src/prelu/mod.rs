@@ -60,6 +60,16 @@ impl Layer for Prelu {
         Some(Torch::module("nn.PReLU", &[], &arguments_of(self), &[]))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        let axes: Vec<i64> = (0..inputs[0].rank())
+            .map(|axis| if axis == 0 { self.num_parameters as i64 } else { 1 })
+            .collect();
+        Some(Onnx::from([
+            OnnxNode::new("Reshape").parameter("weight").integers_input(axes),
+            OnnxNode::new("PRelu").input(0).node(0),
+        ]))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         if self.num_parameters == 1 || self.num_parameters == shape.channels() {

@@ -70,6 +70,10 @@ impl Layer for Relu {
         Some(Torch::function("F.relu", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::function("Relu"))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         one_input(NAME, inputs)
     }

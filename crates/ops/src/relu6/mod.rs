@@ -42,4 +42,8 @@ impl Pointwise for Relu6 {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.relu6", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::clip(0.0, 6.0))
+    }
 }

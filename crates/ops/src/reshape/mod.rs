@@ -43,6 +43,10 @@ impl Layer for Reshape {
         Some(Torch::Expression(format!("{{0}}.reshape({{0}}.shape[0]{})", axes.concat())))
     }
 
+    fn onnx(&self, inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::reshape(self.output_shape(inputs).ok()?.axes()))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let wrong = |problem: String| OpError::argument(NAME, "shape", problem);

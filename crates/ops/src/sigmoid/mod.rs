@@ -71,6 +71,10 @@ impl Layer for Sigmoid {
         Some(Torch::function("torch.sigmoid", self))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::function("Sigmoid"))
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         one_input(NAME, inputs)
     }

@@ -42,6 +42,10 @@ impl Pointwise for Silu {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.silu", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::from([OnnxNode::new("Sigmoid").input(0), OnnxNode::new("Mul").input(0).node(0)]))
+    }
 }
 
 fn sigmoid(x: f64) -> f64 {

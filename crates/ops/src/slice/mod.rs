@@ -110,6 +110,12 @@ impl Layer for Slice {
         Some(Torch::Expression(format!("{{0}}[{before}{start}:{}{step}]", part(self.end))))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        let end = self.end.map_or(i64::MAX, |end| end as i64);
+        let node = OnnxNode::new("Slice").input(0).integers_input([self.start as i64]).integers_input([end]);
+        Some(node.integers_input([self.dim as i64]).integers_input([self.step as i64]).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let input = one_input(NAME, inputs)?;
         let (dim, _, len) = self.stretch(input)?;

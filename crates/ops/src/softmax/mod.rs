@@ -83,6 +83,10 @@ impl Layer for Softmax {
         Some(Torch::Expression("F.softmax({0}, 1)".to_owned()))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(OnnxNode::new("Softmax").input(0).int("axis", 1).into())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         let shape = one_input(NAME, inputs)?;
         self.dim.check(NAME, "dim", shape)?;

@@ -89,4 +89,15 @@ impl Pointwise for Softplus {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("F.softplus", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        if self.beta == 1.0 {
+            return Some(Onnx::function("Softplus"));
+        }
+        Some(Onnx::from([
+            OnnxNode::new("Mul").input(0).number(self.beta),
+            OnnxNode::new("Softplus").node(0),
+            OnnxNode::new("Div").node(1).number(self.beta),
+        ]))
+    }
 }

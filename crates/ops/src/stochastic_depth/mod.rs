@@ -59,6 +59,10 @@ impl Layer for StochasticDepth {
         Some(Torch::Expression(expression))
     }
 
+    fn onnx(&self, _inputs: &[Shape]) -> Option<Onnx> {
+        Some(Onnx::identity())
+    }
+
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
         check_probability(NAME, self.p)?;
         one_input(NAME, inputs)

@@ -42,4 +42,8 @@ impl Pointwise for Tanh {
     fn torch(&self) -> Option<Torch> {
         Some(Torch::function("torch.tanh", self))
     }
+
+    fn onnx(&self) -> Option<Onnx> {
+        Some(Onnx::function("Tanh"))
+    }
 }
