@@ -17,6 +17,7 @@
 //! | [`lr_curve`] | the loss against the growing learning rate |
 //! | [`confusion`] | the confusion matrix of a classifier, as text or CSV |
 //! | [`torch`] | a network as the source of a PyTorch module |
+//! | [`torch_file`] | a trained network as a Python file that loads its weights |
 //! | [`table`], [`number`] | aligned text tables; `294,810`, `1.23 M`, `12.3 MB`, `1m 05s`, `93.41 %` |
 //! | [`escape`] | foreign names made safe for a terminal |
 //! | [`csv`], [`json`], [`png`] | files of these kinds, written atomically |
@@ -51,6 +52,7 @@ mod samples;
 pub mod study;
 pub mod table;
 pub mod torch;
+pub mod torch_file;
 
 pub use confusion::ConfusionMatrix;
 pub use contact_sheet::contact_sheet;

@@ -28,20 +28,21 @@ pub fn module(graph: &Graph) -> Result<String, ReportError> {
         let owner = &graph.nodes()[node.weights_of.unwrap_or(index)];
         let inputs: Vec<&str> = node.inputs.iter().map(|&input| names.of(input)).collect();
         let value = match form {
-            Torch::Module { constructor, input } => {
+            Torch::Module { constructor, input, after } => {
                 if node.weights_of.is_none() {
-                    modules += &format!("        {} = {constructor}\n", attribute(&node.name));
+                    modules += &placed(&node.name, &format!("{} = ", attribute(&node.name)), &constructor);
                 }
-                format!("{}({})", attribute(&owner.name), filled(&input, &inputs))
+                format!("{}({}){after}", attribute(&owner.name), filled(&input, &inputs))
             }
             Torch::Parameter { shape, trained } => {
-                let key = quoted(&owner.name);
                 let [list, kind] = if trained { ["_parameters", "nn.Parameter"] } else { ["_buffers", ""] };
+                let own = format!("self.{list}[{}]", quoted(&owner.name));
                 if node.weights_of.is_none() {
-                    modules +=
-                        &format!("        self.{list}[{key}] = {kind}(torch.zeros({}))\n", axes(&shape));
+                    let value = format!("{kind}(torch.zeros({}))", axes(&shape));
+                    modules += &placed(&node.name, &format!("{own} = "), &value);
                 }
-                format!("self.{list}[{key}].expand(images.shape[0], *{})", axes(&shape))
+                let array = if is_nested(&owner.name) { attribute(&owner.name) } else { own };
+                format!("{array}.expand(images.shape[0], *{})", axes(&shape))
             }
             Torch::Expression(expression) => filled(&expression, &inputs),
             _ => return Err(ReportError::Page { reason: format!("{}: cannot be written", node.name) }),
@@ -55,11 +56,13 @@ pub fn module(graph: &Graph) -> Result<String, ReportError> {
     let outputs: Vec<&str> = graph.outputs().iter().map(|&node| names.of(ValueId::Node(node))).collect();
     let shape: Vec<usize> = graph.shape(ValueId::Input(0)).axes().to_vec();
     let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let nested = if graph.nodes().iter().any(|node| is_nested(&node.name)) { NESTED } else { "" };
+    let vision = if steps.contains("torchvision.") { "import torchvision\n" } else { "" };
     Ok(format!(
-        "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n\
+        "import torch\n{vision}from torch import nn\nfrom torch.nn import functional as F\n\n\n\
          class Network(nn.Module):\n    \
          # {name}, for images [N, {shape}]; forward returns the values before the softmax.\n    \
-         def __init__(self):\n        super().__init__()\n{modules}\n    \
+         def __init__(self):\n        super().__init__()\n{modules}\n{nested}    \
          def forward(self, images):\n{steps}        return {outputs}\n",
         name = one_line(graph.name()),
         shape = shape.join(", "),
@@ -86,13 +89,48 @@ fn axes(shape: &[usize]) -> String {
     format!("({})", axes.trim_end())
 }
 
-/// A submodule as an attribute; or by its key if Python or `nn.Module` uses the name otherwise.
+/// Puts modules and arrays into modules in modules and finds them there, as PyTorch's keys have them: by the dots of their names.
+const NESTED: &str = r#"    def _put(self, name, value):
+        *path, last = name.split(".")
+        module = self
+        for part in path:
+            module = module._modules.setdefault(part, nn.Module())
+        kinds = [(nn.Module, module._modules), (nn.Parameter, module._parameters), (torch.Tensor, module._buffers)]
+        next(values for kind, values in kinds if isinstance(value, kind))[last] = value
+
+    def _at(self, name):
+        *path, last = name.split(".")
+        module = self
+        for part in path:
+            module = module._modules[part]
+        return (module._modules | module._parameters | module._buffers)[last]
+
+"#;
+
+/// Whether a node is in a module in the module.
+fn is_nested(name: &str) -> bool {
+    name.contains('.')
+}
+
+/// The line that makes a node's module or array, where `assigned` is the beginning of a plain one.
+fn placed(name: &str, assigned: &str, value: &str) -> String {
+    if is_nested(name) {
+        format!("        self._put({}, {value})\n", quoted(name))
+    } else {
+        format!("        {assigned}{value}\n")
+    }
+}
+
+/// A submodule as an attribute; by its key if Python or `nn.Module` uses the name otherwise, or it is in another module.
 fn attribute(name: &str) -> String {
+    if is_nested(name) {
+        return format!("self._at({})", quoted(name));
+    }
     if is_plain(name) { format!("self.{name}") } else { format!("self._modules[{}]", quoted(name)) }
 }
 
 /// A text as Python writes it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -101,7 +139,8 @@ struct Names(Vec<String>);
 
 impl Names {
     fn new(graph: &Graph) -> Names {
-        let mut taken: HashSet<String> = ["images", "torch", "nn", "F", "self"].map(str::to_owned).into();
+        let mut taken: HashSet<String> =
+            ["images", "torch", "torchvision", "nn", "F", "self"].map(str::to_owned).into();
         let name = |node: &Node| {
             let letters: String =
                 node.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -197,6 +236,11 @@ name = "train"
 op = "batch_norm"
 momentum = "cumulative"
 [[node]]
+name = "stem.norm"
+op = "layer_norm"
+normalized_shape = [4]
+data_format = "channels_first"
+[[node]]
 op = "add"
 inputs = ["train", "conv2d"]
 [[node]]
@@ -229,6 +273,8 @@ activation = "softmax"
             "        conv2d = F.relu(self.conv2d(images))\n",
             "        value_of_train = self._modules[\"train\"](conv2d)\n",
             "        add = value_of_train + conv2d\n",
+            "        self._put(\"stem.norm\", nn.LayerNorm(normalized_shape=(4)))\n",
+            "        stem_norm = self._at(\"stem.norm\")(value_of_train.movedim(1, -1)).movedim(-1, 1)\n",
             "        max_pooling2d = F.max_pool2d(add, kernel_size=2, ceil_mode=True)\n",
             "        average_pooling2d = F.adaptive_avg_pool2d(max_pooling2d, output_size=(2, None))\n",
             "        value_of_2nd = torch.cat((average_pooling2d, average_pooling2d), 1)\n",

@@ -99,9 +99,68 @@ fn what_does_not_fit_is_said() {
         &["14 missing: conv2d_1.weight", "of another shape: conv2d.weight [4, 3, 3, 3] for [16, 3, 3, 3]"],
     );
     run("--model small.toml --weights small.toml --class-names a,b")
-        .failed(1, &["is not a safetensors file"]);
+        .failed(1, &["is neither a safetensors file"]);
     place
         .run("predict --model small.toml --weights w.safetensors --class-names a,b")
         .failed(2, &["name the pictures"]);
     place.run("inspect").misused(&["RUN"]);
+}
+
+#[test]
+fn training_starts_from_weights_and_a_new_head_needs_to_be_asked_for() {
+    let place = place();
+    let train = "train --data photos --model small.toml --image-size 12 --epochs 1 --batch-size 8 --quiet";
+    stripped(&place, "run", "w.safetensors", &|key| format!("module.{key}"));
+    place.run(&format!("{train} --weights w.safetensors --lr 1e-12 --out again")).done();
+    // A step that changes nothing keeps the predictions of the start.
+    let accuracy = |run: &str| {
+        let text = place.run(&format!("evaluate {run} --on photos --json")).done().out;
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["accuracy"].clone()
+    };
+    assert_eq!(accuracy("again"), accuracy("run"));
+    assert!(place.text("again/config.toml").contains("weights = \"w.safetensors\""));
+
+    stripped(&place, "run", "head.safetensors", &|key| key.replace("dense", "old_head"));
+    place
+        .run(&format!("{train} --weights head.safetensors --out new"))
+        .failed(1, &["2 missing: dense.weight, dense.bias", "2 surplus: old_head.bias, old_head.weight"]);
+    assert!(!place.exists("new"));
+    let ran = place.run(&format!(
+        "{} --weights head.safetensors --weights-partial --out new",
+        train.replace(" --quiet", "")
+    ));
+    assert!(
+        ran.err.contains("2 arrays: dense.weight, dense.bias, which start with random values"),
+        "{ran:?}"
+    );
+    place.run(&format!("{train} --weights-partial --out other")).failed(2, &["weights is missing"]);
+}
+
+#[test]
+fn a_run_is_exported_in_every_format() {
+    let place = place();
+    place.run("export run").failed(2, &["--onnx, --safetensors or --torch"]);
+    place.run("export run --torch net.txt").failed(2, &["ends in .py"]);
+    place.run("export run --safetensors a.safetensors --with-softmax").misused(&["--onnx"]);
+    let said =
+        place.run("export run --onnx net.onnx --safetensors net2.safetensors --torch net.py").done().out;
+    for part in [
+        "net.onnx, which takes 'input' [batch, 3, 12, 12]",
+        "onnxruntime",
+        "net.py, which loads net.safetensors",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(place.read("net.safetensors"), place.read("run/weights/last.safetensors"));
+    assert_eq!(place.read("net2.safetensors"), place.read("net.safetensors"));
+    let code = place.text("net.py");
+    for part in [
+        "class Network(nn.Module)",
+        "CLASSES = [\"dark\", \"light\"]",
+        "def prepare(file):",
+        "def load(weights=WEIGHTS):",
+    ] {
+        assert!(code.contains(part), "{part}: {code}");
+    }
+    assert!(place.read("net.onnx").len() > 1000);
 }
