@@ -14,6 +14,7 @@ use std::path::Path;
 use convscope_data::{Framing, ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
 use convscope_onnx::{OnnxFile, OnnxOptions};
+use convscope_torch::TorchFile;
 use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
 use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
@@ -23,7 +24,7 @@ use convscope_verify::{Case, Tensor, Which};
 pub type Target = fn(&[u8]);
 
 /// Every target, with the name of its fuzzer and seed folder.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("picture", picture),
     ("cifar", cifar),
     ("weights", weights),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("tensors", tensors),
     ("case", case),
     ("onnx", onnx),
+    ("torch", torch),
 ];
 
 /// A picture file of any supported format.
@@ -86,6 +88,19 @@ pub fn onnx(bytes: &[u8]) {
     let Ok(graph) = Graph::new(network.description().clone()) else { return };
     if graph.trained_parameters() < 1 << 20 {
         let _ = network.parameters(&graph);
+    }
+}
+
+/// A file of `torch.save`, whose arrays are read as far as they are small.
+pub fn torch(bytes: &[u8]) {
+    let Ok(file) = TorchFile::from_bytes(bytes.to_vec()) else { return };
+    for name in file.names() {
+        let Some(tensor) = file.tensor(name) else { continue };
+        // An array can repeat an element as often as its shape says.
+        if tensor.shape().iter().product::<usize>() < 1 << 16 {
+            let _ = file.values(tensor);
+            file.integer(tensor);
+        }
     }
 }
 

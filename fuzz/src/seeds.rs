@@ -34,6 +34,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "tensors" => tensor_files(),
         "case" => cases(),
         "onnx" => vec![include_bytes!("../../crates/onnx/tests/recorded/small.onnx").to_vec()],
+        "torch" => torch_files(),
         other => panic!("no target is called {other}"),
     }
 }
@@ -51,6 +52,16 @@ pub fn write_seeds(folder: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Files of both forms, with arrays of every type, and a checkpoint with other things beside them.
+fn torch_files() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../crates/torch/tests/files/archive.pth").to_vec(),
+        include_bytes!("../../crates/torch/tests/files/old.pth").to_vec(),
+        include_bytes!("../../crates/torch/tests/files/old_protocol4.pth").to_vec(),
+        include_bytes!("../../crates/torch/tests/files/checkpoint.pth").to_vec(),
+    ]
 }
 
 fn pictures() -> Vec<Vec<u8>> {
