@@ -15,7 +15,7 @@ mod state;
 mod tensor;
 
 pub use error::TorchError;
-pub use tensor::{Dtype, Tensor};
+pub use tensor::{Dtype, Tensor, half};
 
 /// How a file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

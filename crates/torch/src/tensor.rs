@@ -172,7 +172,11 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
 }
 
 /// A number of half precision (IEEE 754 binary16) in single precision, which has all of them.
-fn half(bits: u16) -> f32 {
+///
+/// ```
+/// assert_eq!(convscope_torch::half(0xc500), -5.0);
+/// ```
+pub fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     match exponent {
