@@ -24,12 +24,12 @@ fn no_case_gives_other_outputs() {
     assert!(!reports.is_empty());
     for report in &reports {
         match &report.outcome {
-            Outcome::Executed { error } => println!("{}: executed, off by {error:.1e}", report.case),
-            other => println!("{}: {other:?}", report.case),
+            Outcome::Executed { error } => eprintln!("{}: executed, off by {error:.1e}", report.case),
+            other => eprintln!("{}: {other:?}", report.case),
         }
     }
     for (operator, counts) in counts(&reports) {
-        println!("{operator}: {counts:?}");
+        eprintln!("{operator}: {counts:?}");
     }
     assert!(!reports.iter().any(|report| matches!(report.outcome, Outcome::Failed(_))));
 }

@@ -1,8 +1,8 @@
 //! What a network needs from an operator's description.
 
 use crate::{
-    Activation, Argument, Bound, ChannelMap, Mode, Onnx, OpError, Operator, Parameter, ParameterSpec, Precision,
-    Shape, Torch,
+    Activation, Argument, Bound, ChannelMap, Mode, Onnx, OpError, Operator, Parameter, ParameterSpec,
+    Precision, Shape, Torch,
 };
 use convscope_kernels::pointwise::Function;
 use std::fmt::Debug;

@@ -9,7 +9,7 @@ use super::tree::Tree;
 use super::{Fault, line_at};
 
 /// Our packages in order: each may depend on those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "convscope-files",
     "convscope-torch",
     "convscope-kernels",
