@@ -9,7 +9,8 @@ use crate::number::{percent, significant, thousands};
 use crate::table::{Style, Tone, paint, wrapped};
 use crate::{ReportError, json};
 
-/// A paragraph for each finding, starting with its severity; or a sentence if nothing is unusual.
+/// A paragraph for each finding, starting with its severity; or a sentence if nothing is unusual. Findings that many
+/// layers share are one paragraph with the names of the layers.
 pub fn render(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();
     let is_usual = |finding: &Finding| {
@@ -18,20 +19,98 @@ pub fn render(findings: &[Finding], style: Style) -> String {
     if findings.iter().all(is_usual) {
         text.push_str("nothing unusual was found\n");
     }
-    for finding in findings {
+    for group in alike(findings) {
+        let finding = group.strongest;
         let tone = match finding.severity {
             Severity::Problem => Tone::Bad,
             Severity::Warning => Tone::Bold,
             Severity::Note => Tone::Dim,
         };
         let name = severity(finding);
-        let line: String = finding.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut line = finding.text.clone();
+        if let Some(others) = group.others_in_words(NAMED) {
+            line = format!("{line} {others}");
+        }
+        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let line = wrapped(&format!("{name}: {line}"), style);
         text.push_str(&paint(name, tone, style));
         text.push_str(&line[name.len()..]);
         text.push('\n');
     }
     text
+}
+
+/// Findings of one kind and severity.
+pub(crate) struct Alike<'a> {
+    /// The one to tell in full: whose number is furthest from its threshold.
+    pub strongest: &'a Finding,
+    /// The other ones, in the network's order.
+    pub others: Vec<&'a Finding>,
+}
+
+impl Alike<'_> {
+    /// `The same goes for 5 other layers: a (3), b (1) and 3 more.` with at most `named` names; `None` without others.
+    fn others_in_words(&self, named: usize) -> Option<String> {
+        let count = self.others.len();
+        if count == 0 {
+            return None;
+        }
+        let mut names: Vec<String> =
+            self.others.iter().take(named).map(|finding| name_and_number(finding)).collect();
+        if count > named {
+            names.push(format!("{} more", count - named));
+        }
+        let last = names.pop().expect("at least one name");
+        let list = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+        Some(format!("The same goes for {count} other layers: {list}."))
+    }
+}
+
+/// The name of the layer of a finding, and its number.
+pub(crate) fn name_and_number(finding: &Finding) -> String {
+    let name = finding.node.as_deref().unwrap_or_default();
+    let value = finding.value;
+    match finding.kind {
+        FindingKind::DeadLayer => name.to_owned(),
+        FindingKind::IdleLayer | FindingKind::Saturated => format!("{name} ({})", percent(value)),
+        _ => format!("{name} ({})", brief(value)),
+    }
+}
+
+/// Findings of layers in groups of the same kind and severity, if more than [`FEW`] layers share them; all others
+/// alone. In the order of the first of each.
+pub(crate) fn alike(findings: &[Finding]) -> Vec<Alike<'_>> {
+    let same = |a: &Finding, b: &Finding| {
+        a.kind == b.kind && a.severity == b.severity && a.node.is_some() && b.node.is_some()
+    };
+    let mut groups = Vec::new();
+    for (index, finding) in findings.iter().enumerate() {
+        let group: Vec<&Finding> = findings.iter().filter(|other| same(finding, other)).collect();
+        if group.len() <= FEW {
+            groups.push(Alike { strongest: finding, others: Vec::new() });
+        } else if !findings[..index].iter().any(|earlier| same(earlier, finding)) {
+            let mut strongest = group[0];
+            for other in &group {
+                if distance(other) > distance(strongest) {
+                    strongest = other;
+                }
+            }
+            let others = group.into_iter().filter(|other| !std::ptr::eq(*other, strongest)).collect();
+            groups.push(Alike { strongest, others });
+        }
+    }
+    groups
+}
+
+/// The number of layers up to which each finding of a kind is told in full.
+const FEW: usize = 3;
+/// The number of layers that the terminal names.
+const NAMED: usize = 8;
+
+/// How far the number of a finding is from its threshold, as a logarithm where there is a ratio.
+fn distance(finding: &Finding) -> f64 {
+    let ratio = finding.value / finding.threshold;
+    if ratio.is_finite() && ratio > 0.0 { ratio.ln().abs() } else { finding.value }
 }
 
 /// Writes `findings.json`: a list of findings, each with its kind, node, number, threshold and text.
@@ -124,6 +203,31 @@ mod tests {
             render(&[finding(Severity::Note, "3 of 16 channels are dead")], narrow),
             "note: 3 of 16\nchannels are dead\n"
         );
+    }
+
+    #[test]
+    fn a_finding_that_many_layers_share_is_one_paragraph() {
+        let dead = |node: &str, value: f64| Finding {
+            kind: FindingKind::DeadChannels,
+            node: Some(node.to_owned()),
+            value,
+            threshold: 0.0,
+            ..finding(Severity::Note, &format!("{node} has {value} dead channels."))
+        };
+        let other = Finding { node: None, ..finding(Severity::Note, "few images") };
+        let few = [dead("a", 1.0), other.clone(), dead("b", 4.0), dead("c", 2.0)];
+        assert_eq!(render(&few, Style::PLAIN).lines().count(), 4);
+        let many = [dead("a", 1.0), other, dead("b", 4.0), dead("c", 2.0), dead("d", 1.0)];
+        assert_eq!(
+            render(&many, Style::PLAIN),
+            "note: b has 4 dead channels. The same goes for 3 other layers: a (1), c (2) and d (1).\nnote: few images\n"
+        );
+        let hundred: Vec<_> = (0..100).map(|index| dead(&format!("conv{index}"), 1.0)).collect();
+        assert!(render(&hundred, Style::PLAIN).ends_with("conv7 (1), conv8 (1) and 91 more.\n"));
+        // A warning is not hidden among notes.
+        let mut mixed = hundred;
+        mixed[50].severity = Severity::Warning;
+        assert_eq!(render(&mixed, Style::PLAIN).lines().count(), 2);
     }
 
     #[test]

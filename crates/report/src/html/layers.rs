@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 use super::bars;
 use super::words;
 use crate::chart::escape;
-use crate::findings::{measured, severity};
+use crate::findings::{Alike, alike, measured, name_and_number, severity};
 use crate::layers::{kind, shape};
 use crate::number::{percent, significant, thousands};
 
@@ -37,18 +37,20 @@ pub(super) fn table_view(table: &LayerTable, over: &str) -> Value {
     }
 }
 
-/// Findings for the template.
+/// Findings for the template: those that many layers share as one, with the other layers as a list.
 pub(super) fn findings_view(findings: &[Finding]) -> Vec<Value> {
-    let view = |finding: &Finding| {
+    let view = |group: Alike<'_>| {
+        let finding = group.strongest;
         context! {
             severity => severity(finding),
             node => finding.node.clone(),
             text => finding.text.clone(),
             measured => measured(finding),
             word => words::of(finding.kind),
+            others => group.others.into_iter().map(name_and_number).collect::<Vec<_>>(),
         }
     };
-    findings.iter().map(view).collect()
+    alike(findings).into_iter().map(view).collect()
 }
 
 /// The table of epochs.
