@@ -202,7 +202,8 @@ const MODEL: &str = "Model";
 const TRAINING: &str = "Training";
 
 const NORMALIZE: &[&str] = &["unit", "standard", "imagenet", "tf"];
-const INITIALIZERS: &[&str] = &["glorot_uniform", "he_normal", "he_uniform", "pytorch"];
+const INITIALIZERS: &[&str] =
+    &["glorot_uniform", "he_normal", "he_normal_fan_out", "he_uniform", "small_normal", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "muon"];
 const DECAY_SCOPES: &[&str] = &["all", "weights"];
 const CLASS_WEIGHTS: &[&str] = &["none", "balanced"];

@@ -74,6 +74,11 @@ impl ModelBuilder {
         self.change(|described| described.with_weights_of(node))
     }
 
+    /// Initialises the weights of the last node in another way than those of the network.
+    pub fn initialized(self, initializer: Initializer) -> ModelBuilder {
+        self.change(|node| node.with_initializer(initializer))
+    }
+
     /// Replaces the image by inputs of these names and shapes; nodes name the one they take.
     pub fn with_inputs(mut self, inputs: impl IntoIterator<Item = ModelInput>) -> ModelBuilder {
         self.model.inputs = inputs.into_iter().collect();

@@ -46,12 +46,22 @@ pub struct NodeDescription {
     /// Name of a node before it whose weights it shares; default none: it has weights of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_of: Option<String>,
+    /// How its weights are initialised; default as the network's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initializer: Option<Initializer>,
 }
 
 impl NodeDescription {
     /// A node with the default name that takes the node before as its input.
     pub fn new(operator: Operator) -> NodeDescription {
-        NodeDescription { name: None, operator, activation: None, inputs: None, weights_of: None }
+        NodeDescription {
+            name: None,
+            operator,
+            activation: None,
+            inputs: None,
+            weights_of: None,
+            initializer: None,
+        }
     }
 
     /// The same with an activation.
@@ -69,6 +79,11 @@ impl NodeDescription {
         NodeDescription { weights_of: Some(node.into()), ..self }
     }
 
+    /// The same with another initialiser than the network's.
+    pub fn with_initializer(self, initializer: Initializer) -> NodeDescription {
+        NodeDescription { initializer: Some(initializer), ..self }
+    }
+
     /// The same with inputs by name.
     pub fn with_inputs(self, inputs: &[&str]) -> NodeDescription {
         NodeDescription { inputs: Some(inputs.iter().map(|name| name.to_string()).collect()), ..self }
@@ -79,6 +94,14 @@ impl ModelDescription {
     /// Channels, rows and columns of the image, where the first input is one.
     pub fn image(&self) -> Option<[usize; 3]> {
         self.inputs.first().and_then(|input| input.shape.as_slice().try_into().ok())
+    }
+
+    /// The same with all weights initialised in this way, also those of nodes with an initialiser of their own.
+    #[must_use]
+    pub fn with_initializer(mut self, initializer: Initializer) -> ModelDescription {
+        self.initializer = initializer;
+        self.nodes.iter_mut().for_each(|node| node.initializer = None);
+        self
     }
 
     /// The description as a TOML file that [`ModelFile`] reads.
@@ -216,7 +239,7 @@ fn integer(size: usize) -> i64 {
 }
 
 /// The keys of a node whose values are names, not numbers.
-const NAMES: [&str; 5] = ["activation", "inputs", "name", "op", "weights_of"];
+const NAMES: [&str; 6] = ["activation", "initializer", "inputs", "name", "op", "weights_of"];
 
 fn replace_classes(value: &mut toml::Value, classes: usize) {
     match value {

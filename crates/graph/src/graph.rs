@@ -196,9 +196,9 @@ impl Graph {
         &self.description.name
     }
 
-    /// How weights are initialised.
-    pub fn initializer(&self) -> Initializer {
-        self.description.initializer
+    /// How the weights of the node at `index` are initialised.
+    pub fn initializer(&self, index: usize) -> Initializer {
+        self.description.nodes[index].initializer.unwrap_or(self.description.initializer)
     }
 
     /// The names and shapes of the inputs.

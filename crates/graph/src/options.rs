@@ -77,6 +77,11 @@ impl ModelOptions {
     pub(crate) fn apply_to_file(&self, table: &mut Table) -> Result<(), GraphError> {
         if let Some(initializer) = self.0.get("initializer") {
             table.insert("initializer".to_owned(), initializer.clone());
+            if let Some(Value::Array(nodes)) = table.get_mut("node") {
+                nodes.iter_mut().filter_map(Value::as_table_mut).for_each(|node| {
+                    node.remove("initializer");
+                });
+            }
         }
         let own = table.remove("width");
         let Some(width) = self.0.get("width").cloned().or(own) else { return Ok(()) };

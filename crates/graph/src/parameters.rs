@@ -19,10 +19,16 @@ impl Parameters {
     /// # Errors
     /// [`GraphError::OutOfMemory`].
     pub fn new(graph: &Graph, seed: u64) -> Result<Parameters, GraphError> {
+        let rules: Vec<_> = graph
+            .nodes()
+            .iter()
+            .enumerate()
+            .flat_map(|(index, node)| vec![graph.initializer(index); node.own_parameters().len()])
+            .collect();
         let mut index = 0;
         Parameters::from_arrays(graph, |key, spec| {
             let mut array = Parameter::zeros(key, spec)?;
-            graph.initializer().fill(spec.role, seed, index, array.slice_mut());
+            rules[index].fill(spec, seed, index, array.slice_mut());
             index += 1;
             Ok(array)
         })

@@ -183,6 +183,7 @@ impl Chain {
             activation: last.activation,
             inputs: first.operator.layer().takes_inputs().then_some(inputs),
             weights_of: first.weights_of.map(|owner| graph.nodes()[owner].name.clone()),
+            initializer: None,
         }
     }
 

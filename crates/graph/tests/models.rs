@@ -320,6 +320,28 @@ fn width_scales_all_layers_but_the_classes_and_arguments_win() {
     assert_eq!(with_options(&fixed, "width = 2").unwrap(), [10, 10, 240, 4]);
 }
 
+/// The last layer starts small, whatever the other ones do, unless the options set a rule for all.
+#[test]
+fn a_node_may_have_an_initializer_of_its_own() {
+    let largest = |options: &str| {
+        let end = END.replace("op = \"linear\"", "op = \"linear\"\ninitializer = \"small_normal\"");
+        assert_ne!(end, END);
+        let options: ModelOptions = toml::from_str(options).unwrap();
+        let file = ModelFile::parse(
+            "net.toml",
+            &format!("name = \"net\"\ninitializer = \"he_normal\"\n{CONV}{end}"),
+        );
+        let graph = Graph::new(file.unwrap().with_options(&options).resolve([3, 8, 6], 4).unwrap()).unwrap();
+        let parameters = Parameters::new(&graph, 3).unwrap();
+        [0, 2]
+            .map(|index| parameters.tensors()[index].slice().iter().fold(0.0f32, |most, v| most.max(v.abs())))
+    };
+    let [conv, dense] = largest("");
+    assert!(conv > 0.1 && dense < 0.05, "{conv} {dense}");
+    let [conv, dense] = largest("initializer = 'he_normal'");
+    assert!(conv > 0.1 && dense > 0.1, "{conv} {dense}");
+}
+
 #[test]
 fn an_option_that_does_not_fit_the_model_is_named() {
     let nodes = format!("{CONV}{END}");

@@ -245,6 +245,7 @@ impl Importer<'_> {
                     .takes_inputs()
                     .then(|| emitted.inputs.iter().map(input_name).collect()),
                 weights_of: None,
+                initializer: None,
             });
             arrays.extend(emitted.arrays.iter().map(|(array, from)| ((name.clone(), *array), from.clone())));
             taken.insert(name.clone());

@@ -209,9 +209,11 @@ fn sinks_of(run: &LockedRun) -> Vec<Box<dyn Sink>> {
 /// The configured network for the images of this source.
 pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<ModelDescription, TrainError> {
     let classes = source.classes().len();
-    let mut model = resolve_model(&config.model, input_of(source), classes, &config.model_options)?;
-    model.initializer = config.initializer.unwrap_or(model.initializer);
-    Ok(model)
+    let model = resolve_model(&config.model, input_of(source), classes, &config.model_options)?;
+    Ok(match config.initializer {
+        Some(initializer) => model.with_initializer(initializer),
+        None => model,
+    })
 }
 
 fn input_of(source: &dyn Source) -> [usize; 3] {
