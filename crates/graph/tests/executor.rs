@@ -84,7 +84,9 @@ fn gradients_agree_with_finite_differences() {
 fn bits_do_not_depend_on_threads() {
     let small = |name: &str| Arc::new(Graph::new(preset(name, [3, 12, 8], 4).unwrap()).unwrap());
     let f32_of = |graph| (graph, Precision::F32);
-    let graphs = [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8")].map(f32_of);
+    let depthwise = Arc::new(Graph::new(preset("mobilenet_v2", [3, 32, 32], 4).unwrap()).unwrap());
+    let graphs =
+        [every_operator(), small("plain8"), small("plain8-bn"), small("resnet8"), depthwise].map(f32_of);
     for (graph, precision) in graphs.into_iter().chain([(small("plain8-bn"), Precision::Bf16)]) {
         let task = Task::new(&graph, 61);
         let run = |threads: usize| {

@@ -62,6 +62,28 @@ fn presets_predict_what_their_nodes_compute() {
     assert_eq!(joined("plain8-bn", 32), 0);
 }
 
+/// A single image is divided among the threads, which must not be seen in its bits.
+#[test]
+fn one_image_has_the_same_bits_on_any_number_of_threads() {
+    for (name, side) in [("mobilenet_v2", 96), ("resnet18", 80), ("efficientnet_b0", 96)] {
+        let graph = Arc::new(Graph::new(preset(name, [3, side, side], 7).unwrap()).unwrap());
+        let images = Array4::from_shape_vec((1, 3, side, side), random(9, 3 * side * side)).unwrap();
+        let parameters = parameters(&graph);
+        let run = |threads: usize, batch: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut predictor = Predictor::new(Arc::clone(&graph), batch).unwrap();
+                predictor.load(&parameters);
+                predictor.logits(images.view()).unwrap().mapv(f32::to_bits)
+            })
+        };
+        let whole = run(1, 2);
+        for threads in [1, 2, 3, 8] {
+            assert!(run(threads, 1) == whole, "{name} with {threads} threads");
+        }
+    }
+}
+
 /// Values that somebody else needs too stay: those with two readers, outputs, shared weights, activations before a
 /// normalisation.
 #[test]

@@ -173,6 +173,9 @@ pub trait Bound: Debug + Send + Sync {
         None
     }
 
+    /// Prepares to compute the output of a single image on this many threads. Its bits stay the same.
+    fn divide(&mut self, _threads: usize) {}
+
     /// Computes the output.
     fn forward(&self, call: Forward<'_>);
 

@@ -122,7 +122,7 @@ impl Layer for Followed {
 
     fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
         let head = self.head.layer().bind_with(inputs, mode, precision);
-        Box::new(BoundFollowed { head, function: self.function })
+        Box::new(BoundFollowed { head, function: self.function, parts: 1 })
     }
 }
 
@@ -130,6 +130,8 @@ impl Layer for Followed {
 struct BoundFollowed {
     head: Box<dyn Bound>,
     function: Function,
+    /// Into how many parts the values of a single image are divided.
+    parts: usize,
 }
 
 impl Bound for BoundFollowed {
@@ -153,7 +155,13 @@ impl Bound for BoundFollowed {
         self.head.products()
     }
 
+    fn divide(&mut self, threads: usize) {
+        self.head.divide(threads);
+        self.parts = threads;
+    }
+
     fn forward(&self, call: Forward<'_>) {
+        let parts = if call.images == 1 { self.parts } else { 1 };
         let fused = Epilogue::of(self.function).filter(|&epilogue| self.head.fuses(epilogue));
         let (isa, output) = (call.isa, call.output);
         self.head.forward(Forward {
@@ -164,7 +172,7 @@ impl Bound for BoundFollowed {
             ..call
         });
         if fused.is_none() {
-            self.function.apply_in_place(isa, output);
+            self.function.apply_in_parts(isa, output, parts);
         }
     }
 

@@ -82,7 +82,11 @@ impl Executor {
         precision: Precision,
         batch: usize,
     ) -> Result<Executor, GraphError> {
-        let bound = bind_all(&graph, mode, precision);
+        let mut bound = bind_all(&graph, mode, precision);
+        if mode == Mode::Inference && batch <= 1 {
+            let threads = threads::in_pool(rayon::current_num_threads);
+            bound.iter_mut().for_each(|bound| bound.divide(threads));
+        }
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
         let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Result<Vec<Buffer>, OutOfMemory> {

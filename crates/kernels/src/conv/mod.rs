@@ -5,6 +5,7 @@
 //! computed directly, without a matrix of image patches. Winograd's and the direct one run on the register tiles of
 //! `tile`. The transposed convolution is the gradient with respect to the input.
 
+mod bands;
 mod depthwise;
 mod direct;
 mod frame;
@@ -16,6 +17,7 @@ pub(crate) mod words;
 
 pub use crate::Epilogue;
 use crate::Isa;
+pub use bands::Bands;
 use depthwise::Depthwise;
 use direct::Direct;
 use serde::Serialize;

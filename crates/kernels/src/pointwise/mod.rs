@@ -74,6 +74,20 @@ impl Function {
         self.with_formulas(ApplyInPlace { isa, x });
     }
 
+    /// [`Function::apply_in_place`] with the values in `parts`, on as many threads as are free.
+    pub fn apply_in_parts(self, isa: Isa, x: &mut [f32], parts: usize) {
+        /// What pays for another thread.
+        const FEWEST: usize = 1 << 14;
+        if parts < 2 || x.len() < 2 * FEWEST {
+            return self.apply_in_place(isa, x);
+        }
+        let (left, right) = x.split_at_mut((x.len() / 2).next_multiple_of(16));
+        rayon::join(
+            || self.apply_in_parts(isa, left, parts / 2),
+            || self.apply_in_parts(isa, right, parts - parts / 2),
+        );
+    }
+
     /// `d_input = d_output * f'(x)`; where `f` has no derivative, PyTorch's convention applies.
     pub fn backward(self, isa: Isa, x: &[f32], d_output: &[f32], d_input: &mut [f32]) {
         assert!(x.len() == d_input.len() && d_output.len() == d_input.len());

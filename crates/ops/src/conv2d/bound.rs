@@ -1,7 +1,7 @@
 //! Convolution as the executor runs it.
 
 use crate::*;
-use convscope_kernels::conv::{Conv, Epilogue};
+use convscope_kernels::conv::{Bands, Conv, Epilogue};
 
 /// Whether a bias is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,14 @@ pub(crate) struct BoundConv {
     pub(crate) conv: Conv,
     pub(crate) bias: Bias,
     pub(crate) mode: Mode,
+    /// How a single image is divided among threads, if it is.
+    bands: Option<Bands>,
+}
+
+impl BoundConv {
+    pub(crate) fn new(conv: Conv, bias: Bias, mode: Mode) -> BoundConv {
+        BoundConv { conv, bias, mode, bands: None }
+    }
 }
 
 impl Bound for BoundConv {
@@ -49,7 +57,7 @@ impl Bound for BoundConv {
     }
 
     fn scratch_len(&self, _images: usize) -> usize {
-        self.conv.scratch_len()
+        self.conv.scratch_len().max(self.bands.as_ref().map_or(0, Bands::scratch_len))
     }
 
     fn backward_reads(&self) -> Reads {
@@ -64,9 +72,16 @@ impl Bound for BoundConv {
         Some(Products::from(&self.conv))
     }
 
+    fn divide(&mut self, threads: usize) {
+        self.bands = Bands::new(&self.conv, threads);
+    }
+
     fn forward(&self, call: Forward<'_>) {
         let packed = &call.packed[..self.conv.forward_len()];
         let input = call.inputs.get(0);
+        if let (1, Some(bands)) = (call.images, &self.bands) {
+            return bands.forward(call.isa, input, packed, call.epilogue, call.output, call.scratch);
+        }
         self.conv.forward(call.isa, call.images, input, packed, call.epilogue, call.output, call.scratch);
     }
 

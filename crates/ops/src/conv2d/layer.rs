@@ -263,7 +263,7 @@ impl Layer for Conv2d {
     fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
         let conv = Conv::with_precision(size, precision);
-        Box::new(BoundConv { conv, mode, bias: Bias::new(self.bias) })
+        Box::new(BoundConv::new(conv, Bias::new(self.bias), mode))
     }
 }
 

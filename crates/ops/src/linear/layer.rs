@@ -104,7 +104,7 @@ impl Layer for Linear {
     fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
         let input = inputs[0];
         let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)));
-        let matrix = BoundConv { conv, mode, bias: Bias::new(self.bias) };
+        let matrix = BoundConv::new(conv, Bias::new(self.bias), mode);
         if input.is_vector() {
             return Box::new(matrix);
         }
