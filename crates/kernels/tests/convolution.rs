@@ -269,18 +269,51 @@ fn depthwise_shapes() {
     }
 }
 
+/// Vectors with several groups, with a rest of them, and of less than sixteen channels.
+#[test]
+fn small_groups() {
+    for (group, groups, kernel, stride) in [
+        (2, 3, 3, 1),
+        (2, 17, 3, 2),
+        (4, 9, 3, 1),
+        (4, 2, 5, 2),
+        (8, 5, 3, 1),
+        (8, 3, 3, 2),
+        (8, 2, 1, 1),
+        (4, 4, 2, 1),
+    ] {
+        let channels = group * groups;
+        let case = Convolution {
+            batch: 2,
+            in_channels: channels,
+            out_channels: channels,
+            groups,
+            input: [9, 22],
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [kernel / 2, 0, 1, kernel / 2],
+            ..PLAIN
+        };
+        assert_eq!(Conv::new(size_of(&case)).algorithm(), Algorithm::Depthwise);
+        check(case);
+        check(Convolution { dilation: [1, 2], pad_with: PadWith::Reflect, padding: [1, 1, 2, 1], ..case });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn any_depthwise_shape(
-        batch in 1usize..4, channels in 2usize..40, input in [1usize..14, 1usize..24],
+        batch in 1usize..4, channels in 2usize..40, group in 0u32..4, input in [1usize..14, 1usize..24],
         kernel in [1usize..8, 1usize..8], stride in [1usize..4, 1usize..4], dilation in [1usize..4, 1usize..4],
         padding in [0usize..6, 0usize..6, 0usize..6, 0usize..6],
     ) {
         let padded = [input[0] + padding[0] + padding[1], input[1] + padding[2] + padding[3]];
         prop_assume!((0..2).all(|i| padded[i] > dilation[i] * (kernel[i] - 1)));
+        let groups = channels.div_ceil(1 << group).max(2);
+        let channels = groups << group;
         check(Convolution {
-            batch, in_channels: channels, out_channels: channels, groups: channels, input, kernel, stride, dilation,
+            batch, in_channels: channels, out_channels: channels, groups, input, kernel, stride, dilation,
             padding, pad_with: PadWith::Zeros,
         });
     }

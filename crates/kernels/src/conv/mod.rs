@@ -62,7 +62,8 @@ pub enum Algorithm {
     Direct,
     /// Winograd's F(2x2, 3x3): 16 products instead of 36 for four output pixels.
     Winograd,
-    /// Every product of the definition, sixteen channels at once, where each channel is convolved by itself.
+    /// Every product of the definition, sixteen channels at once, where each channel is convolved by itself or in a group of
+    /// at most eight.
     Depthwise,
 }
 
@@ -120,7 +121,7 @@ impl Conv {
     }
 
     /// A convolution with a given algorithm, if possible: Winograd's needs a 3x3 kernel with stride and dilation 1, one
-    /// group and zero padding, the depthwise one as many groups as channels.
+    /// group and zero padding, the depthwise one groups of 1, 2, 4 or 8 channels, as many in the input as in the output.
     pub fn with_algorithm(size: ConvSize, algorithm: Algorithm, precision: Precision) -> Conv {
         if algorithm == Algorithm::Winograd && Winograd::suits(&size) {
             return Conv { size, algorithm, precision, method: Arc::new(Winograd::new(&size, precision)) };

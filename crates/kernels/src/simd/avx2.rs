@@ -66,6 +66,15 @@ unsafe impl Simd for Avx2 {
         unsafe { [_mm256_blendv_ps(b[0], a[0], mask[0]), _mm256_blendv_ps(b[1], a[1], mask[1])] }
     }
     #[inline(always)]
+    fn spread<const GROUP: usize>(self, value: Self::V, member: usize) -> Self::V {
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let first = _mm256_and_si256(lanes, _mm256_set1_epi32(!(GROUP as i32 - 1)));
+            let from = _mm256_add_epi32(first, _mm256_set1_epi32(member as i32));
+            [_mm256_permutevar8x32_ps(value[0], from), _mm256_permutevar8x32_ps(value[1], from)]
+        }
+    }
+    #[inline(always)]
     fn zero_wide(self) -> Self::W {
         unsafe { [_mm256_setzero_pd(); 4] }
     }

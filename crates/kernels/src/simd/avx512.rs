@@ -75,6 +75,14 @@ unsafe impl<const BF16: bool> Simd for Avx512<BF16> {
         unsafe { _mm512_mask_blend_ps(mask, b, a) }
     }
     #[inline(always)]
+    fn spread<const GROUP: usize>(self, value: __m512, member: usize) -> __m512 {
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let first = _mm512_and_si512(lanes, _mm512_set1_epi32(!(GROUP as i32 - 1)));
+            _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32(member as i32)), value)
+        }
+    }
+    #[inline(always)]
     fn zero_wide(self) -> Self::W {
         unsafe { [_mm512_setzero_pd(); 2] }
     }

@@ -179,6 +179,9 @@ pub(crate) unsafe trait Simd: Copy {
     fn equals(self, a: Self::V, b: Self::V) -> Self::M;
     /// `a` where `mask` is true, else `b`.
     fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// Lane `l` becomes lane `l / GROUP * GROUP + member`: each group of lanes is filled with one of them. `GROUP` is 1, 2, 4
+    /// or 8.
+    fn spread<const GROUP: usize>(self, value: Self::V, member: usize) -> Self::V;
     fn zero_wide(self) -> Self::W;
     fn widen(self, value: Self::V) -> Self::W;
     fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;

@@ -54,6 +54,10 @@ unsafe impl Simd for Portable {
         std::array::from_fn(|i| if mask[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
+    fn spread<const GROUP: usize>(self, value: Self::V, member: usize) -> Self::V {
+        std::array::from_fn(|i| value[i / GROUP * GROUP + member])
+    }
+    #[inline(always)]
     fn zero_wide(self) -> Self::W {
         [0.0; LANES]
     }

@@ -13,7 +13,7 @@ pub(super) struct WeightGradient<'a> {
     pub(super) walk: &'a Walk,
     pub(super) source: &'a [f32],
     pub(super) d_target: &'a [f32],
-    /// `[taps][channels]`, added to.
+    /// `[taps][group][channels]`, added to.
     pub(super) d_weights: &'a mut [f32],
 }
 
@@ -36,11 +36,18 @@ impl Kernel for WeightGradient<'_> {
         assert!(self.source.len() >= walk.source_len(), "input too short");
         assert!(self.d_target.len() >= rows.count * columns.count * walk.channels, "gradient too short");
         assert!(self.d_weights.len() >= walk.weight_len(), "gradients of a different convolution");
-        match columns.taps.len() {
-            3 => self.rows::<S, 3, 3>(simd),
-            5 => self.rows::<S, 2, 5>(simd),
-            7 => self.rows::<S, 2, 7>(simd),
-            _ => self.rows::<S, 1, 1>(simd),
+        match (walk.group, columns.taps.len()) {
+            (1, 3) => self.rows::<S, 1, 3, 3>(simd),
+            (1, 5) => self.rows::<S, 1, 2, 5>(simd),
+            (1, 7) => self.rows::<S, 1, 2, 7>(simd),
+            (1, _) => self.rows::<S, 1, 1, 1>(simd),
+            (2, 3) => self.rows::<S, 2, 3, 3>(simd),
+            (2, _) => self.rows::<S, 2, 1, 1>(simd),
+            (4, 3) => self.rows::<S, 4, 3, 3>(simd),
+            (4, _) => self.rows::<S, 4, 1, 1>(simd),
+            (8, 3) => self.rows::<S, 8, 3, 3>(simd),
+            (8, _) => self.rows::<S, 8, 1, 1>(simd),
+            (group, _) => unreachable!("groups of {group} channels"),
         }
     }
 }
@@ -48,7 +55,7 @@ impl Kernel for WeightGradient<'_> {
 impl WeightGradient<'_> {
     /// All taps, `R` rows of the kernel and `T` columns at a time.
     #[inline(always)]
-    fn rows<S: Simd, const R: usize, const T: usize>(&mut self, simd: S) {
+    fn rows<S: Simd, const G: usize, const R: usize, const T: usize>(&mut self, simd: S) {
         let [rows, columns] = &self.walk.axes;
         let most_rows = (STRETCH / columns.count).max(1);
         let mut row = 0;
@@ -64,9 +71,9 @@ impl WeightGradient<'_> {
                     for tap in (0..columns.taps.len()).step_by(T) {
                         let stretch = Stretch { rows: (row, end), columns: stretch, tap_row, tap };
                         match left {
-                            _ if left >= R => self.channels::<S, R, T>(simd, stretch),
-                            2 => self.channels::<S, 2, T>(simd, stretch),
-                            _ => self.channels::<S, 1, T>(simd, stretch),
+                            _ if left >= R => self.channels::<S, G, R, T>(simd, stretch),
+                            2 => self.channels::<S, G, 2, T>(simd, stretch),
+                            _ => self.channels::<S, G, 1, T>(simd, stretch),
                         }
                     }
                     tap_row += left.min(R);
@@ -77,25 +84,35 @@ impl WeightGradient<'_> {
     }
 
     #[inline(always)]
-    fn channels<S: Simd, const R: usize, const T: usize>(&mut self, simd: S, stretch: Stretch) {
+    fn channels<S: Simd, const G: usize, const R: usize, const T: usize>(
+        &mut self,
+        simd: S,
+        stretch: Stretch,
+    ) {
         let channels = self.walk.channels;
         let whole = channels / LANES * LANES;
         let mut channel = 0;
         while channel < whole {
-            self.vector::<S, R, T>(simd, stretch, channel, LANES);
+            for member in 0..G {
+                self.vector::<S, G, R, T>(simd, stretch, member, channel, LANES);
+            }
             channel += LANES;
         }
         if whole < channels {
-            self.vector::<S, R, T>(simd, stretch, whole, channels - whole);
+            for member in 0..G {
+                self.vector::<S, G, R, T>(simd, stretch, member, whole, channels - whole);
+            }
         }
     }
 
-    /// `d_weight[r][t] += sum over pixels of source[r][t] * d_target`, for `lanes` channels.
+    /// `d_weight[r][t] += sum over pixels of source[r][t] * d_target`, for `lanes` channels and one member of each group of the
+    /// source's.
     #[inline(always)]
-    fn vector<S: Simd, const R: usize, const T: usize>(
+    fn vector<S: Simd, const G: usize, const R: usize, const T: usize>(
         &mut self,
         simd: S,
         stretch: Stretch,
+        member: usize,
         channel: usize,
         lanes: usize,
     ) {
@@ -125,6 +142,7 @@ impl WeightGradient<'_> {
                             let from = from.add(r * rows.spacing * row_len);
                             for t in 0..T {
                                 let value = simd.load_lanes(from.add(t * spacing * channels), lanes);
+                                let value = simd.spread::<G>(value, member);
                                 sums[r][t] = simd.fma(value, gradient, sums[r][t]);
                             }
                         }
@@ -136,6 +154,7 @@ impl WeightGradient<'_> {
                                 let place = (r * rows.spacing * row_len) as isize + at * channels as isize;
                                 let from = if is_inside { source.offset(place) } else { ZEROS.as_ptr() };
                                 let value = simd.load_lanes(from, lanes);
+                                let value = simd.spread::<G>(value, member);
                                 sums[r][t] = simd.fma(value, gradient, sums[r][t]);
                             }
                         }
@@ -145,7 +164,7 @@ impl WeightGradient<'_> {
             for (r, sums) in sums.iter().enumerate() {
                 for (t, &sum) in sums.iter().enumerate() {
                     let tap = (stretch.tap_row + r) * columns.taps.len() + stretch.tap + t;
-                    let to = self.d_weights.as_mut_ptr().add(tap * channels + channel);
+                    let to = self.d_weights.as_mut_ptr().add((tap * G + member) * channels + channel);
                     simd.store_lanes(to, simd.add(simd.load_lanes(to, lanes), sum), lanes);
                 }
             }

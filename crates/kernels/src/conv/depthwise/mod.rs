@@ -1,6 +1,8 @@
-//! Depthwise convolution: every channel has a kernel of its own, `out_channels = in_channels = groups`.
+//! Depthwise convolution: every channel has a kernel of its own, `out_channels = in_channels = groups`; or the channels
+//! belong to groups of two, four or eight, as many in the input as in the output.
 //!
-//! A vector holds sixteen channels of one pixel. A tile keeps the sums of a few adjacent output pixels in registers and
+//! A vector holds sixteen channels of one pixel, and so whole groups, in each of which one channel at a time is spread over
+//! all lanes. A tile keeps the sums of a few adjacent output pixels in registers and
 //! walks over the taps of the kernel; the next sixteen channels follow, so that memory is read in its order. Zero padding
 //! takes no memory: taps beyond the image are left out at its top and bottom, and read zeros at its sides.
 
@@ -28,9 +30,10 @@ pub(super) struct Depthwise {
 }
 
 impl Depthwise {
-    /// Whether the sizes are those of a depthwise convolution.
+    /// Whether the sizes are those of a convolution of single channels or of small groups.
     pub(super) fn suits(size: &ConvSize) -> bool {
-        size.groups > 1 && size.groups == size.in_channels && size.groups == size.out_channels
+        let group = size.in_channels / size.groups;
+        size.groups > 1 && size.in_channels == size.out_channels && [1, 2, 4, 8].contains(&group)
     }
 
     /// Works out the walks for checked sizes.
@@ -41,8 +44,10 @@ impl Depthwise {
         let start = if is_copied { [0, 0] } else { [size.padding.top, size.padding.left] };
         let source = if is_copied { size.padded() } else { size.input };
         let output = size.output();
+        let group = size.in_channels / size.groups;
         let forward = Walk {
             channels: size.in_channels,
+            group,
             axes: [0, 1].map(|axis| Axis {
                 source: source[axis],
                 source_step: size.stride[axis],
@@ -61,7 +66,7 @@ impl Depthwise {
                 let phase = [row, column];
                 let axes =
                     [0, 1].map(|axis| backward_axis(&size, axis, source[axis], start[axis], phase[axis]));
-                backward.push(Walk { channels: size.in_channels, axes });
+                backward.push(Walk { channels: size.in_channels, group, axes });
             }
         }
         Depthwise { size, frame, forward, backward }
@@ -72,16 +77,31 @@ impl Depthwise {
         self.forward.axes[0].source * self.forward.axes[1].source * self.size.in_channels
     }
 
-    fn weight_at(&self, channel: usize, [row, column]: [usize; 2]) -> usize {
-        (channel * self.size.kernel[0] + row) * self.size.kernel[1] + column
+    /// Where the weight from a member of a group of inputs to an output channel is in PyTorch's order.
+    fn weight_at(&self, channel: usize, member: usize, [row, column]: [usize; 2]) -> usize {
+        let [rows, columns] = self.size.kernel;
+        ((channel * self.forward.group + member) * rows + row) * columns + column
     }
 
-    fn pack(&self, walk: &Walk, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
-        let channels = self.size.in_channels;
+    fn pack(
+        &self,
+        walk: &Walk,
+        direction: Direction,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        packed: &mut [f32],
+    ) {
+        let (channels, group) = (self.size.in_channels, walk.group);
         let (weights, biases) = packed.split_at_mut(walk.weight_len());
-        for (packed, tap) in weights.chunks_exact_mut(channels).zip(walk.taps()) {
-            for (channel, value) in packed.iter_mut().enumerate() {
-                *value = weight[self.weight_at(channel, tap)];
+        for (packed, tap) in weights.chunks_exact_mut(group * channels).zip(walk.taps()) {
+            for (member, packed) in packed.chunks_exact_mut(channels).enumerate() {
+                for (channel, value) in packed.iter_mut().enumerate() {
+                    let (own, first) = (channel % group, channel / group * group);
+                    *value = weight[match direction {
+                        Direction::Forward => self.weight_at(channel, member, tap),
+                        Direction::Backward => self.weight_at(first + member, own, tap),
+                    }];
+                }
             }
         }
         match bias {
@@ -99,6 +119,13 @@ impl Depthwise {
         self.frame.fill(image, framed);
         framed
     }
+}
+
+/// From inputs to outputs, or from gradients of outputs to those of inputs.
+#[derive(Clone, Copy)]
+enum Direction {
+    Forward,
+    Backward,
 }
 
 /// The rows or columns of the input whose gradients come from the same taps: every `stride`-th one from `phase` on. The
@@ -143,14 +170,14 @@ impl Method for Depthwise {
     }
 
     fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
-        self.pack(&self.forward, weight, bias, packed);
+        self.pack(&self.forward, Direction::Forward, weight, bias, packed);
     }
 
     fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) {
         let mut rest = packed;
         for walk in &self.backward {
             let (own, others) = rest.split_at_mut(walk.packed_len());
-            self.pack(walk, weight, bias, own);
+            self.pack(walk, Direction::Backward, weight, bias, own);
             rest = others;
         }
     }
@@ -158,9 +185,11 @@ impl Method for Depthwise {
     fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>) {
         let channels = self.size.in_channels;
         let (weights, biases) = d_packed.split_at(self.forward.weight_len());
-        for (packed, tap) in weights.chunks_exact(channels).zip(self.forward.taps()) {
-            for (channel, &value) in packed.iter().enumerate() {
-                d_weight[self.weight_at(channel, tap)] = value;
+        for (packed, tap) in weights.chunks_exact(self.forward.group * channels).zip(self.forward.taps()) {
+            for (member, packed) in packed.chunks_exact(channels).enumerate() {
+                for (channel, &value) in packed.iter().enumerate() {
+                    d_weight[self.weight_at(channel, member, tap)] = value;
+                }
             }
         }
         if let Some(d_bias) = d_bias {

@@ -7,6 +7,8 @@ use crate::simd::{Kernel, LANES, Simd};
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
     pub(super) channels: usize,
+    /// Channels of a group, each of which meets all of them: 1, 2, 4 or 8.
+    pub(super) group: usize,
     /// Rows and columns.
     pub(super) axes: [Axis; 2],
 }
@@ -56,9 +58,9 @@ impl Walk {
         rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| [row, column]))
     }
 
-    /// Elements of the packed weights `[taps][channels]`, which are followed by the bias.
+    /// Elements of the packed weights `[taps][group][channels]`, which are followed by the bias.
     pub(super) fn weight_len(&self) -> usize {
-        self.axes[0].taps.len() * self.axes[1].taps.len() * self.channels
+        self.axes[0].taps.len() * self.axes[1].taps.len() * self.group * self.channels
     }
 
     /// Elements of packed weights and bias.
@@ -93,17 +95,12 @@ impl Kernel for Run<'_> {
         assert!(self.source.len() >= walk.source_len(), "input too short");
         assert!(self.packed.len() >= walk.packed_len(), "packed weights of a different convolution");
         assert!(self.target.len() >= rows.target * columns.target * walk.channels, "output too short");
-        match (columns.source_step, columns.spacing, columns.taps.len()) {
-            (1, 1, 1) => self.rows::<S, 1, 1>(simd),
-            (1, 1, 2) => self.rows::<S, 2, 1>(simd),
-            (1, 1, 3) => self.rows::<S, 3, 1>(simd),
-            (1, 1, 4) => self.rows::<S, 4, 1>(simd),
-            (1, 1, 5) => self.rows::<S, 5, 1>(simd),
-            (1, 1, 7) => self.rows::<S, 7, 1>(simd),
-            (2, 1, 3) => self.rows::<S, 3, 2>(simd),
-            (2, 1, 5) => self.rows::<S, 5, 2>(simd),
-            (2, 1, 7) => self.rows::<S, 7, 2>(simd),
-            _ => self.rows::<S, ANY, 1>(simd),
+        match walk.group {
+            1 => self.channel_by_channel(simd),
+            2 => self.groups::<S, 2>(simd),
+            4 => self.groups::<S, 4>(simd),
+            8 => self.groups::<S, 8>(simd),
+            group => unreachable!("groups of {group} channels"),
         }
     }
 }
@@ -123,17 +120,46 @@ struct Tile {
 
 impl Run<'_> {
     #[inline(always)]
-    fn rows<S: Simd, const T: usize, const STEP: usize>(&mut self, simd: S) {
+    fn channel_by_channel<S: Simd>(&mut self, simd: S) {
+        let columns = &self.walk.axes[1];
+        match (columns.source_step, columns.spacing, columns.taps.len()) {
+            (1, 1, 1) => self.rows::<S, 1, 1, 1>(simd),
+            (1, 1, 2) => self.rows::<S, 1, 2, 1>(simd),
+            (1, 1, 3) => self.rows::<S, 1, 3, 1>(simd),
+            (1, 1, 4) => self.rows::<S, 1, 4, 1>(simd),
+            (1, 1, 5) => self.rows::<S, 1, 5, 1>(simd),
+            (1, 1, 7) => self.rows::<S, 1, 7, 1>(simd),
+            (2, 1, 3) => self.rows::<S, 1, 3, 2>(simd),
+            (2, 1, 5) => self.rows::<S, 1, 5, 2>(simd),
+            (2, 1, 7) => self.rows::<S, 1, 7, 2>(simd),
+            _ => self.rows::<S, 1, ANY, 1>(simd),
+        }
+    }
+
+    #[inline(always)]
+    fn groups<S: Simd, const G: usize>(&mut self, simd: S) {
+        let columns = &self.walk.axes[1];
+        match (columns.source_step, columns.spacing, columns.taps.len()) {
+            (1, 1, 1) => self.rows::<S, G, 1, 1>(simd),
+            (1, 1, 2) => self.rows::<S, G, 2, 1>(simd),
+            (1, 1, 3) => self.rows::<S, G, 3, 1>(simd),
+            (2, 1, 3) => self.rows::<S, G, 3, 2>(simd),
+            _ => self.rows::<S, G, ANY, 1>(simd),
+        }
+    }
+
+    #[inline(always)]
+    fn rows<S: Simd, const G: usize, const T: usize, const STEP: usize>(&mut self, simd: S) {
         let [rows, columns] = &self.walk.axes;
         for row in 0..rows.count {
             let taps = rows.inside(row);
             let mut column = 0;
-            if S::REGISTERS >= 32 && STEP == 1 && T <= 5 {
-                column = self.tiles::<S, T, STEP, 8>(simd, Tile { row, column, taps });
+            if S::REGISTERS >= 32 && STEP == 1 && T <= 5 && G == 1 {
+                column = self.tiles::<S, G, T, STEP, 8>(simd, Tile { row, column, taps });
             }
-            column = self.tiles::<S, T, STEP, 4>(simd, Tile { row, column, taps });
+            column = self.tiles::<S, G, T, STEP, 4>(simd, Tile { row, column, taps });
             while column < columns.count {
-                self.tile::<S, T, STEP, 1, true>(simd, Tile { row, column, taps });
+                self.tile::<S, G, T, STEP, 1, true>(simd, Tile { row, column, taps });
                 column += 1;
             }
         }
@@ -142,7 +168,7 @@ impl Run<'_> {
     /// Tiles of `P` pixels from the tile's column on, with the last one moved back over pixels that are already done if
     /// more than half of it is left. Returns the first column that is not done.
     #[inline(always)]
-    fn tiles<S: Simd, const T: usize, const STEP: usize, const P: usize>(
+    fn tiles<S: Simd, const G: usize, const T: usize, const STEP: usize, const P: usize>(
         &mut self,
         simd: S,
         tile: Tile,
@@ -160,9 +186,9 @@ impl Run<'_> {
             }
             let tile = Tile { column, ..tile };
             if T != ANY && interior.0 <= column && column + P <= interior.1 {
-                self.tile::<S, T, STEP, P, false>(simd, tile);
+                self.tile::<S, G, T, STEP, P, false>(simd, tile);
             } else {
-                self.tile::<S, T, STEP, P, true>(simd, tile);
+                self.tile::<S, G, T, STEP, P, true>(simd, tile);
             }
             column += P;
         }
@@ -171,7 +197,7 @@ impl Run<'_> {
 
     /// `EDGE` tells that columns outside the source must be looked out for.
     #[inline(always)]
-    fn tile<S: Simd, const T: usize, const STEP: usize, const P: usize, const EDGE: bool>(
+    fn tile<S: Simd, const G: usize, const T: usize, const STEP: usize, const P: usize, const EDGE: bool>(
         &mut self,
         simd: S,
         tile: Tile,
@@ -180,17 +206,24 @@ impl Run<'_> {
         let whole = channels / LANES * LANES;
         let mut channel = 0;
         while channel < whole {
-            self.vector::<S, T, STEP, P, EDGE>(simd, tile, channel, LANES);
+            self.vector::<S, G, T, STEP, P, EDGE>(simd, tile, channel, LANES);
             channel += LANES;
         }
         if whole < channels {
-            self.vector::<S, T, STEP, P, EDGE>(simd, tile, whole, channels - whole);
+            self.vector::<S, G, T, STEP, P, EDGE>(simd, tile, whole, channels - whole);
         }
     }
 
     /// The sums of `lanes` channels.
     #[inline(always)]
-    fn vector<S: Simd, const T: usize, const STEP: usize, const P: usize, const EDGE: bool>(
+    fn vector<
+        S: Simd,
+        const G: usize,
+        const T: usize,
+        const STEP: usize,
+        const P: usize,
+        const EDGE: bool,
+    >(
         &mut self,
         simd: S,
         tile: Tile,
@@ -213,14 +246,16 @@ impl Run<'_> {
             for tap_row in tile.taps.0..tile.taps.1 {
                 let row = (tile.row * rows.source_step + tap_row * rows.spacing) as isize + rows.first;
                 let source = self.source.as_ptr().add(row as usize * columns.source * channels + channel);
-                let weights = self.packed.as_ptr().add(tap_row * count * channels + channel);
+                let weights = self.packed.as_ptr().add(tap_row * count * G * channels + channel);
                 let row = Row { source, channels, columns: columns.source, first: first_column };
                 if T == ANY {
                     for tap in 0..count {
-                        let weight = simd.load_lanes(weights.add(tap * channels), lanes);
-                        for (p, sum) in sums.iter_mut().enumerate() {
-                            let value = row.value::<S, EDGE>(simd, p * step + tap * spacing, lanes);
-                            *sum = simd.fma(value, weight, *sum);
+                        for member in 0..G {
+                            let weight = simd.load_lanes(weights.add((tap * G + member) * channels), lanes);
+                            for (p, sum) in sums.iter_mut().enumerate() {
+                                let value = row.value::<S, EDGE>(simd, p * step + tap * spacing, lanes);
+                                *sum = simd.fma(simd.spread::<G>(value, member), weight, *sum);
+                            }
                         }
                     }
                 } else {
@@ -228,10 +263,18 @@ impl Run<'_> {
                     for (place, target) in values[..(P - 1) * STEP + T].iter_mut().enumerate() {
                         *target = row.value::<S, EDGE>(simd, place, lanes);
                     }
-                    for tap in 0..T {
-                        let weight = simd.load_lanes(weights.add(tap * channels), lanes);
-                        for p in 0..P {
-                            sums[p] = simd.fma(values[p * STEP + tap], weight, sums[p]);
+                    for member in 0..G {
+                        let mut members = values;
+                        if G > 1 {
+                            for target in members[..(P - 1) * STEP + T].iter_mut() {
+                                *target = simd.spread::<G>(*target, member);
+                            }
+                        }
+                        for tap in 0..T {
+                            let weight = simd.load_lanes(weights.add((tap * G + member) * channels), lanes);
+                            for p in 0..P {
+                                sums[p] = simd.fma(members[p * STEP + tap], weight, sums[p]);
+                            }
                         }
                     }
                 }
