@@ -1,6 +1,8 @@
 //! The thread pool.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
@@ -51,6 +53,74 @@ pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
+/// Runs `work` while the other threads of the pool look out for parts of it, so that none has to be woken for one: work that
+/// is divided into parts of a few microseconds gains nothing from threads that sleep.
+pub fn attended<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_thread_index().is_none() {
+        return work();
+    }
+    let watch = Watch(AtomicBool::new(false));
+    let work = || {
+        let _end = End(&watch);
+        part(work)
+    };
+    rayon::join(work, || watch.with(rayon::current_num_threads() - 1)).0
+}
+
+/// Runs two parts of a work, on two threads if one is free.
+pub(crate) fn both(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
+    rayon::join(|| part(left), || part(right));
+}
+
+thread_local! {
+    /// The parts that this thread is in the middle of: one that waits for a part of its own runs others.
+    static PARTS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn part<R>(work: impl FnOnce() -> R) -> R {
+    struct Left;
+    impl Drop for Left {
+        fn drop(&mut self) {
+            PARTS.set(PARTS.get() - 1);
+        }
+    }
+    PARTS.set(PARTS.get() + 1);
+    let _left = Left;
+    work()
+}
+
+/// Whether the work is done.
+struct Watch(AtomicBool);
+
+/// Ends the watch even if the work panics.
+struct End<'a>(&'a Watch);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Release);
+    }
+}
+
+impl Watch {
+    /// Keeps up to `threads` threads awake until the work is done.
+    fn with(&self, threads: usize) {
+        if threads > 1 {
+            rayon::join(|| self.one(), || self.with(threads - 1));
+        } else {
+            self.one();
+        }
+    }
+
+    fn one(&self) {
+        // A thread that waits for a part may get here, and must go on with its own part, which the work needs.
+        while PARTS.get() == 0 && !self.0.load(Ordering::Acquire) {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 fn flush_denormals() {
     const FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO: u32 = 0x8040;
@@ -83,6 +153,7 @@ fn flush_denormals() {}
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -90,5 +161,26 @@ mod tests {
         let half_the_smallest = || black_box(f32::MIN_POSITIVE) * black_box(0.5);
         assert!(half_the_smallest() > 0.0, "this thread is untouched");
         assert_eq!(super::pool(1).unwrap().install(half_the_smallest), 0.0);
+    }
+
+    /// However the parts are taken, also by a pool of one and by several at a time, the work ends and its result comes back.
+    #[test]
+    fn attended_work_ends() {
+        fn count(parts: usize, done: &AtomicUsize) {
+            if parts > 1 {
+                super::both(|| count(parts / 2, done), || count(parts - parts / 2, done));
+            } else {
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for threads in [1, 2, 3, 8] {
+            let done = AtomicUsize::new(0);
+            let pool = super::pool(threads).unwrap();
+            let work = || (0..200).for_each(|_| count(8, &done));
+            pool.install(|| rayon::join(|| super::attended(work), || super::attended(work)));
+            assert_eq!(done.into_inner(), 2 * 200 * 8);
+        }
+        let panics = || super::pool(2).unwrap().install(|| super::attended(|| panic!("on purpose")));
+        assert!(std::panic::catch_unwind(panics).is_err());
     }
 }

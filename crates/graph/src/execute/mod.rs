@@ -29,6 +29,8 @@ pub struct Executor {
     bound: Vec<Box<dyn Bound>>,
     isa: Isa,
     batch: usize,
+    /// Whether a single image is computed on several threads.
+    is_divided: bool,
     lanes: Vec<Lane>,
     workspaces: Workspaces,
     /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
@@ -83,8 +85,9 @@ impl Executor {
         batch: usize,
     ) -> Result<Executor, GraphError> {
         let mut bound = bind_all(&graph, mode, precision);
-        if mode == Mode::Inference && batch <= 1 {
-            let threads = threads::in_pool(rayon::current_num_threads);
+        let threads = threads::in_pool(rayon::current_num_threads);
+        let is_divided = mode == Mode::Inference && batch <= 1 && threads > 1;
+        if is_divided {
             bound.iter_mut().for_each(|bound| bound.divide(threads));
         }
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
@@ -118,6 +121,7 @@ impl Executor {
             moments: Moments::new(&plan, graph.nodes().len()),
             isa: Isa::best(),
             batch: batch.max(1),
+            is_divided,
             bound,
             plan,
             graph,
@@ -318,7 +322,8 @@ impl Executor {
             let first = index * lane_images;
             let images = first..(first + lane_images).min(batch.images);
             self.workspaces.lend(&self.plan, &self.bound, |workspace| {
-                lane.run(stage, images, workspace, &shared);
+                let run = || lane.run(stage, images, workspace, &shared);
+                if self.is_divided { threads::attended(run) } else { run() }
             })
         })
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
 use crate::Isa;
+use crate::threads::both;
 
 /// A convolution of one image as bands of output rows that are computed at the same time. The weights are packed by the
 /// whole convolution, and the output has the same bits.
@@ -117,7 +118,7 @@ fn run(
         let (left, right) = bands.split_at(bands.len() / 2);
         let (of_left, of_right) = output.split_at_mut(right[0].output.start - left[0].output.start);
         let (near, far) = scratch.split_at_mut(left.iter().map(Band::scratch_len).sum());
-        rayon::join(|| run(left, one, of_left, near), || run(right, one, of_right, far));
+        both(|| run(left, one, of_left, near), || run(right, one, of_right, far));
         return;
     };
     one(band, output, scratch);

@@ -8,6 +8,7 @@ mod approximate;
 use crate::Isa;
 use crate::elementwise::Loop;
 use crate::simd::dispatch;
+use crate::threads::both;
 use approximate::{erfc, exp, expm1, ln_1p, sigmoid, tanh};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -82,7 +83,7 @@ impl Function {
             return self.apply_in_place(isa, x);
         }
         let (left, right) = x.split_at_mut((x.len() / 2).next_multiple_of(16));
-        rayon::join(
+        both(
             || self.apply_in_parts(isa, left, parts / 2),
             || self.apply_in_parts(isa, right, parts - parts / 2),
         );
