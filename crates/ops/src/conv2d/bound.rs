@@ -73,7 +73,8 @@ impl Bound for BoundConv {
     }
 
     fn divide(&mut self, threads: usize) {
-        self.bands = Bands::new(&self.conv, threads);
+        // More than one for each thread, since threads are not always equally fast.
+        self.bands = Bands::new(&self.conv, 2 * threads);
     }
 
     fn forward(&self, call: Forward<'_>) {
