@@ -34,7 +34,8 @@ pub(crate) struct ForeignFlags {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
-    /// A file with the arrays of --model under PyTorch's keys: safetensors, or .pth or .pt of torch.save
+    /// A file with the arrays of --model under PyTorch's keys: safetensors, .pth or .pt of torch.save, or .h5 of
+    /// Keras with the names of the layers
     #[arg(long, value_name = "FILE", requires = "model")]
     weights: Option<PathBuf>,
 

@@ -96,8 +96,8 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
     initializer: Option<Initializer>,
 
-    /// Start from these weights: a run, or a file of any origin, safetensors or torch.save's .pth, with the network's keys
-    /// [default: random]
+    /// Start from these weights: a run, or a file of any origin, safetensors, torch.save's .pth or Keras' .h5, with the network's
+    /// keys [default: random]
     #[arg(long, value_name = "RUN|FILE", help_heading = MODEL)]
     weights: Option<String>,
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
+use convscope_keras::KerasFile;
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_ops::{Parameter, ParameterSpec, Role};
 use convscope_torch::{Form, TorchFile, half};
@@ -12,9 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::names::key;
-use crate::{Graph, GraphError, Parameters, timm};
+use crate::{Graph, GraphError, Node, Parameters, keras, timm};
 
-/// The arrays of a safetensors file, or of one that `torch.save` wrote.
+/// The arrays of a safetensors file, or of one that `torch.save` or Keras wrote.
 pub struct ArraysFile {
     file: String,
     contents: Contents,
@@ -23,6 +24,7 @@ pub struct ArraysFile {
 enum Contents {
     Safetensors(Vec<u8>),
     Torch(TorchFile),
+    Keras(KerasFile),
 }
 
 /// What the arrays of a file are called in a network: its key, or the name of a node for all its arrays, and what stands for it in
@@ -56,7 +58,7 @@ impl ArraysFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// The file cannot be read, or is neither a safetensors file nor one of `torch.save` with arrays.
+    /// The file cannot be read, or is neither a safetensors file nor one of `torch.save` or Keras with arrays.
     pub fn read(path: &Path) -> Result<ArraysFile, GraphError> {
         let file = path.display().to_string();
         let bytes = read_file(path, MOST_WEIGHTS_BYTES)
@@ -67,16 +69,19 @@ impl ArraysFile {
     /// Takes a file's bytes; `file` is its name in errors.
     ///
     /// # Errors
-    /// The bytes are neither a safetensors file nor one of `torch.save` with arrays.
+    /// The bytes are neither a safetensors file nor one of `torch.save` or Keras with arrays.
     pub fn from_bytes(file: &str, bytes: Vec<u8>) -> Result<ArraysFile, GraphError> {
         let contents = if Form::of(&bytes).is_some() {
             let read = TorchFile::from_bytes(bytes);
             Contents::Torch(read.map_err(|source| GraphError::Torch { file: file.to_owned(), source })?)
+        } else if KerasFile::is_hdf5(&bytes) {
+            let read = KerasFile::from_bytes(bytes);
+            Contents::Keras(read.map_err(|source| GraphError::Keras { file: file.to_owned(), source })?)
         } else {
             let damaged = |cause| GraphError::Weights {
                 file: file.to_owned(),
                 problem: format!(
-                    "is neither a safetensors file ({cause}) nor one of torch.save; it may be truncated"
+                    "is neither a safetensors file ({cause}) nor one of torch.save or Keras; it may be truncated"
                 ),
             };
             SafeTensors::deserialize(&bytes).map_err(damaged)?;
@@ -132,7 +137,9 @@ impl ArraysFile {
     ) -> Result<LoadedArrays, GraphError> {
         let arrays = self.arrays();
         let parameters = Parameters::from_arrays(graph, |ours, spec| match fit.theirs.get(ours) {
-            Some(theirs) => arrays.parameter(&self.file, ours, theirs, spec),
+            Some((theirs, node)) => {
+                arrays.parameter(&self.file, Names { ours, theirs }, spec, (graph, &graph.nodes()[*node]))
+            }
             None => otherwise(ours, spec),
         })?;
         let Mismatch { missing, surplus, shapes } = fit.mismatch;
@@ -151,14 +158,15 @@ impl ArraysFile {
     fn fit_by(&self, graph: &Graph, names: &KeyMap, shapes: Shapes) -> Fit {
         let arrays = self.arrays();
         let keys = arrays.keys();
-        let wanted: Vec<(String, String, &ParameterSpec, bool)> = graph
+        let wanted: Vec<(String, String, &ParameterSpec, usize)> = graph
             .nodes()
             .iter()
-            .flat_map(|node| node.parameters.iter().map(move |spec| (node, spec)))
-            .map(|(node, spec)| {
+            .enumerate()
+            .flat_map(|(index, node)| node.parameters.iter().map(move |spec| (index, node, spec)))
+            .map(|(index, node, spec)| {
                 let ours = key(&node.name, spec.name);
                 let theirs = names.theirs(&node.name, &ours);
-                (ours, theirs, spec, node.weights_of.is_some())
+                (ours, theirs, spec, index)
             })
             .collect();
         let prefix = prefix(&keys, |prefix| {
@@ -166,9 +174,10 @@ impl ArraysFile {
         });
         let mut fit = Fit::default();
         let mut used: BTreeSet<String> = BTreeSet::new();
-        for (ours, theirs, spec, is_shared) in wanted {
+        for (ours, theirs, spec, node) in wanted {
             let theirs = format!("{prefix}{theirs}");
-            let found = arrays.shape(&theirs);
+            let found = arrays.shape(&theirs, &spec.shape);
+            let is_shared = graph.nodes()[node].weights_of.is_some();
             used.insert(theirs.clone());
             let is_count = spec.role == Role::BatchesTracked;
             match found {
@@ -179,7 +188,7 @@ impl ArraysFile {
                 Some(shape) if !is_count && !shapes.accept(&shape, &spec.shape) => {
                     fit.mismatch.shapes.push((ours, spec.shape.clone(), shape));
                 }
-                Some(_) => drop(fit.theirs.insert(ours, theirs)),
+                Some(_) => drop(fit.theirs.insert(ours, (theirs, node))),
             }
         }
         fit.mismatch.surplus = keys.into_iter().filter(|key| !used.contains(key)).collect();
@@ -192,6 +201,7 @@ impl ArraysFile {
                 Arrays::Safetensors(SafeTensors::deserialize(bytes).expect("was read before"))
             }
             Contents::Torch(file) => Arrays::Torch(file),
+            Contents::Keras(file) => Arrays::Keras(file),
         }
     }
 }
@@ -199,8 +209,8 @@ impl ArraysFile {
 /// How the arrays of a file and a network go together.
 #[derive(Default)]
 struct Fit {
-    /// The key in the file of each array that fits.
-    theirs: HashMap<String, String>,
+    /// The key in the file of each array that fits, and the node that it belongs to.
+    theirs: HashMap<String, (String, usize)>,
     mismatch: Mismatch,
 }
 
@@ -244,6 +254,14 @@ fn prefix(keys: &[String], fits: impl Fn(&str) -> bool) -> String {
 enum Arrays<'a> {
     Safetensors(SafeTensors<'a>),
     Torch(&'a TorchFile),
+    Keras(&'a KerasFile),
+}
+
+/// What an array is called in the network and in the file.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    ours: &'a str,
+    theirs: &'a str,
 }
 
 impl Arrays<'_> {
@@ -251,25 +269,28 @@ impl Arrays<'_> {
         let mut keys: Vec<String> = match self {
             Arrays::Safetensors(tensors) => tensors.names().into_iter().map(str::to_owned).collect(),
             Arrays::Torch(file) => file.names().map(str::to_owned).collect(),
+            Arrays::Keras(file) => file.names().map(str::to_owned).collect(),
         };
         keys.sort_unstable();
         keys
     }
 
-    fn shape(&self, key: &str) -> Option<Vec<usize>> {
+    /// The shape of an array in PyTorch's order, where `needed` is expected.
+    fn shape(&self, key: &str, needed: &[usize]) -> Option<Vec<usize>> {
         match self {
             Arrays::Safetensors(tensors) => tensors.tensor(key).ok().map(|tensor| tensor.shape().to_vec()),
             Arrays::Torch(file) => file.tensor(key).map(|tensor| tensor.shape().to_vec()),
+            Arrays::Keras(file) => file.shape(key).map(|found| keras::shape(found, needed)),
         }
     }
 
-    /// The array `ours` of a network, which the file has under the key `theirs`.
+    /// The array `ours` of a network's node, which the file has under the key `theirs`.
     fn parameter(
         &self,
         file: &str,
-        ours: &str,
-        theirs: &str,
+        Names { ours, theirs }: Names<'_>,
         spec: &ParameterSpec,
+        (graph, node): (&Graph, &Node),
     ) -> Result<Parameter, GraphError> {
         let problem = |problem| GraphError::Weights { file: file.to_owned(), problem };
         let missing = || problem(format!("has no array '{theirs}'"));
@@ -290,6 +311,14 @@ impl Arrays<'_> {
                     .values(tensor)
                     .map_err(|source| GraphError::Torch { file: file.to_owned(), source })?;
                 let values = ArrayD::from_shape_vec(&*spec.shape, values).expect("each element has a value");
+                Ok(Parameter { key: ours.to_owned(), role: spec.role, values, batches: 0 })
+            }
+            Arrays::Keras(of_keras) => {
+                let read = of_keras
+                    .values(theirs)
+                    .map_err(|source| GraphError::Keras { file: file.to_owned(), source })?;
+                let (Some(read), Some(found)) = (read, of_keras.shape(theirs)) else { return Err(missing()) };
+                let values = keras::values(read, found, spec, keras::flattened(graph, node, spec));
                 Ok(Parameter { key: ours.to_owned(), role: spec.role, values, batches: 0 })
             }
         }

@@ -1,5 +1,6 @@
 //! What can be wrong with a model, its file or its weights.
 
+use convscope_keras::KerasError;
 use convscope_kernels::memory::OutOfMemory;
 use convscope_ops::OpError;
 use convscope_torch::TorchError;
@@ -89,6 +90,14 @@ pub enum GraphError {
         file: String,
         /// What is wrong.
         source: TorchError,
+    },
+    /// A file of Keras whose arrays cannot be read.
+    #[error("{file}: {source}")]
+    Keras {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: KerasError,
     },
     /// A batch that is too small to train on.
     #[error("{node}: {}", problem.detail())]

@@ -14,6 +14,7 @@ mod execute;
 mod graph;
 mod initializer;
 mod input;
+mod keras;
 pub mod limits;
 mod names;
 mod observer;

@@ -9,9 +9,10 @@ use super::tree::Tree;
 use super::{Fault, line_at};
 
 /// Our packages in order: each may depend on those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "convscope-files",
     "convscope-torch",
+    "convscope-keras",
     "convscope-kernels",
     "convscope-ops",
     "convscope-verify",
@@ -184,7 +185,7 @@ mod tests {
             found_in("convscope-ops", text),
             [
                 "Cargo.toml:6: convscope-ops must not depend on convscope-graph; dependencies point from right to \
-              left in files < torch < kernels < ops < verify < graph < onnx < pictures < data < train < tune < inspect < report < convscope < cli, \
+              left in files < torch < keras < kernels < ops < verify < graph < onnx < pictures < data < train < tune < inspect < report < convscope < cli, \
               so move the needed code to the lower crate"
             ]
         );
