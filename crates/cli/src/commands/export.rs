@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use convscope_graph::{Graph, ValueId, WeightsFile};
+use convscope_graph::{Graph, ValueId, WeightsFile, preset};
 use convscope_onnx::export::{ExportOptions, export};
 use convscope_report::torch_file::{TorchFile, program};
 
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     if let Some(path) = &args.safetensors {
         write(path, &weights.to_bytes())?;
-        console.result(&after_safetensors(path, &weights))?;
+        console.result(&after_safetensors(path, &weights, &graph))?;
     }
     if let Some(path) = &args.torch {
         console.result(&write_torch(path, &weights, &graph)?)?;
@@ -93,40 +93,81 @@ fn write_torch(path: &Path, weights: &WeightsFile, graph: &Graph) -> Result<Stri
     let text = program(&file)?;
     write(&beside, &weights.to_bytes())?;
     write(path, text.as_bytes())?;
-    let call = if weights.input.scale == 1.0 { "load()" } else { "load()(prepare('cat.jpg')).softmax(1)" };
-    Ok(format!(
-        "{}, which loads {}\n  python -c \"from {stem} import *; print({call})\"\n",
-        path.display(),
-        beside.display()
-    ))
+    let prepared = weights.input.scale != 1.0;
+    // A name that Python can import, from the folder where it is.
+    let is_module = path.parent().is_none_or(|folder| folder.as_os_str().is_empty()) && is_identifier(stem);
+    let code = match (is_module, prepared) {
+        (true, true) => format!("import {stem} as n; print(n.load()(n.prepare(\"cat.jpg\")).softmax(1))"),
+        (true, false) => format!("import {stem} as n; print(n.load())"),
+        (false, _) => {
+            let run = format!("import runpy; n = runpy.run_path({}); ", text(path));
+            let call = if prepared {
+                "print(n[\"load\"]()(n[\"prepare\"](\"cat.jpg\")).softmax(1))"
+            } else {
+                "print(n[\"load\"]())"
+            };
+            run + call
+        }
+    };
+    Ok(format!("{}, which loads {}\n{}", path.display(), beside.display(), python(&code)))
 }
 
 /// What to do with an ONNX file.
 fn after_onnx(path: &Path, graph: &Graph, takes_pixels: bool) -> String {
     let axes: Vec<String> = graph.image().iter().map(ToString::to_string).collect();
     let name = if takes_pixels { "pixels" } else { graph.value_name(ValueId::Input(0)) };
-    format!(
-        "{0}, which takes '{name}' [batch, {1}]\n  \
-         python -c \"import onnxruntime as o; s = o.InferenceSession('{0}'); print(s.get_inputs()[0], s.get_modelmeta().custom_metadata_map['convscope.classes'])\"\n",
-        path.display(),
-        axes.join(", ")
-    )
+    let zeros = format!("n.zeros((1, {}), n.float32)", axes.join(", "));
+    let code = format!(
+        "import numpy as n, onnxruntime as o; s = o.InferenceSession({}); print(s.run(None, {{{}: {zeros}}}))",
+        text(path),
+        quoted(name)
+    );
+    format!("{}, which takes '{name}' [batch, {}]\n{}", path.display(), axes.join(", "), python(&code))
 }
 
 /// What to do with a safetensors file.
-fn after_safetensors(path: &Path, weights: &WeightsFile) -> String {
-    let load = format!("load_state_dict(load_file('{}'))", path.display());
+fn after_safetensors(path: &Path, weights: &WeightsFile, graph: &Graph) -> String {
     let name = &weights.model.name;
-    let network = if OF_TORCHVISION.contains(&name.as_str()) {
-        format!("torchvision.models.{name}(num_classes={}).{load}", weights.classes.len())
+    let file = text(path);
+    let load = "from safetensors.torch import load_file";
+    let next = if is_of_torchvision(weights, graph) {
+        let network = format!("torchvision.models.{name}(num_classes={})", weights.classes.len());
+        // torchvision asks the weights of MNASNet for a version, which only a network's own dictionary has.
+        python(&format!(
+            "import torchvision; {load}; n = {network}; s = n.state_dict(); s.update(load_file({file})); print(n.load_state_dict(s))"
+        ))
     } else {
-        format!("Network().{load}  # with the code of: convscope export ... --torch")
+        python(&format!("{load}; print(load_file({file}).keys())"))
     };
-    format!(
-        "{}\n  from safetensors.torch import load_file; {network}\n  convscope predict {} cat.jpg\n",
-        path.display(),
-        shell_word(path)
-    )
+    format!("{}\n{next}  convscope predict {} cat.jpg\n", path.display(), shell_word(path))
+}
+
+/// Whether the network is torchvision's of this name, with nothing changed.
+fn is_of_torchvision(weights: &WeightsFile, graph: &Graph) -> bool {
+    let name = weights.model.name.as_str();
+    OF_TORCHVISION.contains(&name)
+        && preset(name, graph.image(), weights.classes.len())
+            .is_ok_and(|own| own.nodes == weights.model.nodes)
+}
+
+/// A line that a shell runs.
+fn python(code: &str) -> String {
+    format!("  python -c '{}'\n", code.replace('\'', r"'\''"))
+}
+
+/// A path as text in Python.
+fn text(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// Text in Python, which has JSON's escapes.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn is_identifier(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(letters)
 }
 
 /// Presets whose keys are those of `torchvision.models`.
