@@ -13,6 +13,7 @@ use std::path::Path;
 
 use convscope_data::{Framing, ImageSize, PixelLimit, SourceOptions, decode_image, open};
 use convscope_graph::{Graph, ModelFile, ModelSummary, WeightsFile};
+use convscope_keras::KerasFile;
 use convscope_onnx::{OnnxFile, OnnxOptions};
 use convscope_torch::TorchFile;
 use convscope_train::run_dir::DataRecord;
@@ -24,7 +25,7 @@ use convscope_verify::{Case, Tensor, Which};
 pub type Target = fn(&[u8]);
 
 /// Every target, with the name of its fuzzer and seed folder.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("picture", picture),
     ("cifar", cifar),
     ("weights", weights),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("case", case),
     ("onnx", onnx),
     ("torch", torch),
+    ("keras", keras),
 ];
 
 /// A picture file of any supported format.
@@ -101,6 +103,14 @@ pub fn torch(bytes: &[u8]) {
             let _ = file.values(tensor);
             file.integer(tensor);
         }
+    }
+}
+
+/// A weights file of Keras.
+pub fn keras(bytes: &[u8]) {
+    let Ok(file) = KerasFile::from_bytes(bytes.to_vec()) else { return };
+    for name in file.names() {
+        let _ = file.values(name);
     }
 }
 

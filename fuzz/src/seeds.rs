@@ -35,6 +35,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "case" => cases(),
         "onnx" => vec![include_bytes!("../../crates/onnx/tests/recorded/small.onnx").to_vec()],
         "torch" => torch_files(),
+        "keras" => vec![
+            include_bytes!("../../crates/keras/tests/files/network.weights.h5").to_vec(),
+            include_bytes!("../../crates/keras/tests/files/model.h5").to_vec(),
+        ],
         other => panic!("no target is called {other}"),
     }
 }
