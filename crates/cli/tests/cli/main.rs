@@ -6,6 +6,7 @@ mod bench;
 mod data;
 mod durability;
 mod ending;
+mod exchange;
 mod foreign;
 mod hostile;
 mod inspect;
