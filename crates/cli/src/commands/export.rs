@@ -100,7 +100,7 @@ fn write_torch(path: &Path, weights: &WeightsFile, graph: &Graph) -> Result<Stri
         (true, true) => format!("import {stem} as n; print(n.load()(n.prepare(\"cat.jpg\")).softmax(1))"),
         (true, false) => format!("import {stem} as n; print(n.load())"),
         (false, _) => {
-            let run = format!("import runpy; n = runpy.run_path({}); ", text(path));
+            let run = format!("import runpy; n = runpy.run_path({}); ", path_text(path));
             let call = if prepared {
                 "print(n[\"load\"]()(n[\"prepare\"](\"cat.jpg\")).softmax(1))"
             } else {
@@ -119,7 +119,7 @@ fn after_onnx(path: &Path, graph: &Graph, takes_pixels: bool) -> String {
     let zeros = format!("n.zeros((1, {}), n.float32)", axes.join(", "));
     let code = format!(
         "import numpy as n, onnxruntime as o; s = o.InferenceSession({}); print(s.run(None, {{{}: {zeros}}}))",
-        text(path),
+        path_text(path),
         quoted(name)
     );
     format!("{}, which takes '{name}' [batch, {}]\n{}", path.display(), axes.join(", "), python(&code))
@@ -128,7 +128,7 @@ fn after_onnx(path: &Path, graph: &Graph, takes_pixels: bool) -> String {
 /// What to do with a safetensors file.
 fn after_safetensors(path: &Path, weights: &WeightsFile, graph: &Graph) -> String {
     let name = &weights.model.name;
-    let file = text(path);
+    let file = path_text(path);
     let load = "from safetensors.torch import load_file";
     let next = if is_of_torchvision(weights, graph) {
         let network = format!("torchvision.models.{name}(num_classes={})", weights.classes.len());
@@ -156,7 +156,7 @@ fn python(code: &str) -> String {
 }
 
 /// A path as text in Python.
-fn text(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
