@@ -58,19 +58,24 @@ fn prepare(input: &InputDescription) -> String {
         "crop" => format!(
             "    # The largest part of this aspect ratio, in the middle.\n    \
              scale = min(picture.width / {width}, picture.height / {height})\n    \
-             left, top = (picture.width - scale * {width}) / 2, (picture.height - scale * {height}) / 2\n    \
-             box = (left, top, left + scale * {width}, top + scale * {height})\n    \
-             picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR, box=box)\n"
+             left, top = max(0, (picture.width - scale * {width}) / 2), max(0, (picture.height - scale * {height}) / 2)\n    \
+             rows, columns = (0, top, picture.width, picture.height - top), (left, 0, picture.width - left, {height})\n    \
+             picture = picture.resize((picture.width, {height}), Image.Resampling.BILINEAR, box=rows)\n    \
+             picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR, box=columns)\n"
         ),
         "pad" => format!(
             "    # As large as it fits, in the middle of the background.\n    \
              columns = min({width}, max(1, (picture.width * {height} * 2 + picture.height) // (2 * picture.height)))\n    \
              rows = min({height}, max(1, (picture.height * {width} * 2 + picture.width) // (2 * picture.width)))\n    \
-             inside = picture.resize((columns, rows), Image.Resampling.BILINEAR)\n    \
+             inside = picture.resize((picture.width, rows), Image.Resampling.BILINEAR)\n    \
+             inside = inside.resize((columns, rows), Image.Resampling.BILINEAR)\n    \
              picture = Image.new(\"RGB\", ({width}, {height}), \"{colour}\")\n    \
              picture.paste(inside, (({width} - columns) // 2, ({height} - rows) // 2))\n"
         ),
-        _ => format!("    picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)\n"),
+        _ => format!(
+            "    picture = picture.resize((picture.width, {height}), Image.Resampling.BILINEAR)\n    \
+             picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)\n"
+        ),
     };
     let grey = if input.mean.len() == 1 { "    picture = picture.convert(\"L\")\n" } else { "" };
     let values = if input.mean.len() == 1 { "values[:, :, None]" } else { "values" };
@@ -81,7 +86,8 @@ fn prepare(input: &InputDescription) -> String {
          # A picture as convscope predict treats it, [1, {axes}, {height}, {width}].\n    \
          picture = ImageOps.exif_transpose(Image.open(file)).convert(\"RGBA\")\n    \
          behind = Image.new(\"RGBA\", picture.size, \"{colour}\")\n    \
-         picture = Image.alpha_composite(behind, picture).convert(\"RGB\")\n\
+         picture = Image.alpha_composite(behind, picture).convert(\"RGB\")\n    \
+         # The height first, as convscope does, and then the width; Pillow would round in the other order.\n\
          {resized}{grey}    \
          values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape({height}, {width}, {axes})\n    \
          mean, std = torch.tensor([{mean}]), torch.tensor([{std}])\n    \
