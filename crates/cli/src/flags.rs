@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use convscope_data::{DataError, PixelLimit};
+use convscope_data::{DataError, ImageSize, PixelLimit, Resize};
 use convscope_graph::ModelOptions;
 use convscope_graph::limits::MOST_IMAGES;
 use convscope_train::config::setting_value;
@@ -13,7 +13,7 @@ use convscope_train::{TrainConfig, TrainError};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
-use crate::exit::sentence;
+use crate::exit::{UsageError, sentence};
 
 /// The number of threads of a command.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -114,8 +114,24 @@ pub(crate) fn images_of_batch() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=MOST_IMAGES as u64)
 }
 
-/// The names of [`convscope_data::Resize`].
-pub(crate) const RESIZE: &[&str] = &["squash", "pad", "crop"];
+/// What `--crop` cuts from the middle, and from what: the size of the images, and how they are resized before.
+///
+/// # Errors
+/// A way of resizing after which there is nothing to cut off.
+pub(crate) fn cropped(
+    crop: Option<ImageSize>,
+    image_size: Option<ImageSize>,
+    resize: Option<Resize>,
+) -> Result<(Option<ImageSize>, Option<Resize>), UsageError> {
+    match (crop, resize) {
+        (None, _) => Ok((image_size, resize)),
+        (Some(_), Some(Resize::Squash | Resize::Pad)) => {
+            let message = "--crop keeps the middle of images; with it, give --resize the pixels of their shorter side, such as 256";
+            Err(UsageError(message.to_owned()))
+        }
+        (Some(size), resize) => Ok((Some(size), resize.or(Some(Resize::Crop)))),
+    }
+}
 
 /// The names of [`convscope_ops::Precision`].
 pub(crate) const PRECISIONS: &[&str] = &["f32", "bf16"];

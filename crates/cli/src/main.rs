@@ -22,6 +22,7 @@ mod source;
 mod suggest;
 mod tensor_file;
 mod train_flags;
+mod treatment_flags;
 mod trial;
 mod tune_result;
 mod tune_test;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use convscope_data::ImageSize;
 use convscope_graph::{ModelDescription, ModelFile, PRESETS};
 use convscope_train::model::{TrainedModel, enlarged_for, resolve_model};
-use convscope_train::onnx::{describe_onnx, is_onnx};
+use convscope_train::onnx::{OnnxUse, describe_onnx, is_onnx};
 
 use crate::exit::UsageError;
 use crate::flags::{ModelOptionFlags, at_least_1};
@@ -23,6 +23,10 @@ pub(crate) struct Sizes {
     #[arg(long, value_name = "N", value_parser = at_least_1())]
     pub(crate) classes: Option<u64>,
 
+    /// The output of an ONNX file that classifies [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+
     #[command(flatten)]
     pub(crate) options: ModelOptionFlags,
 }
@@ -35,7 +39,7 @@ impl Sizes {
     pub(crate) fn describe(&self, model: &str) -> Result<ModelDescription> {
         if is_trained(model) {
             if self.is_given() {
-                let message = "a trained network cannot be changed; leave out --image-size, --classes and --model-option";
+                let message = "a trained network cannot be changed; leave out --image-size, --classes, --output and --model-option";
                 return Err(UsageError(message.into()).into());
             }
             return Ok(TrainedModel::open(Path::new(model), 1)?.graph().description().clone());
@@ -45,8 +49,15 @@ impl Sizes {
                 let message = "the network in an ONNX file cannot be changed; leave out --model-option";
                 return Err(UsageError(message.into()).into());
             }
-            let size = self.image_size.map(|side| [size(side); 2]);
-            return Ok(describe_onnx(Path::new(model), size, self.classes.map(crate::model_flags::size))?);
+            let how = OnnxUse {
+                size: self.image_size.map(|side| [size(side); 2]),
+                output: self.output.clone(),
+                ..OnnxUse::default()
+            };
+            return Ok(describe_onnx(Path::new(model), &how, self.classes.map(size))?);
+        }
+        if self.output.is_some() {
+            return Err(UsageError("--output is for ONNX files".to_owned()).into());
         }
         let input = match self.image_size.map(size) {
             Some(side) => [3, side, side],
@@ -57,7 +68,10 @@ impl Sizes {
 
     /// Whether a size or a change is given.
     pub(crate) fn is_given(&self) -> bool {
-        self.image_size.is_some() || self.classes.is_some() || !self.options.merged().is_empty()
+        self.image_size.is_some()
+            || self.classes.is_some()
+            || self.output.is_some()
+            || !self.options.merged().is_empty()
     }
 }
 

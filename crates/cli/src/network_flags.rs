@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use convscope_data::{ImageSize, Normalization, Normalize, Resize};
+use convscope_data::{ImageSize, Normalization, Source, Split};
 use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
 use convscope_onnx::OnnxFile;
 use convscope_train::key_map;
 use convscope_train::model::{enlarged_for, image_size_of, read_weights, resolve_model};
-use convscope_train::onnx::{ChannelOrder, OnnxUse, Treatment, is_onnx, read_onnx};
+use convscope_train::onnx::{OnnxUse, Treatment, is_onnx, read_onnx};
 
 use crate::console::Console;
 use crate::exit::UsageError;
-use crate::flags::{RESIZE, at_least_1, named};
-use crate::model_flags::size;
+use crate::treatment_flags::TreatmentFlags;
 
 /// A trained network.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -48,53 +47,12 @@ pub(crate) struct ForeignFlags {
     #[arg(long, value_name = "FILE|a,b,c", requires = "model")]
     class_names: Option<String>,
 
-    /// Side of the images in pixels [default: the size in the model file, otherwise
-    /// 32, or 64 for a network made for photographs]
-    #[arg(long, value_name = "PIXELS", requires = "model", value_parser = at_least_1())]
-    image_size: Option<u64>,
-
-    /// How pixel values are scaled: `unit` to 0 to 1, `tf` to -1 to 1, `imagenet` by mean and deviation of ImageNet [default:
-    /// unit]
-    #[arg(long, value_name = "NAME", requires = "model", conflicts_with_all = ["mean", "std"], value_parser = named::<Normalize>(FIXED))]
-    normalize: Option<Normalize>,
-
-    /// How images with another aspect ratio are resized: `squash`, `pad` or `crop` [default: squash]
-    #[arg(long, value_name = "NAME", requires = "model", value_parser = named::<Resize>(RESIZE))]
-    resize: Option<Resize>,
-
-    /// The order in which the network of an ONNX file takes red, green and blue [default: rgb]
-    #[arg(long, value_name = "ORDER", requires = "model", value_enum)]
-    channel_order: Option<Order>,
-
     /// The output of an ONNX file that classifies [default: the first]
     #[arg(long, value_name = "NAME", requires = "model")]
     output: Option<String>,
 
-    /// Subtracted from each channel of the image, whose values are from 0 to 1 [default: 0,0,0]
-    #[arg(
-        long,
-        value_name = "R,G,B",
-        requires = "model",
-        value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
-    mean: Vec<f32>,
-
-    /// Divides each channel after that [default: 1,1,1]
-    #[arg(long, value_name = "R,G,B", requires = "model", value_delimiter = ',')]
-    std: Vec<f32>,
-}
-
-/// Scalings that do not depend on images.
-const FIXED: &[&str] = &["unit", "imagenet", "tf"];
-
-/// The order of an image's channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Order {
-    /// Red, green, blue
-    Rgb,
-    /// Blue, green, red
-    Bgr,
+    #[command(flatten)]
+    treatment: TreatmentFlags,
 }
 
 impl NetworkFlags {
@@ -112,6 +70,92 @@ impl NetworkFlags {
             Some(run) => Ok(read_weights(run)?),
             None => self.foreign.weights(console),
         }
+    }
+
+    /// The [`weights`](Self::weights), for a command that opens no data set.
+    ///
+    /// # Errors
+    /// As for [`weights`](Self::weights); `--normalize standard`.
+    pub(crate) fn weights_alone(&self, console: Console) -> Result<WeightsFile> {
+        match &self.run {
+            Some(_) => self.weights(console),
+            None => self.foreign.weights_alone(console),
+        }
+    }
+
+    /// The normalisation of `--normalize standard`, by the images of a source.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub(crate) fn fitted(
+        &self,
+        source: &dyn Source,
+        split: Split,
+        console: Console,
+    ) -> Result<Option<Normalization>> {
+        self.foreign.fitted(source, split, console)
+    }
+}
+
+/// Trained networks.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct SeveralNetworks {
+    /// Run directories, weights files or ONNX files
+    #[arg(value_name = "RUN", required_unless_present = "model")]
+    runs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    foreign: ForeignFlags,
+}
+
+/// One of several trained networks.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen<'a> {
+    /// The run directory, weights file or ONNX file.
+    pub(crate) path: &'a Path,
+    foreign: Option<&'a ForeignFlags>,
+}
+
+impl SeveralNetworks {
+    /// These runs.
+    pub(crate) fn of_runs(runs: Vec<PathBuf>) -> SeveralNetworks {
+        SeveralNetworks { runs, ..SeveralNetworks::default() }
+    }
+
+    /// The networks: the runs first, then the one of `--model`.
+    pub(crate) fn all(&self) -> Vec<Chosen<'_>> {
+        let runs = self.runs.iter().map(|path| Chosen { path, foreign: None });
+        let model = self
+            .foreign
+            .are_given()
+            .then(|| Chosen { path: self.foreign.path(), foreign: Some(&self.foreign) });
+        runs.chain(model).collect()
+    }
+}
+
+impl Chosen<'_> {
+    /// The weights with everything that is known of them.
+    ///
+    /// # Errors
+    /// There are no weights, or they do not fit the model.
+    pub(crate) fn weights(self, console: Console) -> Result<WeightsFile> {
+        match self.foreign {
+            Some(foreign) => foreign.weights(console),
+            None => Ok(read_weights(self.path)?),
+        }
+    }
+
+    /// The normalisation of `--normalize standard`, by the images of a source.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub(crate) fn fitted(
+        self,
+        source: &dyn Source,
+        split: Split,
+        console: Console,
+    ) -> Result<Option<Normalization>> {
+        self.foreign.map_or(Ok(None), |foreign| foreign.fitted(source, split, console))
     }
 }
 
@@ -137,35 +181,39 @@ impl ForeignFlags {
         }
         let named = self.class_names.as_deref().map(classes).transpose()?;
         let mut how = OnnxUse {
-            size: self.image_size.map(|side| [size(side); 2]),
+            size: self.treatment.image_size()?.map(|ImageSize { height, width }| [height, width]),
             output: self.output.clone(),
             classes: named,
-            channel_order: match self.channel_order {
-                Some(Order::Bgr) => ChannelOrder::Bgr,
-                _ => ChannelOrder::Rgb,
-            },
+            channel_order: self.treatment.channel_order.unwrap_or_default(),
             treatment: None,
         };
-        let [channels, ..] = OnnxFile::read(path)?.image()?;
-        how.treatment = Some(self.treatment(channels.unwrap_or(3))?);
+        if self.treatment.are_given() {
+            let [channels, ..] = OnnxFile::read(path)?.image()?;
+            how.treatment = Some(self.treatment.treatment(channels.unwrap_or(3))?);
+        }
         Ok(read_onnx(path, &how)?)
     }
 
-    /// How pictures of so many channels are prepared.
-    fn treatment(&self, channels: usize) -> Result<Treatment> {
-        let fixed = self.normalize.and_then(|normalize| normalize.fixed(channels));
-        let (mean, std) = match fixed {
-            Some(Normalization { mean, std }) => (mean, std),
-            None => (
-                channel_values("--mean", &self.mean, channels, 0.0)?,
-                channel_values("--std", &self.std, channels, 1.0)?,
-            ),
-        };
-        if std.iter().any(|&std| std.is_nan() || std <= 0.0) {
-            return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
-        }
-        let resize = self.resize.unwrap_or_default().to_string();
-        Ok(Treatment { resize, background: "white".to_owned(), mean, std })
+    /// The normalisation of `--normalize standard`, by the images of a source.
+    ///
+    /// # Errors
+    /// Images that cannot be read.
+    pub(crate) fn fitted(
+        &self,
+        source: &dyn Source,
+        split: Split,
+        console: Console,
+    ) -> Result<Option<Normalization>> {
+        self.treatment.fitted(source, split, console)
+    }
+
+    /// The [`weights`](Self::weights), for a command that opens no data set.
+    ///
+    /// # Errors
+    /// As for [`weights`](Self::weights); `--normalize standard`.
+    pub(crate) fn weights_alone(&self, console: Console) -> Result<WeightsFile> {
+        self.treatment.check_fixed()?;
+        self.weights(console)
     }
 
     /// The arrays of the file in the network of the model.
@@ -183,12 +231,12 @@ impl ForeignFlags {
             );
             return Err(UsageError(message).into());
         }
-        if self.channel_order.is_some() || self.output.is_some() {
+        if self.treatment.channel_order.is_some() || self.output.is_some() {
             return Err(UsageError("--channel-order and --output are for ONNX files".to_owned()).into());
         }
         let classes = classes(self.class_names.as_deref().unwrap_or_default())?;
-        let ImageSize { height, width } = match (self.image_size, image_size_of(model)?) {
-            (Some(side), _) => ImageSize::square(size(side)),
+        let ImageSize { height, width } = match (self.treatment.image_size()?, image_size_of(model)?) {
+            (Some(size), _) => size,
             (None, Some(own)) => own,
             (None, None) => enlarged_for(model, ImageSize::square(32))?,
         };
@@ -204,7 +252,7 @@ impl ForeignFlags {
             return Err(UsageError(message).into());
         }
         let [channels, height, width] = graph.image();
-        let Treatment { resize, background, mean, std } = self.treatment(channels)?;
+        let Treatment { resize, background, mean, std } = self.treatment.treatment(channels)?;
         let size = [height, width];
         let input = InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std };
         let names = match &self.weights_map {
@@ -223,19 +271,6 @@ impl ForeignFlags {
             ));
         }
         Ok(WeightsFile { model: described, classes, input, data: None, parameters: loaded.parameters })
-    }
-}
-
-/// A number for each channel.
-fn channel_values(flag: &str, given: &[f32], channels: usize, default: f32) -> Result<Vec<f32>> {
-    match given {
-        [] => Ok(vec![default; channels]),
-        given if given.len() == channels && given.iter().all(|value| value.is_finite()) => Ok(given.to_vec()),
-        _ => {
-            let message =
-                format!("{flag} needs {channels} finite numbers, one for each channel of the image");
-            Err(UsageError(message).into())
-        }
     }
 }
 

@@ -12,13 +12,14 @@ use convscope_train::class_weights::ClassWeights;
 use convscope_train::config::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
+use convscope_train::onnx::ChannelOrder;
 use convscope_train::optimizer::DecayScope;
 use convscope_train::recipes::recipe;
 use convscope_train::{TrainConfig, TrainError};
 
 use crate::console::Console;
 use crate::exit::UsageError;
-use crate::flags::{ModelOptionFlags, PRECISIONS, RESIZE, named};
+use crate::flags::{ModelOptionFlags, PRECISIONS, cropped, named};
 
 /// A flag for each common setting; a configuration file has all settings.
 #[derive(clap::Args, Debug, Default)]
@@ -46,9 +47,14 @@ pub(crate) struct TrainFlags {
     channels: Option<Channels>,
 
     /// How to resize images with a different aspect ratio: `squash` scales width and height independently, `pad` adds
-    /// borders, `crop` cuts off the excess [default: squash]
-    #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Resize>(RESIZE))]
+    /// borders, `crop` cuts off the excess, a number is the length of the shorter side in pixels, of which the middle is
+    /// kept [default: squash]
+    #[arg(long, value_name = "NAME|PIXELS", help_heading = DATA)]
     resize: Option<Resize>,
+
+    /// Keep this many pixels square, or WIDTHxHEIGHT, from the middle of images, after --resize PIXELS; it is --image-size
+    #[arg(long, value_name = "PIXELS", help_heading = DATA, conflicts_with = "image_size")]
+    crop: Option<ImageSize>,
 
     /// Colour of transparent pixels and added borders: white, black or #rrggbb [default: white]
     #[arg(long, value_name = "COLOUR", help_heading = DATA)]
@@ -73,6 +79,21 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "NAME", help_heading = DATA, value_parser = named::<Normalize>(NORMALIZE))]
     normalize: Option<Normalize>,
 
+    /// Subtracted from each channel of the images, whose values are from 0 to 1, instead of --normalize [default: 0,0,0]
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        help_heading = DATA,
+        conflicts_with = "normalize",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    mean: Option<Vec<f64>>,
+
+    /// Divides each channel after that [default: 1,1,1]
+    #[arg(long, value_name = "R,G,B", help_heading = DATA, conflicts_with = "normalize", value_delimiter = ',')]
+    std: Option<Vec<f64>>,
+
     /// Change training images at random: `none`, `auto`, or items such as flip,shift=0.1 from flip, vflip, shift, crop,
     /// rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for the area
     /// beyond the border
@@ -91,6 +112,14 @@ pub(crate) struct TrainFlags {
     /// to start from (.onnx)
     #[arg(long, value_name = "MODEL", help_heading = MODEL)]
     model: Option<String>,
+
+    /// The order in which the network of an ONNX file takes red, green and blue: `rgb` or `bgr` [default: rgb]
+    #[arg(long, value_name = "ORDER", help_heading = MODEL, value_parser = named::<ChannelOrder>(CHANNEL_ORDERS))]
+    channel_order: Option<ChannelOrder>,
+
+    /// The output of an ONNX file that classifies [default: the first]
+    #[arg(long, value_name = "NAME", help_heading = MODEL)]
+    output: Option<String>,
 
     /// How to initialise the weights [default: as in the model]
     #[arg(long, value_name = "NAME", help_heading = MODEL, value_parser = named::<Initializer>(INITIALIZERS))]
@@ -202,6 +231,7 @@ const MODEL: &str = "Model";
 const TRAINING: &str = "Training";
 
 const NORMALIZE: &[&str] = &["unit", "standard", "imagenet", "tf"];
+const CHANNEL_ORDERS: &[&str] = &["rgb", "bgr"];
 const INITIALIZERS: &[&str] =
     &["glorot_uniform", "he_normal", "he_normal_fan_out", "he_uniform", "small_normal", "pytorch"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "muon"];
@@ -272,6 +302,7 @@ impl TrainFlags {
     /// # Errors
     /// As for [`over`](Self::over), and a usage error that lists all values that are out of range.
     pub(crate) fn checked(&self) -> anyhow::Result<TrainConfig> {
+        cropped(self.crop, None, self.resize)?;
         let config = self.over(TrainConfig::default())?;
         let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
         if !problems.is_empty() {
@@ -307,10 +338,14 @@ impl TrainFlags {
     }
 
     fn partial(&self) -> PartialConfig {
+        let (image_size, resize) =
+            cropped(self.crop, self.image_size, self.resize).unwrap_or((self.image_size, self.resize));
         PartialConfig {
             version: None,
             arithmetic: None,
             model: self.model.clone(),
+            channel_order: self.channel_order,
+            output: self.output.clone(),
             initializer: self.initializer,
             epochs: self.epochs,
             batch_size: self.batch_size,
@@ -334,14 +369,16 @@ impl TrainFlags {
             threads: None,
             data: PartialData {
                 source: self.data.clone(),
-                image_size: self.image_size,
+                image_size,
                 channels: self.channels,
-                resize: self.resize,
+                resize,
                 background: self.background,
                 val_fraction: self.val_fraction,
                 split_seed: self.split_seed,
                 train_on_val: self.train_on_val.then_some(true),
                 normalize: self.normalize,
+                mean: self.mean.clone(),
+                std: self.std.clone(),
                 bad_images: self.skip_bad.then_some(BadImages::Skip),
                 max_pixels: self.max_pixels,
             },
@@ -399,6 +436,33 @@ mod tests {
     }
 
     #[test]
+    fn cropping_is_the_size_of_the_images_and_how_they_are_resized() {
+        let of = |line: &str| {
+            let data = config(line).data;
+            (data.image_size, data.resize)
+        };
+        let size = Some(ImageSize { height: 128, width: 224 });
+        assert_eq!(of("--resize 256 --crop 224x128"), (size, Resize::ShorterSide(256)));
+        assert_eq!(of("--crop 224x128"), (size, Resize::Crop));
+        assert_eq!(of("--resize 256"), (None, Resize::ShorterSide(256)));
+        let cli = Cli::try_parse_from(["train", "--crop", "8", "--resize", "pad"]).unwrap();
+        assert!(cli.flags.checked().unwrap_err().to_string().contains("--resize"));
+    }
+
+    #[test]
+    fn the_treatment_of_an_onnx_file_is_in_the_configuration() {
+        let config =
+            config("--model net.onnx --channel-order bgr --output b --mean 0.25,-0.5,0 --std 0.5,1,2");
+        assert_eq!((config.channel_order, config.output.as_deref()), (ChannelOrder::Bgr, Some("b")));
+        assert_eq!(config.data.mean, Some(vec![0.25, -0.5, 0.0]));
+        assert_eq!(
+            (config.data.std.clone(), config.data.normalize),
+            (Some(vec![0.5, 1.0, 2.0]), Normalize::Unit)
+        );
+        assert!(config.problems().is_empty());
+    }
+
+    #[test]
     fn flags_override_the_file_and_the_file_the_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.toml");
@@ -424,8 +488,9 @@ mod tests {
     #[test]
     fn all_names_are_known_to_the_configuration() {
         for (flag, names) in [
-            ("--resize", RESIZE),
+            ("--resize", &["squash", "pad", "crop", "256"][..]),
             ("--normalize", NORMALIZE),
+            ("--model net.onnx --channel-order", &CHANNEL_ORDERS[1..]),
             ("--initializer", INITIALIZERS),
             ("--optimizer", OPTIMIZERS),
             ("--schedule", SCHEDULES),

@@ -15,7 +15,8 @@ use std::path::Path;
 pub struct InputDescription {
     /// Rows and columns that pictures are resized to.
     pub size: [usize; 2],
-    /// What happens to other aspect ratios: `squash`, `pad` or `crop`. Files without this key squash.
+    /// What happens to other aspect ratios: `squash`, `pad`, `crop`, or the pixels of the shorter side, such as `256`, of which the
+    /// middle is kept. Files without this key squash.
     #[serde(default = "squash")]
     pub resize: String,
     /// Colour of transparent pixels and added borders: `white`, `black` or `#rrggbb`. Files without this key use black.

@@ -69,6 +69,13 @@ impl Inspector {
         Inspector { pixel_limit, ..self }
     }
 
+    /// The same network, scaling pixel values in this way instead of as its weights file says.
+    pub fn with_normalization(mut self, normalization: Normalization) -> Inspector {
+        let Normalization { mean, std } = normalization.clone();
+        (self.weights.input.mean, self.weights.input.std) = (mean, std);
+        Inspector { normalization, ..self }
+    }
+
     /// The run directory or weights file it was opened from.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use convscope_graph::limits::MOST_WEIGHTS_BYTES;
-use convscope_graph::{Graph, ModelDescription, Parameters};
+use convscope_graph::{Graph, InputDescription, ModelDescription, Parameters};
 use convscope_ops::{Parameter, ParameterSpec, Role};
 use prost::Message;
 
@@ -50,6 +50,7 @@ pub struct OnnxNetwork {
     file: String,
     finished: Finished,
     classes: Option<Vec<String>>,
+    input: Option<InputDescription>,
 }
 
 /// The value of an input in a test.
@@ -203,7 +204,8 @@ impl OnnxFile {
             return Err(OnnxError::structure(&self.file, "has no output"));
         }
         let finished = importer.finish(&self.file, &wanted, options.ends)?;
-        Ok(OnnxNetwork { file: self.file.clone(), finished, classes: self.classes() })
+        let (classes, input) = (self.classes(), names::input(&self.model));
+        Ok(OnnxNetwork { file: self.file.clone(), finished, classes, input })
     }
 
     /// The network of these inputs and constants.
@@ -331,6 +333,11 @@ impl OnnxNetwork {
     /// The names of the classes, if the metadata of the file has them.
     pub fn classes(&self) -> Option<&[String]> {
         self.classes.as_deref()
+    }
+
+    /// How pictures are prepared for the network, if the metadata of the file says so: an export of this program has that.
+    pub fn input(&self) -> Option<&InputDescription> {
+        self.input.as_ref()
     }
 
     /// Names of values in the file with the nodes of the network that compute them, in the order of the file.

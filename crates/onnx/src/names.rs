@@ -1,5 +1,7 @@
 //! What the names in a file say.
 
+use convscope_graph::InputDescription;
+
 use crate::attributes::Attributes;
 use crate::proto::{GraphProto, ModelProto};
 
@@ -45,11 +47,32 @@ pub(crate) fn is_channels_last(graph: &GraphProto, input: &str) -> bool {
 
 /// The names of the classes, from the metadata of a file.
 pub(crate) fn classes(model: &ModelProto) -> Option<Vec<String>> {
-    const KEYS: &[&str] = &["classes", "class_names", "labels", "names", "class_labels", "id2label"];
+    const KEYS: &[&str] =
+        &["convscope.classes", "classes", "class_names", "labels", "names", "class_labels", "id2label"];
     let entry =
         model.metadata_props.iter().find(|entry| KEYS.contains(&entry.key.to_lowercase().as_str()))?;
     let names = listed(&entry.value);
     (names.len() > 1).then_some(names)
+}
+
+/// How pictures are prepared for the network, if our own export says so.
+pub(crate) fn input(model: &ModelProto) -> Option<InputDescription> {
+    let value = |key| Some(model.metadata_props.iter().find(|entry| entry.key == key)?.value.as_str());
+    let input: InputDescription = serde_json::from_str(value("convscope.input")?).ok()?;
+    let sound = |std: &f32| std.is_finite() && *std > 0.0;
+    let is_sound = input.mean.len() == input.std.len()
+        && input.mean.iter().all(|mean| mean.is_finite())
+        && input.std.iter().all(sound);
+    let channels = input.mean.len();
+    match value("convscope.takes") {
+        _ if !is_sound => None,
+        // The network scales and normalises itself.
+        Some("bytes") => {
+            let (mean, std) = (vec![0.0; channels], vec![input.scale as f32; channels]);
+            Some(InputDescription { mean, std, ..input })
+        }
+        _ => Some(input),
+    }
 }
 
 /// Names in JSON or Python, on lines or between commas.

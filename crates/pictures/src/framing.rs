@@ -20,9 +20,16 @@ impl Framing {
     pub const UNRECORDED: Framing = Framing { resize: Resize::Squash, background: Background::BLACK };
 }
 
-/// How to resize a picture whose aspect ratio is not that of the image.
+/// How to resize a picture whose aspect ratio is not that of the image; written as `squash`, `pad`, `crop`, or a number.
+///
+/// ```
+/// use convscope_pictures::Resize;
+/// // torchvision's Resize(256) and CenterCrop to the size of the image.
+/// assert_eq!("256".parse(), Ok(Resize::ShorterSide(256)));
+/// assert_eq!(Resize::Crop.to_string(), "crop");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "String")]
 pub enum Resize {
     /// Scales it to the image's width and height, ignoring its aspect ratio.
     #[default]
@@ -31,11 +38,16 @@ pub enum Resize {
     Pad,
     /// Scales it to cover the image; what extends beyond it on two sides is cut off.
     Crop,
+    /// Scales its shorter side to this many pixels and keeps the image's size from the middle, as torchvision's `Resize` and
+    /// `CenterCrop` do; a picture that would not cover the image is scaled further, until it does. From 1 to 65535.
+    ShorterSide(u16),
 }
 
 /// A text that is not a way of resizing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a way of resizing; it must be squash, pad or crop")]
+#[error(
+    "`{text}` is not a way of resizing; it must be squash, pad, crop, or the shorter side in pixels such as 256"
+)]
 pub struct NotAResize {
     /// The text.
     pub text: String,
@@ -49,18 +61,38 @@ impl FromStr for Resize {
             "squash" => Ok(Resize::Squash),
             "pad" => Ok(Resize::Pad),
             "crop" => Ok(Resize::Crop),
-            _ => Err(NotAResize { text: text.to_owned() }),
+            _ => match text.parse() {
+                Ok(side) if side > 0 && text.starts_with(|first: char| first.is_ascii_digit()) => {
+                    Ok(Resize::ShorterSide(side))
+                }
+                _ => Err(NotAResize { text: text.to_owned() }),
+            },
         }
+    }
+}
+
+impl TryFrom<String> for Resize {
+    type Error = NotAResize;
+
+    fn try_from(text: String) -> Result<Resize, NotAResize> {
+        text.parse()
+    }
+}
+
+impl From<Resize> for String {
+    fn from(resize: Resize) -> String {
+        resize.to_string()
     }
 }
 
 impl fmt::Display for Resize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Resize::Squash => "squash",
-            Resize::Pad => "pad",
-            Resize::Crop => "crop",
-        })
+        match self {
+            Resize::Squash => f.pad("squash"),
+            Resize::Pad => f.pad("pad"),
+            Resize::Crop => f.pad("crop"),
+            Resize::ShorterSide(side) => fmt::Display::fmt(side, f),
+        }
     }
 }
 
@@ -149,6 +181,16 @@ impl From<Background> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ways_of_resizing_have_a_text_and_come_back() {
+        for resize in [Resize::Squash, Resize::Pad, Resize::Crop, Resize::ShorterSide(256)] {
+            assert_eq!(resize.to_string().parse(), Ok(resize));
+        }
+        for text in ["", "0", "+5", "-5", "70000", "256x256", "Crop"] {
+            assert!(text.parse::<Resize>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn colours_have_a_text_and_come_back() {

@@ -49,6 +49,13 @@ impl Resizer {
                 let centred = self.options.fit_into_destination(None);
                 self.scale(from, from_size, to, to_size, &centred);
             }
+            Resize::ShorterSide(side) => {
+                let (width, height) = part(from_size, to_size, f64::from(side));
+                let (left, top) =
+                    ((from_size.width as f64 - width) / 2.0, (from_size.height as f64 - height) / 2.0);
+                let options = self.options.crop(left, top, width, height);
+                self.convolve(from, from_size, to, to_size, &options);
+            }
             Resize::Pad => self.pad(from, from_size, to, to_size, framing.background.rgb()),
         }
     }
@@ -65,6 +72,17 @@ impl Resizer {
             to.copy_from_slice(from);
             return;
         }
+        self.convolve(from, from_size, to, to_size, options);
+    }
+
+    fn convolve(
+        &mut self,
+        from: &[u8],
+        from_size: ImageSize,
+        to: &mut [u8],
+        to_size: ImageSize,
+        options: &ResizeOptions,
+    ) {
         let side = |pixels: usize| u32::try_from(pixels).expect("image sides fit 32 bits");
         let source = TypedImageRef::<U8x3>::from_buffer(side(from_size.width), side(from_size.height), from)
             .expect("the buffer holds the image");
@@ -100,6 +118,15 @@ impl Default for Resizer {
     fn default() -> Self {
         Resizer::new()
     }
+}
+
+/// Width and height of the part of a picture that becomes the image, if its shorter side becomes this long.
+fn part(from: ImageSize, to: ImageSize, shorter: f64) -> (f64, f64) {
+    let [width, height] = [from.width, from.height].map(|side| side as f64);
+    let [columns, rows] = [to.width, to.height].map(|side| side as f64);
+    let scale = (shorter / width.min(height)).max(columns / width).max(rows / height);
+    // Division may round up, and the part must lie within the picture.
+    ((columns / scale).min(width), (rows / scale).min(height))
 }
 
 /// The largest size with the aspect ratio of `from` inside `to`, its shorter side rounded to whole pixels.
@@ -166,6 +193,26 @@ mod tests {
             assert_eq!(row[7..], [[255; 3]; 5]);
             assert!(row[4][0] > 180 && row[5][1] > 180 && row[6][2] > 180, "{row:?}");
         }
+    }
+
+    #[test]
+    fn the_middle_is_kept_after_the_shorter_side_has_its_length() {
+        let size = |height, width| ImageSize { height, width };
+        // To 12 x 36, of which the middle half of the height and a sixth of the width remain.
+        assert_eq!(part(size(8, 24), size(6, 6), 12.0), (4.0, 4.0));
+        // As long as the image: the same as cropping.
+        assert_eq!(part(size(8, 24), size(6, 6), 6.0), (8.0, 8.0));
+        // Too short for the image, which the whole width then covers.
+        assert_eq!(part(size(8, 24), size(3, 12), 2.0), (24.0, 6.0));
+        let framing = |resize| Framing { resize, background: Background::WHITE };
+        let (from, to) = (size(30, 90), size(20, 20));
+        assert_eq!(
+            resized(from, to, framing(Resize::ShorterSide(20))),
+            resized(from, to, framing(Resize::Crop))
+        );
+        // Even a picture of the image's size is enlarged; half of its columns were green, now all of them are.
+        let enlarged = resized(size(30, 30), size(30, 30), framing(Resize::ShorterSide(120)));
+        assert!(enlarged.iter().all(|pixel| pixel[1] == 240), "{enlarged:?}");
     }
 
     #[test]

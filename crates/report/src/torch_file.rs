@@ -63,6 +63,14 @@ fn prepare(input: &InputDescription) -> String {
              picture = picture.resize((picture.width, {height}), Image.Resampling.BILINEAR, box=rows)\n    \
              picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR, box=columns)\n"
         ),
+        side if side.parse::<u16>().is_ok() => format!(
+            "    # The shorter side becomes {side} pixels long, or longer so that the image is covered; then the middle is kept.\n    \
+             scale = max({side} / min(picture.size), {width} / picture.width, {height} / picture.height)\n    \
+             across, down = min({width} / scale, picture.width), min({height} / scale, picture.height)\n    \
+             left, top = (picture.width - across) / 2, (picture.height - down) / 2\n    \
+             box = (left, top, left + across, top + down)\n    \
+             picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR, box=box)\n"
+        ),
         "pad" => format!(
             "    # As large as it fits, in the middle of the background.\n    \
              columns = min({width}, max(1, (picture.width * {height} * 2 + picture.height) // (2 * picture.height)))\n    \

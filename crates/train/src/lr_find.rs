@@ -110,7 +110,7 @@ impl LrFind {
         let graph = Arc::new(Graph::new(model_of(config, &*source)?)?);
         check_classes(&graph, &*source)?;
         Footprint::check(config, &graph, held_bytes(&*source))?;
-        let normalization = config.data.normalize.fit(&*source)?;
+        let normalization = config.data.normalization(&*source)?;
         let loader = train_loader(config, &source, &normalization)?;
         check_batches(&graph, &loader)?;
         let length = RunLength { epochs: 1, steps_per_epoch: self.steps as u64 };

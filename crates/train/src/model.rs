@@ -16,6 +16,7 @@ use convscope_ops::Precision;
 use ndarray::{Array2, Array4, ArrayView4, Axis};
 use rayon::prelude::*;
 
+use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
 use crate::onnx::{self, OnnxUse, describe_onnx, is_onnx, read_onnx};
@@ -34,18 +35,46 @@ pub fn resolve_model(
     options: &ModelOptions,
 ) -> Result<ModelDescription, TrainError> {
     if is_onnx(Path::new(spec)) {
-        if !options.is_empty() {
-            return Err(TrainError::OnnxOptions { path: spec.into() });
-        }
-        let model = describe_onnx(Path::new(spec), Some([input[1], input[2]]), Some(classes))?;
-        return match model.image() {
-            Some(expected) if expected != input => {
-                Err(GraphError::OtherInput { file: spec.to_owned(), expected, found: input }.into())
-            }
-            _ => Ok(model),
-        };
+        return resolve_onnx(spec, OnnxUse::default(), input, classes, options);
     }
     Ok(model_file(spec)?.with_options(options).resolve(input, classes)?)
+}
+
+/// The network that a configuration names, for images of this shape and this many classes; otherwise as [`resolve_model`].
+///
+/// # Errors
+/// As for [`resolve_model`]; an output that an ONNX file does not have.
+pub fn configured_model(
+    config: &TrainConfig,
+    input: [usize; 3],
+    classes: usize,
+) -> Result<ModelDescription, TrainError> {
+    let TrainConfig { model, channel_order, output, model_options, .. } = config;
+    if is_onnx(Path::new(model)) {
+        let how = OnnxUse { output: output.clone(), channel_order: *channel_order, ..OnnxUse::default() };
+        return resolve_onnx(model, how, input, classes, model_options);
+    }
+    resolve_model(model, input, classes, model_options)
+}
+
+fn resolve_onnx(
+    spec: &str,
+    how: OnnxUse,
+    input: [usize; 3],
+    classes: usize,
+    options: &ModelOptions,
+) -> Result<ModelDescription, TrainError> {
+    if !options.is_empty() {
+        return Err(TrainError::OnnxOptions { path: spec.into() });
+    }
+    let how = OnnxUse { size: Some([input[1], input[2]]), ..how };
+    let model = describe_onnx(Path::new(spec), &how, Some(classes))?;
+    match model.image() {
+        Some(expected) if expected != input => {
+            Err(GraphError::OtherInput { file: spec.to_owned(), expected, found: input }.into())
+        }
+        _ => Ok(model),
+    }
 }
 
 /// The model file at a path that ends in `.toml`, otherwise that of a preset.
@@ -201,6 +230,13 @@ impl TrainedModel {
     /// The same network, accepting picture files of at most this many pixels. Default 100 million.
     pub fn with_pixel_limit(self, pixel_limit: PixelLimit) -> TrainedModel {
         TrainedModel { pixel_limit, ..self }
+    }
+
+    /// The same network, scaling pixel values in this way instead of as its weights file says.
+    pub fn with_normalization(mut self, normalization: Normalization) -> TrainedModel {
+        let Normalization { mean, std } = normalization.clone();
+        (self.weights.input.mean, self.weights.input.std) = (mean, std);
+        TrainedModel { normalization, ..self }
     }
 
     /// The same network with convolution products in this precision. Default `f32`.

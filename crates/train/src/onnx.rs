@@ -5,6 +5,7 @@ use std::path::Path;
 use convscope_graph::{Graph, InputDescription, ModelDescription, NodeDescription, Parameters, WeightsFile};
 use convscope_onnx::{OnnxFile, OnnxNetwork, OnnxOptions};
 use convscope_ops::{Concat, Linear, Slice};
+use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
@@ -20,7 +21,7 @@ pub struct OnnxUse {
     pub output: Option<String>,
     /// Names of the classes; default those in the file's metadata, otherwise `class 0` and so on.
     pub classes: Option<Vec<String>>,
-    /// How pictures are prepared; default as they are, from 0 to 1.
+    /// How pictures are prepared; default as the file's metadata says, otherwise as they are, from 0 to 1.
     pub treatment: Option<Treatment>,
     /// The order in which the network takes red, green and blue.
     pub channel_order: ChannelOrder,
@@ -29,7 +30,7 @@ pub struct OnnxUse {
 /// How pictures are prepared for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Treatment {
-    /// What happens to other aspect ratios: `squash`, `pad` or `crop`.
+    /// What happens to other aspect ratios: `squash`, `pad`, `crop`, or the shorter side in pixels.
     pub resize: String,
     /// Colour of transparent pixels and added borders.
     pub background: String,
@@ -39,14 +40,30 @@ pub struct Treatment {
     pub std: Vec<f32>,
 }
 
+impl Treatment {
+    /// Squashed, on white, values from 0 to 1.
+    fn unit(channels: usize) -> Treatment {
+        let (resize, background) = ("squash".to_owned(), "white".to_owned());
+        Treatment { resize, background, mean: vec![0.0; channels], std: vec![1.0; channels] }
+    }
+}
+
 /// The order of an image's channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ChannelOrder {
     /// Red, green, blue.
     #[default]
     Rgb,
     /// Blue, green, red.
     Bgr,
+}
+
+impl ChannelOrder {
+    /// Whether red comes first.
+    pub fn is_rgb(&self) -> bool {
+        *self == ChannelOrder::Rgb
+    }
 }
 
 /// Whether a model is an ONNX file, by its name.
@@ -60,7 +77,7 @@ pub fn is_onnx(path: &Path) -> bool {
 /// [`TrainError::Onnx`]; a network that does not classify images, names of another number of classes, a treatment of other
 /// channels.
 pub fn read_onnx(path: &Path, how: &OnnxUse) -> Result<WeightsFile, TrainError> {
-    let network = open(path, how.size, how.output.clone())?;
+    let network = open(path, how)?;
     let graph = Graph::new(network.description().clone())?;
     graph.check_classifier()?;
     let [channels, height, width] = graph.image();
@@ -73,19 +90,21 @@ pub fn read_onnx(path: &Path, how: &OnnxUse) -> Result<WeightsFile, TrainError> 
         Some(classes) => classes.clone(),
         None => own.unwrap_or_else(|| (0..outputs).map(|class| format!("class {class}")).collect()),
     };
-    let treatment = how.treatment.clone().unwrap_or_else(|| Treatment {
-        resize: "squash".to_owned(),
-        background: "white".to_owned(),
-        mean: vec![0.0; channels],
-        std: vec![1.0; channels],
-    });
-    let Treatment { resize, background, mean, std } = treatment;
-    if [mean.len(), std.len()] != [channels; 2] {
-        return Err(TrainError::OnnxChannels { path: path.to_owned(), channels, found: mean.len() });
+    let size = [height, width];
+    let own = network.input().filter(|own| own.mean.len() == channels);
+    let input = match (&how.treatment, own) {
+        (None, Some(own)) => InputDescription { size, ..own.clone() },
+        (given, _) => {
+            let given = given.clone().unwrap_or_else(|| Treatment::unit(channels));
+            let Treatment { resize, background, mean, std } = given;
+            InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std }
+        }
+    };
+    if [input.mean.len(), input.std.len()] != [channels; 2] {
+        return Err(TrainError::OnnxChannels { path: path.to_owned(), channels, found: input.mean.len() });
     }
-    let input = InputDescription { size: [height, width], resize, background, scale: 1.0 / 255.0, mean, std };
     let parameters = network.parameters(&graph)?;
-    if how.channel_order == ChannelOrder::Rgb || channels != 3 {
+    if how.channel_order.is_rgb() || channels != 3 {
         let model = network.description().clone();
         return Ok(WeightsFile { model, classes, input, data: None, parameters });
     }
@@ -101,16 +120,17 @@ pub(crate) fn image_size(path: &Path) -> Result<Option<[usize; 2]>, TrainError> 
     Ok(height.zip(width).map(|(height, width)| [height, width]))
 }
 
-/// The network in an ONNX file for images of this size, with as many classes: its last linear map gets that many features.
+/// The network in an ONNX file, with as many classes: its last linear map gets that many features. Names of classes and the
+/// treatment of pictures do not matter.
 ///
 /// # Errors
 /// As for [`read_onnx`].
 pub fn describe_onnx(
     path: &Path,
-    size: Option<[usize; 2]>,
+    how: &OnnxUse,
     classes: Option<usize>,
 ) -> Result<ModelDescription, TrainError> {
-    let mut model = open(path, size, None)?.description().clone();
+    let mut model = open(path, how)?.description().clone();
     let graph = Graph::new(model.clone())?;
     if let Some(classes) = classes.filter(|&classes| classes != graph.classes())
         && let Some(output) = model.outputs.as_ref().and_then(|outputs| outputs.first()).cloned()
@@ -119,7 +139,8 @@ pub fn describe_onnx(
     {
         node.operator = Linear::new(classes).into();
     }
-    Ok(model)
+    let is_coloured = model.image().is_some_and(|[channels, ..]| channels == 3);
+    Ok(if how.channel_order.is_rgb() || !is_coloured { model } else { reversed(&model) })
 }
 
 /// The weights in an ONNX file for a network that was [described](describe_onnx) from it. An array of another shape, that of
@@ -127,17 +148,25 @@ pub fn describe_onnx(
 ///
 /// # Errors
 /// As for [`read_onnx`].
-pub(crate) fn start_from_onnx(path: &Path, graph: &Graph, seed: u64) -> Result<Parameters, TrainError> {
+pub(crate) fn start_from_onnx(
+    path: &Path,
+    output: Option<&str>,
+    graph: &Graph,
+    seed: u64,
+) -> Result<Parameters, TrainError> {
     let [_, height, width] = graph.image();
-    let network = open(path, Some([height, width]), None)?;
+    let how =
+        OnnxUse { size: Some([height, width]), output: output.map(str::to_owned), ..OnnxUse::default() };
+    let network = open(path, &how)?;
     let own = Graph::new(network.description().clone())?;
     taken_over(graph, &network.parameters(&own)?, seed)
 }
 
-fn open(path: &Path, size: Option<[usize; 2]>, output: Option<String>) -> Result<OnnxNetwork, TrainError> {
+fn open(path: &Path, how: &OnnxUse) -> Result<OnnxNetwork, TrainError> {
     let file = OnnxFile::read(path)?;
     let is_open = matches!(file.image()?, [_, None, _] | [_, _, None]);
-    let size = size.or(is_open.then_some([DEFAULT_SIDE; 2]));
+    let size = how.size.or(is_open.then_some([DEFAULT_SIDE; 2]));
+    let output = how.output.clone();
     Ok(file.network(&OnnxOptions { size, output, ..OnnxOptions::default() })?)
 }
 
@@ -217,10 +246,11 @@ mod tests {
         let path = recorded();
         let own = read_onnx(&path, &OnnxUse::default()).unwrap();
         assert_eq!(own.classes.len(), 6);
-        let model = describe_onnx(&path, Some([12, 10]), Some(4)).unwrap();
+        let how = OnnxUse { channel_order: ChannelOrder::Bgr, ..OnnxUse::default() };
+        let model = describe_onnx(&path, &how, Some(4)).unwrap();
         let graph = Graph::new(model).unwrap();
         assert_eq!(graph.classes(), 4);
-        let started = start_from_onnx(&path, &graph, 1).unwrap();
+        let started = start_from_onnx(&path, None, &graph, 1).unwrap();
         let equal = started
             .tensors()
             .iter()

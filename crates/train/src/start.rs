@@ -7,6 +7,7 @@ use convscope_graph::{ArraysFile, Graph, KeyMap, Parameters};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::model::weights_path;
+use crate::onnx::{is_onnx, start_from_onnx};
 
 /// The weights of a file in the network of a configuration.
 pub(crate) struct Start {
@@ -18,11 +19,24 @@ pub(crate) struct Start {
 }
 
 impl Start {
+    /// The weights that the configuration names, otherwise those of its ONNX file, or none.
+    ///
+    /// # Errors
+    /// As for [`of_weights`](Self::of_weights); an ONNX file that cannot be read.
+    pub(crate) fn open(config: &TrainConfig, graph: &Graph) -> Result<Option<Start>, TrainError> {
+        let path = Path::new(&config.model);
+        if config.weights.is_some() || !is_onnx(path) {
+            return Start::of_weights(config, graph);
+        }
+        let parameters = start_from_onnx(path, config.output.as_deref(), graph, config.seed)?;
+        Ok(Some(Start { parameters, surplus: Vec::new(), kept: Vec::new() }))
+    }
+
     /// The weights that the configuration names, or none.
     ///
     /// # Errors
     /// A file or map that cannot be read, arrays that are not those of the network.
-    pub(crate) fn open(config: &TrainConfig, graph: &Graph) -> Result<Option<Start>, TrainError> {
+    pub(crate) fn of_weights(config: &TrainConfig, graph: &Graph) -> Result<Option<Start>, TrainError> {
         let Some(weights) = &config.weights else { return Ok(None) };
         let names = match &config.weights_map {
             Some(path) => key_map(Path::new(path))?,

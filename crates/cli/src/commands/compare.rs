@@ -1,6 +1,6 @@
 //! `convscope compare`: runs side by side.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use convscope_data::{Source, Split, only};
@@ -18,6 +18,7 @@ use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::looking::{SurveyBar, network};
+use crate::network_flags::{Chosen, SeveralNetworks};
 use crate::progress::loss;
 use crate::{run_page, source};
 
@@ -25,9 +26,8 @@ use crate::{run_page, source};
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Run directories, or weights files
-    #[arg(value_name = "RUN", required = true, num_args = 2..)]
-    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    networks: SeveralNetworks,
 
     #[command(flatten)]
     images: DataFlags,
@@ -74,7 +74,8 @@ positions and channels. With --on it is over these images.
 
 Examples:
   convscope compare runs/plain8 runs/plain8-bn
-  convscope compare runs/plain8 runs/plain8-2 runs/resnet8 --split train --out three.html";
+  convscope compare runs/plain8 runs/plain8-2 runs/resnet8 --split train --out three.html
+  convscope compare runs/photos --model net.onnx --class-names cat,dog --normalize imagenet";
 
 /// The keys of `--json`.
 #[derive(Serialize)]
@@ -111,7 +112,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 pub(crate) fn compare_runs(runs: Vec<PathBuf>, out: PathBuf, console: Console) -> Result<Exit> {
     let (split, threads) = (Split::Test, Threads { threads: None });
     let args = Args {
-        runs,
+        networks: SeveralNetworks::of_runs(runs),
         out,
         split,
         threads,
@@ -125,17 +126,26 @@ pub(crate) fn compare_runs(runs: Vec<PathBuf>, out: PathBuf, console: Console) -
     compare(&args, console)
 }
 
-fn inspector(run: &Path, max_pixels: MaxPixels) -> Result<Inspector> {
-    let limit = max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
-    Ok(Inspector::open(run)?.with_pixel_limit(limit))
+fn inspector(chosen: Chosen<'_>, max_pixels: MaxPixels, console: Console) -> Result<Inspector> {
+    let limit = max_pixels.or_of_run(config_of_run(chosen.path)?.as_ref())?;
+    let inspector = Inspector::new(chosen.weights(console)?)?.opened_from(chosen.path);
+    Ok(inspector.with_pixel_limit(limit))
 }
 
 fn compare(args: &Args, console: Console) -> Result<Exit> {
+    let networks = args.networks.all();
+    let runs: Vec<PathBuf> = networks.iter().map(|chosen| chosen.path.to_owned()).collect();
+    if runs.len() < 2 {
+        return Err(UsageError("name two networks or more".to_owned()).into());
+    }
     let mut inspectors: Vec<Inspector> =
-        args.runs.iter().map(|run| inspector(run, args.max_pixels)).collect::<Result<_>>()?;
-    let asked =
-        args.images.open(&network(&args.runs[0], &inspectors[0]), args.split, args.max_pixels, console)?;
-    let Asked { source, split } = fair(&args.runs, &inspectors, asked, console)?;
+        networks.iter().map(|&chosen| inspector(chosen, args.max_pixels, console)).collect::<Result<_>>()?;
+    let asked = args.images.open(&network(&runs[0], &inspectors[0]), args.split, args.max_pixels, console)?;
+    if let (Some(chosen), Some(inspector)) = (networks.last(), inspectors.pop()) {
+        let fitted = chosen.fitted(&*asked.source, asked.split, console)?;
+        inspectors.push(fitted.into_iter().fold(inspector, Inspector::with_normalization));
+    }
+    let Asked { source, split } = fair(&runs, &inspectors, asked, console)?;
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let survey = SurveyOptions { split, limit, ..SurveyOptions::default() };
     let example = match (&args.image, args.index) {
@@ -150,7 +160,7 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
         if bar.as_ref().is_none_or(|(shown, _)| *shown != index) {
             // The previous bar is removed before the next one is drawn.
             bar = None;
-            bar = Some((index, SurveyBar::begin(&args.runs[index].display().to_string(), console)));
+            bar = Some((index, SurveyBar::begin(&runs[index].display().to_string(), console)));
         }
         if let Some((_, bar)) = &bar {
             bar.show(progress);
@@ -159,7 +169,7 @@ fn compare(args: &Args, console: Console) -> Result<Exit> {
     let options = CompareOptions { survey, layers, example };
     let comparison = compare_networks(&mut inspectors, &source, &options, &mut show)?;
     drop(bar);
-    page(args, &comparison, &*source)?.save(&args.out)?;
+    page(&runs, &comparison, &*source)?.save(&args.out)?;
     if args.json {
         let document = Document::new(split, &comparison, &*source);
         console.result(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
@@ -237,9 +247,9 @@ impl<'a> Document<'a> {
     }
 }
 
-fn page(args: &Args, comparison: &Comparison, source: &dyn Source) -> Result<ReportPage> {
+fn page(runs: &[PathBuf], comparison: &Comparison, source: &dyn Source) -> Result<ReportPage> {
     let mut page = run_page::described(ReportPage::from_comparison(comparison), source);
-    for (section, run) in page.runs.iter_mut().zip(&args.runs) {
+    for (section, run) in page.runs.iter_mut().zip(runs) {
         let known = run_page::section(run)?;
         (section.figures, section.config) = (known.figures, known.config);
         section.layer_metrics = known.layer_metrics;

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{MaxPixels, RESIZE, Threads, named};
+use crate::flags::{MaxPixels, Threads};
 use crate::source;
 
 /// Show the contents of a data set: classes, counts, sizes, mean and standard deviation
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     image_size: Option<ImageSize>,
 
     /// How to resize images with a different aspect ratio, as for training
-    #[arg(long, value_name = "NAME", default_value = "squash", value_parser = named::<Resize>(RESIZE))]
+    #[arg(long, value_name = "NAME", default_value = "squash", value_parser = clap::value_parser!(Resize))]
     resize: Resize,
 
     /// Colour of transparent pixels and added borders: white, black or #rrggbb

@@ -118,6 +118,9 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
         data: model.data(),
     };
     let Asked { source, split } = args.images.open(&network, args.split, args.max_pixels, console)?;
+    if let Some(normalization) = args.network.fitted(&*source, split, console)? {
+        model = model.with_normalization(normalization);
+    }
     console.note(&format!("evaluating {} images of {}", split.adjective(), source::describe(&*source)));
     let evaluation = model.evaluate(source.clone(), split).map_err(|error| advise(error, split))?;
     let report = report(args, &*source, &evaluation);

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             UsageError("name a file to write, with --onnx, --safetensors or --torch".to_owned()).into()
         );
     }
-    let weights = args.network.weights(*console)?;
+    let weights = args.network.weights_alone(*console)?;
     let graph = Graph::new(weights.model.clone())?;
     if let Some(path) = &args.onnx {
         let options = ExportOptions { normalization: args.with_normalization, softmax: args.with_softmax };

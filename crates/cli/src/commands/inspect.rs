@@ -152,6 +152,9 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let mut inspector = inspector.with_pixel_limit(limit);
     let asked = args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
     let Asked { source, split } = &asked;
+    if let Some(normalization) = args.network.fitted(&**source, *split, console)? {
+        inspector = inspector.with_normalization(normalization);
+    }
     let options = LookOptions {
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         choices: choices(args, *split),

@@ -105,7 +105,7 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
     }
     let (weights, config) = match run {
         Some(run) => (read_weights(run)?, config_of_run(run)?),
-        None => (args.foreign.weights(console)?, None),
+        None => (args.foreign.weights_alone(console)?, None),
     };
     let limit = args.max_pixels.or_of_run(config.as_ref())?;
     let model = TrainedModel::new(weights, CHUNK)?.with_views(args.tta).with_precision(args.precision)?;

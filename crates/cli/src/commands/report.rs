@@ -1,6 +1,6 @@
 //! `convscope report`: writes the page of a run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use convscope_data::Split;
@@ -12,6 +12,7 @@ use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::look::{Look, LookOptions};
 use crate::looking::network;
+use crate::network_flags::{Chosen, SeveralNetworks};
 use crate::page_contents::is_fuller;
 use crate::run_page::{self, PAGE_FILE};
 
@@ -19,9 +20,8 @@ use crate::run_page::{self, PAGE_FILE};
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Run directories, or weights files
-    #[arg(value_name = "RUN", required = true)]
-    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    networks: SeveralNetworks,
 
     #[command(flatten)]
     images: DataFlags,
@@ -55,7 +55,8 @@ writes; without --out, its tables and pictures are written too. A page that alre
 Examples:
   convscope report runs/plain8
   convscope report runs/plain8 --limit 1000 --out plain8.html
-  convscope report runs/plain8 runs/plain8-bn --out both.html";
+  convscope report runs/plain8 runs/plain8-bn --out both.html
+  convscope report --model net.onnx --class-names cat,dog --normalize imagenet --on photos --out net.html";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
@@ -63,21 +64,22 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn report(args: &Args, console: Console) -> Result<Exit> {
-    let out = out(args)?;
+    let networks = args.networks.all();
+    let out = out(args, &networks)?;
     let mut sections = Vec::new();
     let mut first = None;
-    for run in &args.runs {
-        let (mut inspector, asked) = open(args, run, console)?;
+    for &network in &networks {
+        let (mut inspector, asked) = open(args, network, console)?;
         let options = LookOptions {
             limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             ..LookOptions::default()
         };
         let look = Look::at(&mut inspector, &asked, &args.images, &options, console)?;
-        sections.push(look.section(run)?);
+        sections.push(look.section(network.path)?);
         first.get_or_insert((asked.source, look));
     }
     let Some((source, look)) = first else { return Err(UsageError("name a run".to_owned()).into()) };
-    if let [run] = args.runs.as_slice() {
+    if let [Chosen { path: run, .. }] = *networks {
         let contents = look.contents(run)?;
         let is_fuller = is_fuller(&out, &contents);
         if is_fuller {
@@ -94,28 +96,30 @@ fn report(args: &Args, console: Console) -> Result<Exit> {
     } else {
         let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
         let title = format!("{} on {}", names.join(" and "), run_page::data_name(&*source));
-        run_page::page(title, &source, &args.runs[0], sections)?.save(&out)?;
+        run_page::page(title, &source, networks[0].path, sections)?.save(&out)?;
     }
     console.result(&format!("{}\n", out.display()))?;
     Ok(Exit::Done)
 }
 
-fn out(args: &Args) -> Result<PathBuf> {
-    match (&args.out, args.runs.as_slice()) {
+fn out(args: &Args, networks: &[Chosen<'_>]) -> Result<PathBuf> {
+    match (&args.out, networks) {
         (Some(out), _) => Ok(out.clone()),
-        (None, [run]) if run.is_file() => {
+        (None, [Chosen { path, .. }]) if path.is_file() => {
             let message =
-                format!("{}: this is a weights file; choose the file for the page with --out", run.display());
+                format!("{}: this is a file; choose the file for the page with --out", path.display());
             Err(UsageError(message).into())
         }
-        (None, [run]) => Ok(run.join(PAGE_FILE)),
+        (None, [Chosen { path, .. }]) => Ok(path.join(PAGE_FILE)),
         (None, _) => Ok(PathBuf::from(PAGE_FILE)),
     }
 }
 
-fn open(args: &Args, run: &Path, console: Console) -> Result<(Inspector, Asked)> {
+fn open(args: &Args, chosen: Chosen<'_>, console: Console) -> Result<(Inspector, Asked)> {
+    let run = chosen.path;
     let limit = args.max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
-    let inspector = Inspector::open(run)?.with_pixel_limit(limit);
+    let inspector = Inspector::new(chosen.weights(console)?)?.opened_from(run).with_pixel_limit(limit);
     let asked = args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
-    Ok((inspector, asked))
+    let fitted = chosen.fitted(&*asked.source, asked.split, console)?;
+    Ok((fitted.into_iter().fold(inspector, Inspector::with_normalization), asked))
 }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use convscope_data::{Source, Split};
 use convscope_graph::preset_file;
 use convscope_train::TrainConfig;
-use convscope_train::model::resolve_model;
+use convscope_train::model::configured_model;
 use convscope_train::run_dir::RunLocation;
 use convscope_tune::runner::{Ending, Keep, Runner};
 use convscope_tune::{Format, Parameter, Plan, Pruning, Sampler, Space, Study, TpeSettings, TuneError, best};
@@ -319,9 +319,7 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     }
     let size = source.image_size();
     let input = [source.channels(), size.height, size.width];
-    let resolve = |config: &TrainConfig| {
-        resolve_model(&config.model, input, source.classes().len(), &config.model_options).map(drop)
-    };
+    let resolve = |config: &TrainConfig| configured_model(config, input, source.classes().len()).map(drop);
     // Whether an option fits depends on the model, which another parameter may choose.
     let is_searched = plan.space.parameters().iter().any(|parameter| parameter.name == "model");
     for (name, config) in plan.space.one_by_one(&plan.base)? {

@@ -2,6 +2,7 @@
 
 mod image_size;
 mod partial;
+mod scaling;
 mod setting;
 
 pub use partial::{
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
+use crate::onnx::ChannelOrder;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
@@ -48,8 +50,15 @@ pub struct TrainConfig {
     /// The [arithmetic](ARITHMETIC) of that version; 1 if missing.
     #[serde(default = "first_arithmetic")]
     pub arithmetic: u32,
-    /// The preset (`plain8`) or the TOML file of the network. Default `plain8`.
+    /// The preset (`plain8`), the TOML file of the network, or an ONNX file with a network and its weights, which training
+    /// starts from. Default `plain8`.
     pub model: String,
+    /// The order in which the network of an ONNX file takes red, green and blue. Default `rgb`.
+    #[serde(default, skip_serializing_if = "ChannelOrder::is_rgb")]
+    pub channel_order: ChannelOrder,
+    /// The output of an ONNX file that classifies. Default the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// How the weights are initialised. Default none: as the model specifies.
     pub initializer: Option<Initializer>,
     /// The run directory or weights file, of any origin, that training starts from. Default none: random weights.
@@ -152,6 +161,12 @@ pub struct DataConfig {
     pub train_on_val: bool,
     /// How pixel values are scaled. Default `standard`.
     pub normalize: Normalize,
+    /// Subtracted from each channel's values between 0 and 1, with `normalize = "unit"`. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f64>>,
+    /// Divides the difference. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f64>>,
     /// What to do about images that cannot be read. Default `refuse`.
     pub bad_images: BadImages,
     /// The most pixels that a picture file may have, in the range of [`PixelLimit`]. Default none: 100 million.
@@ -165,6 +180,8 @@ impl Default for TrainConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arithmetic: ARITHMETIC,
             model: "plain8".to_owned(),
+            channel_order: ChannelOrder::Rgb,
+            output: None,
             initializer: None,
             weights: None,
             weights_map: None,
@@ -206,6 +223,8 @@ impl Default for DataConfig {
             split_seed: Some(Splits::DEFAULT_SEED),
             train_on_val: false,
             normalize: Normalize::default(),
+            mean: None,
+            std: None,
             bad_images: BadImages::default(),
             max_pixels: None,
         }
@@ -305,6 +324,7 @@ impl TrainConfig {
         if let Some(pixels) = data.max_pixels {
             check(PixelLimit::new(pixels).is_ok(), "data.max_pixels", &pixels, "between 1 and 1000000000");
         }
+        problems.extend(self.scaling_problems());
         problems.extend(self.optimizer.problems());
         problems.extend(self.schedule.problems());
         problems
@@ -414,6 +434,20 @@ mod tests {
             ("patience = 0", "patience is 0; it must be at least 1"),
             ("threads = 0", "threads is 0; it must be at least 1"),
             ("model = ' '", "model is empty; it must be a preset's name or a TOML file"),
+            (
+                "data.mean = [0.5, nan, 0.5]",
+                "data.mean is [0.5, NaN, 0.5]; it must be a finite number for each channel",
+            ),
+            ("data.std = [0.0]", "data.std is [0.0]; it must be a finite number above 0 for each channel"),
+            (
+                "data.normalize = 'tf'\ndata.mean = [0.5]",
+                "data.normalize is tf; it must be unit if data.mean or data.std is given",
+            ),
+            (
+                "channel_order = 'bgr'",
+                "channel_order is bgr; it must be rgb unless the model is an ONNX file",
+            ),
+            ("output = 'logits'", "output is logits; it must be left out unless the model is an ONNX file"),
             ("data.source = ''", "data.source is empty; it must be a built-in source's name or a folder"),
             ("data.image_size = 0", "data.image_size is 0; it must be at least 1 pixel"),
             ("data.val_fraction = 1.0", "data.val_fraction is 1; it must be in (0, 1)"),

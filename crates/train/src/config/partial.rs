@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Initializer, ModelOptions, TrainConfig, syntax_error};
 use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
+use crate::onnx::ChannelOrder;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
 
@@ -22,6 +23,10 @@ pub struct PartialConfig {
     pub arithmetic: Option<u32>,
     /// See [`TrainConfig::model`].
     pub model: Option<String>,
+    /// See [`TrainConfig::channel_order`].
+    pub channel_order: Option<ChannelOrder>,
+    /// See [`TrainConfig::output`].
+    pub output: Option<String>,
     /// See [`TrainConfig::initializer`].
     pub initializer: Option<Initializer>,
     /// See [`TrainConfig::weights`].
@@ -98,6 +103,10 @@ pub struct PartialData {
     pub train_on_val: Option<bool>,
     /// See [`DataConfig::normalize`](super::DataConfig::normalize).
     pub normalize: Option<Normalize>,
+    /// See [`DataConfig::mean`](super::DataConfig::mean); implies `normalize = "unit"`, and another `normalize` removes it.
+    pub mean: Option<Vec<f64>>,
+    /// See [`DataConfig::std`](super::DataConfig::std); as `mean`.
+    pub std: Option<Vec<f64>>,
     /// See [`DataConfig::bad_images`](super::DataConfig::bad_images).
     pub bad_images: Option<BadImages>,
     /// See [`DataConfig::max_pixels`](super::DataConfig::max_pixels).
@@ -213,6 +222,8 @@ impl TrainConfig {
         set(&mut self.weight_decay_on, over.weight_decay_on);
         set(&mut self.class_weights, over.class_weights);
         set(&mut self.model, model);
+        set(&mut self.channel_order, over.channel_order);
+        self.output = over.output.clone().or(self.output);
         self.initializer = initializer.or(self.initializer);
         self.weights = weights.or(self.weights);
         self.weights_map = weights_map.or(self.weights_map);
@@ -239,7 +250,14 @@ impl TrainConfig {
         self.data.val_fraction = data.val_fraction.or(self.data.val_fraction);
         self.data.split_seed = data.split_seed.or(self.data.split_seed);
         set(&mut self.data.train_on_val, data.train_on_val);
-        set(&mut self.data.normalize, data.normalize);
+        let has_numbers = data.mean.is_some() || data.std.is_some();
+        let normalize = data.normalize.or(has_numbers.then_some(Normalize::Unit));
+        if normalize.is_some_and(|normalize| normalize != Normalize::Unit) {
+            (self.data.mean, self.data.std) = (None, None);
+        }
+        set(&mut self.data.normalize, normalize);
+        self.data.mean = data.mean.or(self.data.mean);
+        self.data.std = data.std.or(self.data.std);
         set(&mut self.data.bad_images, data.bad_images);
         self.data.max_pixels = data.max_pixels.or(self.data.max_pixels);
         self.model_options = self.model_options.merged(&over.model_options);
@@ -358,10 +376,10 @@ mod tests {
     #[test]
     fn every_key_overrides() {
         // Each value differs from the default, so that a key that is not merged is noticed.
-        let over = "model = 'net.toml'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
+        let over = "model = 'net.onnx'\nchannel_order = 'bgr'\noutput = 'logits'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
                     weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
-                    [data]\nsource = 'cats'\nimage_size = '48x32'\nchannels = 1\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nbad_images = 'skip'\nmax_pixels = 5000\n\
+                    [data]\nsource = 'cats'\nimage_size = '48x32'\nchannels = 1\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nmean = [0.25, 0.5, 0.75]\nstd = [0.5, 0.25, 1.0]\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\
                     [schedule]\nname = 'cosine'\nwarmup_epochs = 1.5\nfinal_lr = 0.125\n";
@@ -387,6 +405,16 @@ mod tests {
         let other = config.merged(&partial("optimizer.name = 'adam'\nschedule.name = 'step'")).unwrap();
         assert_eq!(other.optimizer, OptimizerConfig::adam());
         assert_eq!(other.schedule, ScheduleConfig::step());
+    }
+
+    #[test]
+    fn numbers_of_a_scaling_give_way_to_a_named_one() {
+        let config = TrainConfig::default().merged(&partial("data.std = [0.5]")).unwrap();
+        assert_eq!(config.data.normalize, Normalize::Unit);
+        let named = config.clone().merged(&partial("data.normalize = 'imagenet'")).unwrap();
+        assert_eq!((named.data.normalize, named.data.std), (Normalize::Imagenet, None));
+        let both = config.merged(&partial("data.mean = [0.25]")).unwrap();
+        assert_eq!((both.data.mean, both.data.std), (Some(vec![0.25]), Some(vec![0.5])));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! How a run starts: in memory, in a folder, or from a checkpoint.
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
@@ -14,8 +13,7 @@ use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
-use crate::model::resolve_model;
-use crate::onnx::{is_onnx, start_from_onnx};
+use crate::model::{configured_model, resolve_model};
 use crate::run_dir::{DataRecord, LockedRun, RunLocation, write_atomic};
 use crate::schedule::RunLength;
 use crate::sink::{CheckpointSink, LayerMetricsSink, MetricsSink, Sink, TensorBoardSink, fingerprint};
@@ -32,13 +30,7 @@ impl Session {
     pub fn new(config: TrainConfig, source: Arc<dyn Source>) -> Result<Session, TrainError> {
         config.validate()?;
         let model = model_of(&config, &*source)?;
-        let path = PathBuf::from(&config.model);
-        let mut session = Session::with_model(config, model, source)?;
-        if is_onnx(&path) {
-            let parameters = start_from_onnx(&path, session.graph(), session.config.seed)?;
-            session.learner.set_parameters(parameters)?;
-        }
-        Ok(session)
+        Session::begun(config, model, source, Start::open)
     }
 
     /// A run of a network that is described in code or was read from elsewhere; otherwise as [`new`](Self::new). The
@@ -51,11 +43,20 @@ impl Session {
         model: ModelDescription,
         source: Arc<dyn Source>,
     ) -> Result<Session, TrainError> {
+        Session::begun(config, model, source, Start::of_weights)
+    }
+
+    fn begun(
+        config: TrainConfig,
+        model: ModelDescription,
+        source: Arc<dyn Source>,
+        start: fn(&TrainConfig, &Graph) -> Result<Option<Start>, TrainError>,
+    ) -> Result<Session, TrainError> {
         config.validate()?;
         threads::in_pool(|| {
             let graph = Arc::new(Graph::new(model)?);
             let normalization = checked(&config, &graph, &*source)?;
-            let start = Start::open(&config, &graph)?;
+            let start = start(&config, &graph)?;
             let mut session = Session::assemble(config, graph, source, normalization, None)?;
             session.begin_with(start)?;
             Ok(session)
@@ -193,7 +194,7 @@ impl Session {
 fn checked(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<Normalization, TrainError> {
     check_classes(graph, source)?;
     Footprint::check(config, graph, held_bytes(source))?;
-    Ok(config.data.normalize.fit(source)?)
+    config.data.normalization(source)
 }
 
 /// The sinks of a run directory, in the order in which they are called.
@@ -209,7 +210,7 @@ fn sinks_of(run: &LockedRun) -> Vec<Box<dyn Sink>> {
 /// The configured network for the images of this source.
 pub(crate) fn model_of(config: &TrainConfig, source: &dyn Source) -> Result<ModelDescription, TrainError> {
     let classes = source.classes().len();
-    let model = resolve_model(&config.model, input_of(source), classes, &config.model_options)?;
+    let model = configured_model(config, input_of(source), classes)?;
     Ok(match config.initializer {
         Some(initializer) => model.with_initializer(initializer),
         None => model,

@@ -5,7 +5,7 @@ use convscope_graph::WeightsFile;
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::run_dir::{DataPlace, DataRecord, RunDir};
+use crate::run_dir::{DataPlace, DataRecord, RunDir, Treatment};
 
 /// Checks a source against the run's record of its images, and returns the record. If the folder has moved, its new
 /// path is recorded.
@@ -51,6 +51,16 @@ pub(super) fn check(
     let name = |kind| format!("{kind:?}").to_lowercase();
     if record.treatment.normalize != config.data.normalize {
         return other("normalisation", name(record.treatment.normalize), name(config.data.normalize));
+    }
+    let given = |numbers: &Option<Vec<f64>>, recorded: &[f32]| {
+        numbers
+            .as_ref()
+            .is_none_or(|numbers| numbers.iter().map(|&value| value as f32).eq(recorded.iter().copied()))
+    };
+    let Treatment { mean, std, .. } = &record.treatment;
+    if !given(&config.data.mean, mean) || !given(&config.data.std, std) {
+        let found = format!("{:?} and {:?}", config.data.mean, config.data.std);
+        return other("means and deviations", format!("{mean:?} and {std:?}"), found);
     }
     if record.train_on_val != config.data.train_on_val {
         let (recorded, found) = (record.train_on_val, config.data.train_on_val);
