@@ -14,6 +14,7 @@ mod model_flags;
 mod named_pictures;
 mod network_flags;
 mod onnx_cases;
+mod onnx_nodes;
 mod page_contents;
 mod progress;
 mod resume;

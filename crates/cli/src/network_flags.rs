@@ -274,6 +274,24 @@ impl ForeignFlags {
     }
 }
 
+/// What to say of an ONNX file whose batch normalisations seem to have been multiplied into its convolutions.
+pub(crate) fn about_folding(path: &Path, graph: &Graph) -> Option<String> {
+    let count = |is: fn(&str) -> bool| graph.nodes().iter().filter(|node| is(node.operator.name())).count();
+    let convolutions = count(|name| name == "conv2d");
+    let is_suspect =
+        is_onnx(path) && convolutions >= MANY_CONVOLUTIONS && count(|name| name.ends_with("_norm")) == 0;
+    is_suspect.then(|| {
+        format!(
+            "{}: has {convolutions} convolutions and no normalisation; exporters multiply batch normalisations into the \
+             weights before them, unless torch.onnx.export(..., dynamo=False, training=TrainingMode.PRESERVE) keeps them",
+            path.display()
+        )
+    })
+}
+
+/// From this many convolutions on, a network without normalisations is unusual.
+const MANY_CONVOLUTIONS: usize = 8;
+
 /// The names of a file, one on each line, or those between commas.
 fn classes(text: &str) -> Result<Vec<String>> {
     let names: Vec<String> = if Path::new(text).is_file() {

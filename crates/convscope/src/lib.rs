@@ -32,6 +32,7 @@
 //! - [`data`]: image sources, splits, augmentation, normalisation, batches;
 //! - [`train`]: [learners](train::Learner), [sessions](train::Session), [sinks](train::sink), the run directory, trained models;
 //! - [`inspect`]: layer tables, findings, feature maps, heat maps;
+//! - [`onnx`]: ONNX files as networks with their weights, and networks as ONNX files;
 //! - `tune` (with the feature of this name): searches over settings;
 //! - `report` (likewise): tables, CSV, pictures and pages;
 //! - `verify` (likewise): comparison of the operators with PyTorch's recorded answers.
@@ -42,7 +43,7 @@
 //! `full` enables all of them.
 //!
 //! # Examples
-//! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `train_shapes`, and `assignment`. Run one with
+//! In the folder `examples`: `own_network`, `own_data`, `look_inside`, `onnx_file`, `train_shapes`, and `assignment`. Run one with
 //! `cargo run --release --example own_network`.
 //!
 //! # Threads
@@ -52,6 +53,7 @@
 pub use convscope_data as data;
 pub use convscope_graph as graph;
 pub use convscope_inspect as inspect;
+pub use convscope_onnx as onnx;
 pub use convscope_ops as ops;
 #[cfg(feature = "report")]
 pub use convscope_report as report;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use convscope_graph::GraphError;
 use convscope_kernels::memory::OutOfMemory;
@@ -61,6 +62,14 @@ pub enum OnnxError {
     /// The file describes operators for which there is no counterpart, or arguments that do not fit.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// Python, or onnxruntime in it, cannot be used.
+    #[error("{}: {problem}", python.display())]
+    Python {
+        /// The executable.
+        python: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The system cannot provide the memory.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),

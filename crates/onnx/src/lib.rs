@@ -6,6 +6,7 @@
 //!
 //! [`proto`] has the messages of the format, for reading and writing.
 
+mod against;
 mod arrays;
 mod attributes;
 mod cases;
@@ -19,6 +20,7 @@ pub mod proto;
 mod tensor;
 mod wire;
 
+pub use against::{ComparedValue, NETWORK_TOLERANCE, against_onnxruntime};
 pub use arrays::{array_from_bytes, read_array};
 pub use cases::{Case, CaseReport, Counts, Outcome, TOLERANCE, counts, find_cases};
 pub use error::{OnnxError, Unsupported, UnsupportedOperator};

@@ -16,6 +16,9 @@ use crate::{OnnxError, names};
 /// Most rows and columns of an image, as of a network's.
 const MOST_SIDE: i64 = 1 << 24;
 
+/// Most images that a file may ask for at once.
+const MOST_IMAGES: i64 = 1024;
+
 /// An ONNX file in memory.
 pub struct OnnxFile {
     file: String,
@@ -241,6 +244,24 @@ impl OnnxFile {
             _ => None,
         });
         Ok(outputs.collect())
+    }
+
+    /// How many images the network takes at once: 1 if it takes any number.
+    pub(crate) fn images(&self) -> usize {
+        let shape = self.inputs().next().and_then(|input| match input.r#type.as_ref()?.value.as_ref()? {
+            TypeValue::TensorType(tensor) => tensor.shape.as_ref(),
+        });
+        match shape.and_then(|shape| shape.dim.first()?.value.as_ref()) {
+            Some(&DimensionValue::DimValue(images @ 1..=MOST_IMAGES)) => images as usize,
+            _ => 1,
+        }
+    }
+
+    /// Whether the image has its channels last in the file.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        let input = self.inputs().next();
+        let graph = self.model.graph.as_ref();
+        input.zip(graph).is_some_and(|(input, graph)| names::is_channels_last(graph, &input.name))
     }
 
     /// The names of the inputs that are no constants.

@@ -16,7 +16,7 @@ use crate::exit::{Exit, UsageError};
 use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
 use crate::look::{Look, LookOptions};
 use crate::looking::{Closeup, HeatMapChoice, network};
-use crate::network_flags::NetworkFlags;
+use crate::network_flags::{self, NetworkFlags};
 use crate::progress::loss;
 use crate::run_page::PAGE_FILE;
 use crate::source;
@@ -150,6 +150,9 @@ fn inspect(args: &Args, console: Console) -> Result<Exit> {
     let folder = folder(args)?;
     let limit = args.max_pixels.or_of_run(config_of_run(run)?.as_ref())?;
     let mut inspector = inspector.with_pixel_limit(limit);
+    if let Some(note) = network_flags::about_folding(run, inspector.graph()) {
+        console.note(&note);
+    }
     let asked = args.images.open(&network(run, &inspector), args.split, args.max_pixels, console)?;
     let Asked { source, split } = &asked;
     if let Some(normalization) = args.network.fitted(&**source, *split, console)? {

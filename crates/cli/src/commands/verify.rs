@@ -1,8 +1,10 @@
 //! `convscope verify`: checks every operator against PyTorch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::ArgGroup;
+use convscope_data::ImageSize;
 use convscope_report::table::{Cell, Column, Table, Tone};
 use convscope_verify::{
     Case, CaseFailure, OperatorSummary, Report, from_pytorch, operators, read_folder, recorded, verify,
@@ -11,13 +13,15 @@ use convscope_verify::{
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::onnx_cases;
+use crate::onnx_nodes::{self, Compared};
 
 /// Check every operator against PyTorch, forward and backward
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
+#[command(group(ArgGroup::new("against").args(["against_pytorch", "against_onnxruntime"])))]
 pub(crate) struct Args {
-    /// Check only these operators, by PyTorch's names [default: all]
-    #[arg(value_name = "OPERATOR")]
+    /// Check only these operators, by PyTorch's names [default: all]; with --against-onnxruntime, an ONNX file
+    #[arg(value_name = "OPERATOR|NET.onnx")]
     operators: Vec<String>,
 
     /// Check the case files in a folder instead of the recorded ones; docs/cases.md describes the format
@@ -32,13 +36,21 @@ pub(crate) struct Args {
     #[arg(long)]
     against_pytorch: bool,
 
-    /// The Python executable with PyTorch
-    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against_pytorch")]
+    /// Compare every node of the network NET.onnx with onnxruntime on this machine, on a random image
+    #[arg(long, requires = "operators", conflicts_with_all = ["against_pytorch", "cases", "onnx"])]
+    against_onnxruntime: bool,
+
+    /// The Python executable with PyTorch, or with onnxruntime
+    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
     python: PathBuf,
 
-    /// The seed of the random cases
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "against_pytorch")]
+    /// The seed of the random cases, or of the random image
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "against")]
     seed: u64,
+
+    /// Rows and columns of the image, for a network that takes any size
+    #[arg(long, value_name = "PIXELS", default_value = "224", requires = "against_onnxruntime")]
+    image_size: ImageSize,
 
     /// Number of random cases, over all operators
     #[arg(long, value_name = "N", default_value_t = 500, requires = "against_pytorch")]
@@ -54,6 +66,8 @@ The recorded cases are PyTorch's float64 answers to float32 inputs. A case passe
 PyTorch's by more than the tolerance times the largest expected value, or than the tolerance if that value is below 1. The \
 tolerance is 1e-6 except for ill-conditioned cases, which specify their own. The exit code is 1 if a case fails.
 
+Nodes of a network may be off from onnxruntime's by 1e-4 of the largest number of their value.
+
 A case file is a .safetensors file. Its metadata is format = convscope-case-1, op (PyTorch's name), args (a JSON object with \
 PyTorch's argument names) and, if it is not 1e-6, tolerance. Its tensors are input, weight, ... (float32 or int64), \
 grad_output if gradients are checked, and the expected values as float64: expect.output, expect.grad.input, ... \
@@ -65,18 +79,23 @@ Examples:
   convscope verify --against-pytorch --count 2000 --seed 7
   convscope verify --against-pytorch --python .venv/bin/python roi_align
   convscope verify --cases my_cases --json
-  convscope verify --onnx node";
+  convscope verify --onnx node
+  convscope verify net.onnx --against-onnxruntime --python .venv/bin/python";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(folder) = &args.onnx {
         return onnx_cases::run(folder, args.json, *console);
     }
+    if args.against_onnxruntime {
+        return onnx_nodes::run(&network(args)?, args.json, *console);
+    }
     let known = operators();
     if let Some(unknown) = args.operators.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(
-            UsageError(format!("no operator is called {unknown}; there are {}", known.join(", "))).into()
-        );
+        let is_file = unknown.ends_with(".onnx");
+        let advice = if is_file { "; compare a network with --against-onnxruntime" } else { "" };
+        let message = format!("no operator is called {unknown}{advice}; there are {}", known.join(", "));
+        return Err(UsageError(message).into());
     }
     let report = verify(&cases(args, *console)?);
     if args.json {
@@ -85,6 +104,15 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.result(&text(&report, *console))?;
     }
     Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// The network to compare with onnxruntime.
+fn network(args: &Args) -> Result<Compared<'_>> {
+    let [path] = args.operators.as_slice() else {
+        return Err(UsageError("--against-onnxruntime compares one ONNX file".to_owned()).into());
+    };
+    let ImageSize { height, width } = args.image_size;
+    Ok(Compared { python: &args.python, path: Path::new(path), size: [height, width], seed: args.seed })
 }
 
 fn cases(args: &Args, console: Console) -> Result<Vec<Case>> {

@@ -11,6 +11,7 @@ mod foreign;
 mod hostile;
 mod inspect;
 mod memory;
+mod onnx;
 mod operators;
 mod own_data;
 mod pictures;
