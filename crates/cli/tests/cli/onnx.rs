@@ -16,12 +16,15 @@ fn small(place: &Place) {
 fn place() -> Place {
     let place = Place::new();
     small(&place);
-    place.photos("photos");
+    for index in 0..10 {
+        place.png(&format!("photos/cat/{index}.png"), [index * 8, 10, 20]);
+        place.png(&format!("photos/dog/{index}.png"), [250 - index * 8, 240, 230]);
+    }
     place
 }
 
-/// Six classes, two of which have pictures.
-const NAMES: &str = "--class-names dark,light,c,d,e,f";
+/// Names in place of those in the file; two of the classes have pictures.
+const NAMES: &str = "--class-names cat,dog,c,d,e,f";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -45,7 +48,7 @@ fn a_file_is_summed_up_planned_and_timed() {
 #[test]
 fn a_file_predicts_evaluates_and_is_looked_into() {
     let place = place();
-    let predicted = place.run("predict --model small.onnx photos/dark/0.png --json").done().out;
+    let predicted = place.run("predict --model small.onnx photos/cat/0.png --json").done().out;
     assert_eq!(json(&predicted)["classes"].as_array().unwrap().len(), 3, "{predicted}");
     let report = place.run(&format!("evaluate --model small.onnx {NAMES} --on photos --json"));
     assert_eq!(report.code, Some(0), "{report:?}");
@@ -56,15 +59,18 @@ fn a_file_predicts_evaluates_and_is_looked_into() {
     let page = place.run(&format!("report --model small.onnx {NAMES} --on photos --out page.html"));
     assert_eq!(page.code, Some(0), "{page:?}");
     assert!(place.text("page.html").contains("small.onnx"));
-    let compared = place.run("compare small.onnx --model small.onnx --normalize tf --on photos --json");
-    assert_eq!(compared.code, Some(1), "{compared:?}");
+    let text = place.run("compare small.onnx --model small.onnx --normalize tf --on photos --json");
+    assert_eq!(text.code, Some(0), "{text:?}");
+    let losses: Vec<f64> =
+        json(&text.out)["runs"].as_array().unwrap().iter().map(|run| run["loss"].as_f64().unwrap()).collect();
+    assert!(losses.len() == 2 && losses[0] != losses[1], "{losses:?}");
+    place.run("compare small.onnx --on photos").failed(2, &["two networks"]);
 }
 
 #[test]
 fn the_treatment_of_pictures_changes_the_answer_and_is_checked() {
     let place = place();
-    let run =
-        |flags: &str| place.run(&format!("predict --model small.onnx {flags} photos/light/3.png --csv"));
+    let run = |flags: &str| place.run(&format!("predict --model small.onnx {flags} photos/dog/3.png --csv"));
     let plain = run("").done().out;
     for flags in [
         "--normalize tf",
@@ -144,13 +150,13 @@ fn a_run_that_starts_from_a_file_repeats_its_treatment() {
     assert_eq!(data["treatment"]["resize"], "14");
     assert!((data["treatment"]["mean"][1].as_f64().unwrap() - 0.4).abs() < 1e-6, "{data}");
     place.run("evaluate run").done();
-    let own = place.run("predict run photos/dark/1.png --csv").done().out;
-    let weights = place.run("predict run/weights/last.safetensors photos/dark/1.png --csv").done().out;
+    let own = place.run("predict run photos/cat/1.png --csv").done().out;
+    let weights = place.run("predict run/weights/last.safetensors photos/cat/1.png --csv").done().out;
     assert_eq!(own, weights);
     place.run("report run --limit 4").done();
     place.run("export run --onnx again.onnx").done();
     // Our own export says how pictures are prepared.
-    let again = place.run("predict --model again.onnx photos/dark/1.png --csv").done().out;
+    let again = place.run("predict --model again.onnx photos/cat/1.png --csv").done().out;
     let probability =
         |text: &str| -> f64 { text.lines().nth(1).unwrap().split(',').nth(3).unwrap().parse().unwrap() };
     assert!((probability(&own) - probability(&again)).abs() < 1e-4, "{own} {again}");
