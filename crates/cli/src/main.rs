@@ -21,6 +21,7 @@ mod resume;
 mod run_page;
 mod source;
 mod suggest;
+mod taught;
 mod tensor_file;
 mod train_flags;
 mod treatment_flags;

@@ -15,6 +15,8 @@ use crate::console::Console;
 /// Shows the events of a training run.
 pub(crate) struct TrainingProgress {
     console: Console,
+    /// What is trained, before each line; empty if there is only one network.
+    label: &'static str,
     bar: Option<ProgressBar>,
     epochs: u64,
     /// The end of the evaluation before the current epoch, and how many of its images were done by then.
@@ -37,12 +39,18 @@ impl TrainingProgress {
         });
         TrainingProgress {
             console,
+            label: "",
             bar,
             epochs,
             epoch: None,
             left: TimeLeft::new(Instant::now()),
             told: None,
         }
+    }
+
+    /// The same, with this before each line.
+    pub(crate) fn labelled(self, label: &'static str) -> Self {
+        TrainingProgress { label, ..self }
     }
 
     /// Removes the bar; the lines of the epochs stay.
@@ -77,7 +85,7 @@ impl Sink for TrainingProgress {
             parts.push(format!("{} left", duration(left)));
         }
         let share = event.batch as f64 / event.batches as f64;
-        let epoch = counter(event.epoch, event.epochs);
+        let epoch = format!("{}{}", self.label, counter(event.epoch, event.epochs));
         if let Some(bar) = &self.bar {
             let drawn = format!("{epoch} [{:<width$}]", table::bar(share, BAR), width = BAR);
             bar.set_message(fitted(drawn, &parts, self.console.width()));
@@ -108,7 +116,7 @@ impl Sink for TrainingProgress {
             Some(left) if metrics.epoch < self.epochs => format!("  {} left", duration(left)),
             _ => String::new(),
         };
-        self.line(&format!("{}{left}", epoch_line(metrics, self.epochs)));
+        self.line(&format!("{}{}{left}", self.label, epoch_line(metrics, self.epochs)));
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use convscope_train::{Evaluation, RunDir};
 
 use crate::flags::config_of_run;
 use crate::page_contents::{PageContents, save_unless_fuller};
-use crate::{course, source};
+use crate::{course, source, taught};
 
 /// The name of the page in a run directory.
 pub(crate) const PAGE_FILE: &str = "report.html";
@@ -44,6 +44,9 @@ pub(crate) fn section(run: &Path) -> Result<RunSection> {
     }
     if run.summary_path().is_file() {
         section.figures = figures(&Summary::read(&run.summary_path())?);
+        let taught =
+            taught::teacher_of(&run)?.and_then(|teacher| teacher.test_accuracy.or(teacher.val_accuracy));
+        section.figures.extend(taught.map(|share| KeyFigure::percent("accuracy of the teacher", share)));
     }
     Ok(section)
 }

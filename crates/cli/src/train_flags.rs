@@ -10,7 +10,8 @@ use convscope_graph::Initializer;
 use convscope_ops::Precision;
 use convscope_train::class_weights::ClassWeights;
 use convscope_train::config::{
-    OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
+    OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, PartialTeacher,
+    ScheduleName,
 };
 use convscope_train::onnx::ChannelOrder;
 use convscope_train::optimizer::DecayScope;
@@ -24,7 +25,8 @@ use crate::flags::{ModelOptionFlags, PRECISIONS, cropped, named};
 /// A flag for each common setting; a configuration file has all settings.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct TrainFlags {
-    /// Start from the settings of a recipe, `report` or `best`, or of a TOML file; --config overrides it, and flags both
+    /// Start from the settings of a recipe, `report`, `best` or `distilled`, or of a TOML file; --config overrides it, and
+    /// flags both
     #[arg(long, value_name = "NAME|FILE.toml", help_heading = "Run")]
     recipe: Option<String>,
 
@@ -190,6 +192,19 @@ pub(crate) struct TrainFlags {
     /// (distillation); each is a run directory or a weights file [default: none]
     #[arg(long, value_name = "RUN,...", help_heading = TRAINING, value_delimiter = ',')]
     teachers: Option<Vec<String>>,
+
+    /// Train a teacher first, in the folder `teacher` of the run: the same network, this many times as wide; --teachers
+    /// takes its place [default: none]
+    #[arg(long, value_name = "FACTOR", help_heading = TRAINING, allow_negative_numbers = true)]
+    teacher_width: Option<f64>,
+
+    /// How many times that teacher goes through the training images [default: as --epochs]
+    #[arg(long, value_name = "N", help_heading = TRAINING, value_parser = up_to_a_billion())]
+    teacher_epochs: Option<u64>,
+
+    /// How that teacher's training images are changed at random [default: as --augment]
+    #[arg(long, value_name = "ITEMS", help_heading = TRAINING)]
+    teacher_augment: Option<Augmentation>,
 
     /// The share of the teachers' answers in the loss; the labels have the rest
     #[arg(long, value_name = "SHARE", help_heading = TRAINING, allow_negative_numbers = true)]
@@ -382,6 +397,11 @@ impl TrainFlags {
                 bad_images: self.skip_bad.then_some(BadImages::Skip),
                 max_pixels: self.max_pixels,
             },
+            teacher: PartialTeacher {
+                width: self.teacher_width,
+                epochs: self.teacher_epochs,
+                augment: self.teacher_augment,
+            },
             optimizer: PartialOptimizer {
                 name: self.optimizer,
                 weight_decay: self.weight_decay,
@@ -483,6 +503,16 @@ mod tests {
         assert_eq!((config.epochs, config.batch_size, config.lr), (30, 16, 0.25));
         assert!(config.augment.is_none());
         assert_eq!(config.schedule.name(), "constant");
+    }
+
+    #[test]
+    fn flags_of_a_teacher_reach_its_table_and_teachers_replace_it() {
+        let own = config("--recipe distilled --teacher-epochs 3 --teacher-augment flip").teacher.unwrap();
+        assert_eq!((own.width, own.epochs), (4.0, Some(3)));
+        assert_eq!(own.augment.unwrap().to_string(), "flip");
+        assert_eq!(config("--recipe distilled --teacher-width 2").teacher.unwrap().width, 2.0);
+        let named = config("--recipe distilled --teachers runs/a");
+        assert_eq!((named.teachers, named.teacher), (vec!["runs/a".to_owned()], None));
     }
 
     #[test]

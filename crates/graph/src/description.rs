@@ -183,6 +183,14 @@ impl ModelFile {
         self.table.get("smallest_side")?.as_integer()?.try_into().ok()
     }
 
+    /// The factor of the options' or the file's own `width` (see [`ModelOptions`]), 1 if there is none.
+    ///
+    /// # Errors
+    /// [`GraphError::Option`] for anything but a number above 0.
+    pub fn width(&self) -> Result<f64, GraphError> {
+        Ok(self.options.width(&self.table)?.unwrap_or(1.0))
+    }
+
     /// The description for this image shape and number of classes.
     ///
     /// # Errors

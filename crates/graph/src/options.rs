@@ -83,21 +83,27 @@ impl ModelOptions {
                 });
             }
         }
-        let own = table.remove("width");
-        let Some(width) = self.0.get("width").cloned().or(own) else { return Ok(()) };
+        let factor = self.width(table)?;
+        table.remove("width");
+        if let (Some(factor), Some(Value::Array(nodes))) = (factor, table.get_mut("node")) {
+            scale(nodes, factor);
+        }
+        Ok(())
+    }
+
+    /// The factor that takes the place of a model file's, otherwise the file's own.
+    pub(crate) fn width(&self, table: &Table) -> Result<Option<f64>, GraphError> {
+        let Some(width) = self.0.get("width").or_else(|| table.get("width")) else { return Ok(None) };
         let factor = match width {
-            Value::Integer(factor) => factor as f64,
-            Value::Float(factor) => factor,
+            Value::Integer(factor) => *factor as f64,
+            Value::Float(factor) => *factor,
             _ => f64::NAN,
         };
         if !(factor.is_finite() && factor > 0.0) {
             let problem = format!("is {width}; it must be a number above 0");
             return Err(GraphError::Option { key: "width".to_owned(), problem, known: Vec::new() });
         }
-        if let Some(Value::Array(nodes)) = table.get_mut("node") {
-            scale(nodes, factor);
-        }
-        Ok(())
+        Ok(Some(factor))
     }
 
     /// Sets arguments of the nodes with these names.

@@ -65,12 +65,12 @@ pub enum TrainError {
         /// The line and what is wrong with it.
         problem: String,
     },
-    /// A setting that the chosen optimizer or schedule does not have.
+    /// A setting that the chosen optimizer or schedule does not have, or of a teacher that is not trained.
     #[error("{field} does not apply to {name}; leave it out or choose {owners}")]
     SettingNotApplicable {
         /// The configuration key.
         field: &'static str,
-        /// The optimizer or schedule that was chosen.
+        /// The optimizer or schedule that was chosen, or what the run does.
         name: &'static str,
         /// Those that have the setting.
         owners: &'static str,
@@ -306,6 +306,11 @@ pub enum TrainError {
         /// What the data has.
         expected: String,
     },
+    /// A run's own teacher has not been trained to the end.
+    #[error(
+        "the teacher of this configuration is not trained yet; train it first, or name teachers that are trained"
+    )]
+    TeacherUntrained,
     /// Training needs more memory than the process can have.
     #[error("training needs about {} MB, but only {} MB are available; {}", needed / 1_000_000, limit / 1_000_000, fitting(*largest_batch))]
     TooLarge {

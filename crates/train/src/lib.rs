@@ -6,7 +6,7 @@
 //!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
 //!   weight;
-//! - [`teachers`]: predictions of trained networks that another one learns from;
+//! - [`teachers`]: predictions of trained networks that another one learns from; [`TaughtRun`]: training a teacher first;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: receivers of its
 //!   progress; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: using a trained network;
@@ -38,6 +38,7 @@ pub mod sink;
 mod start;
 mod statistics;
 pub mod stop;
+mod taught;
 pub mod teachers;
 mod trained_on;
 mod views;
@@ -56,6 +57,7 @@ pub use schedule::{RunLength, Schedule, ScheduleConfig};
 pub use session::{BatchEvent, Ending, Outcome, Session, Warning};
 pub use sink::Sink;
 pub use start::key_map;
+pub use taught::TaughtRun;
 pub use trained_on::TrainedOn;
 pub use views::Views;
 

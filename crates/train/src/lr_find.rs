@@ -115,7 +115,7 @@ impl LrFind {
         check_batches(&graph, &loader)?;
         let length = RunLength { epochs: 1, steps_per_epoch: self.steps as u64 };
         let mut learner = Learner::new(graph, &TrainConfig { ema: None, ..config.clone() }, length)?
-            .with_teachers(Teachers::open(config, &*source, &normalization)?)
+            .with_teachers(Teachers::open(config, None, &*source, &normalization)?)
             .with_class_weights(config.class_weights.of(&*source));
         if let Some(start) = Start::open(config, learner.graph())? {
             learner.start_from(start.parameters)?;

@@ -77,6 +77,11 @@ fn resolve_onnx(
     }
 }
 
+/// How many times as wide a model is, changed by `options`, as its file says without `width`.
+pub(crate) fn model_width(spec: &str, options: &ModelOptions) -> Result<f64, TrainError> {
+    Ok(model_file(spec)?.with_options(options).width()?)
+}
+
 /// The model file at a path that ends in `.toml`, otherwise that of a preset.
 fn model_file(spec: &str) -> Result<ModelFile, TrainError> {
     let path = Path::new(spec);

@@ -47,20 +47,25 @@ struct Teacher {
 }
 
 impl Teachers {
-    /// The teachers that a configuration names, or none.
+    /// The teachers that a configuration names, or the one that was trained in the folder `own`, or none.
     ///
     /// # Errors
-    /// A run or file without complete weights; a network for different classes or images of a different size, or one
+    /// A configuration with a teacher of its own, without the folder of one; a run or file without complete weights; a network for different classes or images of a different size, or one
     /// that was trained on this run's validation or test images.
     pub fn open(
         config: &TrainConfig,
+        own: Option<&Path>,
         source: &dyn Source,
         normalization: &Normalization,
     ) -> Result<Option<Teachers>, TrainError> {
-        let open = |name: &String| Teacher::open(Path::new(name), config, source, normalization);
-        let teachers = config.teachers.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let unknown = teachers.iter().zip(&config.teachers).filter(|(teacher, _)| !teacher.images_are_known);
-        let unknown = unknown.map(|(_, name)| PathBuf::from(name)).collect();
+        let mut paths: Vec<&Path> = config.teachers.iter().map(Path::new).collect();
+        if config.teacher.is_some() {
+            paths.push(own.ok_or(TrainError::TeacherUntrained)?);
+        }
+        let open = |path: &&Path| Teacher::open(path, config, source, normalization);
+        let teachers = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let unknown = teachers.iter().zip(&paths).filter(|(teacher, _)| !teacher.images_are_known);
+        let unknown = unknown.map(|(_, path)| path.to_path_buf()).collect();
         Ok((!teachers.is_empty()).then_some(Teachers {
             teachers,
             unknown,
@@ -248,7 +253,7 @@ mod tests {
             teacher_temperature: 2.0,
             ..TrainConfig::default()
         };
-        let mut teachers = Teachers::open(&config, &*source(), &ours()).unwrap().unwrap();
+        let mut teachers = Teachers::open(&config, None, &*source(), &ours()).unwrap().unwrap();
         // Leftovers of a larger batch do not matter.
         teachers.teach(Array4::zeros((4, 3, 32, 32)).view(), Labels::new(&[0; 4])).unwrap();
         let images = images(ours());
@@ -272,7 +277,7 @@ mod tests {
             TrainConfig { teachers: vec![path.to_string_lossy().into_owned()], ..TrainConfig::default() };
         let error = |weights: &WeightsFile| {
             std::fs::write(&path, weights.to_bytes()).unwrap();
-            Teachers::open(&config, &*source(), &ours()).err().unwrap().to_string()
+            Teachers::open(&config, None, &*source(), &ours()).err().unwrap().to_string()
         };
         weights.classes.swap(0, 1);
         let classes = format!("the classes {}, but the data has", weights.classes.join(", "));
@@ -286,6 +291,6 @@ mod tests {
             text.contains("this teacher knows images of 48x32") && text.contains("has images of 32x32"),
             "{text}"
         );
-        assert!(Teachers::open(&TrainConfig::default(), &*source(), &ours()).unwrap().is_none());
+        assert!(Teachers::open(&TrainConfig::default(), None, &*source(), &ours()).unwrap().is_none());
     }
 }

@@ -10,7 +10,7 @@ use convscope_train::lr_find::{LrFind, LrFinding};
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::flags::Threads;
 use crate::train_flags::TrainFlags;
 use crate::{interrupt, source};
@@ -78,6 +78,10 @@ struct Document<'a> {
 pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let console = *console;
     let config = args.flags.checked()?;
+    if config.teacher.is_some() {
+        let message = "lr-find trains no teacher; train one, and name it with --teachers";
+        return Err(UsageError(message.to_owned()).into());
+    }
     let search = LrFind { from: args.from, to: args.to, steps: args.steps };
     search.validate()?;
     let finding = args.threads.run(config.threads, || {

@@ -1,5 +1,6 @@
 //! `convscope train`: trains on images and writes a run directory.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, findings};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
 use convscope_train::session::{Ending, Outcome, Session};
-use convscope_train::{RunDir, TrainConfig, TrainError};
+use convscope_train::{RunDir, TaughtRun, TrainConfig, TrainError};
 
 use crate::commands::compare;
 use crate::console::Console;
@@ -19,7 +20,7 @@ use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::{GLANCES, MaxPixels, Threads, named};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
-use crate::{course, interrupt, resume, run_page, source, trial};
+use crate::{course, interrupt, resume, run_page, source, taught, trial};
 
 /// Train a network on images
 ///
@@ -72,6 +73,7 @@ Examples:
   convscope train --data cifar10 --epochs 20 --optimizer adamw --schedule cosine
   convscope train --data photos --image-size 64 --model resnet8 --patience 5 --out runs/photos
   convscope train --data cifar10 --recipe report --augment none
+  convscope train --data cifar10 --model plain8-bn --recipe distilled
   convscope train --data photos --model small.toml --teachers runs/photos,runs/photos-2
   convscope train --config runs/photos/config.toml --seed 2
   convscope train --resume runs/photos
@@ -89,8 +91,18 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let config = resume::configure(&run, &args.flags)?;
             let threads = config.threads;
             args.threads.run(threads, || {
-                let source = source::open_own(&run, args.flags.data(), MaxPixels::default(), console)?;
-                train_and_judge(Session::resume(run, source.clone())?, &source, args.glance, console)
+                let source = if config.teacher.is_some() && run.data()?.is_none() {
+                    // It ended before anything was recorded.
+                    source::open_new(&config, console)?
+                } else {
+                    source::open_own(&run, args.flags.data(), MaxPixels::default(), console)?
+                };
+                let session = if config.teacher.is_some() {
+                    taught::session(TaughtRun::resume(run, source.clone())?, &source, args.glance, console)?
+                } else {
+                    ControlFlow::Continue(Session::resume(run, source.clone())?)
+                };
+                train_and_judge(session, &source, args.glance, console)
             })
         }
         None if args.compare_batch_norm => train_both(args, console),
@@ -104,22 +116,41 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             args.threads.run(threads, || {
                 let source = source::open_new(&config, console)?;
                 let config = args.flags.fitted(config, &*source, console)?;
-                let session = Session::start(config, source.clone(), &location)?;
+                let session = begin(config, &source, &location, args.glance, console)?;
                 train_and_judge(session, &source, args.glance, console)
             })
         }
     }
 }
 
+/// Starts a run, with its teacher if it trains one. Breaks if that was interrupted.
+fn begin(
+    config: TrainConfig,
+    source: &Arc<dyn Source>,
+    location: &RunLocation,
+    glance: Glance,
+    console: Console,
+) -> Result<ControlFlow<Exit, Session>> {
+    if config.teacher.is_some() {
+        let run = TaughtRun::start(config, source.clone(), location)?;
+        return taught::session(run, source, glance, console);
+    }
+    Ok(ControlFlow::Continue(Session::start(config, source.clone(), location)?))
+}
+
 /// Trains, and prints the result and what to try next. A useless network is a failure.
 fn train_and_judge(
-    session: Session,
+    session: ControlFlow<Exit, Session>,
     source: &Arc<dyn Source>,
     glance: Glance,
     console: Console,
 ) -> Result<Exit> {
+    let session = match session {
+        ControlFlow::Continue(session) => session,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
     let run = recorded(&session).clone();
-    let exit = train(session, source, glance, console, what_is_left)?;
+    let exit = train(session, source, glance, console, |error, run| what_is_left(error, run, run))?;
     if exit != Exit::Done {
         return Ok(exit);
     }
@@ -151,9 +182,13 @@ fn train_both(args: &Args, console: Console) -> Result<Exit> {
                 Some(folder) => RunLocation::Exact(folder.join(&config.model)),
                 None => RunLocation::default_for(&config.model),
             };
-            let session = Session::start(config, source.clone(), &location)?;
+            let session = match begin(config, &source, &location, args.glance, console)? {
+                ControlFlow::Continue(session) => session,
+                ControlFlow::Break(exit) => return Ok(exit),
+            };
             runs.push(recorded(&session).path().to_owned());
-            let exit = train(session, &source, args.glance, console, what_is_left)?;
+            let explain = |error, run: &RunDir| what_is_left(error, run, run);
+            let exit = train(session, &source, args.glance, console, explain)?;
             if exit != Exit::Done {
                 return Ok(exit);
             }
@@ -192,32 +227,18 @@ pub(crate) fn train(
     explain: impl FnOnce(TrainError, &RunDir) -> anyhow::Error,
 ) -> Result<Exit> {
     let run = recorded(&session).clone();
-    let graph = session.graph();
-    console.note(&format!("{}: {} parameters", graph.name(), thousands(graph.trained_parameters() as u64)));
-    console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
-    for warning in session.warnings() {
-        console.warning(&format!("warning: {warning}"));
-    }
-    console.note(&format!("run directory: {}", run.path().display()));
-
-    interrupt::finish_first();
-    let mut sinks = (GlanceSink::new(glance), TrainingProgress::new(session.config().epochs, console));
-    let outcome = session.run(&interrupt::INTERRUPTED, &mut sinks);
-    sinks.1.finish();
-    let outcome = outcome.map_err(|error| explain(error, &run))?;
-    if outcome.ending == Ending::Interrupted {
-        let done = epochs(outcome.summary.epochs);
-        let command = resume_command(run.path());
-        console.warning(&format!("interrupted after {done}; everything is saved, continue with: {command}"));
+    let part = Part { label: "", resumed: &run };
+    let Some(outcome) = follow(&mut session, source, &part, glance, console, explain)? else {
         return Ok(Exit::Interrupted);
-    }
+    };
     // Early stopping goes back to the best weights.
     let weights =
         if session.config().patience.is_some() { run.best_weights_path() } else { run.last_weights_path() };
     // Training memory is released, but no other process may write to the run yet.
     let run = session.into_run().expect("every run of this program is recorded");
     let page = run_page::save_after_training(&run, source, outcome.test.as_ref().or(outcome.val.as_ref()));
-    console.result(&render(&outcome, &**source, &run, &weights, console.style()))?;
+    let teacher = taught::teacher_of(&run)?;
+    console.result(&render(&outcome, teacher.as_ref(), &**source, &run, &weights, console.style()))?;
     page.map(|()| Exit::Done).map_err(|error| {
         let command = format!("convscope report {}", shell_word(run.path()));
         let message = format!(
@@ -228,19 +249,67 @@ pub(crate) fn train(
     })
 }
 
+/// One of the trainings that a command does.
+pub(crate) struct Part<'a> {
+    /// What stands before its lines; empty if there is only one.
+    pub(crate) label: &'static str,
+    /// The run that is continued to continue this training.
+    pub(crate) resumed: &'a RunDir,
+}
+
+/// Trains with progress; none if interrupted.
+///
+/// # Errors
+/// Those of [`Session::run`], with advice.
+pub(crate) fn follow(
+    session: &mut Session,
+    source: &Arc<dyn Source>,
+    part: &Part<'_>,
+    glance: Glance,
+    console: Console,
+    explain: impl FnOnce(TrainError, &RunDir) -> anyhow::Error,
+) -> Result<Option<Outcome>> {
+    let Part { label, resumed } = part;
+    let run = recorded(session).clone();
+    let graph = session.graph();
+    let parameters = thousands(graph.trained_parameters() as u64);
+    console.note(&format!("{label}{}: {parameters} parameters", graph.name()));
+    console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
+    for warning in session.warnings() {
+        console.warning(&format!("warning: {warning}"));
+    }
+    console.note(&format!("run directory: {}", run.path().display()));
+    interrupt::finish_first();
+    let progress = TrainingProgress::new(session.config().epochs, console).labelled(label);
+    let mut sinks = (GlanceSink::new(glance), progress);
+    let outcome = session.run(&interrupt::INTERRUPTED, &mut sinks);
+    sinks.1.finish();
+    let outcome = outcome.map_err(|error| explain(error, &run))?;
+    if outcome.ending == Ending::Interrupted {
+        let done = epochs(outcome.summary.epochs);
+        let command = resume_command(resumed.path());
+        console.warning(&format!(
+            "{label}interrupted after {done}; everything is saved, continue with: {command}"
+        ));
+        return Ok(None);
+    }
+    Ok(Some(outcome))
+}
+
 /// The run directory of a session.
 fn recorded(session: &Session) -> &RunDir {
     session.run_dir().expect("every run of this program is recorded")
 }
 
-/// Says how to continue after a failure. Resuming after a loss that is not finite would fail again.
-fn what_is_left(error: TrainError, run: &RunDir) -> anyhow::Error {
+/// Says how to continue after a failure in `run`, which is `resumed` or its teacher. Resuming after a loss that is not
+/// finite would fail again.
+pub(crate) fn what_is_left(error: TrainError, run: &RunDir, resumed: &RunDir) -> anyhow::Error {
     let repeats = matches!(error, TrainError::Diverged { .. });
     if repeats || !run.checkpoint_path().is_file() {
         return error.into();
     }
     let advice =
-        format!("{error}; the last checkpoint is intact; continue with: {}", resume_command(run.path()));
+        format!("{error}; the last checkpoint is intact; continue with: {}", resume_command(resumed.path()));
     anyhow!(error).context(advice)
 }
 
@@ -259,7 +328,14 @@ pub(crate) fn shell_word(path: &Path) -> String {
     }
 }
 
-fn render(outcome: &Outcome, source: &dyn Source, run: &RunDir, weights: &Path, style: Style) -> String {
+fn render(
+    outcome: &Outcome,
+    teacher: Option<&Summary>,
+    source: &dyn Source,
+    run: &RunDir,
+    weights: &Path,
+    style: Style,
+) -> String {
     let summary = &outcome.summary;
     let mut table = Table::new([
         Column::left("images"),
@@ -286,9 +362,12 @@ fn render(outcome: &Outcome, source: &dyn Source, run: &RunDir, weights: &Path, 
         (_, None) => String::new(),
     };
     let path = run.path();
+    let teacher = teacher.map_or_else(String::new, |summary| {
+        format!("teacher       {} ({})\n", run.teacher_path().display(), taught::achieved(summary))
+    });
     format!(
         "{model} on {data}: {done} in {time} at {speed} images/s{ending}\n\n{table}\n\
-         run           {run}\n\
+         run           {run}\n{teacher}\
          weights       {weights}\n\
          metrics       {metrics}\n\
          summary       {summary_file}\n\

@@ -303,11 +303,19 @@ fn place(args: &Args, plan: &Plan) -> Result<Place> {
     Ok(Place { folder, journal, name })
 }
 
+fn no_teacher() -> anyhow::Error {
+    let message = "trials train no teachers of their own; train one, and name it with --teachers";
+    UsageError(message.to_owned()).into()
+}
+
 /// Opens the images. Unusable data and invalid models are reported before the first trial.
 fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     if plan.base.data.train_on_val {
         let message = "trials are judged on the validation images; leave out --train-on-val, since --final does this at the end";
         return Err(UsageError(message.to_owned()).into());
+    }
+    if plan.base.teacher.is_some() {
+        return Err(no_teacher());
     }
     let source = source::open_for(&plan.base, console)?;
     if source.is_empty(Split::Val) {
@@ -323,6 +331,9 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
     // Whether an option fits depends on the model, which another parameter may choose.
     let is_searched = plan.space.parameters().iter().any(|parameter| parameter.name == "model");
     for (name, config) in plan.space.one_by_one(&plan.base)? {
+        if config.teacher.is_some() {
+            return Err(no_teacher());
+        }
         if name == "model" || (name.starts_with("model.") && !is_searched) {
             resolve(&config)?;
         }

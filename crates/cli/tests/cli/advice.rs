@@ -33,6 +33,7 @@ fn unknown_names_have_a_suggestion() {
             ["conv2d1", "did you mean conv2d_1?"],
         ),
         ("train --data data --recipe bset", ["bset", "did you mean best?"]),
+        ("train --data data --recipe distiled", ["distiled", "did you mean distilled?"]),
         ("tune --data data --grid learning-rate=0.1,0.2", ["learning-rate", "did you mean lr?"]),
         ("op conv2 --input x.npy", ["conv2", "did you mean conv2d?"]),
     ] {

@@ -130,7 +130,9 @@ fn augmentation_reaches_the_run_and_its_configuration() {
     assert!(config("report").contains("augment = \"flip,shift=0.1,fill=nearest\"\n"));
     place.run("train --augment sharpen").misused(&["sharpen", "cutmix"]);
     place.run(&format!("{train} --augment crop=40 --out big")).failed(2, &["crop is 40", "32x32"]);
-    place.run(&format!("{train} --recipe fast --out big")).failed(2, &["no recipe fast", "report, best"]);
+    place
+        .run(&format!("{train} --recipe fast --out big"))
+        .failed(2, &["no recipe fast", "report, best, distilled"]);
     place.write("wrong.toml", "augment = 'flip,flop'\n");
     place.run(&format!("{train} --config wrong.toml --out big")).failed(2, &["wrong.toml", "flop", "cutmix"]);
     place.run("train --resume moved --augment none --quiet").failed(2, &["augment cannot change"]);

@@ -4,11 +4,13 @@ mod image_size;
 mod partial;
 mod scaling;
 mod setting;
+mod teacher;
 
 pub use partial::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
 pub use setting::setting_value;
+pub use teacher::{PartialTeacher, TeacherConfig};
 
 use std::path::Path;
 
@@ -123,6 +125,9 @@ pub struct TrainConfig {
     /// Changes to the model: its width, arguments of its nodes. Default none.
     #[serde(default, skip_serializing_if = "ModelOptions::is_empty")]
     pub model_options: ModelOptions,
+    /// A teacher that is trained first, in place of [`teachers`](Self::teachers) that exist already. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherConfig>,
     /// The optimizer. Default Adam.
     pub optimizer: OptimizerConfig,
     /// The course of the learning rate. Default one-cycle.
@@ -205,6 +210,7 @@ impl Default for TrainConfig {
             threads: None,
             data: DataConfig::default(),
             model_options: ModelOptions::default(),
+            teacher: None,
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::one_cycle(),
         }
@@ -325,6 +331,8 @@ impl TrainConfig {
             check(PixelLimit::new(pixels).is_ok(), "data.max_pixels", &pixels, "between 1 and 1000000000");
         }
         problems.extend(self.scaling_problems());
+        let teacher = self.teacher.iter().flat_map(|teacher| teacher.problems(&self.teachers));
+        problems.extend(teacher);
         problems.extend(self.optimizer.problems());
         problems.extend(self.schedule.problems());
         problems
@@ -429,6 +437,13 @@ mod tests {
             (
                 "teacher_temperature = 0.5",
                 "teacher_temperature is 0.5; it must be a finite number of at least 1",
+            ),
+            ("teacher.width = 0", "teacher.width is 0; it must be a finite number above 0"),
+            ("teacher.width = inf", "teacher.width is inf; it must be a finite number above 0"),
+            ("teacher = {width=4, epochs=0}", "teacher.epochs is 0; it must be at least 1"),
+            (
+                "teachers = ['a']\nteacher.width = 4",
+                "teacher.width is 4; it must be left out if teachers are named",
             ),
             ("ema = 1.0", "ema is 1; it must be in (0, 1)"),
             ("patience = 0", "patience is 0; it must be at least 1"),

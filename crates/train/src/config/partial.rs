@@ -6,7 +6,8 @@ use convscope_data::{Augmentation, Background, BadImages, Channels, ImageSize, N
 use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, ModelOptions, TrainConfig, syntax_error};
+use super::teacher::merge_teachers;
+use super::{Initializer, ModelOptions, PartialTeacher, TrainConfig, syntax_error};
 use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
 use crate::onnx::ChannelOrder;
@@ -74,6 +75,8 @@ pub struct PartialConfig {
     /// See [`TrainConfig::model_options`]; each key individually replaces the one that it is merged into.
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub model_options: ModelOptions,
+    /// See [`TrainConfig::teacher`]. It and `teachers` replace each other.
+    pub teacher: PartialTeacher,
     /// See [`TrainConfig::optimizer`].
     pub optimizer: PartialOptimizer,
     /// See [`TrainConfig::schedule`].
@@ -198,7 +201,8 @@ impl TrainConfig {
     /// This configuration, overridden by the values in `over`.
     ///
     /// # Errors
-    /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have.
+    /// [`TrainError::SettingNotApplicable`] for a setting that the chosen optimizer or schedule does not have, or of a
+    /// teacher that is not trained.
     pub fn merged(mut self, over: &PartialConfig) -> Result<Self, TrainError> {
         let PartialConfig { version: _, arithmetic: _, model, initializer, epochs, batch_size, lr, .. } =
             over.clone();
@@ -206,7 +210,6 @@ impl TrainConfig {
         let PartialConfig {
             clip_norm,
             sam,
-            teachers,
             teacher_share,
             teacher_temperature,
             label_smoothing,
@@ -233,7 +236,6 @@ impl TrainConfig {
         set(&mut self.lr, lr);
         self.clip_norm = clip_norm.or(self.clip_norm);
         set(&mut self.sam, sam);
-        set(&mut self.teachers, teachers);
         set(&mut self.teacher_share, teacher_share);
         set(&mut self.teacher_temperature, teacher_temperature);
         set(&mut self.label_smoothing, label_smoothing);
@@ -261,6 +263,7 @@ impl TrainConfig {
         set(&mut self.data.bad_images, data.bad_images);
         self.data.max_pixels = data.max_pixels.or(self.data.max_pixels);
         self.model_options = self.model_options.merged(&over.model_options);
+        merge_teachers(&mut self, over)?;
         merge_optimizer(&mut self.optimizer, &over.optimizer)?;
         merge_schedule(&mut self.schedule, &over.schedule)?;
         Ok(self)
@@ -390,6 +393,9 @@ mod tests {
         ours.remove("version");
         ours.remove("arithmetic");
         assert_eq!(ours, expected);
+        let own = partial("teacher = {width=4.0, epochs=25, augment='flip'}");
+        let ours = TrainConfig::default().merged(&own).unwrap().to_toml().unwrap();
+        assert_eq!(partial(&ours).teacher, own.teacher);
         assert_eq!(TrainConfig::default().merged(&PartialConfig::default()).unwrap(), TrainConfig::default());
         assert_eq!(TrainConfig::default().merged(&partial(&text)).unwrap(), config);
     }

@@ -6,12 +6,14 @@ use crate::config::PartialConfig;
 use crate::error::TrainError;
 
 /// Names of the recipes.
-pub const RECIPES: [&str; 2] = ["report", "best"];
+pub const RECIPES: [&str; 3] = ["report", "best", "distilled"];
 
 /// The settings of a named recipe, or of a TOML file (`mine.toml`).
 ///
 /// - `report`: the settings of the original report: Adam 0.001, flips, and shifts by a tenth.
-/// - `best`: the settings that get the most out of the reference network in 30 epochs.
+/// - `best`: the settings that get the most out of labels with the reference network in 30 epochs.
+/// - `distilled`: the same, but the network learns from a [teacher](crate::config::TeacherConfig) four times as wide,
+///   which is trained first, or from teachers that are named.
 ///
 /// Defaults, recipe, configuration file and flags are applied in this order, each overriding those before.
 ///
@@ -41,6 +43,7 @@ pub fn recipe_file(name: &str) -> Result<&'static str, TrainError> {
     match name {
         "report" => Ok(include_str!("report.toml")),
         "best" => Ok(include_str!("best.toml")),
+        "distilled" => Ok(include_str!("distilled.toml")),
         _ => Err(TrainError::UnknownRecipe { name: name.to_owned() }),
     }
 }
@@ -60,6 +63,18 @@ mod tests {
     }
 
     #[test]
+    fn a_student_differs_from_the_recipe_best_only_in_its_teacher() {
+        let [best, distilled] =
+            ["best", "distilled"].map(|name| TrainConfig::default().merged(&recipe(name).unwrap()).unwrap());
+        let alone = TrainConfig { teacher: None, precision: best.precision, ..distilled.clone() };
+        assert_eq!(alone, best);
+        let teacher = distilled.of_teacher().unwrap().unwrap();
+        assert_eq!((teacher.epochs, teacher.batch_size, teacher.lr), (25, 256, 0.009));
+        assert_eq!(teacher.augment.to_string(), format!("{},cutout=0.25", best.augment));
+        assert_eq!(teacher.precision.to_string(), "bf16");
+    }
+
+    #[test]
     fn files_are_recipes_and_other_names_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
@@ -67,7 +82,10 @@ mod tests {
         let mine = recipe(path.to_str().unwrap()).unwrap();
         assert_eq!((mine.lr, mine.augment), (Some(0.5), Some("mixup".parse().unwrap())));
         let error = recipe("fast").unwrap_err().to_string();
-        assert_eq!(error, "there is no recipe fast; give report, best or a file that ends in .toml");
+        assert_eq!(
+            error,
+            "there is no recipe fast; give report, best, distilled or a file that ends in .toml"
+        );
         std::fs::write(&path, "augment = 'sharpen'\n").unwrap();
         let error = recipe(path.to_str().unwrap()).unwrap_err().to_string();
         assert!(

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use convscope_files::{FileLock, LockError, create_folder, create_folders, remove_partial_files};
 
-use super::{RunDir, RunLocation, write_atomic};
+use super::{RunDir, RunLocation, TEACHER, write_atomic};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 
@@ -55,10 +55,11 @@ impl LockedRun {
     /// Makes sure that all folders exist, that none leads out of the run, and that a killed process left nothing
     /// behind.
     fn prepare(&self) -> Result<(), TrainError> {
-        for name in FOLDERS {
+        for name in FOLDERS.into_iter().chain([TEACHER]) {
             let folder = self.path.join(name);
             match fs::symlink_metadata(&folder) {
                 Ok(found) if found.is_dir() => {}
+                Err(_) if name == TEACHER => continue,
                 Ok(_) => {
                     let reason = "is not a folder; a run writes only into its own folders".to_owned();
                     return Err(TrainError::BadContents { path: folder, reason });

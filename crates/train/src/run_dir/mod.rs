@@ -54,6 +54,7 @@ impl RunLocation {
 /// weights/best.safetensors        the weights of the best epoch
 /// weights/last.safetensors        the weights of the last epoch
 /// checkpoint/state.safetensors    everything that resuming needs
+/// teacher/                        the run of a teacher that was trained first, if the configuration has one
 /// .lock                           held by the process that trains
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +140,16 @@ impl RunDir {
         self.path.join("checkpoint").join("state.safetensors")
     }
 
+    /// `teacher`.
+    pub fn teacher_path(&self) -> PathBuf {
+        self.path.join(TEACHER)
+    }
+
+    /// Whether the run has a teacher of its own that is trained to the end.
+    pub fn has_trained_teacher(&self) -> bool {
+        Self::open(&self.teacher_path()).is_ok_and(|teacher| teacher.summary_path().is_file())
+    }
+
     /// `.lock`.
     pub fn lock_path(&self) -> PathBuf {
         self.path.join(".lock")
@@ -161,6 +172,9 @@ impl RunDir {
         if path.exists() { DataRecord::read(&path).map(Some) } else { Ok(None) }
     }
 }
+
+/// The folder of a run's own teacher.
+const TEACHER: &str = "teacher";
 
 #[cfg(test)]
 mod tests {

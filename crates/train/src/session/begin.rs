@@ -1,6 +1,7 @@
 //! How a run starts: in memory, in a folder, or from a checkpoint.
 
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
@@ -14,7 +15,7 @@ use crate::error::TrainError;
 use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
 use crate::model::{configured_model, resolve_model};
-use crate::run_dir::{DataRecord, LockedRun, RunLocation, write_atomic};
+use crate::run_dir::{DataRecord, LockedRun, RunDir, RunLocation, write_atomic};
 use crate::schedule::RunLength;
 use crate::sink::{CheckpointSink, LayerMetricsSink, MetricsSink, Sink, TensorBoardSink, fingerprint};
 use crate::start::Start;
@@ -57,7 +58,7 @@ impl Session {
             let graph = Arc::new(Graph::new(model)?);
             let normalization = checked(&config, &graph, &*source)?;
             let start = start(&config, &graph)?;
-            let mut session = Session::assemble(config, graph, source, normalization, None)?;
+            let mut session = Session::assemble(config, graph, source, normalization, None, None)?;
             session.begin_with(start)?;
             Ok(session)
         })
@@ -81,12 +82,47 @@ impl Session {
     /// A folder that is taken or cannot be written.
     pub fn record_in(mut self, location: &RunLocation) -> Result<Session, TrainError> {
         let run = LockedRun::create(location, &self.config)?;
-        let data = DataRecord::new(&self.config, &*self.source, &self.normalization, run.path());
-        data.write(&run.data_path())?;
-        let model = self.graph().description().to_toml();
-        write_atomic(&run.model_path(), |file| file.write_all(model.as_bytes()))?;
+        let data =
+            record(&run, &self.config, self.graph().description(), &*self.source, &self.normalization)?;
         self.progress.data = Some(data.identity(self.source.classes()));
-        self.data = Some(data);
+        Session { data: Some(data), ..self }.begin_in(run)
+    }
+
+    /// Writes the network and the record of its images into the folder of a new run that does not train yet.
+    pub(crate) fn record_beginning(
+        run: &LockedRun,
+        config: &TrainConfig,
+        source: &Arc<dyn Source>,
+    ) -> Result<(), TrainError> {
+        let normalization = config.data.normalization(&**source)?;
+        record(run, config, &model_of(config, &**source)?, &**source, &normalization).map(drop)
+    }
+
+    /// Starts to train in a folder with a trained teacher, as recorded there.
+    ///
+    /// # Errors
+    /// [`TrainError::TeacherUntrained`]; otherwise as [`start`](Self::start).
+    pub(crate) fn start_prepared(
+        run: LockedRun,
+        config: TrainConfig,
+        source: Arc<dyn Source>,
+    ) -> Result<Session, TrainError> {
+        if config.teacher.is_some() && !run.has_trained_teacher() {
+            return Err(TrainError::TeacherUntrained);
+        }
+        threads::in_pool(|| {
+            if !(run.data_path().is_file() && run.model_path().is_file()) {
+                Session::record_beginning(&run, &config, &source)?;
+            }
+            let mut session = Session::reopen(&run, config, source)?;
+            let start = Start::open(&session.config, session.graph())?;
+            session.begin_with(start)?;
+            session.begin_in(run)
+        })
+    }
+
+    /// The same run in its folder, where it gets its first checkpoint.
+    fn begin_in(mut self, run: LockedRun) -> Result<Session, TrainError> {
         self.sinks = sinks_of(&run);
         // From here on, the run can be resumed.
         let state = self.state(Clock::now(&self.progress));
@@ -104,16 +140,7 @@ impl Session {
         threads::in_pool(|| {
             let config = run.config()?;
             config.validate()?;
-            let data = resumed::check(&run, &config, &*source)?;
-            // The options of the run are already part of its own model file.
-            let options = ModelOptions::default();
-            let path = run.model_path();
-            let classes = source.classes().len();
-            let model = resolve_model(&path.to_string_lossy(), input_of(&*source), classes, &options)?;
-            let graph = Arc::new(Graph::new(model)?);
-            let fitted = checked(&config, &graph, &*source)?;
-            let normalization = data.as_ref().map_or(fitted, |data| data.treatment.normalization());
-            let mut session = Session::assemble(config, graph, source, normalization, data)?;
+            let mut session = Session::reopen(&run, config, source)?;
             session.warnings.extend(Warning::of_run(&run, &session.config, session.data.as_ref()));
             session.sinks = sinks_of(&run);
             session.restore(&run)?;
@@ -126,6 +153,20 @@ impl Session {
         let Some(start) = start else { return Ok(()) };
         self.warnings.extend(Warning::of_start(&self.config, &start));
         self.learner.start_from(start.parameters)
+    }
+
+    /// The network and the images of a run as it records them, before the first step.
+    fn reopen(run: &RunDir, config: TrainConfig, source: Arc<dyn Source>) -> Result<Session, TrainError> {
+        let data = resumed::check(run, &config, &*source)?;
+        // The options of the run are already part of its own model file.
+        let options = ModelOptions::default();
+        let path = run.model_path();
+        let classes = source.classes().len();
+        let model = resolve_model(&path.to_string_lossy(), input_of(&*source), classes, &options)?;
+        let graph = Arc::new(Graph::new(model)?);
+        let fitted = checked(&config, &graph, &*source)?;
+        let normalization = data.as_ref().map_or(fitted, |data| data.treatment.normalization());
+        Session::assemble(config, graph, source, normalization, data, Some(&run.teacher_path()))
     }
 
     /// Restores the last checkpoint.
@@ -152,10 +193,11 @@ impl Session {
         source: Arc<dyn Source>,
         normalization: Normalization,
         data: Option<DataRecord>,
+        own_teacher: Option<&Path>,
     ) -> Result<Session, TrainError> {
         let loader = train_loader(&config, &source, &normalization)?;
         check_batches(&graph, &loader)?;
-        let teachers = Teachers::open(&config, &*source, &normalization)?;
+        let teachers = Teachers::open(&config, own_teacher, &*source, &normalization)?;
         let footprint = Footprint::new(&config, &graph, held_bytes(&*source));
         let footprint = match &teachers {
             Some(teachers) => footprint.with_teachers(teachers.graphs(), config.batch_size),
@@ -195,6 +237,28 @@ fn checked(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<N
     check_classes(graph, source)?;
     Footprint::check(config, graph, held_bytes(source))?;
     config.data.normalization(source)
+}
+
+/// Runs the checks that a session makes before its first step.
+pub(crate) fn check_trainable(config: &TrainConfig, source: &Arc<dyn Source>) -> Result<(), TrainError> {
+    let graph = Graph::new(model_of(config, &**source)?)?;
+    let normalization = checked(config, &graph, &**source)?;
+    check_batches(&graph, &train_loader(config, source, &normalization)?)
+}
+
+/// Writes what a folder says of a run before its first checkpoint.
+fn record(
+    run: &RunDir,
+    config: &TrainConfig,
+    model: &ModelDescription,
+    source: &dyn Source,
+    normalization: &Normalization,
+) -> Result<DataRecord, TrainError> {
+    let data = DataRecord::new(config, source, normalization, run.path());
+    data.write(&run.data_path())?;
+    let model = model.to_toml();
+    write_atomic(&run.model_path(), |file| file.write_all(model.as_bytes()))?;
+    Ok(data)
 }
 
 /// The sinks of a run directory, in the order in which they are called.

@@ -8,7 +8,7 @@ mod progress;
 mod resumed;
 mod warning;
 
-pub(crate) use begin::{held_bytes, model_of, train_loader};
+pub(crate) use begin::{check_trainable, held_bytes, model_of, train_loader};
 pub(crate) use checks::check_classes;
 pub use events::{BatchEvent, Ending, Outcome};
 pub(crate) use progress::Progress;
