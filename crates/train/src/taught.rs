@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use convscope_data::Source;
+use convscope_kernels::threads;
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -49,12 +50,15 @@ impl TaughtRun {
         location: &RunLocation,
     ) -> Result<TaughtRun, TrainError> {
         config.validate()?;
-        for config in config.of_teacher()?.iter().chain([&config]) {
-            check_trainable(config, &source)?;
-        }
-        let run = LockedRun::create(location, &config)?;
-        Session::record_beginning(&run, &config, &source)?;
-        Ok(TaughtRun { run, config, source })
+        threads::in_pool(|| {
+            let normalization = config.data.normalize.fit(&*source)?;
+            for config in config.of_teacher()?.iter().chain([&config]) {
+                check_trainable(config, &source, &normalization)?;
+            }
+            let run = LockedRun::create(location, &config)?;
+            Session::record_beginning(&run, &config, &*source, &normalization)?;
+            Ok(TaughtRun { run, config, source })
+        })
     }
 
     /// Continues a run, whichever phase it is in. The source must have the images that the run records.

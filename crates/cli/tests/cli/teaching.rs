@@ -87,7 +87,7 @@ fn a_run_trains_its_teacher_first_and_reports_both_at_once() {
     let ran = place.run(&format!("{DISTILLED} --out run")).done();
     let (teacher, student) = (ran.err.find("teacher: epoch 4/4"), ran.err.find("\nepoch 1/3"));
     assert!(teacher.is_some() && teacher < student, "{}", ran.err);
-    assert_eq!(ran.out.matches("95 % confidence").count(), 1, "{}", ran.out);
+    assert_eq!(ran.out.matches("\ntest  ").count(), 1, "{}", ran.out);
     assert!(ran.out.contains("\nteacher       run/teacher (validation "), "{}", ran.out);
     assert!(place.text("run/report.html").contains("accuracy of the teacher"));
     assert!(!place.exists("run/teacher/report.html"));
@@ -123,7 +123,7 @@ fn a_run_that_was_killed_in_either_phase_ends_with_the_same_bits() {
     place.run(&format!("{DISTILLED} --quiet --out whole")).done();
     let whole = results(&place, "whole");
     let mut phases = [0; 3];
-    for number in (1..).step_by(9) {
+    for number in (1..).step_by(19) {
         let run = format!("run-{number}");
         let line = format!("{DISTILLED} --quiet --out {run}");
         let mut command = place.command(line.split_whitespace());
@@ -145,7 +145,7 @@ fn a_run_that_was_killed_in_either_phase_ends_with_the_same_bits() {
         assert!(results(&place, &run) == whole, "abort@{number}, phase {phase}");
         std::fs::remove_dir_all(place.path(&run)).unwrap();
     }
-    assert!(phases.iter().all(|&count| count >= 1) && phases[1] >= 4 && phases[2] >= 4, "{phases:?}");
+    assert!(phases.iter().all(|&count| count >= 1) && phases[1] >= 2 && phases[2] >= 2, "{phases:?}");
 }
 
 #[cfg(target_os = "linux")]

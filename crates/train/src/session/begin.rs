@@ -92,10 +92,10 @@ impl Session {
     pub(crate) fn record_beginning(
         run: &LockedRun,
         config: &TrainConfig,
-        source: &Arc<dyn Source>,
+        source: &dyn Source,
+        normalization: &Normalization,
     ) -> Result<(), TrainError> {
-        let normalization = config.data.normalization(&**source)?;
-        record(run, config, &model_of(config, &**source)?, &**source, &normalization).map(drop)
+        record(run, config, &model_of(config, source)?, source, normalization).map(drop)
     }
 
     /// Starts to train in a folder with a trained teacher, as recorded there.
@@ -112,7 +112,8 @@ impl Session {
         }
         threads::in_pool(|| {
             if !(run.data_path().is_file() && run.model_path().is_file()) {
-                Session::record_beginning(&run, &config, &source)?;
+                let normalization = config.data.normalization(&*source)?;
+                Session::record_beginning(&run, &config, &*source, &normalization)?;
             }
             let mut session = Session::reopen(&run, config, source)?;
             let start = Start::open(&session.config, session.graph())?;
@@ -234,16 +235,24 @@ impl Session {
 
 /// Runs the checks that must pass before anything large is allocated; returns how the images are scaled.
 fn checked(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<Normalization, TrainError> {
-    check_classes(graph, source)?;
-    Footprint::check(config, graph, held_bytes(source))?;
+    check_size(config, graph, source)?;
     config.data.normalization(source)
 }
 
+fn check_size(config: &TrainConfig, graph: &Graph, source: &dyn Source) -> Result<(), TrainError> {
+    check_classes(graph, source)?;
+    Footprint::check(config, graph, held_bytes(source))
+}
+
 /// Runs the checks that a session makes before its first step.
-pub(crate) fn check_trainable(config: &TrainConfig, source: &Arc<dyn Source>) -> Result<(), TrainError> {
+pub(crate) fn check_trainable(
+    config: &TrainConfig,
+    source: &Arc<dyn Source>,
+    normalization: &Normalization,
+) -> Result<(), TrainError> {
     let graph = Graph::new(model_of(config, &**source)?)?;
-    let normalization = checked(config, &graph, &**source)?;
-    check_batches(&graph, &train_loader(config, source, &normalization)?)
+    check_size(config, &graph, &**source)?;
+    check_batches(&graph, &train_loader(config, source, normalization)?)
 }
 
 /// Writes what a folder says of a run before its first checkpoint.
