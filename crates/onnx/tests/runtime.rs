@@ -81,7 +81,7 @@ fn every_node_is_onnxruntimes() {
         }
         std::fs::write(folder.path().join("nodes.json"), serde_json::to_vec(&names).unwrap()).unwrap();
         std::fs::write(folder.path().join("values.bin"), bytes).unwrap();
-        println!("{name}");
+        eprintln!("{name}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runtime.py");
         assert!(Command::new("python3").arg(script).arg(folder.path()).status().unwrap().success(), "{name}");
     }

@@ -21,7 +21,7 @@ fn compare(what: &str, ours: &[u8], theirs: &[u8]) -> u8 {
     let differing = differences.iter().filter(|&&difference| difference > 0).count() as f64;
     let mean = differences.iter().map(|&difference| f64::from(difference)).sum::<f64>() / count;
     let largest = differences.into_iter().max().unwrap_or(0);
-    println!(
+    eprintln!(
         "{what}: {:.1} % of bytes differ, by {largest} at most, by {mean:.3} on average",
         100.0 * differing / count
     );

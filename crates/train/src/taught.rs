@@ -51,7 +51,7 @@ impl TaughtRun {
     ) -> Result<TaughtRun, TrainError> {
         config.validate()?;
         threads::in_pool(|| {
-            let normalization = config.data.normalize.fit(&*source)?;
+            let normalization = config.data.normalization(&*source)?;
             for config in config.of_teacher()?.iter().chain([&config]) {
                 check_trainable(config, &source, &normalization)?;
             }

@@ -71,7 +71,7 @@ mod tests {
         let teacher = distilled.of_teacher().unwrap().unwrap();
         assert_eq!((teacher.epochs, teacher.batch_size, teacher.lr), (25, 256, 0.009));
         assert_eq!(teacher.augment.to_string(), format!("{},cutout=0.25", best.augment));
-        assert_eq!(teacher.precision.to_string(), "bf16");
+        assert_eq!(teacher.precision, convscope_ops::Precision::Bf16);
     }
 
     #[test]
