@@ -102,6 +102,9 @@ impl DataFlags {
     }
 }
 
+/// How many classes a note names.
+const NAMED: usize = 8;
+
 /// All images of another data set.
 fn open_others(
     network: &Network<'_>,
@@ -127,7 +130,11 @@ fn open_others(
     let absent = network.classes.iter().zip(is_there).filter(|(_, is_there)| !is_there);
     let absent: Vec<&str> = absent.map(|(class, _)| class.as_str()).collect();
     if !absent.is_empty() {
-        console.note(&format!("{on} has no pictures of {}", absent.join(", ")));
+        let shown = absent[..absent.len().min(NAMED)].join(", ");
+        let more = absent.len().saturating_sub(NAMED);
+        let more =
+            if more > 0 { format!(" and {} more classes", thousands(more as u64)) } else { String::new() };
+        console.note(&format!("{on} has no pictures of {shown}{more}"));
     }
     let trained_on = TrainedOn::of(network.path, network.data)?;
     if let Some(learned) = trained_on.among(&*source, Split::Test) {

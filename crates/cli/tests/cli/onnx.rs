@@ -38,7 +38,8 @@ fn a_file_is_summed_up_planned_and_timed() {
     assert!(text.contains("stem") && text.contains("head"), "{text}");
     assert!(json(&place.run("summary small.onnx --json").done().out)["training_bytes"].is_u64());
     place.run("plan small.onnx").done();
-    place.run("bench small.onnx --steps 1").done();
+    let timed = json(&place.run("bench --model small.onnx --batch-size 2 --seconds 0.1 --json").done().out);
+    assert!(timed.to_string().contains("small.onnx"), "{timed}");
     place.run("summary small.onnx --model-option width=2").failed(2, &["cannot be changed"]);
     place.run("summary small.onnx --output nothing").failed(1, &["has no output 'nothing'"]);
     place.run("summary plain8 --output logits").failed(2, &["--output is for ONNX files"]);
@@ -170,10 +171,12 @@ fn a_run_that_starts_from_a_file_repeats_its_treatment() {
 #[test]
 fn what_training_cannot_use_is_said() {
     let place = place();
-    let run = |flags: &str| place.run(&format!("train --data photos {flags} --epochs 1 --out run"));
+    let run = |flags: &str| {
+        place.run(&format!("train --data photos {flags} --epochs 1 --batch-size 8 --out run --quiet"))
+    };
     run("--channel-order bgr").failed(2, &["channel_order", "ONNX file"]);
     run("--output logits").failed(2, &["output", "ONNX file"]);
-    run("--mean 1,2 --image-size 12").failed(1, &["data.mean", "one number for each channel"]);
+    run("--mean 1,2 --image-size 12").failed(2, &["data.mean", "one number for each channel"]);
     run("--std 0,1,1").failed(2, &["data.std", "above 0"]);
     run("--model small.onnx --output nothing").failed(1, &["has no output 'nothing'"]);
     place.write("damaged.onnx", &place.read("small.onnx")[..400]);
@@ -190,7 +193,7 @@ fn comparing_with_onnxruntime_needs_one_file_and_a_python_that_has_it() {
     place.run("verify --against-onnxruntime").misused(&["OPERATOR"]);
     place.run("verify a.onnx b.onnx --against-onnxruntime").failed(2, &["one ONNX file"]);
     place
-        .run("verify small.onnx --against-onnxruntime --python absent")
+        .run("verify small.onnx --against-onnxruntime --python absent --quiet")
         .failed(1, &["absent: cannot be started", "onnxruntime"]);
     place.run("verify --python python3").misused(&["--against-pytorch"]);
 }
