@@ -127,7 +127,7 @@ fn evaluate(args: &Args, console: Console) -> Result<Exit> {
     if args.json {
         console.result(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else {
-        console.result(&render(&report, &*source, console.style())?)?;
+        console.result(&render(&report, &*source, &evaluation.confusion.of_seen().0, console.style())?)?;
     }
     if evaluation.not_finite > 0 {
         console.error(&format!(
@@ -174,7 +174,21 @@ fn report<'a>(args: &Args, source: &'a dyn Source, evaluation: &Evaluation) -> R
     }
 }
 
-fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<String> {
+/// With more classes than this, those without images and predictions are left out of the text.
+const MANY_CLASSES: usize = 20;
+
+fn render(report: &Report<'_>, source: &dyn Source, seen: &[usize], style: Style) -> Result<String> {
+    let all = source.classes();
+    let is_short = all.len() > MANY_CLASSES && !seen.is_empty() && seen.len() < all.len();
+    let shown: Vec<usize> = if is_short { seen.to_vec() } else { (0..all.len()).collect() };
+    let left_out = if is_short {
+        format!(
+            "of the {} classes, those without images and predictions are left out\n\n",
+            thousands(all.len() as u64)
+        )
+    } else {
+        String::new()
+    };
     let mut table = Table::new([
         Column::left("class"),
         Column::right("precision"),
@@ -183,7 +197,7 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
         Column::right("images"),
     ]);
     let share = |value: Option<f64>| Cell::from(percent(value.unwrap_or(f64::NAN)));
-    for class in &report.classes {
+    for class in shown.iter().map(|&class| &report.classes[class]) {
         let scores = class.scores;
         table.row([
             Cell::from(class.class),
@@ -198,13 +212,16 @@ fn render(report: &Report<'_>, source: &dyn Source, style: Style) -> Result<Stri
     } else {
         String::new()
     };
-    let matrix = ConfusionMatrix::new(source.classes(), &report.confusion).context("the confusion matrix")?;
+    let labels: Vec<String> = shown.iter().map(|&class| all[class].clone()).collect();
+    let row = |&label: &usize| shown.iter().map(|&class| report.confusion[label][class]).collect();
+    let counts: Vec<Vec<u64>> = shown.iter().map(row).collect();
+    let matrix = ConfusionMatrix::new(&labels, &counts).context("the confusion matrix")?;
     Ok(format!(
         "{run} on the {images} {split} images of {data}{views}\n\n\
          loss       {loss}\n\
          accuracy   {accuracy} ({interval} with 95 % confidence)\n\
          {balanced}\
-         time       {time}\n\n{table}\n{matrix}",
+         time       {time}\n\n{left_out}{table}\n{matrix}",
         run = report.run,
         images = thousands(report.images),
         split = report.split.adjective(),

@@ -14,6 +14,9 @@ use crate::picture::picture;
 
 /// All variables of `evaluation.html`.
 pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError> {
+    let whole = evaluation;
+    let concise = concise(evaluation);
+    let evaluation = concise.as_ref().unwrap_or(evaluation);
     let mistakes: Vec<Value> =
         evaluation.mistakes.iter().map(|m| mistake(m, evaluation)).collect::<Result<_, _>>()?;
     let classes = evaluation.confusion.classes();
@@ -22,12 +25,34 @@ pub(super) fn view(evaluation: &EvaluationSection) -> Result<Value, ReportError>
         loss => significant(evaluation.loss),
         accuracy => percent(evaluation.accuracy),
         classes => evaluation.classes.clone(),
+        left_out => whole.confusion.classes() - classes,
+        all_classes => thousands(whole.confusion.classes() as u64),
         matrix => (classes <= MOST_CLASSES).then(|| matrix(evaluation)),
         map => if classes > MOST_CLASSES { Some(map(evaluation)?) } else { None },
         map_data => (classes > MOST_CLASSES).then(|| map_data(evaluation)),
         pairs => pairs(evaluation),
         scores => scores(evaluation),
         mistakes,
+    })
+}
+
+/// The same without the classes that have neither images nor predictions, if there are many classes and some such.
+fn concise(evaluation: &EvaluationSection) -> Option<EvaluationSection> {
+    let (seen, confusion) = evaluation.confusion.of_seen();
+    let classes = evaluation.confusion.classes();
+    if classes <= MOST_CLASSES || seen.is_empty() || seen.len() == classes {
+        return None;
+    }
+    let place = |class: usize| seen.binary_search(&class).ok();
+    let mistakes = evaluation.mistakes.iter().filter_map(|mistake| {
+        let (label, prediction) = (place(mistake.label)?, place(mistake.prediction)?);
+        Some(Mistake { label, prediction, ..mistake.clone() })
+    });
+    Some(EvaluationSection {
+        classes: seen.iter().map(|&index| class(evaluation, index)).collect(),
+        confusion,
+        mistakes: mistakes.collect(),
+        ..evaluation.clone()
     })
 }
 

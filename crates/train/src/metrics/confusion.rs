@@ -130,6 +130,21 @@ impl Confusion {
         }
     }
 
+    /// The classes that have images or were predicted, and the matrix of these alone.
+    pub fn of_seen(&self) -> (Vec<usize>, Confusion) {
+        let mut is_seen = vec![false; self.classes];
+        for label in 0..self.classes {
+            for (prediction, &count) in self.row(label).iter().enumerate() {
+                if count > 0 {
+                    (is_seen[label], is_seen[prediction]) = (true, true);
+                }
+            }
+        }
+        let seen: Vec<usize> = (0..self.classes).filter(|&class| is_seen[class]).collect();
+        let counts = seen.iter().flat_map(|&label| seen.iter().map(move |&class| self.row(label)[class]));
+        (seen.clone(), Confusion { classes: seen.len(), counts: counts.collect() })
+    }
+
     /// The confusions that happened, the most frequent first, at most `limit` of them; ties are ordered by label and
     /// prediction.
     pub fn most_confused(&self, limit: usize) -> Vec<ConfusedPair> {
@@ -153,6 +168,17 @@ fn fraction(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_without_images_or_predictions_can_be_left_out() {
+        let mut confusion = Confusion::new(5);
+        for (label, prediction) in [(1, 1), (1, 4), (1, 4), (4, 1)] {
+            confusion.record(label, prediction).unwrap();
+        }
+        let (seen, small) = confusion.of_seen();
+        assert_eq!((seen, small.row(0), small.row(1)), (vec![1, 4], &[1, 2][..], &[1, 0][..]));
+        assert_eq!(small.accuracy(), confusion.accuracy());
+    }
 
     #[test]
     fn balanced_accuracy_is_the_mean_recall() {
