@@ -72,7 +72,7 @@ fn of_graph(error: &GraphError) -> Option<String> {
             about_comma(problem).or_else(|| did_you_mean(name, known.iter().map(String::as_str)))
         }
         GraphError::OtherInput { expected, found, .. } => Some(about_input(*expected, *found)),
-        GraphError::OfTorchSave { .. } => {
+        GraphError::OnlyArrays { .. } => {
             Some("name its network, such as --model resnet18, and give the file with --weights".to_owned())
         }
         GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),

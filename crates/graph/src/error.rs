@@ -77,11 +77,13 @@ pub enum GraphError {
         /// What is missing, surplus and of another shape.
         mismatch: Mismatch,
     },
-    /// A file of PyTorch's own function in the place of a weights file, which says what network it is for.
-    #[error("{file}: was written by torch.save, so it has arrays but no network")]
-    OfTorchSave {
+    /// A file of another program in the place of a weights file, which says what network it is for.
+    #[error("{file}: was written by {program}, so it has arrays but no network")]
+    OnlyArrays {
         /// The file.
         file: String,
+        /// `torch.save` or Keras.
+        program: &'static str,
     },
     /// A file of PyTorch's own function whose arrays cannot be read.
     #[error("{file}: {source}")]

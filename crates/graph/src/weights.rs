@@ -3,6 +3,7 @@
 use crate::arrays_file::parameter;
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
 use crate::{Graph, GraphError, ModelDescription, Parameters};
+use convscope_keras::KerasFile;
 use convscope_ops::{Parameter, Role};
 use convscope_torch::Form;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -125,8 +126,10 @@ impl WeightsFile {
     /// The bytes are truncated or were not written by Convscope, or the arrays do not fit the model.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<WeightsFile, GraphError> {
         let error = |problem: String| GraphError::Weights { file: file.to_string(), problem };
-        if Form::of(bytes).is_some() {
-            return Err(GraphError::OfTorchSave { file: file.to_string() });
+        let is_torch = Form::of(bytes).is_some();
+        if is_torch || KerasFile::is_hdf5(bytes) {
+            let program = if is_torch { "torch.save" } else { "Keras" };
+            return Err(GraphError::OnlyArrays { file: file.to_string(), program });
         }
         let damaged =
             |cause| error(format!("is not a whole safetensors file ({cause}); it may be truncated"));

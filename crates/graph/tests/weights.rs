@@ -56,6 +56,7 @@ fn a_file_reads_back_and_its_bytes_are_always_the_same() {
 
 #[test]
 fn damaged_and_foreign_files_are_refused() {
+    assert!(error(b"\x89HDF\r\n\x1a\n").contains("was written by Keras, so it has arrays but no network"));
     let bytes = weights().to_bytes();
     for len in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(error(&bytes[..len]).contains("w.safetensors: is not a whole safetensors file"), "{len}");
