@@ -79,6 +79,9 @@ fn resolve_onnx(
 
 /// How many times as wide a model is, changed by `options`, as its file says without `width`.
 pub(crate) fn model_width(spec: &str, options: &ModelOptions) -> Result<f64, TrainError> {
+    if is_onnx(Path::new(spec)) {
+        return Err(TrainError::OnnxOptions { path: spec.into() });
+    }
     Ok(model_file(spec)?.with_options(options).width()?)
 }
 

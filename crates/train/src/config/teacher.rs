@@ -9,7 +9,7 @@ use crate::error::TrainError;
 use crate::model::model_width;
 
 /// A wider version of a run's own network, which is trained first and then [teaches](crate::teachers::Teachers) it; see
-/// [`TaughtRun`](crate::TaughtRun). Everything that is not here is as in the run itself.
+/// [`TaughtRun`](crate::TaughtRun). Everything that is not here is as in the run itself, but it starts with random weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
@@ -57,6 +57,9 @@ impl TrainConfig {
             epochs: teacher.epochs.unwrap_or(self.epochs),
             augment: teacher.augment.unwrap_or(self.augment),
             model_options: self.model_options.clone().merged(&width),
+            weights: None,
+            weights_map: None,
+            weights_partial: false,
             teacher: None,
             ..self.clone()
         }))
