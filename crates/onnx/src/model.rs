@@ -264,7 +264,7 @@ impl OnnxFile {
         input.zip(graph).is_some_and(|(input, graph)| names::is_channels_last(graph, &input.name))
     }
 
-    /// The names of the inputs that are no constants.
+    /// The names of the inputs that are not constants.
     pub(crate) fn input_names(&self) -> Vec<String> {
         self.inputs().map(|input| input.name.clone()).collect()
     }
@@ -300,7 +300,7 @@ impl OnnxFile {
         self.inputs().map(made_up).collect()
     }
 
-    /// The inputs that are no constants.
+    /// The inputs that are not constants.
     fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
         let is_constant = |name: &str| self.constants.iter().any(|(constant, _)| constant == name);
         self.model.graph.iter().flat_map(|graph| &graph.input).filter(move |input| !is_constant(&input.name))

@@ -28,7 +28,7 @@ pub fn render(findings: &[Finding], style: Style) -> String {
         };
         let name = severity(finding);
         let mut line = finding.text.clone();
-        if let Some(others) = group.others_in_words(NAMED) {
+        if let Some(others) = group.others_in_words() {
             line = format!("{line} {others}");
         }
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -49,20 +49,16 @@ pub(crate) struct Alike<'a> {
 }
 
 impl Alike<'_> {
-    /// `The same goes for 5 other layers: a (3), b (1) and 3 more.` with at most `named` names; `None` without others.
-    fn others_in_words(&self, named: usize) -> Option<String> {
+    /// `The same goes for 5 other layers: a (3), b (1) and 3 more.` `None` without others.
+    fn others_in_words(&self) -> Option<String> {
         let count = self.others.len();
-        if count == 0 {
-            return None;
-        }
         let mut names: Vec<String> =
-            self.others.iter().take(named).map(|finding| name_and_number(finding)).collect();
-        if count > named {
-            names.push(format!("{} more", count - named));
+            self.others.iter().take(NAMED).map(|finding| name_and_number(finding)).collect();
+        if count > NAMED {
+            names.push(format!("{} more", count - NAMED));
         }
-        let last = names.pop().expect("at least one name");
-        let list = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
-        Some(format!("The same goes for {count} other layers: {list}."))
+        let last = names.pop()?;
+        Some(format!("The same goes for {count} other layers: {} and {last}.", names.join(", ")))
     }
 }
 

@@ -158,7 +158,7 @@ impl Folding<'_> {
         let mut sorted = perm.clone();
         sorted.sort_unstable();
         if sorted != (0..rank).collect::<Vec<_>>() {
-            return Err(Stop::Wrong(format!("{perm:?} is no order of {rank} axes")));
+            return Err(Stop::Wrong(format!("{perm:?} is not an order of {rank} axes")));
         }
         let dims: Vec<usize> = perm.iter().map(|&at| input.dims[at]).collect();
         let len = self.folder.take(&dims)?;

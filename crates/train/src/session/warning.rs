@@ -41,7 +41,10 @@ pub enum Warning {
         keys: Vec<String>,
     },
     /// Some arrays start with random values, because the file that training starts from has none for them.
-    #[error("{}: it has nothing for {}, which start with random values", path.display(), listed(keys))]
+    #[error(
+        "{}: it has nothing for {}, which {} with random values", path.display(), listed(keys),
+        if keys.len() == 1 { "starts" } else { "start" }
+    )]
     RandomWeights {
         /// The file.
         path: PathBuf,
@@ -61,8 +64,9 @@ pub enum Warning {
 /// `3 arrays: a, b, c`.
 fn listed(keys: &[String]) -> String {
     const SHOWN: usize = 6;
+    let arrays = if keys.len() == 1 { "array" } else { "arrays" };
     let more = if keys.len() > SHOWN { ", ..." } else { "" };
-    format!("{} arrays: {}{more}", keys.len(), keys[..keys.len().min(SHOWN)].join(", "))
+    format!("{} {arrays}: {}{more}", keys.len(), keys[..keys.len().min(SHOWN)].join(", "))
 }
 
 impl Warning {
