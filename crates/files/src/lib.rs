@@ -8,6 +8,7 @@
 //! Errors are those of the operating system; callers add the path and the attempted action.
 
 mod append;
+mod copy;
 mod fault;
 mod folder;
 mod input;
@@ -17,6 +18,7 @@ mod stem;
 mod whole;
 
 pub use append::AppendFile;
+pub use copy::copy_into;
 pub use folder::{create_folder, create_folders, move_folder};
 pub use input::{open, read, read_to_string};
 pub use lock::{FileLock, LockError};

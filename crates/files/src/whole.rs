@@ -52,15 +52,42 @@ impl WholeFile {
     /// Errors of the operating system. The old file is then untouched, unless only the last step failed, which syncs
     /// the new name to disk: then the new file is in its place.
     pub fn commit(mut self) -> io::Result<()> {
-        let file = self.file.take().expect("only this method takes the file");
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?.file;
-        fault::before("sync", &self.path)?;
-        file.sync_all()?;
-        // Windows does not move a file that is open.
-        drop(file);
+        self.close()?;
         fault::before("rename", &self.path)?;
         fs::rename(&self.partial, &self.path)?;
         sync_parent(&self.path)
+    }
+
+    /// As [`commit`](Self::commit), but fails if something is at the path.
+    pub(crate) fn commit_new(mut self) -> io::Result<()> {
+        self.close()?;
+        fault::before("link", &self.path)?;
+        // A second name, unlike another name, never replaces anything. It is the only one once this value is dropped.
+        match fs::hard_link(&self.partial, &self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => self.copy_new()?,
+            linked => linked?,
+        }
+        sync_parent(&self.path)
+    }
+
+    /// For a file system on which a file has one name.
+    fn copy_new(&self) -> io::Result<()> {
+        let mut to = File::options().write(true).create_new(true).open(&self.path)?;
+        let copied = File::open(&self.partial).and_then(|mut from| io::copy(&mut from, &mut to));
+        if let Err(error) = copied.and_then(|_| to.sync_all()) {
+            let _ = fs::remove_file(&self.path);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Syncs the file to disk and closes it.
+    fn close(&mut self) -> io::Result<()> {
+        let file = self.file.take().expect("a file is committed once");
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?.file;
+        fault::before("sync", &self.path)?;
+        // Windows does not move a file that is open.
+        file.sync_all()
     }
 
     fn open_file(&mut self) -> &mut BufWriter<Counted> {
