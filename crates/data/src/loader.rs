@@ -113,6 +113,21 @@ impl Loader {
         Ok(self)
     }
 
+    /// The same loader with only so many variants of each image: the changes of an epoch are those of the epoch with the
+    /// remainder of its number modulo `variants`, which is at least 1.
+    #[must_use]
+    pub fn with_variants(mut self, variants: u64) -> Loader {
+        self.worker =
+            Arc::new(Worker { variants: Some(variants.max(1)), ..Arc::unwrap_or_clone(self.worker) });
+        self
+    }
+
+    /// The same loader with another order.
+    #[must_use]
+    pub fn in_order(&self, order: Order) -> Loader {
+        Loader { worker: Arc::clone(&self.worker), order }
+    }
+
     /// The number of batches in an epoch.
     pub fn batches(&self) -> usize {
         self.images().div_ceil(self.worker.batch_size)
@@ -208,6 +223,8 @@ pub(crate) struct Worker {
     table: Table,
     normalization: Normalization,
     pub(crate) augmenter: Option<Augmenter>,
+    /// How many epochs differ in the changes to images; `None` for all.
+    variants: Option<u64>,
     /// The decoding threads; `None` if the loader's own thread is enough.
     pool: Option<Arc<ThreadPool>>,
 }
@@ -241,7 +258,7 @@ impl Worker {
             return Err(DataError::Normalization { mean, std });
         }
         let normalization = normalization.clone();
-        Ok(Worker { source, split, batch_size, table, normalization, augmenter: None, pool })
+        Ok(Worker { source, split, batch_size, table, normalization, augmenter: None, variants: None, pool })
     }
 
     fn run(
@@ -253,6 +270,7 @@ impl Worker {
         recycled: &Receiver<Vec<f32>>,
     ) {
         let indices = order.indices(self.source.len(self.split), epoch);
+        let epoch = self.variants.map_or(epoch, |variants| epoch % variants);
         for batch_indices in indices.chunks(self.batch_size).skip(first_batch) {
             let batch = self.batch(epoch, batch_indices, recycled.try_recv().unwrap_or_default());
             let failed = batch.is_err();

@@ -14,6 +14,7 @@ pub(crate) enum Stream {
     Augment = 6,
     Mix = 7,
     ArraySplit = 8,
+    Folds = 9,
 }
 
 /// The generator of item `index` of a stream.

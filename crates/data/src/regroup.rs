@@ -1,9 +1,11 @@
 //! The images of a source in different splits.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::manifest::ImageId;
+use crate::random::{Stream, generator, shuffle};
 use crate::source::check_read;
 use crate::{DataError, ImageSize, Manifest, PixelType, Remarks, Source, Split};
 
@@ -56,6 +58,56 @@ pub fn whole(source: Arc<dyn Source>, classes: &[String]) -> Result<Arc<dyn Sour
     let places = source.classes().iter().map(place).collect::<Result<Vec<_>, _>>()?;
     let splits = [Vec::new(), Vec::new(), Split::ALL.map(|split| all(&*source, split)).concat()];
     Ok(Arc::new(Regrouped { source, splits, relabelled: Some((classes.to_vec(), places)) }))
+}
+
+/// The source with the images of all splits as training images, in the order of the splits.
+pub fn all_for_training(source: Arc<dyn Source>) -> Arc<dyn Source> {
+    let splits = [Split::ALL.map(|split| all(&*source, split)).concat(), Vec::new(), Vec::new()];
+    Arc::new(Regrouped { source, splits, relabelled: None })
+}
+
+/// One part of a source to test on, and the rest to train on.
+pub struct Fold {
+    /// The source with these splits and no validation images.
+    pub source: Arc<dyn Source>,
+    /// The indices of its training images in [`all_for_training`].
+    pub train: Vec<usize>,
+    /// The same for its test images.
+    pub test: Vec<usize>,
+}
+
+/// Divides all images of a source into so many parts of nearly the same size, each with its share of every class. Copies of an
+/// image stay together. The parts depend on the seed and on which images there are.
+pub fn folds(source: &Arc<dyn Source>, count: usize, seed: u64) -> Vec<Fold> {
+    let whole = all_for_training(Arc::clone(source));
+    let places = all(&*whole, Split::Train);
+    let ids = whole.image_ids(Split::Train);
+    // One after the other to the folds, class by class, so that neither a class nor a fold gets more than its share.
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    shuffle(&mut generator(seed, Stream::Folds, 0), &mut order);
+    order.sort_by_key(|&index| whole.label(Split::Train, index));
+    let mut fold_of = vec![0; places.len()];
+    let mut known: HashMap<ImageId, usize> = HashMap::new();
+    let mut next = 0;
+    for index in order {
+        let placed = ids.as_ref().and_then(|ids| known.get(&ids[index]).copied());
+        fold_of[index] = placed.unwrap_or_else(|| {
+            next = (next + 1) % count;
+            next
+        });
+        if let Some(ids) = &ids {
+            known.insert(ids[index], fold_of[index]);
+        }
+    }
+    let fold = |fold: usize| {
+        let (test, train): (Vec<usize>, Vec<usize>) =
+            (0..places.len()).partition(|&index| fold_of[index] == fold);
+        let of = |indices: &[usize]| indices.iter().map(|&index| places[index]).collect::<Vec<Place>>();
+        let splits = [of(&train), Vec::new(), of(&test)];
+        let source = Arc::new(Regrouped { source: Arc::clone(&whole), splits, relabelled: None });
+        Fold { source, train, test }
+    };
+    (0..count).map(fold).collect()
 }
 
 fn all(source: &dyn Source, split: Split) -> Vec<Place> {
@@ -168,6 +220,34 @@ mod tests {
         assert_eq!(image(&*joined, Split::Test, 9), image(&*source, Split::Test, 9));
         let error = joined.read(Split::Train, 50, &mut pixels);
         assert!(matches!(error, Err(DataError::Index { index: 50, len: 50, .. })));
+
+        let parts = folds(&source, 4, 1);
+        let everything = all_for_training(Arc::clone(&source));
+        assert_eq!(lens(&*everything), [60, 0, 0]);
+        let mut tested = vec![0; 60];
+        for part in &parts {
+            assert_eq!((part.train.len(), part.test.len()), (45, 15));
+            assert_eq!(lens(&*part.source), [45, 0, 15]);
+            for (place, &index) in part.test.iter().enumerate() {
+                tested[index] += 1;
+                assert!(!part.train.contains(&index));
+                let [found, expected] =
+                    [(&part.source, Split::Test, place), (&everything, Split::Train, index)]
+                        .map(|(source, split, index)| image(&**source, split, index));
+                assert_eq!(found, expected);
+            }
+            assert_eq!(
+                image(&*part.source, Split::Train, 44),
+                image(&*everything, Split::Train, part.train[44])
+            );
+            // Six of each of ten classes.
+            for class in 0..10 {
+                let of_class = (0..15).filter(|&at| part.source.label(Split::Test, at) == class).count();
+                assert!((1..=2).contains(&of_class), "{of_class}");
+            }
+        }
+        assert_eq!(tested, [1; 60]);
+        assert_ne!(folds(&source, 4, 2)[0].test, parts[0].test);
 
         let some = only(Arc::clone(&source), Split::Test, |index| index % 3 == 1);
         assert_eq!(lens(&*some), [30, 20, 3]);

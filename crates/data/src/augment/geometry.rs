@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::resized_crop::Window;
 use super::{Augmentation, Fill, Item};
 use crate::CHANNELS;
 use crate::ImageSize;
@@ -22,11 +23,20 @@ pub(super) struct Placement {
     pub(super) angle: f32,
     /// Above 1 enlarges.
     pub(super) zoom: f32,
+    /// The part of the image that is enlarged to its size before anything else; none is all of it.
+    pub(super) window: Option<Window>,
 }
 
 impl Placement {
-    pub(super) const IDENTITY: Placement =
-        Placement { mirrored: false, upside_down: false, right: 0, down: 0, angle: 0.0, zoom: 1.0 };
+    pub(super) const IDENTITY: Placement = Placement {
+        mirrored: false,
+        upside_down: false,
+        right: 0,
+        down: 0,
+        angle: 0.0,
+        zoom: 1.0,
+        window: None,
+    };
 
     pub(super) fn draw(augmentation: &Augmentation, size: ImageSize, random: &mut ChaCha8Rng) -> Placement {
         let mut placement = Placement::IDENTITY;
@@ -53,6 +63,9 @@ impl Placement {
         if let Some(part) = strength(Item::Zoom) {
             placement.zoom = uniform(random, 1.0 - part, 1.0 + part);
         }
+        if let Some(smallest) = strength(Item::ResizedCrop) {
+            placement.window = Some(Window::draw(smallest, size, random));
+        }
         placement
     }
 
@@ -65,7 +78,7 @@ impl Placement {
         to: &mut [u8],
         columns: &mut Vec<usize>,
     ) {
-        if self.angle == 0.0 && self.zoom == 1.0 {
+        if self.angle == 0.0 && self.zoom == 1.0 && self.window.is_none() {
             self.copy(fill, size, from, to, columns);
         } else {
             self.interpolate(fill, size, from, to);
@@ -105,23 +118,30 @@ impl Placement {
         let (sin, cos) = (sin / self.zoom, cos / self.zoom);
         let mirror = |is_mirrored: bool| if is_mirrored { -1.0 } else { 1.0 };
         let (mirror_x, mirror_y) = (mirror(self.mirrored), mirror(self.upside_down));
-        let pixels = Pixels { fill, size, bytes: from };
+        let window = self.window.unwrap_or(Window::all(size));
+        let pixels = Pixels { fill, window, row: size.width, bytes: from };
         for (y, row) in to.chunks_exact_mut(size.width * CHANNELS).enumerate() {
             let dy = (y as isize - self.down) as f32 - middle_y;
             for (x, pixel) in row.chunks_exact_mut(CHANNELS).enumerate() {
                 let dx = (x as isize - self.right) as f32 - middle_x;
                 let from_x = mirror_x * (cos * dx - sin * dy) + middle_x;
                 let from_y = mirror_y * (sin * dx + cos * dy) + middle_y;
+                let (from_x, from_y) = match self.window {
+                    Some(window) => window.place(size, from_x, from_y),
+                    None => (from_x, from_y),
+                };
                 pixels.between(from_x, from_y, pixel);
             }
         }
     }
 }
 
-/// An image that continues beyond its border.
+/// A part of an image that continues beyond its border.
 struct Pixels<'a> {
     fill: Fill,
-    size: ImageSize,
+    window: Window,
+    /// Pixels in a row of the image.
+    row: usize,
     bytes: &'a [u8],
 }
 
@@ -139,9 +159,10 @@ impl Pixels<'_> {
     }
 
     fn at(&self, x: isize, y: isize) -> [u8; CHANNELS] {
-        let place = self.fill.source(x, self.size.width).zip(self.fill.source(y, self.size.height));
+        let Window { left, top, width, height } = self.window;
+        let place = self.fill.source(x, width).zip(self.fill.source(y, height));
         let Some((x, y)) = place else { return [self.fill.level(); CHANNELS] };
-        let start = (y * self.size.width + x) * CHANNELS;
+        let start = ((top + y) * self.row + left + x) * CHANNELS;
         [self.bytes[start], self.bytes[start + 1], self.bytes[start + 2]]
     }
 }

@@ -11,6 +11,8 @@ pub enum Item {
     Shift,
     /// Padded by this many pixels on each side and cropped at random: moved along each axis by up to this many pixels.
     Crop,
+    /// A part of the image with at least this share of its area, enlarged to the size of the image.
+    ResizedCrop,
     /// Rotated about the centre by up to this many degrees either way.
     Rotate,
     /// Enlarged about the centre by a factor from 1 - strength to 1 + strength.
@@ -31,11 +33,12 @@ pub enum Item {
 
 impl Item {
     /// All of them, in the order in which they are written.
-    pub const ALL: [Item; 12] = [
+    pub const ALL: [Item; 13] = [
         Item::Flip,
         Item::VerticalFlip,
         Item::Shift,
         Item::Crop,
+        Item::ResizedCrop,
         Item::Rotate,
         Item::Zoom,
         Item::Brightness,
@@ -63,7 +66,7 @@ impl Item {
 
     pub(super) fn accepts(self, strength: f64) -> bool {
         let (low, high) = match self {
-            Item::Flip | Item::VerticalFlip | Item::Cutout => (f64::MIN_POSITIVE, 1.0),
+            Item::Flip | Item::VerticalFlip | Item::Cutout | Item::ResizedCrop => (f64::MIN_POSITIVE, 1.0),
             Item::Brightness | Item::Contrast | Item::Color => (f64::MIN_POSITIVE, 1.0),
             Item::Shift => (f64::MIN_POSITIVE, 0.5),
             Item::Crop => (1.0, 1024.0),
@@ -82,6 +85,7 @@ impl Item {
             Item::VerticalFlip => ("vflip", 0.5, SHARE),
             Item::Shift => ("shift", 0.1, "above 0 and at most 0.5"),
             Item::Crop => ("crop", 4.0, "a whole number of pixels from 1 to 1024"),
+            Item::ResizedCrop => ("resized-crop", 0.08, SHARE),
             Item::Rotate => ("rotate", 15.0, "above 0 and at most 180 degrees"),
             Item::Zoom => ("zoom", 0.1, "above 0 and at most 0.9"),
             Item::Brightness => ("brightness", 0.2, SHARE),

@@ -4,7 +4,7 @@
 //! seed, the epoch and the image's index, so they are the same for any number of threads and after resuming. An image
 //! goes through four steps; those without an item are skipped:
 //!
-//! 1. **geometry** (`flip`, `vflip`, `shift`, `crop`, `rotate`, `zoom`): one pass that combines all of them, so that
+//! 1. **geometry** (`flip`, `vflip`, `shift`, `crop`, `rotate`, `zoom`, `resized-crop`): one pass that combines all of them, so that
 //!    nothing is interpolated twice; a copy of whole pixels if only `flip`, `vflip`, `shift` and `crop` are used;
 //! 2. **colour** (`brightness`, `contrast`, `color`): one linear map of the colours of a pixel, clamped to 0 to 255;
 //! 3. **`cutout`**, after normalisation;
@@ -32,6 +32,7 @@ mod mix;
 #[cfg(feature = "pictures")]
 mod preview;
 mod rectangle;
+mod resized_crop;
 mod settings;
 
 pub use fill::Fill;
