@@ -110,9 +110,23 @@ impl ModelDescription {
     }
 }
 
+/// How pictures are prepared for weights that are published for a network.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrained {
+    /// Rows and columns of the images.
+    pub size: usize,
+    /// As in [`InputDescription`](crate::InputDescription).
+    pub resize: String,
+    /// Subtracted from each channel, whose values are from 0 to 1.
+    pub mean: Vec<f64>,
+    /// Divides the difference.
+    pub std: Vec<f64>,
+}
+
 /// The keys of a model file.
-const KEYS: [&str; 8] =
-    ["name", "input", "smallest_side", "initializer", "outputs", "width", "block", "node"];
+const KEYS: [&str; 9] =
+    ["name", "input", "smallest_side", "pretrained", "initializer", "outputs", "width", "block", "node"];
 
 /// A model file before the data is known: `input` may be missing, any number may be `"classes"`, and `width` may
 /// scale the network (see [`ModelOptions`]).
@@ -191,6 +205,19 @@ impl ModelFile {
         Ok(self.options.width(&self.table)?.unwrap_or(1.0))
     }
 
+    /// `pretrained`: how pictures are prepared for the weights that are published for this network, if the file says so.
+    ///
+    /// # Errors
+    /// The key has something else.
+    pub fn pretrained(&self) -> Result<Option<Pretrained>, GraphError> {
+        let Some(value) = self.table.get("pretrained") else { return Ok(None) };
+        let wrong = |cause: toml::de::Error| {
+            let problem = format!("pretrained: {}", cause.to_string().trim_end());
+            GraphError::File { file: self.file.clone(), problem }
+        };
+        value.clone().try_into().map(Some).map_err(wrong)
+    }
+
     /// The description for this image shape and number of classes.
     ///
     /// # Errors
@@ -203,6 +230,8 @@ impl ModelFile {
             let known = KEYS.map(|key| format!("`{key}`")).join(", ");
             return Err(error(format!("unknown field `{unknown}`, expected one of {known}")));
         }
+        self.pretrained()?;
+        table.remove("pretrained");
         if table.remove("smallest_side").is_some() && self.smallest_side().is_none_or(|side| side == 0) {
             return Err(error("smallest_side must be a number of pixels from 1".to_string()));
         }

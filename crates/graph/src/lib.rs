@@ -8,7 +8,9 @@
 mod arrays_file;
 mod blocks;
 mod builder;
+mod classifier;
 mod description;
+mod divided;
 mod error;
 mod execute;
 mod graph;
@@ -29,7 +31,8 @@ mod weights;
 
 pub use arrays_file::{ArraysFile, KeyMap, LoadedArrays, Mismatch};
 pub use builder::ModelBuilder;
-pub use description::{ModelDescription, ModelFile, NodeDescription};
+pub use description::{ModelDescription, ModelFile, NodeDescription, Pretrained};
+pub use divided::Divided;
 pub use error::GraphError;
 pub use execute::{ClassGradients, Executor, StepOutcome, TrainingBatch};
 pub use graph::{Graph, Node, ValueId};
