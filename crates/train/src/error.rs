@@ -39,6 +39,18 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
     },
+    /// Options of a model for a trained network.
+    #[error("{}: a trained network is as it is; model options do not apply to it", path.display())]
+    TrainedOptions {
+        /// The run directory or weights file.
+        path: PathBuf,
+    },
+    /// A trained network whose classes cannot be others.
+    #[error("{}: no node before the output says how many classes there are, so it cannot be trained for others", path.display())]
+    NoClassifier {
+        /// The run directory or weights file.
+        path: PathBuf,
+    },
     /// Means for another number of channels than the images of an ONNX file have.
     #[error("{}: takes images of {channels} channels, but there are means and deviations of {found}", path.display())]
     OnnxChannels {
@@ -162,6 +174,12 @@ pub enum TrainError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A file with the features of a frozen body that was altered.
+    #[error("{}: the features are damaged; delete the file, and they are computed again", path.display())]
+    FeaturesDamaged {
+        /// The file.
+        path: PathBuf,
     },
     /// A checkpoint of a run with a different model.
     #[error("{}: the checkpoint was made for {found}, but this run trains {expected}; resume with the run's own configuration", path.display())]

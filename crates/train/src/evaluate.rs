@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use convscope_data::{Loader, Split};
 use convscope_graph::Predictor;
+use ndarray::{Array2, ArrayView4};
 
 use crate::error::TrainError;
+use crate::features::Batches;
 use crate::metrics::{Confusion, RunningMean, argmax};
 use crate::views::Views;
 
@@ -37,28 +39,30 @@ pub(crate) fn evaluate_loader(
     split: Split,
     views: Views,
 ) -> Result<Evaluation, TrainError> {
-    match evaluate_unless(&AtomicBool::new(false), predictor, loader, split, views)? {
+    let batches = Batches::Images(loader.epoch(0, 0));
+    let classes = predictor.graph().classes();
+    let logits = |images: ArrayView4<'_, f32>| views.logits(predictor, images);
+    match evaluate_unless(&AtomicBool::new(false), classes, batches, split, logits)? {
         ControlFlow::Continue(evaluation) => Ok(evaluation),
         ControlFlow::Break(()) => unreachable!("nothing else has access to the flag"),
     }
 }
 
-/// As [`evaluate_loader`], but ends with a break after the batch in which `interrupt` is set.
+/// Evaluates what computes `logits` on all batches; ends with a break after the batch in which `interrupt` is set.
 pub(crate) fn evaluate_unless(
     interrupt: &AtomicBool,
-    predictor: &mut Predictor,
-    loader: &Loader,
+    classes: usize,
+    mut batches: Batches,
     split: Split,
-    views: Views,
+    mut logits: impl FnMut(ArrayView4<'_, f32>) -> Result<Array2<f32>, TrainError>,
 ) -> Result<ControlFlow<(), Evaluation>, TrainError> {
     let started = Instant::now();
     let mut loss = RunningMean::default();
-    let mut confusion = Confusion::new(predictor.graph().classes());
+    let mut confusion = Confusion::new(classes);
     let mut not_finite = 0;
-    let mut batches = loader.epoch(0, 0);
     while let Some(batch) = batches.next() {
         let batch = batch?;
-        let logits = views.logits(predictor, batch.images.view())?;
+        let logits = logits(batch.images.view())?;
         for (row, &label) in logits.outer_iter().zip(&batch.labels) {
             let row = row.to_slice().expect("rows of a new array are contiguous");
             not_finite += u64::from(!row.iter().all(|logit| logit.is_finite()));

@@ -6,6 +6,7 @@
 //!   [`recipes`]: the configurations that come with the program;
 //! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
 //!   weight;
+//! - [`fine_tuning`], [`folds`]: settings for networks that were trained on other images, and cross-validation;
 //! - [`teachers`]: predictions of trained networks that another one learns from; [`TaughtRun`]: training a teacher first;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
 //! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: receivers of its
@@ -21,6 +22,10 @@ pub mod config;
 pub mod ema;
 mod error;
 pub mod evaluate;
+mod features;
+pub mod fine_tuning;
+pub mod folds;
+mod foreign;
 mod layer_meter;
 pub mod learner;
 pub mod lr_find;
@@ -48,6 +53,7 @@ pub use checkpoint::Checkpoint;
 pub use config::{PartialConfig, TrainConfig};
 pub use error::{TrainError, ValuesFrom};
 pub use evaluate::Evaluation;
+pub use foreign::is_trained;
 pub use layer_meter::LayerMetrics;
 pub use learner::Learner;
 pub use model::{Prediction, TrainedModel, resolve_model};

@@ -19,11 +19,12 @@ use rayon::prelude::*;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_loader};
+use crate::foreign::{describe_trained, is_trained};
 use crate::onnx::{self, OnnxUse, describe_onnx, is_onnx, read_onnx};
 use crate::run_dir::{RunDir, write_atomic};
 use crate::views::Views;
 
-/// The description of a preset (`plain8`) or a model file (`net.toml`), changed by `options`, for images of this shape
+/// The description of a preset (`plain8`), a model file (`net.toml`), an ONNX file or a trained network, changed by `options`, for images of this shape
 /// and this many classes.
 ///
 /// # Errors
@@ -36,6 +37,12 @@ pub fn resolve_model(
 ) -> Result<ModelDescription, TrainError> {
     if is_onnx(Path::new(spec)) {
         return resolve_onnx(spec, OnnxUse::default(), input, classes, options);
+    }
+    if is_trained(spec) {
+        if !options.is_empty() {
+            return Err(TrainError::TrainedOptions { path: spec.into() });
+        }
+        return describe_trained(Path::new(spec), input, classes);
     }
     Ok(model_file(spec)?.with_options(options).resolve(input, classes)?)
 }
@@ -101,6 +108,10 @@ fn model_file(spec: &str) -> Result<ModelFile, TrainError> {
 /// A model file that cannot be read.
 pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
     let path = Path::new(spec);
+    if is_trained(spec) {
+        let [height, width] = read_weights(path)?.input.size;
+        return Ok(Some(ImageSize { height, width }));
+    }
     if is_onnx(path) {
         let size = onnx::image_size(path)?;
         return Ok(size.map(|[height, width]| ImageSize { height, width }));
@@ -128,7 +139,7 @@ pub fn image_size_of(spec: &str) -> Result<Option<ImageSize>, TrainError> {
 /// # Ok::<(), convscope_train::TrainError>(())
 /// ```
 pub fn enlarged_for(spec: &str, own: ImageSize) -> Result<ImageSize, TrainError> {
-    if is_onnx(Path::new(spec)) {
+    if is_onnx(Path::new(spec)) || is_trained(spec) {
         return Ok(own);
     }
     let shorter = own.height.min(own.width);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use convscope_graph::{Graph, InputDescription, ModelDescription, NodeDescription, Parameters, WeightsFile};
 use convscope_onnx::{OnnxFile, OnnxNetwork, OnnxOptions};
-use convscope_ops::{Concat, Linear, Slice};
+use convscope_ops::{Concat, Slice};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -110,7 +110,7 @@ pub fn read_onnx(path: &Path, how: &OnnxUse) -> Result<WeightsFile, TrainError> 
     }
     let model = reversed(network.description());
     let graph = Graph::new(model.clone())?;
-    let parameters = taken_over(&graph, &parameters, 0)?;
+    let (parameters, _) = taken_over(&graph, &parameters, 0)?;
     Ok(WeightsFile { model, classes, input, data: None, parameters })
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn image_size(path: &Path) -> Result<Option<[usize; 2]>, TrainError> 
     Ok(height.zip(width).map(|(height, width)| [height, width]))
 }
 
-/// The network in an ONNX file, with as many classes: its last linear map gets that many features. Names of classes and the
+/// The network in an ONNX file, with as many classes: its classifier gets that many features. Names of classes and the
 /// treatment of pictures do not matter.
 ///
 /// # Errors
@@ -132,12 +132,9 @@ pub fn describe_onnx(
 ) -> Result<ModelDescription, TrainError> {
     let mut model = open(path, how)?.description().clone();
     let graph = Graph::new(model.clone())?;
-    if let Some(classes) = classes.filter(|&classes| classes != graph.classes())
-        && let Some(output) = model.outputs.as_ref().and_then(|outputs| outputs.first()).cloned()
-        && let Some(node) = model.nodes.iter_mut().find(|node| node.name.as_ref() == Some(&output))
-        && node.operator.name() == "linear"
-    {
-        node.operator = Linear::new(classes).into();
+    if let Some(classes) = classes.filter(|&classes| classes != graph.classes()) {
+        // Without a node that says it, the number of classes is found to be another one.
+        model = graph.with_classes(classes).unwrap_or(model);
     }
     let is_coloured = model.image().is_some_and(|[channels, ..]| channels == 3);
     Ok(if how.channel_order.is_rgb() || !is_coloured { model } else { reversed(&model) })
@@ -153,7 +150,7 @@ pub(crate) fn start_from_onnx(
     output: Option<&str>,
     graph: &Graph,
     seed: u64,
-) -> Result<Parameters, TrainError> {
+) -> Result<(Parameters, Vec<String>), TrainError> {
     let [_, height, width] = graph.image();
     let how =
         OnnxUse { size: Some([height, width]), output: output.map(str::to_owned), ..OnnxUse::default() };
@@ -170,8 +167,9 @@ fn open(path: &Path, how: &OnnxUse) -> Result<OnnxNetwork, TrainError> {
     Ok(file.network(&OnnxOptions { size, output, ..OnnxOptions::default() })?)
 }
 
-/// Parameters for a graph with the arrays of another one that have the same key and shape.
-fn taken_over(graph: &Graph, from: &Parameters, seed: u64) -> Result<Parameters, TrainError> {
+/// Parameters for a graph with the arrays of another one that have the same key and shape, and the keys of those that it lacks.
+fn taken_over(graph: &Graph, from: &Parameters, seed: u64) -> Result<(Parameters, Vec<String>), TrainError> {
+    let mut kept = Vec::new();
     let mut parameters = Parameters::new(graph, seed)?;
     let known: std::collections::HashMap<&str, &convscope_ops::Parameter> =
         from.tensors().iter().map(|tensor| (tensor.key.as_str(), tensor)).collect();
@@ -180,9 +178,11 @@ fn taken_over(graph: &Graph, from: &Parameters, seed: u64) -> Result<Parameters,
             && other.values.shape() == tensor.values.shape()
         {
             tensor.slice_mut().copy_from_slice(other.slice());
+        } else {
+            kept.push(tensor.key.clone());
         }
     }
-    Ok(parameters)
+    Ok((parameters, kept))
 }
 
 /// The same network with the channels of the image in the opposite order.
@@ -250,7 +250,8 @@ mod tests {
         let model = describe_onnx(&path, &how, Some(4)).unwrap();
         let graph = Graph::new(model).unwrap();
         assert_eq!(graph.classes(), 4);
-        let started = start_from_onnx(&path, None, &graph, 1).unwrap();
+        let (started, kept) = start_from_onnx(&path, None, &graph, 1).unwrap();
+        assert_eq!(kept.len(), 2);
         let equal = started
             .tensors()
             .iter()

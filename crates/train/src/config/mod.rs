@@ -1,11 +1,13 @@
 //! The configuration of a training run, with every value resolved.
 
+mod freeze;
 mod image_size;
 mod partial;
 mod scaling;
 mod setting;
 mod teacher;
 
+pub use freeze::{FeatureCache, Freeze};
 pub use partial::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
 };
@@ -70,10 +72,28 @@ pub struct TrainConfig {
     /// none: the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_map: Option<String>,
-    /// Whether arrays that `weights` lacks, or has in another shape, start with random values. Default false: that is an
-    /// error.
+    /// Whether arrays that `weights` lacks, or has in another shape, start with random values. Default false: only those of the
+    /// classifier do.
     #[serde(default, skip_serializing_if = "is_false")]
     pub weights_partial: bool,
+    /// The part of the network that is not trained. Default none.
+    #[serde(default, skip_serializing_if = "Freeze::is_none")]
+    pub freeze: Freeze,
+    /// The epoch, counted from 1, from which the frozen part is trained too. Default none: it stays frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfreeze_at: Option<u64>,
+    /// The learning rate of the body, all layers up to where `freeze` divides the network (before the classifier if it is
+    /// none), where that of the others is `lr`; both follow the schedule. Default none: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr_body: Option<f64>,
+    /// How many fixed variants of each image, drawn from `augment`, a frozen body sees; an epoch uses the next of them. 0: the
+    /// images as they are, so that `augment` only begins when the body is trained. Default none: the images as they are if
+    /// `augment` is none, otherwise new variants in each epoch, whose features cannot be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_views: Option<u64>,
+    /// Where the features of a frozen body are kept. Default in memory up to 1000 million bytes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub feature_cache: FeatureCache,
     /// How many times to go through the training images, at least 1. Default 10.
     pub epochs: u64,
     /// Images per optimizer step, at least 1. Default 64.
@@ -191,6 +211,11 @@ impl Default for TrainConfig {
             weights: None,
             weights_map: None,
             weights_partial: false,
+            freeze: Freeze::None,
+            unfreeze_at: None,
+            lr_body: None,
+            cached_views: None,
+            feature_cache: FeatureCache::default(),
             epochs: 10,
             batch_size: 64,
             lr: 0.002,
@@ -282,6 +307,7 @@ impl TrainConfig {
         check(!is_empty(&self.weights_map), "weights_map", &"empty", "a file of lines `ours = theirs`");
         let is_used = self.weights.is_some() || self.weights_map.is_none() && !self.weights_partial;
         check(is_used, "weights", &"missing", "given if weights_map or weights_partial is");
+        freeze::check(self, &mut check);
         check(self.epochs >= 1, "epochs", &self.epochs, at_least_1);
         let fits = (1..=MOST_IMAGES).contains(&self.batch_size);
         check(fits, "batch_size", &self.batch_size, "at least 1 and at most 1048576");
@@ -369,6 +395,10 @@ fn first_arithmetic() -> u32 {
     1
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -402,7 +432,7 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&config.to_toml().unwrap()).unwrap(), config);
         let full: PartialConfig = toml::from_str(
-            "clip_norm = 0.7\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.75\nteacher_temperature = 2.0\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
+            "clip_norm = 0.7\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nfreeze = 'node 1'\nunfreeze_at = 3\nlr_body = 0.001\ncached_views = 0\nfeature_cache = 'off'\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.75\nteacher_temperature = 2.0\nema = 0.99\npatience = 3\nthreads = 2\nlr = 0.1\nseed = 9223372036854775807\n\
              [data]\nimage_size = 48\nbad_images = 'skip'\nnormalize = 'unit'\n\
              [optimizer]\nname = 'adamw'\n[schedule]\nname = 'one-cycle'",
         )

@@ -7,7 +7,7 @@ use convscope_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::teacher::merge_teachers;
-use super::{Initializer, ModelOptions, PartialTeacher, TrainConfig, syntax_error};
+use super::{FeatureCache, Freeze, Initializer, ModelOptions, PartialTeacher, TrainConfig, syntax_error};
 use crate::class_weights::ClassWeights;
 use crate::error::TrainError;
 use crate::onnx::ChannelOrder;
@@ -36,6 +36,16 @@ pub struct PartialConfig {
     pub weights_map: Option<String>,
     /// See [`TrainConfig::weights_partial`].
     pub weights_partial: Option<bool>,
+    /// See [`TrainConfig::freeze`].
+    pub freeze: Option<Freeze>,
+    /// See [`TrainConfig::unfreeze_at`].
+    pub unfreeze_at: Option<u64>,
+    /// See [`TrainConfig::lr_body`].
+    pub lr_body: Option<f64>,
+    /// See [`TrainConfig::cached_views`].
+    pub cached_views: Option<u64>,
+    /// See [`TrainConfig::feature_cache`].
+    pub feature_cache: Option<FeatureCache>,
     /// See [`TrainConfig::epochs`].
     pub epochs: Option<u64>,
     /// See [`TrainConfig::batch_size`].
@@ -231,6 +241,11 @@ impl TrainConfig {
         self.weights = weights.or(self.weights);
         self.weights_map = weights_map.or(self.weights_map);
         set(&mut self.weights_partial, weights_partial);
+        set(&mut self.freeze, over.freeze.clone());
+        self.unfreeze_at = over.unfreeze_at.or(self.unfreeze_at);
+        self.lr_body = over.lr_body.or(self.lr_body);
+        self.cached_views = over.cached_views.or(self.cached_views);
+        set(&mut self.feature_cache, over.feature_cache);
         set(&mut self.epochs, epochs);
         set(&mut self.batch_size, batch_size);
         set(&mut self.lr, lr);

@@ -4,7 +4,7 @@ use convscope_data::Augmentation;
 use convscope_graph::ModelOptions;
 use serde::{Deserialize, Serialize};
 
-use super::{PartialConfig, TrainConfig};
+use super::{FeatureCache, Freeze, PartialConfig, TrainConfig};
 use crate::error::TrainError;
 use crate::model::model_width;
 
@@ -60,6 +60,11 @@ impl TrainConfig {
             weights: None,
             weights_map: None,
             weights_partial: false,
+            freeze: Freeze::None,
+            unfreeze_at: None,
+            lr_body: None,
+            cached_views: None,
+            feature_cache: FeatureCache::default(),
             teacher: None,
             ..self.clone()
         }))

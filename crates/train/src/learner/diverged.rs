@@ -20,8 +20,11 @@ pub(super) fn place_of_loss(
 }
 
 /// Gradients run from the last node to the first, so the last one that is wrong came first.
-pub(super) fn place_of_gradient(parameters: &Parameters, executor: &Executor) -> String {
-    let mut tensors = parameters.tensors().iter().zip(executor.gradients());
-    let wrong = tensors.rfind(|(_, gradient)| gradient.iter().any(|value| !value.is_finite()));
-    format!("the gradient of {}", wrong.map_or("the weights", |(tensor, _)| tensor.key.as_str()))
+pub(super) fn place_of_gradient<'a>(
+    keys: impl DoubleEndedIterator<Item = &'a str> + ExactSizeIterator,
+    executor: &Executor,
+) -> String {
+    let mut arrays = keys.zip(executor.gradients());
+    let wrong = arrays.rfind(|(_, gradient)| gradient.iter().any(|value| !value.is_finite()));
+    format!("the gradient of {}", wrong.map_or("the weights", |(key, _)| key))
 }

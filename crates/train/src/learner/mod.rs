@@ -2,10 +2,12 @@
 
 mod diverged;
 mod exchange;
+mod frozen;
 mod setup;
 mod state;
 
 pub use exchange::Exchange;
+pub(crate) use frozen::Frozen;
 pub(crate) use setup::check_batches;
 
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use std::sync::Arc;
 use convscope_data::Batch;
 use convscope_graph::{Executor, Graph, Parameters, StepOutcome, TrainingBatch};
 use convscope_kernels::threads;
-use convscope_ops::{Labels, Loss, Mode, Sample};
+use convscope_ops::{Labels, Loss, Parameter, Sample};
+use ndarray::ArrayView4;
 
 use crate::clip::{clip_gradients, gradient_norm};
 use crate::config::TrainConfig;
@@ -50,8 +53,18 @@ use crate::teachers::Teachers;
 /// # Ok::<(), convscope_train::TrainError>(())
 /// ```
 pub struct Learner {
+    graph: Arc<Graph>,
+    /// Runs what is trained: the whole network or its head.
     executor: Executor,
+    /// Of the whole network.
     parameters: Parameters,
+    /// `None` once everything is trained.
+    frozen: Option<Frozen>,
+    /// For each array of the executor's graph, its index among the parameters.
+    part: Vec<usize>,
+    /// For each array, how many trained ones come before it.
+    ordinals: Vec<usize>,
+    config: TrainConfig,
     /// The layer of each array that is trained.
     layers: Vec<Option<usize>>,
     meter: LayerMeter,
@@ -94,27 +107,70 @@ impl Learner {
     pub fn new(graph: Arc<Graph>, config: &TrainConfig, length: RunLength) -> Result<Learner, TrainError> {
         config.validate()?;
         let parameters = Parameters::new(&graph, config.seed)?;
+        let divided = config.freeze.divide(&graph)?;
+        let frozen =
+            divided.map(|divided| Frozen::new(divided, config.batch_size, &parameters)).transpose()?;
         let trained = || parameters.tensors().iter().filter(|tensor| tensor.role.is_trained());
         let ema = config.ema.map(|decay| Ema::new(decay, trained().map(|tensor| tensor.slice())));
-        Ok(Learner {
+        let mut learner = Learner {
             layers: layers_of_tensors(&graph, &parameters),
             meter: LayerMeter::default(),
             loss: Loss::CrossEntropy { label_smoothing: config.label_smoothing },
             class_weights: Vec::new(),
             clip_norm: config.clip_norm,
-            optimizer: setup::optimizer(config, &parameters)?,
+            optimizer: Optimizer::new(&config.optimizer, [])?,
             schedule: Schedule::new(&config.schedule, config.lr, length),
             length,
-            sam: Sam::wanted(config.sam, &parameters)?,
+            sam: None,
             teachers: None,
             ema: ema.transpose()?,
             exchange: None,
             probed: None,
             seed: config.seed,
             step: 0,
-            executor: Executor::with_precision(graph, Mode::Training, config.precision, config.batch_size)?,
+            executor: setup::executor(config, &graph, frozen.as_ref())?,
+            part: setup::part(&parameters, frozen.as_ref()),
+            ordinals: setup::ordinals(&parameters),
+            config: config.clone(),
+            frozen,
+            graph,
             parameters,
-        })
+        };
+        learner.equip()?;
+        Ok(learner)
+    }
+
+    /// Sets up what has a state for each array that is trained.
+    fn equip(&mut self) -> Result<(), TrainError> {
+        self.optimizer = setup::optimizer(&self.config, &self.graph, &self.parameters, &self.part)?;
+        let rho = self.config.sam;
+        self.sam = match &mut self.frozen {
+            Some(frozen) => frozen.with_head(&mut self.parameters, |head| Sam::wanted(rho, head))?,
+            None => Sam::wanted(rho, &self.parameters)?,
+        };
+        Ok(())
+    }
+
+    /// Trains the frozen part too from now on, with an optimizer that starts anew.
+    ///
+    /// # Errors
+    /// The system cannot provide the memory.
+    pub(crate) fn unfreeze(&mut self) -> Result<(), TrainError> {
+        if self.frozen.take().is_none() {
+            return Ok(());
+        }
+        self.executor = setup::executor(&self.config, &self.graph, None)?;
+        self.part = setup::part(&self.parameters, None);
+        self.equip()
+    }
+
+    /// The part that is not trained, if there is one.
+    pub(crate) fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.as_ref()
+    }
+
+    pub(crate) fn frozen_mut(&mut self) -> Option<&mut Frozen> {
+        self.frozen.as_mut()
     }
 
     /// The same learner, which also learns from these networks' predictions.
@@ -134,12 +190,17 @@ impl Learner {
 
     /// The network.
     pub fn graph(&self) -> &Arc<Graph> {
-        self.executor.graph()
+        &self.graph
     }
 
     /// The current values of the trained parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// The arrays of what is trained: not those of a frozen body.
+    pub fn trained_arrays(&self) -> impl Iterator<Item = &Parameter> {
+        self.part.iter().map(|&index| &self.parameters.tensors()[index])
     }
 
     /// Replaces the parameters, from which training continues.
@@ -158,7 +219,14 @@ impl Learner {
             return Err(TrainError::OtherParameters { network: self.graph().name().to_owned() });
         }
         self.parameters = parameters;
+        self.reload_body();
         Ok(())
+    }
+
+    fn reload_body(&mut self) {
+        if let Some(frozen) = &mut self.frozen {
+            frozen.load(&self.parameters);
+        }
     }
 
     /// Replaces the parameters before the first step; their moving average starts from them too.
@@ -210,38 +278,65 @@ impl Learner {
     pub fn step_at(&mut self, batch: &Batch, learning_rate: f64) -> Result<Learned, TrainError> {
         threads::in_pool(|| {
             let outcome = self.differentiate(batch)?;
-            self.update(learning_rate)?;
-            Ok(Learned {
-                loss: outcome.loss,
-                correct: outcome.correct,
-                images: batch.labels.len(),
-                learning_rate,
-            })
+            self.learn(outcome, batch.labels.len(), learning_rate)
         })
+    }
+
+    /// As [`step`](Self::step), from the features that the frozen part computes from images.
+    pub(crate) fn step_on_features(
+        &mut self,
+        features: ArrayView4<'_, f32>,
+        labels: &[usize],
+    ) -> Result<Learned, TrainError> {
+        threads::in_pool(|| {
+            let labels = Labels::new(labels).with_class_weights(&self.class_weights);
+            let sample = Sample { seed: self.seed, step: self.step, ..Sample::default() };
+            let training = TrainingBatch { images: features, labels, sample };
+            let Learner { executor, parameters, frozen, loss, sam, .. } = self;
+            let found = gradients(training, executor, parameters, frozen.as_mut(), loss, sam.as_mut())?;
+            let outcome = found.map_err(|place| self.diverged(place))?;
+            self.learn(outcome, features.dim().0, self.schedule.lr_at(self.step))
+        })
+    }
+
+    fn learn(
+        &mut self,
+        outcome: StepOutcome,
+        images: usize,
+        learning_rate: f64,
+    ) -> Result<Learned, TrainError> {
+        self.update(learning_rate)?;
+        Ok(Learned { loss: outcome.loss, correct: outcome.correct, images, learning_rate })
     }
 
     /// The loss of a batch with the statistics of its own images, as in training. Nothing changes.
     pub(crate) fn loss_of(&mut self, batch: &Batch) -> Result<f64, TrainError> {
+        let features = self.frozen.as_mut().map(|frozen| frozen.features(batch.images.view())).transpose()?;
         let sample = Sample { seed: self.seed, step: self.step, ..Sample::default() };
         let labels = Labels::new(&batch.labels);
-        let training = TrainingBatch { images: batch.images.view(), labels, sample };
+        let images = features.as_ref().map_or(batch.images.view(), |features| features.view());
+        let training = TrainingBatch { images, labels, sample };
         let probed = self.probed.get_or_insert_with(|| self.parameters.clone());
         probed.clone_from(&self.parameters);
-        Ok(self.executor.train_step(probed, training, &self.loss, None)?.loss)
+        let (executor, loss) = (&mut self.executor, &self.loss);
+        let mut step = |parameters: &mut Parameters| executor.train_step(parameters, training, loss, None);
+        let outcome = match &mut self.frozen {
+            Some(frozen) => frozen.with_head(probed, step),
+            None => step(probed),
+        };
+        Ok(outcome?.loss)
     }
 
     /// The first half of a step: loss and gradients.
     pub(crate) fn differentiate(&mut self, batch: &Batch) -> Result<StepOutcome, TrainError> {
+        let features = self.frozen.as_mut().map(|frozen| frozen.features(batch.images.view())).transpose()?;
         let labels = labels_of(batch, self.teachers.as_mut())?.with_class_weights(&self.class_weights);
         let sample = Sample { seed: self.seed, step: self.step, ..Sample::default() };
-        let training = TrainingBatch { images: batch.images.view(), labels, sample };
-        let (executor, parameters) = (&mut self.executor, &mut self.parameters);
-        let outcome = gradients_of(training, executor, parameters, &self.loss, self.sam.as_mut())?;
-        if !outcome.loss.is_finite() {
-            let place = diverged::place_of_loss(training, executor, parameters, &self.loss);
-            return Err(self.diverged(place));
-        }
-        Ok(outcome)
+        let images = features.as_ref().map_or(batch.images.view(), |features| features.view());
+        let training = TrainingBatch { images, labels, sample };
+        let Learner { executor, parameters, frozen, loss, sam, .. } = self;
+        let found = gradients(training, executor, parameters, frozen.as_mut(), loss, sam.as_mut())?;
+        found.map_err(|place| self.diverged(place))
     }
 
     /// The second half: exchange, clipping, and a step of the optimizer and the moving average.
@@ -254,19 +349,22 @@ impl Learner {
             None => gradient_norm(self.executor.gradients()),
         };
         if !norm.is_finite() {
-            return Err(self.diverged(diverged::place_of_gradient(&self.parameters, &self.executor)));
+            let keys = self.part.iter().map(|&index| self.parameters.tensors()[index].key.as_str());
+            return Err(self.diverged(diverged::place_of_gradient(keys, &self.executor)));
         }
-        let gradients = self.parameters.tensors().iter().zip(self.executor.gradients());
-        let gradients = gradients.filter(|(tensor, _)| tensor.role.is_trained());
+        let tensors = self.parameters.tensors();
+        let gradients = self.part.iter().zip(self.executor.gradients());
+        let gradients = gradients.filter(|(index, _)| tensors[**index].role.is_trained());
         self.optimizer.begin_step(learning_rate, gradients.map(|(_, gradient)| gradient.as_slice()))?;
         if let Some(ema) = &mut self.ema {
             ema.begin_step();
         }
-        let tensors = self.parameters.tensors_mut().iter_mut().zip(self.executor.gradients());
-        let trained = tensors.zip(&self.layers).filter_map(|(pair, &layer)| Some((pair, layer?)));
+        let trained = self.part.iter().zip(self.executor.gradients());
+        let trained = trained.filter_map(|(&array, gradient)| Some((array, gradient, self.layers[array]?)));
         let meter = &mut self.meter;
         let is_measured = meter.begin_step(self.layers.iter().flatten().max().map_or(0, |last| last + 1));
-        for (index, ((tensor, gradient), layer)) in trained.enumerate() {
+        for (index, (array, gradient, layer)) in trained.enumerate() {
+            let tensor = &mut self.parameters.tensors_mut()[array];
             let optimizer = &mut self.optimizer;
             let mut update = |values: &mut [f32]| optimizer.update(index, values, gradient);
             if is_measured {
@@ -275,7 +373,7 @@ impl Learner {
                 update(tensor.slice_mut());
             }
             if let Some(ema) = &mut self.ema {
-                ema.update(index, tensor.slice());
+                ema.update(self.ordinals[array], tensor.slice());
             }
         }
         if is_measured {
@@ -285,9 +383,14 @@ impl Learner {
         Ok(())
     }
 
-    /// How each layer has learned since the last call, as the lines of an epoch.
+    /// How each layer that is trained has learned since the last call, as the lines of an epoch.
     pub fn take_layer_metrics(&mut self, epoch: u64) -> Vec<LayerMetrics> {
-        self.meter.take(epoch, self.executor.graph(), &self.parameters)
+        let mut lines = self.meter.take(epoch, &self.graph, &self.parameters);
+        if let Some(frozen) = &self.frozen {
+            let head = &frozen.divided().head;
+            lines.retain(|line| head.nodes().iter().any(|node| node.name == line.layer));
+        }
+        lines
     }
 
     pub(crate) fn executor_mut(&mut self) -> &mut Executor {
@@ -297,6 +400,28 @@ impl Learner {
     fn diverged(&self, place: String) -> TrainError {
         let epoch = self.step / self.length.steps_per_epoch.max(1) + 1;
         TrainError::Diverged { place, epoch, step: self.step + 1 }
+    }
+}
+
+/// Loss and gradients of what is trained, or where numbers first stopped being finite.
+fn gradients(
+    batch: TrainingBatch<'_>,
+    executor: &mut Executor,
+    parameters: &mut Parameters,
+    frozen: Option<&mut Frozen>,
+    loss: &Loss,
+    sam: Option<&mut Sam>,
+) -> Result<Result<StepOutcome, String>, TrainError> {
+    let differentiate = |parameters: &mut Parameters| {
+        let outcome = gradients_of(batch, executor, parameters, loss, sam)?;
+        if outcome.loss.is_finite() {
+            return Ok(Ok(outcome));
+        }
+        Ok(Err(diverged::place_of_loss(batch, executor, parameters, loss)))
+    };
+    match frozen {
+        Some(frozen) => frozen.with_head(parameters, differentiate),
+        None => differentiate(parameters),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::layer_meter::LayerMeter;
 use crate::optimizer::copy_state;
 
 const STEPS: &str = "steps";
+/// Where they are not those of the optimizer, because it has started anew.
+const ALL_STEPS: &str = "all_steps";
 
 impl Learner {
     /// Saves parameters, optimizer and moving average into a checkpoint.
@@ -30,6 +32,9 @@ impl Learner {
             steps.push(ema.step_count());
         }
         checkpoint.insert(STEPS, steps);
+        if self.optimizer.step_count() != self.step {
+            checkpoint.insert(ALL_STEPS, vec![self.step]);
+        }
     }
 
     /// Restores what [`save_into`](Self::save_into) saved.
@@ -47,11 +52,13 @@ impl Learner {
             copy_state(&name, tensor.slice_mut(), find)?;
         }
         let steps = checkpoint.u64s(STEPS)?;
-        self.step = steps.first().copied().unwrap_or(0);
-        self.optimizer.restore(self.step, find)?;
+        let own = steps.first().copied().unwrap_or(0);
+        self.step = checkpoint.u64s(ALL_STEPS).ok().and_then(<[u64]>::first).copied().unwrap_or(own);
+        self.optimizer.restore(own, find)?;
         if let Some(ema) = &mut self.ema {
             ema.restore(steps.get(1).copied().unwrap_or(0), find)?;
         }
+        self.reload_body();
         Ok(())
     }
 

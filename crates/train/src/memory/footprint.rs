@@ -18,6 +18,8 @@ pub struct Footprint {
     pub program: u64,
     /// Images held in memory.
     pub images: u64,
+    /// Features of a frozen body held in memory.
+    pub features: u64,
     /// Batches that are prepared ahead.
     pub batches: u64,
     /// Weights with their gradients, the optimizer's state, averages, and copies of them.
@@ -47,7 +49,16 @@ impl Footprint {
         let before = if config.sam > 0.0 { all } else { 0 };
         let best = if config.patience.is_some() { all } else { 0 };
         let state = all + trained * optimizer_values(&config.optimizer) + average;
-        let training = plan(Mode::Training, config.precision);
+        let divided = config.freeze.divide(graph).ok().flatten();
+        let frozen = divided.map(|divided| {
+            let plan = |graph, mode| PlanMemory::new(graph, mode, config.precision, batch).total() as u64;
+            let features = floats(divided.body.classes() as u64).saturating_mul(batch as u64);
+            plan(&divided.body, Mode::Inference) + plan(&divided.head, Mode::Training) + features
+        });
+        let training = match frozen {
+            Some(frozen) if config.unfreeze_at.is_none() => frozen,
+            frozen => frozen.unwrap_or(0).max(plan(Mode::Training, config.precision)),
+        };
         let observed =
             PlanMemory::new(graph, Mode::Inference, Precision::F32, OBSERVED_AT_ONCE).total() as u64;
         let evaluation = plan(Mode::Inference, Precision::F32) + observed + OBSERVING;
@@ -56,6 +67,7 @@ impl Footprint {
         Footprint {
             program: PROGRAM + THREAD * rayon::current_num_threads() as u64,
             images: image_bytes,
+            features: 0,
             batches: BATCHES * floats(input as u64).saturating_mul(batch as u64),
             parameters: floats(state + before + best + trained),
             training,
@@ -76,11 +88,17 @@ impl Footprint {
         Footprint { teachers: teachers.into_iter().map(|graph| teacher_bytes(graph, batch)).sum(), ..self }
     }
 
+    /// The same with this many bytes of features.
+    pub(crate) fn with_features(self, bytes: u64) -> Footprint {
+        Footprint { features: bytes, ..self }
+    }
+
     /// All of it.
     pub fn total(&self) -> u64 {
         let Footprint {
             program,
             images,
+            features,
             batches,
             parameters,
             training,
@@ -89,7 +107,7 @@ impl Footprint {
             teachers,
             saving,
         } = *self;
-        [program, images, batches, parameters, training, evaluation, statistics, teachers, saving]
+        [program, images, features, batches, parameters, training, evaluation, statistics, teachers, saving]
             .into_iter()
             .fold(0, u64::saturating_add)
     }

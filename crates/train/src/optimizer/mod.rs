@@ -35,9 +35,10 @@ use update::{AdamStep, MuonStep, SgdStep};
 pub struct Optimizer {
     config: OptimizerConfig,
     step_count: u64,
-    step: Step,
-    /// The step for parameters without weight decay.
-    spared_step: Step,
+    /// The steps at the rate itself and at a slower one, each for all parameters and for those without weight decay.
+    steps: [[Step; 2]; 2],
+    /// What the rate of slower parameters is multiplied by.
+    slowness: f64,
     slots: Vec<Slot>,
     workspaces: Workspaces,
 }
@@ -48,6 +49,7 @@ struct Slot {
     first: Buffer,
     second: Buffer,
     is_spared: bool,
+    is_slower: bool,
     /// Muon's data for a matrix.
     matrix: Option<Matrix>,
 }
@@ -79,11 +81,11 @@ impl Optimizer {
         let mut memory = Buffer::zeros_together(lens)?.into_iter();
         let mut slots = Vec::with_capacity(memory.len() / 2);
         while let (Some(first), Some(second)) = (memory.next(), memory.next()) {
-            slots.push(Slot { first, second, is_spared: false, matrix: None });
+            slots.push(Slot { first, second, is_spared: false, is_slower: false, matrix: None });
         }
-        let step = step(config, 0, 0.0);
+        let steps = [[step(config, 0, 0.0); 2]; 2];
         let workspaces = Workspaces::new([]);
-        Ok(Self { config: config.clone(), step_count: 0, step, spared_step: step, slots, workspaces })
+        Ok(Self { config: config.clone(), step_count: 0, steps, slowness: 1.0, slots, workspaces })
     }
 
     /// The same optimizer without weight decay for these parameters.
@@ -92,6 +94,16 @@ impl Optimizer {
     /// If there is no such parameter.
     pub fn sparing(mut self, indices: impl IntoIterator<Item = usize>) -> Self {
         indices.into_iter().for_each(|index| self.slots[index].is_spared = true);
+        self
+    }
+
+    /// The same optimizer with the learning rate of these parameters multiplied by `factor` in each step.
+    ///
+    /// # Panics
+    /// If there is no such parameter.
+    pub fn slowing(mut self, factor: f64, indices: impl IntoIterator<Item = usize>) -> Self {
+        self.slowness = factor;
+        indices.into_iter().for_each(|index| self.slots[index].is_slower = true);
         self
     }
 
@@ -136,9 +148,10 @@ impl Optimizer {
         gradients: impl IntoIterator<Item = &'a [f32]>,
     ) -> Result<(), OutOfMemory> {
         self.step_count += 1;
-        self.step = step(&self.config, self.step_count, lr);
-        self.spared_step = step(&self.config.without_decay(), self.step_count, lr);
-        let Step::Muon(step, _) = self.step else { return Ok(()) };
+        self.steps = [lr, lr * self.slowness].map(|lr| {
+            [&self.config, &self.config.without_decay()].map(|config| step(config, self.step_count, lr))
+        });
+        let Step::Muon(step, _) = self.steps[0][0] else { return Ok(()) };
         let mut gradients = gradients.into_iter();
         for slot in &mut self.slots {
             let gradient = gradients.next().expect("there is a gradient for each parameter");
@@ -161,7 +174,7 @@ impl Optimizer {
     /// If there is no such parameter or its length is not the one given to [`new`](Self::new).
     pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let slot = &mut self.slots[index];
-        match if slot.is_spared { self.spared_step } else { self.step } {
+        match self.steps[usize::from(slot.is_slower)][usize::from(slot.is_spared)] {
             Step::Muon(step, other) => match &slot.matrix {
                 Some(Matrix { orthogonalizer, direction }) => {
                     step.apply(parameter, direction, orthogonalizer.long_side());
@@ -368,6 +381,29 @@ mod tests {
             }
             assert_eq!(values[1], 2.0, "{name}");
             assert!(values[0] < 2.0 && values[0] == values[2], "{name}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn slower_parameters_move_as_at_their_own_rate() {
+        for name in ["adam", "adamw", "sgd", "muon"] {
+            let config: OptimizerConfig =
+                serde_json::from_str(&format!(r#"{{"name": "{name}", "weight_decay": 0.1}}"#)).unwrap();
+            let mut mixed = Optimizer::new(&config, [1, 1]).unwrap().slowing(0.25, [1]);
+            let mut alone = [0.5, 0.125].map(|_| Optimizer::new(&config, [1]).unwrap());
+            let (mut values, mut expected) = ([2.0_f32; 2], [2.0_f32; 2]);
+            for gradient in [[0.5_f32], [-1.0], [0.25]] {
+                mixed.begin_step(0.5, [gradient.as_slice(); 2]).unwrap();
+                for (index, value) in values.iter_mut().enumerate() {
+                    mixed.update(index, std::slice::from_mut(value), &gradient);
+                }
+                for ((optimizer, value), lr) in alone.iter_mut().zip(&mut expected).zip([0.5, 0.125]) {
+                    optimizer.begin_step(lr, [gradient.as_slice()]).unwrap();
+                    optimizer.update(0, std::slice::from_mut(value), &gradient);
+                }
+            }
+            assert_eq!(values, expected, "{name}");
+            assert_ne!(values[0], values[1], "{name}");
         }
     }
 

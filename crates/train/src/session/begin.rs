@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
-use convscope_graph::{Graph, ModelDescription, ModelOptions, Predictor};
+use convscope_graph::{Graph, ModelDescription, ModelOptions};
 use convscope_kernels::threads;
 
-use super::{Clock, Progress, Session, Warning, best_of, check_classes, resumed};
+use super::{Clock, Progress, Session, Warning, best_of, check_classes, frozen, resumed};
 use crate::checkpoint::Checkpoint;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::features;
 use crate::learner::{Learner, check_batches};
 use crate::memory::Footprint;
 use crate::model::{configured_model, resolve_model};
@@ -174,8 +175,11 @@ impl Session {
     fn restore(&mut self, run: &LockedRun) -> Result<(), TrainError> {
         let path = run.checkpoint_path();
         let checkpoint = Checkpoint::load(&path, &fingerprint(self.graph()))?;
-        self.learner.restore(&checkpoint)?;
         let mut progress: Progress = checkpoint.value()?;
+        if progress.is_unfrozen {
+            self.unfreeze()?;
+        }
+        self.learner.restore(&checkpoint)?;
         if progress.data != self.progress.data {
             return Err(TrainError::CheckpointOfOtherData { path });
         }
@@ -196,14 +200,14 @@ impl Session {
         data: Option<DataRecord>,
         own_teacher: Option<&Path>,
     ) -> Result<Session, TrainError> {
-        let loader = train_loader(&config, &source, &normalization)?;
-        check_batches(&graph, &loader)?;
+        let loader = frozen::loader(&config, &source, &normalization, !config.freeze.is_none())?;
         let teachers = Teachers::open(&config, own_teacher, &*source, &normalization)?;
         let footprint = Footprint::new(&config, &graph, held_bytes(&*source));
         let footprint = match &teachers {
             Some(teachers) => footprint.with_teachers(teachers.graphs(), config.batch_size),
             None => footprint,
         };
+        let footprint = footprint.with_features(features::kept_bytes(&config, &graph, &*source)?);
         let warnings = Warning::of_teachers(teachers.as_ref());
         let length = RunLength { epochs: config.epochs, steps_per_epoch: loader.batches() as u64 };
         let statistics = match config.ema {
@@ -212,11 +216,16 @@ impl Session {
         };
         let mut progress = Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
         progress.data = data.as_ref().map(|data| data.identity(source.classes()));
+        let learner = Learner::new(graph, &config, length)?
+            .with_teachers(teachers)
+            .with_class_weights(config.class_weights.of(&*source));
+        let is_all_trained = learner.frozen().is_none() || config.unfreeze_at.is_some();
+        let trained = learner.frozen().map(|frozen| &frozen.divided().head).filter(|_| !is_all_trained);
+        check_batches(trained.unwrap_or(learner.graph()), &loader)?;
         Ok(Session {
-            evaluator: Predictor::new(Arc::clone(&graph), config.batch_size)?,
-            learner: Learner::new(graph, &config, length)?
-                .with_teachers(teachers)
-                .with_class_weights(config.class_weights.of(&*source)),
+            evaluator: frozen::evaluator(&learner, config.batch_size)?,
+            learner,
+            features: None,
             statistics,
             best: None,
             footprint,

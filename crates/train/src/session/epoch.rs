@@ -23,14 +23,18 @@ impl Session {
     ) -> Result<ControlFlow<()>, TrainError> {
         let started = Instant::now();
         let before = self.progress.epoch_seconds;
-        let mut batches = self.loader.epoch(self.progress.epochs_done, self.progress.batches_done);
+        let mut batches = self.batches();
         while self.progress.batches_done < self.loader.batches() {
             let waiting = Instant::now();
             let Some(batch) = batches.next() else { break };
             let batch = batch?;
             let progress = &mut self.progress;
             progress.data_wait_seconds += waiting.elapsed().as_secs_f64();
-            let learned = self.learner.step(&batch)?;
+            let learned = if batches.are_features() {
+                self.learner.step_on_features(batch.images.view(), &batch.labels)?
+            } else {
+                self.learner.step(&batch)?
+            };
             progress.loss.add(learned.loss, learned.images as u64);
             progress.correct += learned.correct as u64;
             progress.batches_done += 1;
@@ -65,7 +69,7 @@ impl Session {
         shown: &Array4<f32>,
     ) -> Result<ControlFlow<()>, TrainError> {
         let published = published(&self.learner, self.statistics.as_mut())?;
-        self.evaluator.load(&published);
+        self.load_evaluator(&published);
         let val = match self.evaluate(Split::Val, interrupt, sinks)? {
             ControlFlow::Continue(val) => val,
             ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),

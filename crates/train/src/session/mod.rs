@@ -4,6 +4,7 @@ mod begin;
 mod checks;
 mod epoch;
 mod events;
+mod frozen;
 mod progress;
 mod resumed;
 mod warning;
@@ -22,18 +23,18 @@ use std::time::Instant;
 use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
 use convscope_graph::{Graph, Parameters, Predictor, WeightsFile};
 use convscope_kernels::threads;
-use ndarray::Array4;
+use ndarray::{Array4, ArrayView4};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate_unless};
+use crate::features::{Batches, FeatureBatches, Features};
 use crate::learner::Learner;
 use crate::memory::{Footprint, peak_memory_bytes};
 use crate::model::TrainedModel;
 use crate::run_dir::{DataRecord, LockedRun, RunDir, Summary};
 use crate::sink::{Clock, Interruption, RunEnd, RunState, Sink, Sinks, published};
 use crate::statistics::RunningStatistics;
-use crate::views::Views;
 
 /// A training run: a [`Learner`], the images of a [`Source`], and [sinks](Sink) that follow its progress.
 ///
@@ -63,7 +64,10 @@ pub struct Session {
     normalization: Normalization,
     loader: Loader,
     learner: Learner,
+    /// Of the head while the body is frozen.
     evaluator: Predictor,
+    /// Those of a frozen body, if they are kept.
+    features: Option<Features>,
     /// Used if weights are averaged and the network has running statistics.
     statistics: Option<RunningStatistics>,
     /// The parameters with the lowest validation loss, if the run ends with them.
@@ -151,7 +155,12 @@ impl Session {
         let shown = self.shown_images()?;
         let begun = sinks.tell(|sink| sink.begin(&self.state(clock)));
         begun?;
+        self.unfreeze_if_due()?;
+        if self.prepare_features(interrupt, sinks)?.is_break() {
+            return self.end_interrupted(sinks, clock);
+        }
         while self.progress.epochs_done < self.config.epochs && !self.progress.has_stopped {
+            self.unfreeze_if_due()?;
             let trained = match self.train_epoch(interrupt, sinks, clock) {
                 // Only a sink failed, so everything else can be saved.
                 Err(error @ TrainError::Sink(_)) => {
@@ -173,7 +182,7 @@ impl Session {
             return Err(TrainError::Diverged { place: "the validation loss".to_owned(), epoch, step });
         }
         let last = self.final_parameters()?;
-        self.evaluator.load(&last);
+        self.load_evaluator(&last);
         let mut found = [None, None];
         for (split, found) in [Split::Val, Split::Test].into_iter().zip(&mut found) {
             match self.evaluate(split, interrupt, sinks)? {
@@ -186,6 +195,7 @@ impl Session {
         let end =
             RunEnd { state: self.state(clock), summary: &summary, val: val.as_ref(), test: test.as_ref() };
         sinks.tell(|sink| sink.end(&end))?;
+        self.forget_features();
         let ending = if self.progress.has_stopped { Ending::StoppedEarly } else { Ending::Completed };
         Ok(Outcome { ending, summary, val, test })
     }
@@ -259,9 +269,40 @@ impl Session {
             return Ok(ControlFlow::Continue(None));
         }
         sinks.tell(|sink| sink.evaluating(split))?;
-        let loader = self.in_order(split, self.config.batch_size)?;
-        let evaluated = evaluate_unless(interrupt, &mut self.evaluator, &loader, split, Views::None)?;
+        let batch_size = self.config.batch_size;
+        let kept = self.features.as_ref().and_then(|features| {
+            let indices = (0..self.source.len(split)).collect();
+            FeatureBatches::new(features, (Arc::clone(&self.source), split), (indices, batch_size), 0, 0)
+        });
+        if let Some(batches) = kept {
+            let batches = Batches::Features(batches);
+            let predictor = &mut self.evaluator;
+            let classes = predictor.graph().classes();
+            let logits = |features: ArrayView4<'_, f32>| Ok(predictor.logits(features)?);
+            return Ok(evaluate_unless(interrupt, classes, batches, split, logits)?.map_continue(Some));
+        }
+        let batches = Batches::Images(self.in_order(split, batch_size)?.epoch(0, 0));
+        let Session { evaluator, learner, .. } = self;
+        let classes = evaluator.graph().classes();
+        let evaluated = match learner.frozen_mut() {
+            None => {
+                evaluate_unless(interrupt, classes, batches, split, |images| Ok(evaluator.logits(images)?))?
+            }
+            Some(frozen) => {
+                let logits =
+                    |images: ArrayView4<'_, f32>| Ok(evaluator.logits(frozen.features(images)?.view())?);
+                evaluate_unless(interrupt, classes, batches, split, logits)?
+            }
+        };
         Ok(evaluated.map_continue(Some))
+    }
+
+    /// Loads the parameters that are evaluated next.
+    fn load_evaluator(&mut self, parameters: &Parameters) {
+        match self.learner.frozen() {
+            Some(frozen) => self.evaluator.load(&frozen.divided().head_parameters(parameters)),
+            None => self.evaluator.load(parameters),
+        }
     }
 
     /// The first validation images, or training images if there are none.

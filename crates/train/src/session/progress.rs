@@ -33,6 +33,9 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     pub(crate) stopping: EarlyStopping,
     pub(crate) has_stopped: bool,
+    /// Whether a body that was frozen is trained.
+    #[serde(default)]
+    pub(crate) is_unfrozen: bool,
     /// The images; `None` in checkpoints of versions that did not record them.
     #[serde(default)]
     pub(crate) data: Option<DataIdentity>,
@@ -56,6 +59,7 @@ impl Progress {
             seconds: 0.0,
             stopping,
             has_stopped: false,
+            is_unfrozen: false,
             data: None,
         }
     }

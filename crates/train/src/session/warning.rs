@@ -51,6 +51,14 @@ pub enum Warning {
         /// Keys of the network.
         keys: Vec<String>,
     },
+    /// The classifier starts with random values, because the file that training starts from has one for other classes, or none.
+    #[error("{}: the classifier starts anew: {}", path.display(), listed(keys))]
+    NewClassifier {
+        /// The file.
+        path: PathBuf,
+        /// Its keys in the network.
+        keys: Vec<String>,
+    },
     /// A teacher may have been trained on this run's validation or test images.
     #[error(
         "{}: this teacher does not record its images; if it was trained on validation or test images of this run, the accuracies will be too high", path.display()
@@ -72,11 +80,15 @@ fn listed(keys: &[String]) -> String {
 impl Warning {
     /// Warnings about the weights that a run starts from.
     pub(super) fn of_start(config: &TrainConfig, start: &Start) -> impl Iterator<Item = Warning> {
-        let path = PathBuf::from(config.weights.clone().unwrap_or_default());
+        let path = PathBuf::from(config.weights.clone().unwrap_or_else(|| config.model.clone()));
         let [surplus, kept] =
             [&start.surplus, &start.kept].map(|keys| (!keys.is_empty()).then(|| keys.clone()));
         let surplus = surplus.map(|keys| Warning::SurplusWeights { path: path.clone(), keys });
-        surplus.into_iter().chain(kept.map(|keys| Warning::RandomWeights { path, keys }))
+        let random = |keys| match start.is_new_head {
+            true => Warning::NewClassifier { path, keys },
+            false => Warning::RandomWeights { path, keys },
+        };
+        surplus.into_iter().chain(kept.map(random))
     }
 
     /// Warnings about the teachers of a run.

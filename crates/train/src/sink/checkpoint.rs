@@ -11,22 +11,31 @@ use crate::run_dir::{RunDir, write_atomic};
 use crate::session::BatchEvent;
 
 /// Keeps a run directory resumable: writes a checkpoint after each epoch, at least every minute, and when training is
-/// interrupted; the weights of the last and the best epoch; and, at the end, `summary.json`.
+/// interrupted; while a body is frozen, whose epochs are short, only after epochs that end two seconds or more after the last one; the weights of the last and the best epoch; and, at the end, `summary.json`.
 pub struct CheckpointSink {
     run: RunDir,
     saved: Instant,
+    /// The file with the weights of the best epoch, if it has not been written yet.
+    best: Option<Vec<u8>>,
 }
 
 /// The longest time that a run continues without a checkpoint.
 const INTERVAL: Duration = Duration::from_secs(60);
 
+/// The shortest time between two checkpoints while a body is frozen.
+const PAUSE: Duration = Duration::from_secs(2);
+
 impl CheckpointSink {
     /// A sink for this run directory, whose folders exist.
     pub fn new(run: RunDir) -> CheckpointSink {
-        CheckpointSink { run, saved: Instant::now() }
+        CheckpointSink { run, saved: Instant::now(), best: None }
     }
 
     fn save(&mut self, state: &RunState<'_>) -> Result<(), TrainError> {
+        // A checkpoint counts on the weights of its best epoch.
+        if let Some(bytes) = self.best.take() {
+            write_atomic(&self.run.best_weights_path(), |file| file.write_all(&bytes))?;
+        }
         state.checkpoint()?.save(&self.run.checkpoint_path(), &state.fingerprint())?;
         self.saved = Instant::now();
         Ok(())
@@ -47,12 +56,20 @@ impl Sink for CheckpointSink {
     }
 
     fn epoch(&mut self, end: &mut EpochEnd<'_>) -> SinkResult {
-        let weights = end.state.weights(end.published);
-        write_weights(&self.run.last_weights_path(), &weights)?;
-        if end.is_best {
-            write_weights(&self.run.best_weights_path(), &weights)?;
+        let is_frozen = end.state.learner().frozen().is_some();
+        let waits = is_frozen && self.saved.elapsed() < PAUSE && !end.state.is_over();
+        if waits && !end.is_best {
+            return Ok(());
         }
-        drop(weights);
+        let bytes = end.state.weights(end.published).to_bytes();
+        if end.is_best {
+            self.best = Some(bytes.clone());
+        }
+        if waits {
+            return Ok(());
+        }
+        write_atomic(&self.run.last_weights_path(), |file| file.write_all(&bytes))?;
+        drop(bytes);
         Ok(self.save(&end.state)?)
     }
 

@@ -53,6 +53,11 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// The frozen body has computed the features of this many of all images, which are kept.
+    fn features(&mut self, _done: usize, _total: usize) -> SinkResult {
+        Ok(())
+    }
+
     /// A batch has been learned.
     fn batch(&mut self, _event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         Ok(())
@@ -94,6 +99,10 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
         self.0.begin(state).and(self.1.begin(state))
     }
 
+    fn features(&mut self, done: usize, total: usize) -> SinkResult {
+        self.0.features(done, total).and(self.1.features(done, total))
+    }
+
     fn batch(&mut self, event: &BatchEvent, state: &RunState<'_>) -> SinkResult {
         self.0.batch(event, state).and(self.1.batch(event, state))
     }
@@ -122,6 +131,10 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
 impl<S: Sink> Sink for Option<S> {
     fn begin(&mut self, state: &RunState<'_>) -> SinkResult {
         self.as_mut().map_or(Ok(()), |sink| sink.begin(state))
+    }
+
+    fn features(&mut self, done: usize, total: usize) -> SinkResult {
+        self.as_mut().map_or(Ok(()), |sink| sink.features(done, total))
     }
 
     fn batch(&mut self, event: &BatchEvent, state: &RunState<'_>) -> SinkResult {

@@ -204,7 +204,8 @@ pub(crate) fn published(
     statistics: Option<&mut RunningStatistics>,
 ) -> Result<Parameters, TrainError> {
     let mut published = learner.averaged();
-    if let Some(statistics) = statistics {
+    // A frozen body keeps its statistics.
+    if let Some(statistics) = statistics.filter(|_| learner.frozen().is_none()) {
         statistics.renew(&mut published)?;
     }
     Ok(published)

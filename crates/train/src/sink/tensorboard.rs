@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use convscope_files::create_folders;
-use convscope_graph::Parameters;
-use convscope_ops::Role;
+use convscope_ops::{Parameter, Role};
 
 use super::{EpochEnd, RunState, Sink, SinkResult};
 use crate::error::TrainError;
@@ -93,7 +92,7 @@ impl Sink for TensorBoardSink {
 
     fn epoch(&mut self, end: &mut EpochEnd<'_>) -> SinkResult {
         let Some(events) = &mut self.events else { return Ok(()) };
-        write_epoch(events, end.metrics, end.layers, end.state.learner().parameters());
+        write_epoch(events, end.metrics, end.layers, end.state.learner().trained_arrays());
         let epoch = end.metrics.epoch;
         for summary in &end.summaries {
             match summary {
@@ -113,11 +112,11 @@ impl Sink for TensorBoardSink {
 const CHARTS: [(&str, &[&str]); 2] =
     [("loss", &["^loss/train$", "^loss/val$"]), ("accuracy", &["^accuracy/train$", "^accuracy/val$"])];
 
-fn write_epoch(
+fn write_epoch<'a>(
     events: &mut EventsWriter,
     metrics: &EpochMetrics,
     layers: &[LayerMetrics],
-    parameters: &Parameters,
+    arrays: impl Iterator<Item = &'a Parameter>,
 ) {
     let of_layers = layers.iter().flat_map(|line| {
         let tag = |what: &str| format!("{what}/{}", line.layer);
@@ -131,7 +130,7 @@ fn write_epoch(
     let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
     events.scalars(metrics.epoch, &scalars);
     let is_weight = |role: Role| matches!(role, Role::Weight { .. } | Role::Scale);
-    for tensor in parameters.tensors().iter().filter(|tensor| is_weight(tensor.role)) {
+    for tensor in arrays.filter(|tensor| is_weight(tensor.role)) {
         events.histogram(metrics.epoch, &tensor.key, &Distribution::of(tensor.slice()));
     }
 }
