@@ -1,5 +1,7 @@
 //! What to do about an error: advice that is added to the libraries' messages.
 
+use std::path::Path;
+
 use convscope_data::{DataError, PictureError};
 use convscope_graph::{GraphError, PRESETS};
 use convscope_inspect::InspectError;
@@ -75,12 +77,23 @@ fn of_graph(error: &GraphError) -> Option<String> {
         GraphError::OnlyArrays { .. } => {
             Some("name its network, such as --model resnet18, and give the file with --weights".to_owned())
         }
+        GraphError::Weights { file, .. } if is_missing_weights(Path::new(file)) => Some(
+            "docs/pretrained.md says where weights come from, with the command for each source".to_owned(),
+        ),
         GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         GraphError::Batch { .. } => {
             Some("choose a --batch-size that leaves no batch of a single image".to_owned())
         }
         _ => None,
     }
+}
+
+/// Whether the file of weights, by its name, is not there.
+fn is_missing_weights(path: &Path) -> bool {
+    let endings = ["pth", "pt", "safetensors"];
+    let is_weights =
+        path.extension().is_some_and(|extension| endings.iter().any(|ending| extension == *ending));
+    is_weights && !path.exists()
 }
 
 /// What to do if a model file asks for images of a different shape.

@@ -4,9 +4,9 @@ use anyhow::Result;
 use convscope_data::{Source, Split};
 use convscope_inspect::{Course, Finding, FindingKind};
 use convscope_report::number::interval;
-use convscope_train::RunDir;
 use convscope_train::metrics::Interval;
 use convscope_train::run_dir::{Summary, read_metrics};
+use convscope_train::{RunDir, TrainConfig};
 
 /// Findings about a run on these images; none without a finished epoch.
 ///
@@ -20,7 +20,8 @@ pub(crate) fn findings(run: &RunDir, source: &dyn Source) -> Result<Vec<Finding>
     let summary = run.summary_path().is_file().then(|| Summary::read(&run.summary_path())).transpose()?;
     let best = summary.as_ref().and_then(|summary| summary.best_epoch);
     let last = metrics.last().map_or(0, |line| line.epoch);
-    let epoch = if run.config()?.patience.is_some() { best.unwrap_or(last) } else { last };
+    let config = run.config()?;
+    let epoch = if config.patience.is_some() { best.unwrap_or(last) } else { last };
     let images = |split| source.len(split) as u64;
     let test = summary.and_then(|summary| Some((summary.test_accuracy?, images(Split::Test))));
     let course = Course {
@@ -30,14 +31,17 @@ pub(crate) fn findings(run: &RunDir, source: &dyn Source) -> Result<Vec<Finding>
         validation_images: images(Split::Val),
         test: test.filter(|(_, images)| *images > 0),
     };
-    Ok(course.findings().into_iter().map(with_advice).collect())
+    Ok(course.findings().into_iter().map(|finding| with_advice(finding, &config)).collect())
 }
 
 /// The finding with the flags that help.
-fn with_advice(mut finding: Finding) -> Finding {
+fn with_advice(mut finding: Finding, config: &TrainConfig) -> Finding {
+    let is_frozen = !config.freeze.is_none() && config.unfreeze_at.is_none();
     let advice = match finding.kind {
         FindingKind::ExplodedLoss => "`convscope lr-find` suggests one; --clip-norm 1 limits the steps.",
         FindingKind::NothingLearned => "`convscope lr-find` suggests one.",
+        // Other pictures in each epoch cost the kept features.
+        FindingKind::Overfitting if is_frozen => "Try --cached-views 8 and --patience 5.",
         FindingKind::Overfitting => "Try --augment auto and --patience 5.",
         _ => return finding,
     };

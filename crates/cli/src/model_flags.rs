@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use convscope_data::ImageSize;
-use convscope_graph::{ModelDescription, ModelFile, PRESETS};
+use convscope_graph::{ModelDescription, ModelFile};
+use convscope_train::is_trained;
 use convscope_train::model::{TrainedModel, enlarged_for, resolve_model};
 use convscope_train::onnx::{OnnxUse, describe_onnx, is_onnx};
 
@@ -78,13 +79,6 @@ impl Sizes {
 /// A number from the command line as a size.
 pub(crate) fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-/// Whether the name means a trained network rather than a description.
-fn is_trained(model: &str) -> bool {
-    let path = Path::new(model);
-    !PRESETS.contains(&model)
-        && (path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors"))
 }
 
 /// The input shape that a model file asks for, otherwise that of the built-in pictures, enlarged as for training.

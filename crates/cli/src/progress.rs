@@ -24,6 +24,8 @@ pub(crate) struct TrainingProgress {
     left: TimeLeft,
     /// When the last line was written, if there is no bar.
     told: Option<Instant>,
+    /// When the frozen body began to compute features.
+    features: Option<Instant>,
 }
 
 /// The interval between lines within a long epoch.
@@ -45,6 +47,7 @@ impl TrainingProgress {
             epoch: None,
             left: TimeLeft::new(Instant::now()),
             told: None,
+            features: None,
         }
     }
 
@@ -69,6 +72,28 @@ impl TrainingProgress {
 }
 
 impl Sink for TrainingProgress {
+    fn features(&mut self, done: usize, total: usize) -> SinkResult {
+        let now = Instant::now();
+        let began = *self.features.get_or_insert(now);
+        let (done, total) = (done as u64, total as u64);
+        if done == total {
+            self.left = TimeLeft::new(now);
+            self.line(&format!(
+                "features of {} images computed in {}",
+                thousands(total),
+                duration(now - began)
+            ));
+        } else if let Some(bar) = &self.bar {
+            bar.set_message(format!("features of {} of {} images", thousands(done), thousands(total)));
+        } else if self.told.is_none_or(|told| now - told >= SILENCE) {
+            if self.told.is_some() {
+                self.console.note(&format!("features of {} of {} images", thousands(done), thousands(total)));
+            }
+            self.told = Some(now);
+        }
+        Ok(())
+    }
+
     fn batch(&mut self, event: &BatchEvent, _state: &RunState<'_>) -> SinkResult {
         let now = Instant::now();
         let done = (event.epoch - 1) as f64 + event.batch as f64 / event.batches as f64;

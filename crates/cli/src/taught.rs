@@ -23,7 +23,7 @@ use crate::exit::{Exit, sentence};
 pub(crate) fn session(
     run: TaughtRun,
     source: &Arc<dyn Source>,
-    glance: Glance,
+    glance: Option<Glance>,
     console: Console,
 ) -> Result<ControlFlow<Exit, Session>> {
     let whole = run.run_dir().clone();

@@ -13,6 +13,7 @@ use convscope_train::config::{
     OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, PartialTeacher,
     ScheduleName,
 };
+use convscope_train::fine_tuning::FineTuning;
 use convscope_train::onnx::ChannelOrder;
 use convscope_train::optimizer::DecayScope;
 use convscope_train::recipes::recipe;
@@ -20,6 +21,7 @@ use convscope_train::{TrainConfig, TrainError};
 
 use crate::console::Console;
 use crate::exit::UsageError;
+use crate::fine_tuning_flags::{FineTuningFlags, suited};
 use crate::flags::{ModelOptionFlags, PRECISIONS, cropped, named};
 
 /// A flag for each common setting; a configuration file has all settings.
@@ -97,7 +99,7 @@ pub(crate) struct TrainFlags {
     std: Option<Vec<f64>>,
 
     /// Change training images at random: `none`, `auto`, or items such as flip,shift=0.1 from flip, vflip, shift, crop,
-    /// rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for the area
+    /// resized-crop, rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for the area
     /// beyond the border
     #[arg(long, value_name = "ITEMS", help_heading = DATA)]
     augment: Option<Augmentation>,
@@ -136,7 +138,7 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "FILE", help_heading = MODEL, requires = "weights")]
     weights_map: Option<String>,
 
-    /// Start with random values where --weights has nothing or another shape, such as in a last layer for other classes
+    /// Start with random values wherever --weights has nothing or another shape, not only in a classifier for other classes
     #[arg(long, help_heading = MODEL)]
     weights_partial: bool,
 
@@ -154,6 +156,9 @@ pub(crate) struct TrainFlags {
     /// The optimizer
     #[arg(long, value_name = "NAME", help_heading = TRAINING, value_parser = named::<OptimizerName>(OPTIMIZERS))]
     optimizer: Option<OptimizerName>,
+
+    #[command(flatten)]
+    fine_tuning: FineTuningFlags,
 
     /// The learning rate, or its peak if the schedule changes it
     #[arg(long, value_name = "RATE", help_heading = TRAINING, allow_negative_numbers = true)]
@@ -318,12 +323,23 @@ impl TrainFlags {
     /// As for [`over`](Self::over), and a usage error that lists all values that are out of range.
     pub(crate) fn checked(&self) -> anyhow::Result<TrainConfig> {
         cropped(self.crop, None, self.resize)?;
-        let config = self.over(TrainConfig::default())?;
+        let config = self.over_fitting_defaults()?;
         let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
         if !problems.is_empty() {
             return Err(UsageError(problems.join("; ")).into());
         }
         Ok(config)
+    }
+
+    /// The defaults, or those of fine-tuning if training starts from weights, overridden as by [`over`](Self::over).
+    fn over_fitting_defaults(&self) -> Result<TrainConfig, TrainError> {
+        let config = self.over(TrainConfig::default())?;
+        let recipe = self.recipe.as_deref().map(recipe).transpose()?.unwrap_or_default();
+        let file = self.config.as_deref().map(PartialConfig::read).transpose()?.unwrap_or_default();
+        match FineTuning::of(&config, &[&recipe, &file, &self.partial()])? {
+            Some(found) => self.over(TrainConfig::default().merged(&found.settings)?),
+            None => Ok(config),
+        }
     }
 
     /// The configuration for these images: unless a flag or a file sets the batch size, it is at most the size of the
@@ -337,7 +353,9 @@ impl TrainFlags {
         source: &dyn Source,
         console: Console,
     ) -> Result<TrainConfig, TrainError> {
+        let recipe = self.recipe.as_deref().map(recipe).transpose()?.unwrap_or_default();
         let file = self.config.as_deref().map(PartialConfig::read).transpose()?.unwrap_or_default();
+        let config = suited(config, &[&recipe, &file, &self.partial()], source.len(Split::Train))?;
         if self.batch_size.or(file.batch_size).is_some() {
             return Ok(config);
         }
@@ -411,6 +429,7 @@ impl TrainFlags {
             },
             model_options: self.model_options.merged(),
             schedule: PartialSchedule { name: self.schedule, ..PartialSchedule::default() },
+            ..self.fine_tuning.partial()
         }
     }
 }
@@ -437,14 +456,14 @@ mod tests {
         let text = config(
             "--data cats --image-size 48x32 --channels 1 --resize crop --background #102030 --val-fraction 0.3 --split-seed 5 --train-on-val --normalize unit --skip-bad --max-pixels 5000 --model net.toml \
              --model-option width=2 --model-option dropout.p=0.25 --initializer he_uniform --epochs 3 --batch-size 7 --optimizer sgd --lr 0.5 --schedule one-cycle \
-             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --weights a.pth --weights-map map --weights-partial --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
+             --weight-decay 0.25 --momentum 0.75 --nesterov --clip-norm 2 --sam 0.5 --weights a.pth --weights-map map --weights-partial --freeze layer4.1 --unfreeze-at 2 --lr-body 0.25 --cached-views 0 --feature-cache 50 --teachers runs/a,b.safetensors --teacher-share 0.25 --teacher-temperature 2 --label-smoothing 0.125 --class-weights balanced --ema 0.875 \
              --patience 4 --precision bf16 --seed 9 --augment flip+crop=2,fill=nearest --weight-decay-on weights",
         )
         .to_toml()
         .unwrap();
         let ours: toml::Table = text.parse().unwrap();
         let expected = "model = 'net.toml'\ninitializer = 'he_uniform'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
-             clip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
+             clip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nfreeze = 'layer4.1'\nunfreeze_at = 2\nlr_body = 0.25\ncached_views = 0\nfeature_cache = '50'\nteachers = ['runs/a', 'b.safetensors']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.125\nclass_weights = 'balanced'\nema = 0.875\npatience = 4\nprecision = 'bf16'\nseed = 9\n\
              augment = 'flip,crop=2,fill=nearest'\nweight_decay_on = 'weights'\n\
              data = {source='cats', image_size='48x32', channels=1, resize='crop', background='#102030', val_fraction=0.3, split_seed=5, train_on_val=true, normalize='unit', bad_images='skip', max_pixels=5000}\n\
              model_options = {width=2, dropout={p=0.25}}\n\

@@ -49,7 +49,7 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
         // The search decides how to continue.
-        commands::train::train(session, &source, Glance::Off, console, |error, _| error.into())
+        commands::train::train(session, &source, Some(Glance::Off), console, |error, _| error.into())
     })
 }
 

@@ -8,6 +8,7 @@ use convscope_data::manifest::Duplicate;
 use convscope_data::{
     Background, BadImages, ExampleLimits, Framing, ImageSize, Manifest, MovedImage, Resize, SkippedFiles,
     Source, SourceOptions, Split, SplitFolder, Splits, Statistics, UnreadableFile, class_examples,
+    near_duplicates,
 };
 use convscope_report::augmentation::augmentation_sheet;
 use convscope_report::escape::escaped;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{MaxPixels, Threads};
-use crate::source;
+use crate::{small_sets, source};
 
 /// Show the contents of a data set: classes, counts, sizes, mean and standard deviation
 #[derive(clap::Args)]
@@ -75,7 +76,7 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Mean and standard deviation are those of the training images, on the scale where white is 1. Files that cannot be \
 read are left out and listed; training fails on them without --skip-bad. Pictures with identical bytes are listed, first those \
-in two classes or across splits.
+in two classes or across splits, and then pictures that look the same: resized, compressed again, or taken in the same second.
 
 Examples:
   convscope data shapes --preview shapes.png
@@ -100,6 +101,8 @@ struct Contents {
     stray: Vec<PathBuf>,
     skipped: Vec<SkippedFiles>,
     duplicates: Vec<Duplicate>,
+    near_duplicates: Vec<Duplicate>,
+    small_classes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -172,6 +175,8 @@ fn contents(source: &dyn Source) -> Result<Contents> {
     }
     let statistics = Statistics::of(source, Split::Train)?;
     let remarks = source.remarks().clone();
+    let small_classes = small_sets::classes(source);
+    let near_duplicates = if source.is_synthetic() { Vec::new() } else { near_duplicates(source)? };
     Ok(Contents {
         name: source.name().to_owned(),
         synthetic: source.is_synthetic(),
@@ -191,6 +196,8 @@ fn contents(source: &dyn Source) -> Result<Contents> {
         stray: remarks.stray,
         skipped: remarks.skipped,
         duplicates: source.manifest().map(Manifest::duplicates).unwrap_or_default(),
+        near_duplicates,
+        small_classes,
     })
 }
 
@@ -243,14 +250,19 @@ fn render(source: &dyn Source, contents: &Contents, style: Style) -> String {
     for remark in source::layout_remarks(source) {
         text += &format!("\n{}\n", escaped(&remark));
     }
-    text += &duplicates(&contents.duplicates);
+    text += &duplicates(&contents.duplicates, "copies with the same bytes");
+    text += &duplicates(&contents.near_duplicates, "others that look the same");
+    for words in small_sets::words(source) {
+        text += &format!("\n{}\n", escaped(&words));
+    }
     text
 }
 
 /// How many pictures a list of copies shows.
 const NAMED: usize = 10;
 
-fn duplicates(duplicates: &[Duplicate]) -> String {
+/// A list of copies of `what` kind, each on a line.
+fn duplicates(duplicates: &[Duplicate], what: &str) -> String {
     if duplicates.is_empty() {
         return String::new();
     }
@@ -264,7 +276,7 @@ fn duplicates(duplicates: &[Duplicate]) -> String {
         }
     };
     let mut text = format!(
-        "\n{} copies with the same bytes, {} in two classes, {} across splits:\n",
+        "\n{} {what}, {} in two classes, {} across splits:\n",
         pictures(duplicates.len()),
         count(&|duplicate| duplicate.in_two_classes),
         count(&|duplicate| duplicate.across_splits)

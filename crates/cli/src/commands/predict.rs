@@ -15,6 +15,7 @@ use crate::exit::{Exit, UsageError, sentence};
 use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, at_least_1, config_of_run, named};
 use crate::named_pictures::named_pictures;
 use crate::network_flags::ForeignFlags;
+use crate::sorting::Sorting;
 
 /// Classify pictures: print the most probable classes, one line per image
 #[derive(clap::Args)]
@@ -51,6 +52,15 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 
+    /// Copy each picture into the folder of its most probable class in DIR, such as DIR/cat; files that are there are never
+    /// replaced. Lines for the images are printed only with --json or --csv
+    #[arg(long, value_name = "DIR")]
+    copy_to: Option<PathBuf>,
+
+    /// With --copy-to, pictures whose most probable class has a lower probability than this go to DIR/unsure [default: 0.6]
+    #[arg(long, value_name = "PROBABILITY", requires = "copy_to", allow_negative_numbers = true)]
+    unsure: Option<f64>,
+
     #[command(flatten)]
     max_pixels: MaxPixels,
 
@@ -68,11 +78,15 @@ be read, an error is printed to standard error; the others are still classified,
 Examples:
   convscope predict runs/plain8 cat.jpg
   convscope predict runs/plain8 photos --top 1 --csv > predictions.csv
+  convscope predict runs/plain8 inbox --copy-to sorted --unsure 0.8
   find photos -newer last.txt | convscope predict runs/plain8 -
   convscope predict runs/plain8/weights/best.safetensors cat.jpg --json";
 
 /// Images between two prints, so that results appear while other images are being processed.
 const CHUNK: usize = 64;
+
+/// The probability below which a picture counts as unsure.
+const UNSURE: f64 = 0.6;
 
 /// A line of `--json`.
 #[derive(Serialize)]
@@ -114,6 +128,10 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let mut exit = Exit::Done;
     let form = args.form();
+    let unsure = args.unsure.unwrap_or(UNSURE);
+    let sorting = args.copy_to.as_deref().map(|folder| Sorting::new(folder, unsure, &names, &images));
+    let mut sorting = sorting.transpose()?;
+    let is_quiet = sorting.is_some() && matches!(form, Form::Text);
     console.result(form.heading())?;
     for named in named_pictures(&images).chunks(CHUNK) {
         let paths: Vec<PathBuf> = named.iter().filter_map(|named| named.clone().ok()).collect();
@@ -127,6 +145,13 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
                 }
                 Err((path, error)) => (path, Err(error.clone())),
             };
+            let prediction = prediction.and_then(|prediction| match &mut sorting {
+                Some(sorting) => {
+                    let put = sorting.put(path, &prediction.probabilities);
+                    put.map(|()| prediction).map_err(|error| sentence(&error))
+                }
+                None => Ok(prediction),
+            });
             let outcome = match prediction {
                 Ok(prediction) => Ok(most_probable(&prediction, &names, top)),
                 Err(error) => {
@@ -137,9 +162,14 @@ fn predict(args: &Args, console: Console) -> Result<Exit> {
                     Err(error)
                 }
             };
-            text += &line(path, outcome, form)?;
+            if !is_quiet {
+                text += &line(path, outcome, form)?;
+            }
         }
         console.result(&text)?;
+    }
+    if let Some(sorting) = sorting.filter(|_| is_quiet) {
+        console.result(&sorting.render(console.style()))?;
     }
     Ok(exit)
 }

@@ -11,16 +11,18 @@ use convscope_report::glance::{Glance, GlanceSink};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, findings};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
-use convscope_train::session::{Ending, Outcome, Session};
+use convscope_train::session::{Ending, Outcome, Session, Warning};
 use convscope_train::{RunDir, TaughtRun, TrainConfig, TrainError};
 
 use crate::commands::compare;
 use crate::console::Console;
+use crate::cross_validation::cross_validate;
 use crate::exit::{Exit, UsageError, sentence};
+use crate::fine_tuning_flags::described;
 use crate::flags::{GLANCES, MaxPixels, Threads, named};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;
-use crate::{course, interrupt, resume, run_page, source, taught, trial};
+use crate::{course, interrupt, resume, run_page, small_sets, source, taught, trial};
 
 /// Train a network on images
 ///
@@ -42,15 +44,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RUN", help_heading = RUN, conflicts_with = "out")]
     resume: Option<PathBuf>,
 
+    /// First divide all images into K parts and train K networks, each on all parts but one, on which it is tested: with few
+    /// images, their mean accuracy says more than one small test set; writes folds.json
+    #[arg(long, value_name = "K", help_heading = RUN, conflicts_with_all = ["resume", "compare_batch_norm"])]
+    folds: Option<usize>,
+
     /// Train plain8 and plain8-bn, which differ only in batch normalisation, from the same seed, and compare them; with
     /// --out, the runs and the comparison go to DIR/plain8, DIR/plain8-bn and DIR/comparison.html
     #[arg(long, help_heading = RUN, conflicts_with = "resume")]
     compare_batch_norm: bool,
 
     /// Epochs after which feature maps and activation distributions are written for TensorBoard: `every`, `last` or
-    /// `off`
-    #[arg(long, value_name = "WHEN", help_heading = RUN, default_value = "every", value_parser = named::<Glance>(GLANCES))]
-    glance: Glance,
+    /// `off` [default: every; last if a part of the network is frozen]
+    #[arg(long, value_name = "WHEN", help_heading = RUN, value_parser = named::<Glance>(GLANCES))]
+    glance: Option<Glance>,
 
     /// Train what a file describes, into the folder with its name; used by `convscope tune`
     #[arg(long, value_name = "FILE.toml", hide = true, conflicts_with_all = ["out", "resume", "compare_batch_norm"])]
@@ -75,6 +82,8 @@ Examples:
   convscope train --data cifar10 --recipe report --augment none
   convscope train --data cifar10 --model plain8-bn --recipe distilled
   convscope train --data photos --model small.toml --teachers runs/photos,runs/photos-2
+  convscope train --data photos --model resnet18 --weights resnet18.pth
+  convscope train --data photos --model runs/old --freeze none --epochs 5
   convscope train --config runs/photos/config.toml --seed 2
   convscope train --resume runs/photos
   convscope train --data cifar10 --epochs 20 --compare-batch-norm";
@@ -116,7 +125,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
             args.threads.run(threads, || {
                 let source = source::open_new(&config, console)?;
                 let config = args.flags.fitted(config, &*source, console)?;
-                let session = begin(config, &source, &location, args.glance, console)?;
+                let session = match args.folds {
+                    Some(count) => begin_after_folds(config, &source, count, &location, console)?,
+                    None => begin(config, &source, &location, args.glance, console)?,
+                };
                 train_and_judge(session, &source, args.glance, console)
             })
         }
@@ -128,7 +140,7 @@ fn begin(
     config: TrainConfig,
     source: &Arc<dyn Source>,
     location: &RunLocation,
-    glance: Glance,
+    glance: Option<Glance>,
     console: Console,
 ) -> Result<ControlFlow<Exit, Session>> {
     if config.teacher.is_some() {
@@ -138,11 +150,29 @@ fn begin(
     Ok(ControlFlow::Continue(Session::start(config, source.clone(), location)?))
 }
 
+/// Starts a run after cross-validation, whose result its folder gets. Breaks if that was interrupted.
+fn begin_after_folds(
+    config: TrainConfig,
+    source: &Arc<dyn Source>,
+    count: usize,
+    location: &RunLocation,
+    console: Console,
+) -> Result<ControlFlow<Exit, Session>> {
+    // What cannot be trained is known before the folds are.
+    let session = Session::new(config.clone(), source.clone())?;
+    let Some(folds) = cross_validate(&config, source, count, console)? else {
+        return Ok(ControlFlow::Break(Exit::Interrupted));
+    };
+    let session = session.record_in(location)?;
+    folds.write(recorded(&session).path())?;
+    Ok(ControlFlow::Continue(session))
+}
+
 /// Trains, and prints the result and what to try next. A useless network is a failure.
 fn train_and_judge(
     session: ControlFlow<Exit, Session>,
     source: &Arc<dyn Source>,
-    glance: Glance,
+    glance: Option<Glance>,
     console: Console,
 ) -> Result<Exit> {
     let session = match session {
@@ -222,7 +252,7 @@ fn counterpart(model: &str) -> Result<&'static str> {
 pub(crate) fn train(
     mut session: Session,
     source: &Arc<dyn Source>,
-    glance: Glance,
+    glance: Option<Glance>,
     console: Console,
     explain: impl FnOnce(TrainError, &RunDir) -> anyhow::Error,
 ) -> Result<Exit> {
@@ -265,7 +295,7 @@ pub(crate) fn follow(
     session: &mut Session,
     source: &Arc<dyn Source>,
     part: &Part<'_>,
-    glance: Glance,
+    glance: Option<Glance>,
     console: Console,
     explain: impl FnOnce(TrainError, &RunDir) -> anyhow::Error,
 ) -> Result<Option<Outcome>> {
@@ -275,11 +305,24 @@ pub(crate) fn follow(
     let parameters = thousands(graph.trained_parameters() as u64);
     console.note(&format!("{label}{}: {parameters} parameters", graph.name()));
     console.note(&format!("{}: {}", source::describe(&**source), source::contents(&**source)));
+    // What a resumed run started from may be gone.
+    for line in described(session.config()).unwrap_or_default() {
+        console.note(&line);
+    }
     for warning in session.warnings() {
-        console.warning(&format!("warning: {warning}"));
+        match warning {
+            Warning::NewClassifier { .. } => console.note(&warning.to_string()),
+            warning => console.warning(&format!("warning: {warning}")),
+        }
+    }
+    for words in small_sets::words(&**source) {
+        console.note(&words);
     }
     console.note(&format!("run directory: {}", run.path().display()));
+
     interrupt::finish_first();
+    let is_frozen = !session.config().freeze.is_none();
+    let glance = glance.unwrap_or(if is_frozen { Glance::Last } else { Glance::Every });
     let progress = TrainingProgress::new(session.config().epochs, console).labelled(label);
     let mut sinks = (GlanceSink::new(glance), progress);
     let outcome = session.run(&interrupt::INTERRUPTED, &mut sinks);

@@ -107,7 +107,7 @@ fn what_does_not_fit_is_said() {
 }
 
 #[test]
-fn training_starts_from_weights_and_a_new_head_needs_to_be_asked_for() {
+fn training_starts_from_weights_and_only_the_classifier_may_be_missing() {
     let place = place();
     let train = "train --data photos --model small.toml --image-size 12 --epochs 1 --batch-size 8 --quiet";
     stripped(&place, "run", "w.safetensors", &|key| format!("module.{key}"));
@@ -120,19 +120,30 @@ fn training_starts_from_weights_and_a_new_head_needs_to_be_asked_for() {
     assert_eq!(accuracy("again"), accuracy("run"));
     assert!(place.text("again/config.toml").contains("weights = \"w.safetensors\""));
 
+    let aloud = train.replace(" --quiet", "");
     stripped(&place, "run", "head.safetensors", &|key| key.replace("dense", "old_head"));
+    let ran = place.run(&format!("{aloud} --weights head.safetensors --out new")).done();
+    for part in [
+        "fine-tuning from head.safetensors: everything but the classifier is frozen",
+        "the classifier starts anew: 2 arrays: dense.weight, dense.bias",
+        "the network has no place for 2 arrays: old_head.bias, old_head.weight",
+        "batches of 8, adamw at rate 0.003, augmentation none, features computed once",
+    ] {
+        assert!(ran.err.contains(part), "{part}: {ran:?}");
+    }
+    stripped(&place, "run", "body.safetensors", &|key| key.replace("conv2d", "old_conv"));
     place
-        .run(&format!("{train} --weights head.safetensors --out new"))
-        .failed(1, &["2 missing: dense.weight, dense.bias", "2 surplus: old_head.bias, old_head.weight"]);
-    assert!(!place.exists("new"));
-    let ran = place.run(&format!(
-        "{} --weights head.safetensors --weights-partial --out new",
-        train.replace(" --quiet", "")
-    ));
+        .run(&format!("{train} --weights body.safetensors --out body"))
+        .failed(1, &["2 missing: conv2d.weight, conv2d.bias", "2 surplus: old_conv.bias, old_conv.weight"]);
+    assert!(!place.exists("body"));
+    let ran = place.run(&format!("{aloud} --weights body.safetensors --weights-partial --out body")).done();
     assert!(
-        ran.err.contains("2 arrays: dense.weight, dense.bias, which start with random values"),
+        ran.err.contains("2 arrays: conv2d.weight, conv2d.bias, which start with random values"),
         "{ran:?}"
     );
+    place
+        .run(&format!("{train} --weights gone.pth --out gone"))
+        .failed(1, &["gone.pth", "docs/pretrained.md"]);
     place.run(&format!("{train} --weights-partial --out other")).failed(2, &["weights is missing"]);
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod durability;
 mod ending;
 mod exchange;
+mod fine_tuning;
 mod foreign;
 mod hostile;
 mod inspect;
