@@ -49,7 +49,7 @@ impl CrossValidation {
     /// ```
     ///
     /// # Errors
-    /// As for [`Session::new`] and [`Session::run`]; another number of parts than from 2 to that of the images; teachers.
+    /// As for [`check`](Self::check), [`Session::new`] and [`Session::run`].
     pub fn run(
         config: &TrainConfig,
         source: &Arc<dyn Source>,
@@ -58,15 +58,7 @@ impl CrossValidation {
         sink: &mut dyn Sink,
         mut done: impl FnMut(&Evaluation),
     ) -> Result<Option<CrossValidation>, TrainError> {
-        let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
-        if count < 2 || count > images {
-            let accepted = "from 2 to the number of images";
-            return Err(TrainError::InvalidValue { field: "folds", value: count.to_string(), accepted });
-        }
-        if config.teacher.is_some() || !config.teachers.is_empty() {
-            let accepted = "left out with teachers, who know the images that a fold is tested on";
-            return Err(TrainError::InvalidValue { field: "folds", value: count.to_string(), accepted });
-        }
+        CrossValidation::check(config, &**source, count)?;
         let parts = folds(source, count, config.data.split_seed.unwrap_or(config.seed));
         let Some(shared) = shared(config, source, interrupt, sink)? else { return Ok(None) };
         let mut found = Vec::new();
@@ -85,6 +77,24 @@ impl CrossValidation {
             found.push(test);
         }
         Ok(Some(CrossValidation { folds: found }))
+    }
+
+    /// Checks that a source can be divided into so many parts, and that nothing has seen the images of a part before it is tested
+    /// on them.
+    ///
+    /// # Errors
+    /// Another number of parts than from 2 to that of the images; teachers.
+    pub fn check(config: &TrainConfig, source: &dyn Source, count: usize) -> Result<(), TrainError> {
+        let images: usize = Split::ALL.into_iter().map(|split| source.len(split)).sum();
+        if count < 2 || count > images {
+            let accepted = "from 2 to the number of images";
+            return Err(TrainError::InvalidValue { field: "folds", value: count.to_string(), accepted });
+        }
+        if config.teacher.is_some() || !config.teachers.is_empty() {
+            let accepted = "left out with teachers, who know the images that a fold is tested on";
+            return Err(TrainError::InvalidValue { field: "folds", value: count.to_string(), accepted });
+        }
+        Ok(())
     }
 
     /// The accuracies as numbers.

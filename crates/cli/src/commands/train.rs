@@ -10,6 +10,7 @@ use convscope_inspect::FindingKind;
 use convscope_report::glance::{Glance, GlanceSink};
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, findings};
+use convscope_train::folds::CrossValidation;
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
 use convscope_train::session::{Ending, Outcome, Session, Warning};
 use convscope_train::{RunDir, TaughtRun, TrainConfig, TrainError};
@@ -159,6 +160,7 @@ fn begin_after_folds(
     console: Console,
 ) -> Result<ControlFlow<Exit, Session>> {
     // What cannot be trained is known before the folds are.
+    CrossValidation::check(&config, &**source, count)?;
     let session = Session::new(config.clone(), source.clone())?;
     let Some(folds) = cross_validate(&config, source, count, console)? else {
         return Ok(ControlFlow::Break(Exit::Interrupted));
