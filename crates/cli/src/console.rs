@@ -8,7 +8,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 
 /// Where a command writes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Console {
+pub struct Console {
     quiet: bool,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct OutputClosed;
 
 impl Console {
     /// A console that omits progress and notes if `quiet`.
-    pub(crate) fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool) -> Self {
         Console { quiet }
     }
 

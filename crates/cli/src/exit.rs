@@ -13,7 +13,7 @@ use crate::advice::advice;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Everything was done.
     Done,
     /// Something went wrong.
@@ -28,7 +28,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// The exit code for the shell.
-    pub(crate) fn code(self) -> u8 {
+    pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
@@ -108,7 +108,7 @@ fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// The error and its causes in one sentence, with advice; a cause that is already quoted by the text before it is not
 /// repeated.
-pub(crate) fn sentence(error: &anyhow::Error) -> String {
+pub fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

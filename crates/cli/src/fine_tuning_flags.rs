@@ -52,7 +52,7 @@ impl FineTuningFlags {
 ///
 /// # Errors
 /// Weights or a model file that cannot be read.
-pub(crate) fn suited(
+pub fn suited(
     mut config: TrainConfig,
     given: &[&PartialConfig],
     images: usize,
@@ -74,7 +74,7 @@ pub(crate) fn suited(
 ///
 /// # Errors
 /// Weights or a model file that cannot be read.
-pub(crate) fn described(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
+pub fn described(config: &TrainConfig) -> Result<Vec<String>, TrainError> {
     let Some(found) = FineTuning::of(config, &[])? else { return Ok(Vec::new()) };
     let from = config.weights.as_deref().unwrap_or(&config.model);
     let trained = match (&config.freeze, config.unfreeze_at) {

@@ -92,7 +92,7 @@ pub(crate) fn described(page: ReportPage, source: &dyn Source) -> ReportPage {
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub(crate) fn save_after_training(
+pub fn save_after_training(
     run: &RunDir,
     source: &Arc<dyn Source>,
     evaluation: Option<&Evaluation>,

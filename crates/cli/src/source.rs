@@ -23,7 +23,7 @@ use crate::flags::MaxPixels;
 ///
 /// # Errors
 /// A pixel limit that is out of range, a model file that cannot be read; those of [`convscope_data::open`].
-pub(crate) fn open_for(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
+pub fn open_for(config: &TrainConfig, console: Console) -> Result<Arc<dyn Source>> {
     let image_size = match config.data.image_size {
         Some(size) => Some(size),
         None => image_size_of(&config.model)?,
@@ -136,6 +136,14 @@ pub(crate) fn open_own(
     let source = open(&spec, options, console).map_err(|error| advise(error, data.is_some()))?;
     tell(&*source, console);
     Ok(source)
+}
+
+/// Opens the images of a run, as recorded: at the path `data`, otherwise at the path in the run.
+///
+/// # Errors
+/// Images that are missing or have changed, with advice; those of [`convscope_data::open`].
+pub fn open_recorded(run: &RunDir, data: Option<&str>, console: Console) -> Result<Arc<dyn Source>> {
+    open_own(run, data, MaxPixels::default(), console)
 }
 
 fn advise(error: anyhow::Error, is_named: bool) -> anyhow::Error {

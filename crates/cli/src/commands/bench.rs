@@ -144,9 +144,15 @@ fn measure(
 
 /// Starts this program again to train a few steps.
 fn start(args: &Args) -> Result<Start> {
-    let program = std::env::current_exe().context("this program's own file cannot be found")?;
-    let mut command = Command::new(program);
-    command.args(["bench", "--model", &args.model, "--precision", precision_name(args.precision)]);
+    let program = crate::program();
+    let mut command = Command::new(&program.path);
+    command.args(&program.arguments).args([
+        "bench",
+        "--model",
+        &args.model,
+        "--precision",
+        precision_name(args.precision),
+    ]);
     for (flag, value) in [
         ("--as-child", Some(CHILD_STEPS)),
         ("--batch-size", Some(args.batch_size)),

@@ -164,7 +164,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let runner = Runner {
-        program: std::env::current_exe().context("the path of this program is unknown")?,
+        program: crate::program(),
         folder: place.folder.clone(),
         jobs,
         threads: (threads / jobs).max(1),

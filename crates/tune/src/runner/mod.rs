@@ -9,6 +9,7 @@ mod setbacks;
 pub use keep::Keep;
 pub use progress::{Progress, RunningTrial};
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +26,22 @@ use process::{Exited, Process};
 use progress::Pace;
 use setbacks::Setbacks;
 
+/// How a program is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The file that is executed.
+    pub path: PathBuf,
+    /// What comes before all other arguments, such as `-m convscope` for Python.
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// A program that is a file of its own.
+    pub fn new(path: impl Into<PathBuf>) -> Program {
+        Program { path: path.into(), arguments: Vec::new() }
+    }
+}
+
 /// How to work on a study.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -32,7 +49,7 @@ pub struct Runner {
     /// [`trial_file`](Self::trial_file). Its exit code is the result: 0 if complete; 130 if it has saved its state
     /// because it was asked to stop; 1 or 2, after a line `error: <reason>` on standard error, if it would fail again.
     /// Anything else, such as 75 or a signal, is a failure of the machine.
-    pub program: PathBuf,
+    pub program: Program,
     /// The folder of the study.
     pub folder: PathBuf,
     /// How many trials run at once, at least 1.

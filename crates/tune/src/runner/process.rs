@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use convscope_files::AppendFile;
 
+use super::Program;
 use crate::TuneError;
 
 /// A process that trains what a file describes.
@@ -42,12 +43,13 @@ const TRY_AGAIN: i32 = 75;
 
 impl Process {
     /// Starts to train what a file describes, or continues it.
-    pub(super) fn start(program: &Path, file: &Path, threads: usize) -> Result<Process, TuneError> {
+    pub(super) fn start(program: &Program, file: &Path, threads: usize) -> Result<Process, TuneError> {
         let log = file.with_extension("log");
         let errors = AppendFile::open(&log).map_err(TuneError::io("write the file", &log))?.into_file();
         let said_before = errors.metadata().map_or(0, |data| data.len());
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program.path);
         command
+            .args(&program.arguments)
             .args(["train", "--quiet", "--threads"])
             .arg(threads.max(1).to_string())
             .arg("--trial")
@@ -58,7 +60,7 @@ impl Process {
             .stderr(errors);
         in_its_own_group(&mut command);
         let start = command.spawn();
-        let mut child = start.map_err(|cause| TuneError::Start { program: program.to_owned(), cause })?;
+        let mut child = start.map_err(|cause| TuneError::Start { program: program.path.clone(), cause })?;
         let lifeline = child.stdin.take();
         Ok(Process { child, lifeline, log, said_before })
     }
@@ -159,7 +161,8 @@ mod tests {
         let program = folder.path().join("program");
         fs::write(&program, format!("#!/bin/sh\n{line}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        let mut process = Process::start(&program, &folder.path().join("trial.toml"), 1).unwrap();
+        let mut process =
+            Process::start(&Program::new(program), &folder.path().join("trial.toml"), 1).unwrap();
         process.wait().unwrap();
         let exited = process.exited().unwrap().unwrap();
         (exited, process.reason(exited))
