@@ -1,8 +1,9 @@
 //! The thread pool.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
@@ -41,12 +42,13 @@ pub fn pool(threads: usize) -> Result<ThreadPool, PoolError> {
 }
 
 /// Runs `work` in the pool of the calling thread or, if it belongs to none, in a shared pool of all cores.
+///
+/// A process that was forked from one with such a pool gets its own: it has inherited none of the threads.
 pub fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    static ALL_CORES: OnceLock<Option<ThreadPool>> = OnceLock::new();
     if rayon::current_thread_index().is_some() {
         return work();
     }
-    match ALL_CORES.get_or_init(|| pool(0).ok()) {
+    match shared_pool() {
         Some(pool) => pool.install(work),
         // If no thread can be started, it runs here.
         None => work(),
@@ -121,6 +123,40 @@ impl Watch {
     }
 }
 
+/// A pool and the process that its threads belong to.
+struct Shared {
+    process: u32,
+    pool: Option<ThreadPool>,
+}
+
+/// The shared pool of this process; none if no thread can be started.
+///
+/// No lock protects it, since a thread that is not in the forked process might have held it. The pools of the processes
+/// before are never freed: they wait for threads that are not there.
+fn shared_pool() -> Option<&'static ThreadPool> {
+    static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+    let process = process::id();
+    let found = SHARED.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or that of a leaked box, which nothing changes.
+    if let Some(shared) = unsafe { found.as_ref() }
+        && shared.process == process
+    {
+        return shared.pool.as_ref();
+    }
+    let own = Box::into_raw(Box::new(Shared { process, pool: pool(0).ok() }));
+    let place = SHARED.compare_exchange(found, own, Ordering::AcqRel, Ordering::Acquire);
+    let shared = match place {
+        Ok(_) => own,
+        Err(first) => {
+            // SAFETY: nobody else has seen this box, which came from `Box::into_raw`.
+            drop(unsafe { Box::from_raw(own) });
+            first
+        }
+    };
+    // SAFETY: either box is leaked, and nothing changes it.
+    unsafe { &*shared }.pool.as_ref()
+}
+
 #[cfg(target_arch = "x86_64")]
 fn flush_denormals() {
     const FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO: u32 = 0x8040;
@@ -154,6 +190,14 @@ fn flush_denormals() {}
 mod tests {
     use std::hint::black_box;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn the_shared_pool_is_one() {
+        let place = || std::ptr::from_ref(super::shared_pool().unwrap()) as usize;
+        let others: Vec<_> = (0..4).map(|_| std::thread::spawn(place)).collect();
+        assert!(others.into_iter().all(|other| other.join().unwrap() == place()));
+        assert!(super::in_pool(|| rayon::current_thread_index().is_some()));
+    }
 
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
