@@ -24,24 +24,36 @@ impl PartialConfig {
     /// # Errors
     /// [`TrainError::UnknownSetting`]; [`TrainError::SettingValue`] for a value of the wrong kind.
     pub fn setting(name: &str, text: &str) -> Result<PartialConfig, TrainError> {
-        let value = setting_value(text);
+        // Text that parses as a number may be a name, such as that of a folder.
+        Self::first_that_fits(name, text, &[setting_value(text), Value::String(text.to_owned())])
+    }
+
+    /// [`setting`](Self::setting) with a value of TOML, which may be an array or a table.
+    ///
+    /// # Errors
+    /// Those of [`setting`](Self::setting).
+    pub fn setting_of(name: &str, value: Value) -> Result<PartialConfig, TrainError> {
+        Self::first_that_fits(name, &value.to_string(), &[value])
+    }
+
+    fn first_that_fits(name: &str, text: &str, values: &[Value]) -> Result<PartialConfig, TrainError> {
         if let Some(key) = name.strip_prefix("model.") {
             let mut model_options = ModelOptions::default();
-            model_options.set(key, value)?;
+            model_options.set(key, values[0].clone())?;
             return Ok(PartialConfig { model_options, ..PartialConfig::default() });
         }
         let key = name.replace('-', "_");
+        let is_table = values[0].is_table();
         let places: Vec<String> = match key.as_str() {
             "data" => vec!["data.source".to_owned()],
-            "optimizer" | "schedule" => vec![format!("{key}.name")],
+            "optimizer" | "schedule" if !is_table => vec![format!("{key}.name")],
             _ if key.contains('.') => vec![key.clone()],
             _ => std::iter::once(key.clone()).chain(TABLES.map(|table| format!("{table}.{key}"))).collect(),
         };
         let mut wrong = None;
         for place in places {
-            // Text that parses as a number may be a name, such as that of a folder.
-            for value in [value.clone(), Value::String(text.to_owned())] {
-                match nested(&place, value).try_into::<PartialConfig>() {
+            for value in values {
+                match nested(&place, value.clone()).try_into::<PartialConfig>() {
                     Ok(config) => return Ok(config),
                     Err(error) if error.message().starts_with("unknown field") => {}
                     Err(error) => {
@@ -102,6 +114,24 @@ mod tests {
             let expected: PartialConfig = toml::from_str(expected).unwrap();
             assert_eq!(PartialConfig::setting(name, text).unwrap(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_value_may_be_an_array_or_a_table() {
+        for (name, value, expected) in [
+            ("betas", "[0.8, 0.99]", "optimizer.betas = [0.8, 0.99]"),
+            ("optimizer", "{name = 'sgd', momentum = 0.5}", "optimizer = {name = 'sgd', momentum = 0.5}"),
+            ("teachers", "['a', 'b']", "teachers = ['a', 'b']"),
+            ("model_options", "{width = 2}", "model_options = {width = 2}"),
+            ("schedule", "'step'", "schedule.name = 'step'"),
+            ("data", "'7'", "data.source = '7'"),
+        ] {
+            let value = format!("v = {value}").parse::<Table>().unwrap()["v"].clone();
+            let expected: PartialConfig = toml::from_str(expected).unwrap();
+            assert_eq!(PartialConfig::setting_of(name, value).unwrap(), expected, "{name}");
+        }
+        let error = PartialConfig::setting_of("epochs", Value::Boolean(true)).unwrap_err().to_string();
+        assert!(error.starts_with("epochs cannot be true: "), "{error}");
     }
 
     #[test]
