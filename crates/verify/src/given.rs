@@ -1,7 +1,8 @@
 //! The inputs of a call, looked up by name and checked for their type.
 
 use crate::{Call, Tensor, VerifyError};
-use ndarray::{Array, Array1, Array4, ArrayD, Axis, Dimension};
+use convscope_ops::{Mode, Sample};
+use ndarray::{Array4, ArrayD, ArrayView, ArrayView1, ArrayView4, ArrayViewD, Axis, Dimension};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -9,16 +10,51 @@ use serde_json::{Map, Value};
 pub(crate) struct Given<'a> {
     operator: &'static str,
     call: &'a Call,
-    grad_output: Option<&'a ArrayD<f32>>,
+    how: How<'a>,
+}
+
+/// How an operator is to be run.
+#[derive(Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Of a layer; the others take it from their argument `training`.
+    pub(crate) mode: Mode,
+    /// What is drawn at random.
+    pub(crate) sample: Sample,
+    pub(crate) wanted: Wanted<'a>,
+}
+
+/// What is to be computed.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// The output.
+    Output,
+    /// The gradients, from that by the output.
+    Gradients(&'a ArrayD<f32>),
+    /// Both.
+    Both(&'a ArrayD<f32>),
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn output(self) -> bool {
+        !matches!(self, Wanted::Gradients(_))
+    }
+
+    /// The gradient with respect to the output, if gradients are wanted.
+    pub(crate) fn d_output(self) -> Option<&'a ArrayD<f32>> {
+        match self {
+            Wanted::Output => None,
+            Wanted::Gradients(d_output) | Wanted::Both(d_output) => Some(d_output),
+        }
+    }
 }
 
 /// Images, and whether the call gave a single one without its batch axis.
-pub(crate) struct Images {
-    pub(crate) array: Array4<f32>,
+pub(crate) struct Images<'a> {
+    pub(crate) array: ArrayView4<'a, f32>,
     pub(crate) is_single: bool,
 }
 
-impl Images {
+impl Images<'_> {
     /// An array of images in the form of the call: without the batch axis if the call had none.
     pub(crate) fn like<T: Clone>(&self, array: Array4<T>) -> ArrayD<T> {
         if self.is_single { array.index_axis_move(Axis(0), 0).into_dyn() } else { array.into_dyn() }
@@ -26,12 +62,18 @@ impl Images {
 }
 
 impl<'a> Given<'a> {
-    pub(crate) fn new(
-        operator: &'static str,
-        call: &'a Call,
-        grad_output: Option<&'a ArrayD<f32>>,
-    ) -> Given<'a> {
-        Given { operator, call, grad_output }
+    pub(crate) fn new(operator: &'static str, call: &'a Call, how: How<'a>) -> Given<'a> {
+        Given { operator, call, how }
+    }
+
+    /// What is drawn at random.
+    pub(crate) fn sample(&self) -> Sample {
+        self.how.sample
+    }
+
+    /// Whether the output is wanted.
+    pub(crate) fn wants_output(&self) -> bool {
+        self.how.wanted.output()
     }
 
     /// The arguments except those in `without`, which the caller handles.
@@ -65,18 +107,18 @@ impl<'a> Given<'a> {
     }
 
     /// Values with a fixed number of axes.
-    pub(crate) fn axes<D: Dimension>(&self, name: &str) -> Result<Array<f32, D>, VerifyError> {
-        self.with_axes(name, self.values(name)?.clone())
+    pub(crate) fn axes<D: Dimension>(&self, name: &str) -> Result<ArrayView<'a, f32, D>, VerifyError> {
+        self.with_axes(name, self.values(name)?.view())
     }
 
     /// [`Given::axes`] with one axis, if the tensor is given.
-    pub(crate) fn vector(&self, name: &str) -> Result<Option<Array1<f32>>, VerifyError> {
+    pub(crate) fn vector(&self, name: &str) -> Result<Option<ArrayView1<'a, f32>>, VerifyError> {
         if self.has(name) { self.axes(name).map(Some) } else { Ok(None) }
     }
 
     /// Images, with or without a batch axis.
-    pub(crate) fn images(&self, name: &str) -> Result<Images, VerifyError> {
-        let values = self.values(name)?.clone();
+    pub(crate) fn images(&self, name: &str) -> Result<Images<'a>, VerifyError> {
+        let values = self.values(name)?.view();
         let is_single = values.ndim() == 3;
         let values = if is_single { values.insert_axis(Axis(0)) } else { values };
         Ok(Images { array: self.with_axes(name, values)?, is_single })
@@ -84,24 +126,27 @@ impl<'a> Given<'a> {
 
     /// The gradient with respect to the output, if gradients are requested.
     pub(crate) fn d_output(&self) -> Option<&'a ArrayD<f32>> {
-        self.grad_output
+        self.how.wanted.d_output()
     }
 
     /// [`Given::d_output`] with a fixed number of axes.
-    pub(crate) fn d_axes<D: Dimension>(&self) -> Result<Option<Array<f32, D>>, VerifyError> {
-        let d_output = self.grad_output.cloned();
+    pub(crate) fn d_axes<D: Dimension>(&self) -> Result<Option<ArrayView<'a, f32, D>>, VerifyError> {
+        let d_output = self.d_output().map(|d_output| d_output.view());
         d_output.map(|d_output| self.with_axes("grad_output", d_output)).transpose()
     }
 
     /// The gradient with respect to an output of images.
-    pub(crate) fn d_images(&self, input: &Images) -> Result<Option<Array4<f32>>, VerifyError> {
-        let Some(d_output) = self.grad_output else { return Ok(None) };
-        let d_output = d_output.clone();
+    pub(crate) fn d_images(&self, input: &Images<'_>) -> Result<Option<ArrayView4<'a, f32>>, VerifyError> {
+        let Some(d_output) = self.d_output().map(|d_output| d_output.view()) else { return Ok(None) };
         let d_output = if input.is_single { d_output.insert_axis(Axis(0)) } else { d_output };
         self.with_axes("grad_output", d_output).map(Some)
     }
 
-    fn with_axes<D: Dimension>(&self, name: &str, values: ArrayD<f32>) -> Result<Array<f32, D>, VerifyError> {
+    fn with_axes<D: Dimension>(
+        &self,
+        name: &str,
+        values: ArrayViewD<'a, f32>,
+    ) -> Result<ArrayView<'a, f32, D>, VerifyError> {
         let shape = values.shape().to_vec();
         values.into_dimensionality().map_err(|_| {
             let axes = D::NDIM.unwrap_or_default();

@@ -3,34 +3,36 @@
 use std::collections::BTreeMap;
 
 use convscope_ops::{
-    Mode, OpError, Operator, Parameter, ParameterSpec, Registered, Role, Sample, Shape, apply, apply_backward,
+    OpError, Operator, Parameter, ParameterSpec, Registered, Role, Shape, apply, apply_backward,
 };
 use ndarray::{ArrayD, ArrayViewD};
 
-use crate::given::Given;
+use crate::given::{Given, How};
 use crate::{Call, Tensor, VerifyError};
 
 /// Tensors that are parameters of the layer, not inputs.
 const PARAMETERS: [&str; 2] = ["weight", "bias"];
 
-/// Runs an operator in inference mode; with a gradient by its output, backward too.
+/// Runs an operator; with a gradient by its output, backward too.
 pub(crate) fn run(
     known: &Registered,
     call: &Call,
-    grad_output: Option<&ArrayD<f32>>,
+    how: How<'_>,
 ) -> Result<BTreeMap<String, Tensor>, VerifyError> {
-    let given = Given::new(known.name, call, grad_output);
+    let given = Given::new(known.name, call, how);
     let parse = |error: serde_json::Error| VerifyError::Arguments {
         operator: known.name,
         problem: error.to_string(),
     };
     let operator = known.parse(call.arguments.clone()).map_err(parse)?;
     let names = known.tensors.iter().copied().filter(|name| !PARAMETERS.contains(name) && given.has(name));
-    let names: Vec<&str> = names.collect();
+    let more = (2..).map(|count| format!("other_{count}")).take_while(|name| given.has(name));
+    let names: Vec<String> = names.map(str::to_owned).chain(more).collect();
     let inputs: Vec<&ArrayD<f32>> = names.iter().map(|name| given.values(name)).collect::<Result<_, _>>()?;
     let views = || inputs.iter().map(|input| input.view()).collect::<Vec<ArrayViewD<'_, f32>>>();
     let specs = specs(&operator, &inputs)?;
-    let takes = |name: &str| names.contains(&name) || specs.iter().any(|spec| spec.name == name);
+    let takes =
+        |name: &str| names.iter().any(|known| known == name) || specs.iter().any(|spec| spec.name == name);
     if let Some(unknown) = call.tensors.keys().find(|name| !takes(name)) {
         let all: Vec<&str> =
             known.tensors.iter().copied().chain(specs.iter().map(|spec| spec.name)).collect();
@@ -39,10 +41,13 @@ pub(crate) fn run(
     }
     let parameters =
         specs.iter().map(|spec| parameter(&given, known, spec)).collect::<Result<Vec<_>, _>>()?;
-    let (mode, sample) = (Mode::Inference, Sample::default());
-    let applied = apply(operator.layer(), &views(), parameters.clone(), mode, sample)?;
-    let mut results = BTreeMap::from([("output".to_owned(), Tensor::from(applied.output))]);
-    if let Some(d) = grad_output {
+    let How { mode, sample, wanted } = how;
+    let mut results = BTreeMap::new();
+    if wanted.output() {
+        let applied = apply(operator.layer(), &views(), parameters.clone(), mode, sample)?;
+        results.insert("output".to_owned(), Tensor::from(applied.output));
+    }
+    if let Some(d) = wanted.d_output() {
         let gradients =
             apply_backward(operator.layer(), d.view(), &views(), parameters.clone(), mode, sample)?;
         for (name, d_input) in names.iter().zip(gradients.d_inputs) {

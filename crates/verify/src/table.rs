@@ -92,9 +92,11 @@ fn run_conv2d(given: &Given<'_>) -> Results {
     let arguments: Conv2dArguments = given.arguments(&[])?;
     let (input, weight) = (given.images("input")?, given.axes::<Ix4>("weight")?);
     let bias = given.vector("bias")?;
-    let bias_view = bias.as_ref().map(|bias| bias.view());
-    let output = conv2d(input.array.view(), weight.view(), bias_view, &arguments)?;
-    let mut results = vec![("output", input.like(output).into())];
+    let mut results = Vec::new();
+    if given.wants_output() {
+        let output = conv2d(input.array.view(), weight.view(), bias, &arguments)?;
+        results.push(("output", input.like(output).into()));
+    }
     if let Some(d) = given.d_images(&input)? {
         let d = conv2d_backward(d.view(), input.array.view(), weight.view(), &arguments)?;
         results.push(("grad.input", input.like(d.d_input).into()));
@@ -110,9 +112,11 @@ fn run_conv_transpose2d(given: &Given<'_>) -> Results {
     let arguments: ConvTranspose2dArguments = given.arguments(&[])?;
     let (input, weight) = (given.images("input")?, given.axes::<Ix4>("weight")?);
     let bias = given.vector("bias")?;
-    let bias_view = bias.as_ref().map(|bias| bias.view());
-    let output = conv_transpose2d(input.array.view(), weight.view(), bias_view, &arguments)?;
-    let mut results = vec![("output", input.like(output).into())];
+    let mut results = Vec::new();
+    if given.wants_output() {
+        let output = conv_transpose2d(input.array.view(), weight.view(), bias, &arguments)?;
+        results.push(("output", input.like(output).into()));
+    }
     if let Some(d) = given.d_images(&input)? {
         let d = conv_transpose2d_backward(d.view(), input.array.view(), weight.view(), &arguments)?;
         results.push(("grad.input", input.like(d.d_input).into()));
@@ -128,8 +132,10 @@ fn run_linear(given: &Given<'_>) -> Results {
     let NoArguments {} = given.arguments(&[])?;
     let (input, weight) = (given.values("input")?, given.axes::<Ix2>("weight")?);
     let bias = given.vector("bias")?;
-    let output = linear(input.view(), weight.view(), bias.as_ref().map(|bias| bias.view()))?;
-    let mut results = vec![("output", output.into())];
+    let mut results = Vec::new();
+    if given.wants_output() {
+        results.push(("output", linear(input.view(), weight.view(), bias)?.into()));
+    }
     if let Some(d) = given.d_output() {
         let d = linear_backward(d.view(), input.view(), weight.view())?;
         results.push(("grad.input", d.d_input.into()));
@@ -159,7 +165,8 @@ impl Default for BatchNormByName {
 fn run_batch_norm(given: &Given<'_>) -> Results {
     let BatchNormByName { training, momentum, eps } = given.arguments(&[])?;
     let input = given.values("input")?;
-    let [mut mean, mut var] = [given.vector("running_mean")?, given.vector("running_var")?];
+    let [mut mean, mut var] = [given.vector("running_mean")?, given.vector("running_var")?]
+        .map(|vector| vector.map(|v| v.to_owned()));
     let [weight, bias] = [given.vector("weight")?, given.vector("bias")?];
     let mut results = Vec::new();
     let momentum = match momentum {
@@ -174,8 +181,7 @@ fn run_batch_norm(given: &Given<'_>) -> Results {
     let arguments = BatchNormArguments { mode, momentum, eps };
     if let Some(d) = given.d_output() {
         let (mean, var) = (mean.as_ref().map(|mean| mean.view()), var.as_ref().map(|var| var.view()));
-        let weight_view = weight.as_ref().map(|weight| weight.view());
-        let d = batch_norm_backward(d.view(), input.view(), mean, var, weight_view, &arguments)?;
+        let d = batch_norm_backward(d.view(), input.view(), mean, var, weight, &arguments)?;
         results.push(("grad.input", d.d_input.into()));
         if weight.is_some() {
             results.push(("grad.weight", d.d_weight.into_dyn().into()));
@@ -188,8 +194,8 @@ fn run_batch_norm(given: &Given<'_>) -> Results {
         input.view(),
         mean.as_mut().map(|mean| mean.view_mut()),
         var.as_mut().map(|var| var.view_mut()),
-        weight.as_ref().map(|weight| weight.view()),
-        bias.as_ref().map(|bias| bias.view()),
+        weight,
+        bias,
         &arguments,
     )?;
     results.push(("output", output.into()));
@@ -205,11 +211,10 @@ fn run_cross_entropy(given: &Given<'_>) -> Results {
         Tensor::I64(classes) => Target::Classes(classes.view()),
         _ => Target::Probabilities(given.values("target")?.view()),
     };
-    let weight_view = weight.as_ref().map(|weight| weight.view());
-    let output = cross_entropy(input.view(), target.clone(), weight_view, &arguments)?;
+    let output = cross_entropy(input.view(), target.clone(), weight, &arguments)?;
     let mut results = vec![("output", output.into())];
     if let Some(d) = given.d_output() {
-        let d = cross_entropy_backward(d.view(), input.view(), target, weight_view, &arguments)?;
+        let d = cross_entropy_backward(d.view(), input.view(), target, weight, &arguments)?;
         results.push(("grad.input", d.into()));
     }
     Ok(results)
@@ -250,9 +255,9 @@ fn run_dropout(given: &Given<'_>) -> Results {
     let DropoutByName { p, training } = given.arguments(&[])?;
     let mode = if training { Mode::Training } else { Mode::Inference };
     let input = given.values("input")?;
-    let mut results = vec![("output", dropout(input.view(), p, mode, Sample::default())?.into())];
+    let mut results = vec![("output", dropout(input.view(), p, mode, given.sample())?.into())];
     if let Some(d) = given.d_output() {
-        results.push(("grad.input", dropout_backward(d.view(), p, mode, Sample::default())?.into()));
+        results.push(("grad.input", dropout_backward(d.view(), p, mode, given.sample())?.into()));
     }
     Ok(results)
 }
