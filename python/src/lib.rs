@@ -1,10 +1,19 @@
-//! The Python package `convscope`: operators on NumPy's arrays.
+//! The Python package `convscope`: operators, training and looking inside, on NumPy's arrays.
 //!
 //! This crate has what needs Rust; names, defaults and documentation are those of the Python modules beside it. A call
-//! copies what it takes from arrays before it lets other threads of the interpreter run.
+//! copies what it takes from arrays before it lets other threads of the interpreter run, and locks nothing of its own
+//! while it holds the interpreter.
 
+mod command;
 mod error;
+mod images;
+mod look;
+mod model;
+mod network;
 mod operators;
+mod settings;
+mod tables;
+mod training;
 mod value;
 
 use pyo3::prelude::*;
@@ -16,7 +25,21 @@ mod extension {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::command::command_line;
+    #[pymodule_export]
+    use crate::images::Images;
+    #[pymodule_export]
+    use crate::look::{course_findings, feature_maps, heat_map, report, survey};
+    #[pymodule_export]
+    use crate::model::{History, Model};
+    #[pymodule_export]
+    use crate::network::Network;
+    #[pymodule_export]
     use crate::operators::{operators, run};
+    #[pymodule_export]
+    use crate::settings::settings_text;
+    #[pymodule_export]
+    use crate::training::train;
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
