@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use convscope::tune::runner::Program;
+use convscope_cli::Program;
 use pyo3::prelude::*;
 
 /// Runs a command line and returns its exit code. `program` starts it again: an executable and its first arguments.

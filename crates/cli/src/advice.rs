@@ -28,8 +28,14 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         of_inspection(error)
     } else if let Some(error) = cause.downcast_ref::<DataError>() {
         of_data(error)
-    } else if let Some(TuneError::Train(error)) = cause.downcast_ref::<TuneError>() {
-        of_training(error)
+    } else if let Some(error) = cause.downcast_ref::<TuneError>() {
+        match error {
+            TuneError::Train(error) => of_training(error),
+            TuneError::Plan(text) if text.contains("nothing to search") => {
+                Some("name a parameter with --grid or --range".to_owned())
+            }
+            _ => None,
+        }
     } else {
         None
     }
@@ -58,6 +64,10 @@ fn of_data(error: &DataError) -> Option<String> {
             Some(format!("convert it to JPEG; {PHONE}"))
         }
         DataError::BeyondMemory { .. } => Some("choose a smaller --image-size".to_owned()),
+        DataError::Download { .. } | DataError::NoCache { .. } => {
+            Some("or name an unpacked copy with --data DIR".to_owned())
+        }
+        DataError::Checksum { .. } => Some("try again, or name an unpacked copy with --data DIR".to_owned()),
         DataError::TooLarge { .. } => Some("allow more with --max-pixels if you trust the file".to_owned()),
         _ => None,
     }
@@ -80,6 +90,9 @@ fn of_graph(error: &GraphError) -> Option<String> {
         GraphError::Weights { file, .. } if is_missing_weights(Path::new(file)) => Some(
             "docs/pretrained.md says where weights come from, with the command for each source".to_owned(),
         ),
+        GraphError::File { problem, .. } if problem.ends_with("has no [[node]]") => {
+            Some("`convscope summary plain8 --toml` prints an example".to_owned())
+        }
         GraphError::OutOfMemory(_) => Some(SMALLER.to_owned()),
         GraphError::Batch { .. } => {
             Some("choose a --batch-size that leaves no batch of a single image".to_owned())
@@ -115,7 +128,13 @@ fn of_training(error: &TrainError) -> Option<String> {
         TrainError::UnknownRecipe { name } => did_you_mean(name, RECIPES),
         TrainError::UnknownSetting { name } => {
             let flags = crate::flags_of("train");
-            did_you_mean(&name.replace('_', "-"), flags.iter().map(String::as_str))
+            let meant = did_you_mean(&name.replace('_', "-"), flags.iter().map(String::as_str));
+            Some(meant.unwrap_or_else(|| {
+                "`convscope settings` lists them, and model.width or model.<node>.<argument> change the model".to_owned()
+            }))
+        }
+        TrainError::Diverged { .. } => {
+            Some("try a lower --lr, --clip-norm 1, or a network with batch normalisation".to_owned())
         }
         TrainError::ClassesDiffer { origin, .. } => Some(match origin {
             ValuesFrom::Argument { key, .. } => {

@@ -9,7 +9,7 @@ mod console;
 mod course;
 mod cross_validation;
 mod exit;
-mod fine_tuning_flags;
+mod fine_tuning;
 mod flags;
 mod interrupt;
 mod look;
@@ -20,9 +20,11 @@ mod network_flags;
 mod onnx_cases;
 mod onnx_nodes;
 mod page_contents;
+mod program;
 mod progress;
 mod resume;
 mod run_page;
+mod setting_flags;
 mod small_sets;
 mod sorting;
 mod source;
@@ -32,6 +34,7 @@ mod tensor_file;
 mod train_flags;
 mod treatment_flags;
 mod trial;
+mod trial_process;
 mod tune_result;
 mod tune_test;
 mod tune_view;
@@ -39,16 +42,17 @@ mod usage;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use convscope_kernels::Isa;
-use convscope_tune::runner::Program;
+use convscope_report::Style;
 
 pub use crate::console::Console;
 use crate::exit::UsageError;
 pub use crate::exit::{Exit, sentence};
-pub use crate::fine_tuning_flags::{described, suited};
+pub use crate::fine_tuning::{described, suited};
+pub use crate::program::Program;
 pub use crate::run_page::save_after_training;
 pub use crate::source::{open_for, open_recorded};
 
@@ -75,6 +79,7 @@ enum Command {
     Compare(commands::compare::Args),
     Report(commands::report::Args),
     Export(commands::export::Args),
+    Settings(commands::settings::Args),
     Summary(commands::summary::Args),
     Plan(commands::plan::Args),
     Bench(commands::bench::Args),
@@ -133,13 +138,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The whole command line, with the defaults of training in its help.
+/// The whole command line, with a table of all settings in the help of `settings`.
 fn command() -> clap::Command {
-    let with_defaults = ["train", "tune", "lr-find"];
-    with_defaults
-        .into_iter()
-        .fold(Cli::command(), |command, name| command.mut_subcommand(name, train_flags::show_defaults))
-        .long_version(VERSION.as_str())
+    let with_table =
+        |command: clap::Command| command.before_help(commands::settings::listed(Style::default()));
+    Cli::command().mut_subcommand("settings", with_table).long_version(VERSION.as_str())
 }
 
 /// The long flags of a command, without their dashes.
@@ -149,12 +152,9 @@ fn flags_of(command: &str) -> Vec<String> {
     arguments.filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
 }
 
-/// How this program is started, for commands that start it again.
-static PROGRAM: OnceLock<Program> = OnceLock::new();
-
 /// Runs a command line: `arguments` are those after the program's name, `program` is how it can be started again.
 pub fn main(program: Program, arguments: Vec<OsString>) -> Exit {
-    let _ = PROGRAM.set(program);
+    program.record();
     let first = arguments.first().map(|first| first.to_string_lossy().into_owned());
     let name = OsString::from("convscope");
     let matches = command().try_get_matches_from(std::iter::once(name).chain(arguments));
@@ -176,11 +176,6 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> Exit {
     })
 }
 
-/// How this program is started.
-fn program() -> Program {
-    PROGRAM.get().cloned().unwrap_or_else(|| Program::new("convscope"))
-}
-
 fn run(command: Command, console: &Console) -> anyhow::Result<Exit> {
     // A wrong name would otherwise be ignored silently.
     Isa::asked().map_err(|error| UsageError(error.to_string()))?;
@@ -194,6 +189,7 @@ fn run(command: Command, console: &Console) -> anyhow::Result<Exit> {
         Command::Compare(args) => commands::compare::run(&args, console),
         Command::Report(args) => commands::report::run(&args, console),
         Command::Export(args) => commands::export::run(&args, console),
+        Command::Settings(args) => commands::settings::run(&args, console),
         Command::Summary(args) => commands::summary::run(&args, console),
         Command::Plan(args) => commands::plan::run(&args, console),
         Command::Bench(args) => commands::bench::run(&args, console),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use convscope_tune::runner::Program;
+use convscope_cli::Program;
 
 fn main() -> ExitCode {
     // Only a command that starts the program again needs its path, and says so if it is wrong.

@@ -1,19 +1,22 @@
 //! A training started by `convscope tune`: it resumes where it was, alone, and only as long as tune lives.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use convscope_data::without_test;
 use convscope_files::FileLock;
 use convscope_report::glance::Glance;
-use convscope_train::run_dir::{LockedRun, RunLocation};
+use convscope_train::metrics::EpochMetrics;
+use convscope_train::run_dir::{LockedRun, RunLocation, read_complete_metrics};
 use convscope_train::session::Session;
+use convscope_train::sink::{Sink, SinkResult};
 use convscope_train::{RunDir, TrainConfig};
 
 use crate::console::Console;
 use crate::exit::{Exit, exit_for_trial, sentence};
 use crate::flags::{MaxPixels, Threads};
+use crate::trial_process::EpochLine;
 use crate::{commands, interrupt, source};
 
 /// Trains what a trial's file describes, into the folder of the same name without `.toml`. The test images are not
@@ -43,14 +46,34 @@ fn train(file: &Path, threads: Threads, console: Console) -> Result<Exit> {
         };
         let source = if config.data.train_on_val { source } else { without_test(source) };
         let session = if let Some(run) = own {
+            for line in read_complete_metrics(&run.metrics_path())? {
+                tell(line.epoch, line.val_accuracy)?;
+            }
             Session::resume(run, source.clone())?
         } else {
             clear(&folder)?;
             Session::start(config, source.clone(), &RunLocation::Exact(folder))?
         };
+        let session = session.with_sink(Box::new(Epochs));
         // The search decides how to continue.
         commands::train::train(session, &source, Some(Glance::Off), console, |error, _| error.into())
     })
+}
+
+/// Prints a line for each epoch that is saved.
+struct Epochs;
+
+impl Sink for Epochs {
+    fn epoch_saved(&mut self, metrics: &EpochMetrics) -> SinkResult {
+        Ok(tell(metrics.epoch, metrics.val_accuracy)?)
+    }
+}
+
+fn tell(epoch: u64, val_accuracy: f64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &EpochLine { epoch, val_accuracy })?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Removes the remains of a trial that failed without keeping its checkpoint.

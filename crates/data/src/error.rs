@@ -62,7 +62,7 @@ pub enum DataError {
     /// An option has a value outside its range.
     #[error("{name} is {value}; {expected}")]
     Option {
-        /// The option, named as on the command line.
+        /// The option, by the name of its field in [`SourceOptions`](crate::SourceOptions).
         name: &'static str,
         /// The value it has.
         value: String,
@@ -127,7 +127,7 @@ pub enum DataError {
 
     /// An archive could not be fetched.
     #[error(
-        "{url} could not be fetched: {reason}; without a network, fetch it elsewhere and unpack it so that {folder} exists, or name an unpacked copy with --data DIR"
+        "{url} could not be fetched: {reason}; without a network, fetch it elsewhere and unpack it so that {folder} exists"
     )]
     Download {
         /// The archive's address.
@@ -138,9 +138,7 @@ pub enum DataError {
         folder: PathBuf,
     },
     /// A fetched archive is not the one that was expected.
-    #[error(
-        "{url}: the fetched archive has SHA-256 {found}, expected {expected}; it was deleted, so try again or name an unpacked copy with --data DIR"
-    )]
+    #[error("{url}: the fetched archive has SHA-256 {found}, expected {expected}; it was deleted")]
     Checksum {
         /// The archive's address.
         url: String,
@@ -158,7 +156,7 @@ pub enum DataError {
         reason: String,
     },
     /// There is no home folder, and therefore no cache folder.
-    #[error("no cache folder: {reason}; set XDG_CACHE_HOME, or name an unpacked copy with --data DIR")]
+    #[error("no cache folder: {reason}; XDG_CACHE_HOME can name one")]
     NoCache {
         /// The platform's reason.
         reason: String,
@@ -375,7 +373,7 @@ pub enum DataError {
 impl From<LimitOutOfRange> for DataError {
     fn from(error: LimitOutOfRange) -> DataError {
         DataError::Option {
-            name: "--max-pixels",
+            name: "max_pixels",
             value: error.pixels.to_string(),
             expected: "it must be between 1 and 1000000000",
         }

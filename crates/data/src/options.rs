@@ -152,7 +152,7 @@ pub(crate) fn check_image_size(size: ImageSize) -> Result<ImageSize, DataError> 
     }
     let value = if size.height == size.width { size.width.to_string() } else { size.to_string() };
     let expected = "each side must be between 1 and 4096 pixels";
-    Err(DataError::Option { name: "--image-size", value, expected })
+    Err(DataError::Option { name: "image_size", value, expected })
 }
 
 impl SourceOptions {
@@ -172,7 +172,7 @@ impl SourceOptions {
     pub(crate) fn checked_val_fraction(&self) -> Result<Option<f64>, DataError> {
         match self.val_fraction {
             Some(share) if !(share > 0.0 && share < 1.0) => Err(DataError::Option {
-                name: "--val-fraction",
+                name: "val_fraction",
                 value: share.to_string(),
                 expected: "it must be between 0 and 1, exclusive",
             }),

@@ -167,10 +167,10 @@ fn options_out_of_range_are_refused() {
     let spec = folder.path().to_str().unwrap();
     for share in [0.0, 1.0, -0.5, f64::NAN] {
         let options = SourceOptions { val_fraction: Some(share), ..SourceOptions::default() };
-        assert!(matches!(open(spec, &options), Err(DataError::Option { name: "--val-fraction", .. })));
+        assert!(matches!(open(spec, &options), Err(DataError::Option { name: "val_fraction", .. })));
     }
     for side in [0, 5000] {
         let options = SourceOptions { image_size: Some(ImageSize::square(side)), ..SourceOptions::default() };
-        assert!(matches!(open(spec, &options), Err(DataError::Option { name: "--image-size", .. })));
+        assert!(matches!(open(spec, &options), Err(DataError::Option { name: "image_size", .. })));
     }
 }

@@ -240,9 +240,7 @@ impl ModelFile {
         let mut nodes = match table.remove("node") {
             Some(toml::Value::Array(nodes)) if !nodes.is_empty() => nodes,
             _ => {
-                return Err(error(
-                    "has no [[node]]; 'convscope summary --toml plain8' prints an example".into(),
-                ));
+                return Err(error("has no [[node]]".into()));
             }
         };
         check_nodes(&self.file, nodes.len())?;

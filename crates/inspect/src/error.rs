@@ -95,6 +95,7 @@ pub enum InspectError {
         /// The file or folder.
         path: PathBuf,
         /// The error of the operating system.
+        #[source]
         cause: io::Error,
     },
     /// The activations could not be written.

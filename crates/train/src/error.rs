@@ -81,29 +81,27 @@ pub enum TrainError {
     #[error("{field} does not apply to {name}; leave it out or choose {owners}")]
     SettingNotApplicable {
         /// The configuration key.
-        field: &'static str,
+        field: String,
         /// The optimizer or schedule that was chosen, or what the run does.
-        name: &'static str,
+        name: String,
         /// Those that have the setting.
-        owners: &'static str,
+        owners: String,
     },
     /// There is no setting with this name.
-    #[error(
-        "{name} is not a training setting; `convscope help train` lists them, and model.width or model.<node>.<argument> change the model"
-    )]
+    #[error("{name} is not a training setting")]
     UnknownSetting {
         /// The name.
         name: String,
     },
-    /// An invalid value of a setting.
-    #[error("{name} cannot be {value}: {reason}")]
+    /// A text that is no value of a setting.
+    #[error("{name} cannot be {value}; it must be {wanted}")]
     SettingValue {
         /// The setting.
         name: String,
         /// The value.
         value: String,
-        /// Why it is invalid.
-        reason: String,
+        /// What it must be.
+        wanted: String,
     },
     /// A configuration file that is not valid TOML or has a key or value of the wrong kind.
     #[error("{}: {message}", path.display())]
@@ -127,6 +125,7 @@ pub enum TrainError {
         /// The file or folder.
         path: PathBuf,
         /// The error of the operating system.
+        #[source]
         cause: io::Error,
     },
     /// The folder for a new run exists and is not empty.
@@ -275,9 +274,7 @@ pub enum TrainError {
         classes: usize,
     },
     /// A number that is not finite occurred during training.
-    #[error(
-        "{place} is no longer finite in epoch {epoch}, step {step}; the last checkpoint is kept; try a lower learning rate, --clip-norm, or a network with batch normalisation"
-    )]
+    #[error("{place} is no longer finite in epoch {epoch}, step {step}; the last checkpoint is kept")]
     Diverged {
         /// The value that was not finite first: "the output of conv2d_3".
         place: String,

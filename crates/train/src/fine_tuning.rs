@@ -53,9 +53,9 @@ impl FineTuning {
         let settings = PartialConfig {
             freeze: Some(freeze),
             augment: Some(augment.parse()?),
-            cached_views: waits.then_some(0),
+            cached_views: waits.then_some(Some(0)),
             lr: Some(if trains_body { 0.001 } else { 0.003 }),
-            lr_body: (trains_body && !is_given(|part| part.lr.is_some())).then_some(0.0001),
+            lr_body: (trains_body && !is_given(|part| part.lr.is_some())).then_some(Some(0.0001)),
             optimizer: if names_optimizer { PartialOptimizer::default() } else { optimizer },
             data,
             ..PartialConfig::default()
@@ -100,12 +100,12 @@ fn data(config: &TrainConfig, input: &InputDescription, given: &[&PartialConfig]
         Ok(side) => ((side * wanted + shorter / 2) / shorter).to_string(),
         Err(_) => input.resize.clone(),
     };
-    let widened = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+    let widened = |values: &[f32]| Some(values.iter().map(|&value| f64::from(value)).collect());
     let is_scaled = given
         .iter()
         .any(|part| part.data.normalize.is_some() || part.data.mean.is_some() || part.data.std.is_some());
     PartialData {
-        image_size: Some(ImageSize { height, width }),
+        image_size: Some(Some(ImageSize { height, width })),
         resize: resize.parse().ok(),
         background: input.background.parse().ok(),
         channels: input.mean.len().try_into().ok(),

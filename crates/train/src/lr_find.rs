@@ -78,7 +78,7 @@ impl LrFind {
             return wrong("from", self.from.to_string(), "a finite number above 0");
         }
         if !(self.to.is_finite() && self.to > self.from) {
-            return wrong("to", self.to.to_string(), "a finite number above --from");
+            return wrong("to", self.to.to_string(), "a finite number above `from`");
         }
         if self.steps < 10 {
             return wrong("steps", self.steps.to_string(), "at least 10");

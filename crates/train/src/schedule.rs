@@ -4,8 +4,6 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
-
 /// The choice of a schedule; `lr` below is the configured learning rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
@@ -48,6 +46,10 @@ pub enum ScheduleConfig {
 }
 
 impl ScheduleConfig {
+    /// Every schedule with its defaults.
+    pub(crate) const ALL: [fn() -> ScheduleConfig; 4] =
+        [|| ScheduleConfig::Constant, Self::step, Self::cosine, Self::one_cycle];
+
     /// A step schedule with its defaults.
     pub fn step() -> Self {
         Self::Step { step_size: step_size(), gamma: gamma() }
@@ -75,43 +77,6 @@ impl ScheduleConfig {
             Self::Cosine { .. } => "cosine",
             Self::OneCycle { .. } => "one-cycle",
         }
-    }
-
-    /// Every value that is out of range.
-    pub(crate) fn problems(&self) -> Vec<TrainError> {
-        let mut problems = Vec::new();
-        let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
-            if !fits {
-                problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
-            }
-        };
-        let at_least = |value: f64, low: f64| value.is_finite() && value >= low;
-        match *self {
-            Self::Constant => {}
-            Self::Step { step_size, gamma } => {
-                check(step_size >= 1, "schedule.step_size", &step_size, "at least 1 epoch");
-                check(gamma > 0.0 && gamma <= 1.0, "schedule.gamma", &gamma, "in (0, 1]");
-            }
-            Self::Cosine { warmup_epochs, final_lr } => {
-                let fits = at_least(warmup_epochs, 0.0);
-                check(fits, "schedule.warmup_epochs", &warmup_epochs, "a finite number of at least 0");
-                check(
-                    at_least(final_lr, 0.0),
-                    "schedule.final_lr",
-                    &final_lr,
-                    "a finite number of at least 0",
-                );
-            }
-            Self::OneCycle { pct_start, div_factor, final_div_factor } => {
-                check(pct_start > 0.0 && pct_start < 1.0, "schedule.pct_start", &pct_start, "in (0, 1)");
-                for (field, value) in
-                    [("schedule.div_factor", div_factor), ("schedule.final_div_factor", final_div_factor)]
-                {
-                    check(at_least(value, 1.0), field, &value, "a finite number of at least 1");
-                }
-            }
-        }
-        problems
     }
 }
 

@@ -28,6 +28,7 @@ pub enum TuneError {
         /// The file or folder.
         path: PathBuf,
         /// The error of the operating system.
+        #[source]
         cause: io::Error,
     },
     /// An invalid line of the journal.
@@ -85,6 +86,7 @@ pub enum TuneError {
         /// The program.
         program: PathBuf,
         /// The error of the operating system.
+        #[source]
         cause: io::Error,
     },
     /// A training that is not a trial failed.

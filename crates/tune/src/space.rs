@@ -200,9 +200,7 @@ impl Space {
     /// [`TuneError::Plan`] if there are none, [`TuneError::Parameter`] if two have the same name.
     pub fn new(parameters: Vec<Parameter>) -> Result<Space, TuneError> {
         if parameters.is_empty() {
-            return Err(TuneError::Plan(
-                "there is nothing to search; name a parameter with --grid or --range",
-            ));
+            return Err(TuneError::Plan("there is nothing to search: the space has no parameter"));
         }
         for (index, parameter) in parameters.iter().enumerate() {
             if parameters[..index].iter().any(|other| other.name == parameter.name) {
@@ -453,7 +451,8 @@ mod tests {
         assert!(check(Parameter::grid("epochs=3,0").unwrap()).starts_with("epochs is 0"));
         assert!(check(Parameter::range("lr=-1.0..1").unwrap()).starts_with("lr is -1"));
         assert!(
-            check(Parameter::grid("schedule=cosine,linear").unwrap()).contains("schedule cannot be linear")
+            check(Parameter::grid("schedule=cosine,linear").unwrap())
+                .contains("schedule.name cannot be linear")
         );
     }
 }

@@ -204,7 +204,7 @@ fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
 /// The attributes of a study as written by versions before manifests, and one of its trials.
 fn legacy_journal(place: &Place) {
     let mut settings = serde_json::to_value(TrainConfig::default()).unwrap();
-    for absent in ["threads", "version", "sam", "arithmetic"] {
+    for absent in ["version", "sam", "arithmetic"] {
         settings.as_object_mut().unwrap().remove(absent).unwrap();
     }
     settings["data"].as_object_mut().unwrap().remove("split_seed").unwrap();

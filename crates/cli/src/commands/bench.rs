@@ -17,6 +17,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{PRECISIONS, Threads, at_least_1, images_of_batch, named};
 use crate::model_flags::{Sizes, size};
+use crate::program::Program;
 
 /// Measure how fast a network trains and predicts on this machine
 #[derive(clap::Args)]
@@ -144,7 +145,7 @@ fn measure(
 
 /// Starts this program again to train a few steps.
 fn start(args: &Args) -> Result<Start> {
-    let program = crate::program();
+    let program = Program::this();
     let mut command = Command::new(&program.path);
     command.args(&program.arguments).args([
         "bench",

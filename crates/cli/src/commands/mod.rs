@@ -12,6 +12,7 @@ pub(crate) mod op;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod settings;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod tune;

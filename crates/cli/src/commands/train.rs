@@ -19,7 +19,7 @@ use crate::commands::compare;
 use crate::console::Console;
 use crate::cross_validation::cross_validate;
 use crate::exit::{Exit, UsageError, sentence};
-use crate::fine_tuning_flags::described;
+use crate::fine_tuning::described;
 use crate::flags::{GLANCES, MaxPixels, Threads, named};
 use crate::progress::{TrainingProgress, loss};
 use crate::train_flags::TrainFlags;

@@ -19,7 +19,9 @@ use crate::commands::train::shell_word;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{Threads, at_least_1};
+use crate::program::Program;
 use crate::train_flags::TrainFlags;
+use crate::trial_process::Processes;
 use crate::tune_result::{Found, Place, Unfinished, document, render, save};
 use crate::tune_test::{Tested, sets_the_data, test};
 use crate::tune_view::TuneView;
@@ -164,7 +166,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let runner = Runner {
-        program: crate::program(),
+        trials: Box::new(Processes { program: Program::this() }),
         folder: place.folder.clone(),
         jobs,
         threads: (threads / jobs).max(1),

@@ -113,7 +113,7 @@ fn values() {
     place.write("mine.toml", "epochs = 2\nlearning_rate = 0.1\n");
     refused(&place, "train --data data --config mine.toml", 2, &["mine.toml", "line 2", "learning_rate"]);
     refused(&place, "train --data data --config gone.toml", 1, &["gone.toml"]);
-    place.run("data data --val-fraction 2").failed(2, &["--val-fraction is 2"]);
+    place.run("data data --val-fraction 2").failed(2, &["val_fraction is 2"]);
     place.run("data data --preview sheet.jpg").failed(2, &["sheet.jpg", ".png"]);
     assert!(!place.exists("sheet.jpg"));
 }

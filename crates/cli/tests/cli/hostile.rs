@@ -84,8 +84,8 @@ fn the_limit_of_pixels_can_be_set_wherever_pictures_are_read() {
     place.photos("photos");
     place.run("predict run good.png --max-pixels 120").done();
     place.run("predict run good.png --max-pixels 119").failed(1, &["good.png", "120 pixels", "--max-pixels"]);
-    place.run("predict run good.png --max-pixels 0").failed(2, &["--max-pixels is 0"]);
-    place.run("predict run good.png --max-pixels 1000000001").failed(2, &["--max-pixels is 1000000001"]);
+    place.run("predict run good.png --max-pixels 0").failed(2, &["max_pixels is 0"]);
+    place.run("predict run good.png --max-pixels 1000000001").failed(2, &["max_pixels is 1000000001"]);
     place
         .run("inspect run --image good.png --limit 4 --max-pixels 119 --quiet")
         .failed(1, &["good.png", "119"]);

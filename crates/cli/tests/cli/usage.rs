@@ -16,6 +16,7 @@ fn every_command_has_help_with_an_example_of_itself() {
         "inspect",
         "compare",
         "report",
+        "settings",
         "summary",
         "plan",
         "bench",

@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use convscope_data::augment::Item;
 use convscope_graph::{Divided, Graph, GraphError};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::TrainConfig;
+use super::{Check, TrainConfig};
 
 /// The part of a network that is not trained: its body. `none`, `all-but-head`, or the name of a node.
 ///
@@ -99,19 +98,6 @@ impl FromStr for Freeze {
     }
 }
 
-impl Serialize for Freeze {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Freeze {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Freeze, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(|never: Infallible| match never {})
-    }
-}
-
 impl FeatureCache {
     /// The most bytes of memory that features may take; `None` if they are not kept.
     pub fn memory(self) -> Option<u64> {
@@ -149,40 +135,19 @@ impl FromStr for FeatureCache {
     }
 }
 
-impl Serialize for FeatureCache {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for FeatureCache {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<FeatureCache, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The most fixed variants of an image.
-const MOST_VIEWS: u64 = 1000;
-
 /// Checks the settings of a configuration that concern freezing.
-pub(super) fn check(
-    config: &TrainConfig,
-    check: &mut dyn FnMut(bool, &'static str, &dyn ToString, &'static str),
-) {
+pub(super) fn check(config: &TrainConfig, check: &mut Check<'_>) {
     let is_frozen = !config.freeze.is_none();
     let is_named = !config.freeze.to_string().trim().is_empty();
     check(is_named, "freeze", &"empty", "none, all-but-head or the name of a node");
     if let Some(epoch) = config.unfreeze_at {
-        check(epoch >= 2, "unfreeze_at", &epoch, "an epoch from 2");
         check(is_frozen, "unfreeze_at", &epoch, "left out if nothing is frozen");
     }
     if let Some(lr) = config.lr_body {
-        check(lr.is_finite() && lr > 0.0, "lr_body", &lr, "a finite number above 0");
         let is_used = !is_frozen || config.unfreeze_at.is_some();
         check(is_used, "lr_body", &lr, "left out if the body stays frozen");
     }
     if let Some(views) = config.cached_views {
-        check(views <= MOST_VIEWS, "cached_views", &views, "at most 1000");
         check(is_frozen, "cached_views", &views, "left out if nothing is frozen");
         let varies = views == 0 || !config.augment.is_none();
         check(varies, "cached_views", &views, "0 or left out if augment is none");

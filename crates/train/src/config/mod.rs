@@ -1,25 +1,27 @@
-//! The configuration of a training run, with every value resolved.
+//! The configuration of a training run: every setting, declared once.
 
+mod data;
+mod declare;
 mod freeze;
-mod image_size;
-mod partial;
+mod merge;
+mod optimizer;
 mod scaling;
+mod schedule;
 mod setting;
 mod teacher;
+mod value;
 
+pub use data::{DataConfig, PartialData};
+pub use declare::{Flag, Form, Group, Setting};
 pub use freeze::{FeatureCache, Freeze};
-pub use partial::{
-    OptimizerName, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, ScheduleName,
-};
-pub use setting::setting_value;
+pub use optimizer::{OptimizerName, PartialOptimizer};
+pub use schedule::{PartialSchedule, ScheduleName};
 pub use teacher::{PartialTeacher, TeacherConfig};
+pub use value::{SettingValue, setting_value};
 
 use std::path::Path;
 
-use convscope_data::{
-    Augmentation, Background, BadImages, Channels, DataError, Framing, ImageSize, Normalize, PixelLimit,
-    Resize, Splits,
-};
+use convscope_data::Augmentation;
 use convscope_graph::limits::MOST_IMAGES;
 use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
@@ -30,250 +32,122 @@ use crate::error::TrainError;
 use crate::onnx::ChannelOrder;
 use crate::optimizer::{DecayScope, OptimizerConfig};
 use crate::schedule::ScheduleConfig;
+use declare::Group::{Data, FineTuning, Model, Training};
+use declare::{settings, switch, value};
 
-/// A complete configuration, as in a run directory's `config.toml`.
-///
-/// It consists of defaults, overridden by a [recipe](crate::recipes), overridden by a file, overridden by flags; each
-/// of the last three is a [`PartialConfig`]:
-///
-/// ```
-/// use convscope_train::{OptimizerConfig, PartialConfig, TrainConfig};
-/// let file: PartialConfig = toml::from_str("epochs = 30\n[optimizer]\nname = 'sgd'\nmomentum = 0.9")?;
-/// let flags: PartialConfig = toml::from_str("epochs = 2\n[optimizer]\nweight_decay = 0.01")?;
-/// let config = TrainConfig::default().merged(&file)?.merged(&flags)?;
-/// config.validate()?;
-/// assert_eq!(config.epochs, 2);
-/// assert_eq!(config.optimizer, OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.01 });
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainConfig {
-    /// The version of convscope that resolved the configuration.
-    pub version: String,
-    /// The [arithmetic](ARITHMETIC) of that version; 1 if missing.
-    #[serde(default = "first_arithmetic")]
-    pub arithmetic: u32,
-    /// The preset (`plain8`), the TOML file of the network, or an ONNX file with a network and its weights, which training
-    /// starts from. Default `plain8`.
-    pub model: String,
-    /// The order in which the network of an ONNX file takes red, green and blue. Default `rgb`.
-    #[serde(default, skip_serializing_if = "ChannelOrder::is_rgb")]
-    pub channel_order: ChannelOrder,
-    /// The output of an ONNX file that classifies. Default the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// How the weights are initialised. Default none: as the model specifies.
-    pub initializer: Option<Initializer>,
-    /// The run directory or weights file, of any origin, that training starts from. Default none: random weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<String>,
-    /// A file that says what the network's keys are called in `weights`; see [`KeyMap`](convscope_graph::KeyMap). Default
-    /// none: the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights_map: Option<String>,
-    /// Whether arrays that `weights` lacks, or has in another shape, start with random values. Default false: only those of the
-    /// classifier do.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub weights_partial: bool,
-    /// The part of the network that is not trained. Default none.
-    #[serde(default, skip_serializing_if = "Freeze::is_none")]
-    pub freeze: Freeze,
-    /// The epoch, counted from 1, from which the frozen part is trained too. Default none: it stays frozen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unfreeze_at: Option<u64>,
-    /// The learning rate of the body, all layers up to where `freeze` divides the network (before the classifier if it is
-    /// none), where that of the others is `lr`; both follow the schedule. Default none: the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lr_body: Option<f64>,
-    /// How many fixed variants of each image, drawn from `augment`, a frozen body sees; an epoch uses the next of them. 0: the
-    /// images as they are, so that `augment` only begins when the body is trained. Default none: the images as they are if
-    /// `augment` is none, otherwise new variants in each epoch, whose features cannot be kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_views: Option<u64>,
-    /// Where the features of a frozen body are kept. Default in memory up to 1000 million bytes.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub feature_cache: FeatureCache,
-    /// How many times to go through the training images, at least 1. Default 10.
-    pub epochs: u64,
-    /// Images per optimizer step, at least 1. Default 64.
-    pub batch_size: usize,
-    /// The learning rate, finite and above 0; the schedule starts at it or rises to it. Default 0.002.
-    pub lr: f64,
-    /// How training images are changed, differently in each epoch. Default none.
-    #[serde(default)]
-    pub augment: Augmentation,
-    /// The largest global norm of the gradients; larger ones are scaled down to it. Default none.
-    pub clip_norm: Option<f64>,
-    /// How far [sharpness-aware minimization](crate::sam::Sam) climbs, finite and at least 0. Default 0: steps follow the
-    /// gradient at the weights themselves.
-    #[serde(default)]
-    pub sam: f64,
-    /// Run directories or weights files of [trained networks](crate::teachers::Teachers) whose predictions for each
-    /// training image are learned too. Default none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub teachers: Vec<String>,
-    /// The share of the teachers' answers in the loss, in `(0, 1]`. Default 1: labels are ignored.
-    #[serde(default = "teacher_share")]
-    pub teacher_share: f64,
-    /// Divides the logits of teachers and learner before they are compared; finite and at least 1. Default 3.
-    #[serde(default = "teacher_temperature")]
-    pub teacher_temperature: f64,
-    /// The share of the target that is spread over all classes, in `[0, 1)`. Default 0.
-    pub label_smoothing: f64,
-    /// How much the images of each class count in the loss. Default none: all equally.
-    #[serde(default)]
-    pub class_weights: ClassWeights,
-    /// The decay of the moving average of the weights, in `(0, 1)`. Default none: the weights themselves are used.
-    pub ema: Option<f64>,
-    /// Which parameters the optimizer's weight decay shrinks. Default all, as in PyTorch.
-    #[serde(default)]
-    pub weight_decay_on: DecayScope,
-    /// The run ends after this many epochs without a lower validation loss, at least 1. Default none: it never ends
-    /// early.
-    pub patience: Option<u64>,
-    /// The seed of all randomness, at most 2^63 - 1. Default 1.
-    pub seed: u64,
-    /// The precision of products in convolutions: `f32`, or `bf16` where they can use it. Weights, gradients, sums and
-    /// everything else are always `f32`. Default `f32`.
-    #[serde(default)]
-    pub precision: Precision,
-    /// The number of threads, at least 1. Default none: one per core. The result does not depend on it.
-    pub threads: Option<usize>,
-    /// The images.
-    pub data: DataConfig,
-    /// Changes to the model: its width, arguments of its nodes. Default none.
-    #[serde(default, skip_serializing_if = "ModelOptions::is_empty")]
-    pub model_options: ModelOptions,
-    /// A teacher that is trained first, in place of [`teachers`](Self::teachers) that exist already. Default none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher: Option<TeacherConfig>,
-    /// The optimizer. Default Adam.
-    pub optimizer: OptimizerConfig,
-    /// The course of the learning rate. Default one-cycle.
-    pub schedule: ScheduleConfig,
-}
-
-/// The images and how they are prepared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// A built-in source (`shapes`, `cifar10`) or a folder. Default `shapes`.
-    pub source: String,
-    /// The size that images are resized to, at least 1 pixel. Default none: that of the model if it has one, otherwise
-    /// the images' own size if all are equal, otherwise 64x64.
-    #[serde(default, with = "image_size", skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<ImageSize>,
-    /// The number of channels of pictures in the network: 1 makes them grey. Default 3.
-    #[serde(default)]
-    pub channels: Channels,
-    /// How images with a different aspect ratio are resized. Default `squash`.
-    #[serde(default)]
-    pub resize: Resize,
-    /// Colour of transparent pixels and added borders. Default white; black if the file of a run does not have the key.
-    #[serde(default = "unrecorded_background")]
-    pub background: Background,
-    /// The fraction of the training images used for validation if the source has no split of its own, in `(0, 1)`.
-    /// Default none: what [`SourceOptions`](convscope_data::SourceOptions) does for the source.
-    pub val_fraction: Option<f64>,
-    /// The seed for assigning images to splits, if the data set has no splits of its own, and for the built-in
-    /// pictures; at most 2^63 - 1. Default [`Splits::DEFAULT_SEED`]. `None` in runs that do not record their images:
-    /// their splits were drawn with the run's seed.
-    #[serde(default)]
-    pub split_seed: Option<u64>,
-    /// Whether to train on the validation images too, once everything has been chosen. Default false.
-    #[serde(default)]
-    pub train_on_val: bool,
-    /// How pixel values are scaled. Default `standard`.
-    pub normalize: Normalize,
-    /// Subtracted from each channel's values between 0 and 1, with `normalize = "unit"`. Default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mean: Option<Vec<f64>>,
-    /// Divides the difference. Default 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub std: Option<Vec<f64>>,
-    /// What to do about images that cannot be read. Default `refuse`.
-    pub bad_images: BadImages,
-    /// The most pixels that a picture file may have, in the range of [`PixelLimit`]. Default none: 100 million.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_pixels: Option<u64>,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            arithmetic: ARITHMETIC,
-            model: "plain8".to_owned(),
-            channel_order: ChannelOrder::Rgb,
-            output: None,
-            initializer: None,
-            weights: None,
-            weights_map: None,
-            weights_partial: false,
-            freeze: Freeze::None,
-            unfreeze_at: None,
-            lr_body: None,
-            cached_views: None,
-            feature_cache: FeatureCache::default(),
-            epochs: 10,
-            batch_size: 64,
-            lr: 0.002,
-            augment: Augmentation::NONE,
-            clip_norm: None,
-            sam: 0.0,
-            teachers: Vec::new(),
-            teacher_share: teacher_share(),
-            teacher_temperature: teacher_temperature(),
-            label_smoothing: 0.0,
-            class_weights: ClassWeights::None,
-            ema: None,
-            weight_decay_on: DecayScope::default(),
-            patience: None,
-            seed: 1,
-            precision: Precision::F32,
-            threads: None,
-            data: DataConfig::default(),
-            model_options: ModelOptions::default(),
-            teacher: None,
-            optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::one_cycle(),
-        }
-    }
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            source: "shapes".to_owned(),
-            image_size: None,
-            channels: Channels::default(),
-            resize: Resize::default(),
-            background: Background::default(),
-            val_fraction: None,
-            split_seed: Some(Splits::DEFAULT_SEED),
-            train_on_val: false,
-            normalize: Normalize::default(),
-            mean: None,
-            std: None,
-            bad_images: BadImages::default(),
-            max_pixels: None,
-        }
-    }
-}
-
-impl DataConfig {
-    /// The limit that [`max_pixels`](Self::max_pixels) stands for.
+settings! {
+    /// A complete configuration, as in a run directory's `config.toml`.
     ///
-    /// # Errors
-    /// A number out of range.
-    pub fn pixel_limit(&self) -> Result<PixelLimit, TrainError> {
-        Ok(self.max_pixels.map(PixelLimit::new).transpose().map_err(DataError::from)?.unwrap_or_default())
-    }
+    /// It consists of defaults, overridden by a [recipe](crate::recipes), overridden by a file, overridden by flags; each
+    /// of the last three is a [`PartialConfig`]:
+    ///
+    /// ```
+    /// use convscope_train::{OptimizerConfig, PartialConfig, TrainConfig};
+    /// let file: PartialConfig = toml::from_str("epochs = 30\n[optimizer]\nname = 'sgd'\nmomentum = 0.9")?;
+    /// let flags: PartialConfig = toml::from_str("epochs = 2\n[optimizer]\nweight_decay = 0.01")?;
+    /// let config = TrainConfig::default().merged(&file)?.merged(&flags)?;
+    /// config.validate()?;
+    /// assert_eq!(config.epochs, 2);
+    /// assert_eq!(config.optimizer, OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.01 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(into = "PartialConfig", try_from = "PartialConfig")]
+    pub struct TrainConfig;
 
-    /// How images are resized, and their background.
-    pub fn framing(&self) -> Framing {
-        Framing { resize: self.resize, background: self.background }
+    /// Some of the values of a [`TrainConfig`]; missing ones leave those that they are merged into unchanged. In a file, and as
+    /// the text of a flag, `none` takes a value away where there may be none.
+    pub struct PartialConfig in "";
+
+    /// A preset, such as plain8 or mobilenet_v2 (docs/models.md lists them), a model file (.toml), or a network with weights
+    /// to start from: a run or an ONNX file
+    model: String = "plain8".to_owned(), Some(value(Model, "MODEL")), (is_text, "a preset's name, a file or a run");
+    /// The order in which the network of an ONNX file takes red, green and blue
+    channel_order: ChannelOrder = ChannelOrder::Rgb, Some(value(Model, "ORDER")), any;
+    /// The output of an ONNX file that classifies [default: the first]
+    output: Option<String> = None, Some(value(Model, "NAME")), any;
+    /// How to initialise the weights [default: as in the model]
+    initializer: Option<Initializer> = None, Some(value(Model, "NAME")), any;
+    /// Start from these weights: a run, or a file of any origin, safetensors, torch.save's .pth or Keras' .h5, with the network's
+    /// keys [default: random]
+    weights: Option<String> = None, Some(value(Model, "RUN|FILE")), (is_text, "a run directory or a weights file");
+    /// Lines `ours = theirs` for keys, or names of nodes, that have another name in --weights
+    weights_map: Option<String> = None, Some(value(Model, "FILE")), (is_text, "a file of lines `ours = theirs`");
+    /// Start with random values wherever --weights has nothing or another shape, not only in a classifier for other classes
+    weights_partial: bool = false, Some(switch(Model)), any;
+    /// What is not trained: `all-but-head`, everything up to a node by its NAME, or `none` [default: none; all-but-head if training
+    /// starts from weights of --weights, a run or an ONNX file]
+    freeze: Freeze = Freeze::None, Some(value(FineTuning, "NODE|NAME")), any;
+    /// From this epoch on, counted from 1, train what is frozen too [default: never]
+    unfreeze_at: Option<u64> = None, Some(value(FineTuning, "EPOCH")), (|epoch| *epoch >= 2, "an epoch from 2");
+    /// The learning rate of everything before the classifier, or of what --freeze names [default: that of --lr; 0.0001 in
+    /// fine-tuning without --lr]
+    lr_body: Option<f64> = None, Some(value(FineTuning, "RATE")), (is_above_0, "a finite number above 0");
+    /// Show a frozen body so many fixed variants of each image, drawn from --augment; 0: the images as they are until it is
+    /// trained [default: 0 if --augment is none, otherwise new variants in each epoch, whose features cannot be kept]
+    cached_views: Option<u64> = None, Some(value(FineTuning, "N")), (|views| *views <= 1000, "at most 1000");
+    /// Keep the features of a frozen body in memory up to so many megabytes, beyond that in the run directory; `off` computes
+    /// them for each batch
+    feature_cache: FeatureCache = FeatureCache::default(), Some(value(FineTuning, "MEGABYTES|off")), any;
+    /// How many times to go through the training images
+    epochs: u64 = 10, Some(value(Training, "N")), (is_epochs, "from 1 to 1000000000");
+    /// Images per optimizer step; the default is at most the size of the training set
+    batch_size: usize = 64, Some(value(Training, "N")),
+        (|size| (1..=MOST_IMAGES).contains(size), "at least 1 and at most 1048576");
+    /// The learning rate, or its peak if the schedule changes it
+    lr: f64 = 0.002, Some(value(Training, "RATE")), (is_above_0, "a finite number above 0");
+    /// Change training images at random: `none`, `auto`, or items such as flip,shift=0.1 from flip, vflip, shift, crop,
+    /// resized-crop, rotate, zoom, brightness, contrast, color, cutout, mixup, cutmix, and fill=reflect|nearest|constant for
+    /// the area beyond the border
+    augment: Augmentation = Augmentation::NONE, Some(value(Data, "ITEMS")), any;
+    /// Scale gradients down to this norm if theirs is larger [default: off]
+    clip_norm: Option<f64> = None, Some(value(Training, "NORM")), (is_above_0, "a finite number above 0");
+    /// Climb this far uphill before computing the gradient of a step, such as 0.5 (adaptive sharpness-aware
+    /// minimization); takes twice the time; 0 is off
+    sam: f64 = 0.0, Some(value(Training, "RHO")), (is_at_least_0, "a finite number of at least 0");
+    /// Learn the average prediction of these trained networks for each training image, instead of its label
+    /// (distillation); each is a run directory or a weights file [default: none]
+    teachers: Vec<String> = Vec::new(), Some(value(Training, "RUN,...")),
+        (|teachers| teachers.iter().all(is_text), "run directories or weights files");
+    /// The share of the teachers' answers in the loss; the labels have the rest
+    teacher_share: f64 = 1.0, Some(value(Training, "SHARE")), (|share| *share > 0.0 && *share <= 1.0, "in (0, 1]");
+    /// Divides logits before those of teachers and learner are compared; the higher, the more the less probable classes
+    /// count
+    teacher_temperature: f64 = 3.0, Some(value(Training, "FACTOR")), (is_at_least_1, "a finite number of at least 1");
+    /// The share of the target that is spread over all classes
+    label_smoothing: f64 = 0.0, Some(value(Training, "SHARE")), (|share| (0.0..1.0).contains(share), "in [0, 1)");
+    /// How much the images of each class count in the loss: with `none`, all equally; with `balanced`, those of small
+    /// classes more, so that every class counts equally
+    class_weights: ClassWeights = ClassWeights::None, Some(value(Training, "NAME")), any;
+    /// Evaluate and save a moving average of the weights with this decay, such as 0.999 [default: off]
+    ema: Option<f64> = None, Some(value(Training, "DECAY")), (is_inside_0_to_1, "in (0, 1)");
+    /// What weight decay applies to: `all` parameters, or only `weights`, not biases or batch norms
+    weight_decay_on: DecayScope = DecayScope::All, Some(value(Training, "NAME")), any;
+    /// Stop after this many epochs without a lower validation loss, and use the best weights [default: off]
+    patience: Option<u64> = None, Some(value(Training, "EPOCHS")), (is_epochs, "from 1 to 1000000000");
+    /// The seed for all randomness of training: initial weights, order, augmentation, dropout
+    seed: u64 = 1, Some(value(Training, "N")), (is_seed, "at most 9223372036854775807");
+    /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor; weights, gradients and sums
+    /// are always `f32`
+    precision: Precision = Precision::F32, Some(value(Training, "NAME")), any;
+    /// The number of threads, which changes no result [default: one per core]
+    threads: Option<usize> = None, None, (|threads| *threads >= 1, "at least 1");
+
+    also {
+        /// The version of convscope that resolved the configuration; in a partial one, accepted and ignored.
+        version: String = env!("CARGO_PKG_VERSION").to_owned(), Option<String>;
+        /// The [arithmetic](ARITHMETIC) of that version; as `version`.
+        arithmetic: u32 = ARITHMETIC, Option<u32>;
+        /// The images.
+        data: DataConfig = DataConfig::default(), PartialData;
+        /// Changes to the model: its width, arguments of its nodes. Each key individually replaces the one that it is merged into.
+        model_options: ModelOptions = ModelOptions::default(), ModelOptions;
+        /// A teacher that is trained first. It and [`teachers`](Self::teachers) that exist already replace each other.
+        teacher: Option<TeacherConfig> = None, PartialTeacher;
+        /// The optimizer.
+        optimizer: OptimizerConfig = OptimizerConfig::adam(), PartialOptimizer;
+        /// The course of the learning rate.
+        schedule: ScheduleConfig = ScheduleConfig::one_cycle(), PartialSchedule;
     }
 }
 
@@ -292,75 +166,25 @@ impl TrainConfig {
         TrainConfig { batch_size: self.batch_size.min(images.max(1)), ..self }
     }
 
-    /// One error for each value that is out of range, naming field, value and range.
+    /// One error for each value that is out of range or does not go with others, naming key, value and range.
     pub fn problems(&self) -> Vec<TrainError> {
-        let mut problems = Vec::new();
+        let given = PartialConfig::from(self.clone());
+        let mut problems = given.problems();
+        problems.extend(given.data.problems());
+        problems.extend(given.teacher.problems());
+        problems.extend(given.optimizer.problems());
+        problems.extend(given.schedule.problems());
         let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
             if !fits {
                 problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
             }
         };
-        let at_least_1 = "at least 1";
-        check(!self.model.trim().is_empty(), "model", &"empty", "a preset's name or a TOML file");
-        let is_empty = |name: &Option<String>| name.as_ref().is_some_and(|name| name.trim().is_empty());
-        check(!is_empty(&self.weights), "weights", &"empty", "a run directory or a weights file");
-        check(!is_empty(&self.weights_map), "weights_map", &"empty", "a file of lines `ours = theirs`");
         let is_used = self.weights.is_some() || self.weights_map.is_none() && !self.weights_partial;
         check(is_used, "weights", &"missing", "given if weights_map or weights_partial is");
         freeze::check(self, &mut check);
-        check(self.epochs >= 1, "epochs", &self.epochs, at_least_1);
-        let fits = (1..=MOST_IMAGES).contains(&self.batch_size);
-        check(fits, "batch_size", &self.batch_size, "at least 1 and at most 1048576");
-        check(self.lr.is_finite() && self.lr > 0.0, "lr", &self.lr, "a finite number above 0");
-        if let Some(norm) = self.clip_norm {
-            check(norm.is_finite() && norm > 0.0, "clip_norm", &norm, "a finite number above 0");
-        }
-        check(self.sam.is_finite() && self.sam >= 0.0, "sam", &self.sam, "a finite number of at least 0");
-        for teacher in &self.teachers {
-            check(!teacher.trim().is_empty(), "teachers", &"empty", "run directories or weights files");
-        }
-        let share = self.teacher_share;
-        check(share > 0.0 && share <= 1.0, "teacher_share", &share, "in (0, 1]");
-        let temperature = self.teacher_temperature;
-        let fits = temperature.is_finite() && temperature >= 1.0;
-        check(fits, "teacher_temperature", &temperature, "a finite number of at least 1");
-        let smoothing = self.label_smoothing;
-        check((0.0..1.0).contains(&smoothing), "label_smoothing", &smoothing, "in [0, 1)");
-        if let Some(decay) = self.ema {
-            check(decay > 0.0 && decay < 1.0, "ema", &decay, "in (0, 1)");
-        }
-        if let Some(patience) = self.patience {
-            check(patience >= 1, "patience", &patience, at_least_1);
-        }
-        // TOML integers end there, and the seed must be written to config.toml.
-        check(i64::try_from(self.seed).is_ok(), "seed", &self.seed, "at most 9223372036854775807");
-        if let Some(seed) = self.data.split_seed {
-            check(i64::try_from(seed).is_ok(), "data.split_seed", &seed, "at most 9223372036854775807");
-        }
-        if let Some(threads) = self.threads {
-            check(threads >= 1, "threads", &threads, at_least_1);
-        }
-        let data = &self.data;
-        check(
-            !data.source.trim().is_empty(),
-            "data.source",
-            &"empty",
-            "a built-in source's name or a folder",
-        );
-        if let Some(size) = data.image_size {
-            check(size.pixels() >= 1, "data.image_size", &size.height.min(size.width), "at least 1 pixel");
-        }
-        if let Some(fraction) = data.val_fraction {
-            check(fraction > 0.0 && fraction < 1.0, "data.val_fraction", &fraction, "in (0, 1)");
-        }
-        if let Some(pixels) = data.max_pixels {
-            check(PixelLimit::new(pixels).is_ok(), "data.max_pixels", &pixels, "between 1 and 1000000000");
-        }
-        problems.extend(self.scaling_problems());
-        let teacher = self.teacher.iter().flat_map(|teacher| teacher.problems(&self.teachers));
-        problems.extend(teacher);
-        problems.extend(self.optimizer.problems());
-        problems.extend(self.schedule.problems());
+        scaling::check(self, &mut check);
+        teacher::check(self, &mut check);
+        optimizer::check(&self.optimizer, &mut check);
         problems
     }
 
@@ -383,36 +207,45 @@ impl TrainConfig {
     }
 }
 
+/// Receives whether a value fits, its key, the value, and what it must be.
+type Check<'a> = dyn FnMut(bool, &'static str, &dyn ToString, &'static str) + 'a;
+
 /// The arithmetic of this version. It increases with every change after which the same configuration, data and seed
 /// give different bits.
 pub const ARITHMETIC: u32 = 2;
 
-fn unrecorded_background() -> Background {
-    Framing::UNRECORDED.background
-}
-
-fn first_arithmetic() -> u32 {
-    1
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-fn teacher_share() -> f64 {
-    1.0
-}
-
-fn teacher_temperature() -> f64 {
-    3.0
-}
-
 fn syntax_error(path: &Path, error: &toml::de::Error) -> TrainError {
     TrainError::ConfigSyntax { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+}
+
+#[expect(clippy::ptr_arg, reason = "the type of a setting")]
+fn is_text(text: &String) -> bool {
+    !text.trim().is_empty()
+}
+
+fn is_above_0(value: &f64) -> bool {
+    value.is_finite() && *value > 0.0
+}
+
+fn is_at_least_0(value: &f64) -> bool {
+    value.is_finite() && *value >= 0.0
+}
+
+fn is_at_least_1(value: &f64) -> bool {
+    value.is_finite() && *value >= 1.0
+}
+
+fn is_inside_0_to_1(value: &f64) -> bool {
+    *value > 0.0 && *value < 1.0
+}
+
+fn is_epochs(epochs: &u64) -> bool {
+    (1..=1_000_000_000).contains(epochs)
+}
+
+/// TOML integers end at 2^63 - 1, and a seed must be written to config.toml.
+fn is_seed(seed: &u64) -> bool {
+    i64::try_from(*seed).is_ok()
 }
 
 #[cfg(test)]
@@ -449,7 +282,7 @@ mod tests {
             ("lr = -0.1", "lr is -0.1; it must be a finite number above 0"),
             ("lr = 0.0", "lr is 0; it must be a finite number above 0"),
             ("lr = inf", "lr is inf; it must be a finite number above 0"),
-            ("epochs = 0", "epochs is 0; it must be at least 1"),
+            ("epochs = 0", "epochs is 0; it must be from 1 to 1000000000"),
             ("batch_size = 0", "batch_size is 0; it must be at least 1 and at most 1048576"),
             ("label_smoothing = 1.0", "label_smoothing is 1; it must be in [0, 1)"),
             ("label_smoothing = nan", "label_smoothing is NaN; it must be in [0, 1)"),
@@ -461,7 +294,7 @@ mod tests {
                 "weights_partial = true",
                 "weights is missing; it must be given if weights_map or weights_partial is",
             ),
-            ("teachers = ['a', ' ']", "teachers is empty; it must be run directories or weights files"),
+            ("teachers = ['a', ' ']", "teachers is a,empty; it must be run directories or weights files"),
             ("teacher_share = 0.0", "teacher_share is 0; it must be in (0, 1]"),
             ("teacher_share = 1.5", "teacher_share is 1.5; it must be in (0, 1]"),
             (
@@ -470,20 +303,20 @@ mod tests {
             ),
             ("teacher.width = 0", "teacher.width is 0; it must be a finite number above 0"),
             ("teacher.width = inf", "teacher.width is inf; it must be a finite number above 0"),
-            ("teacher = {width=4, epochs=0}", "teacher.epochs is 0; it must be at least 1"),
+            ("teacher = {width=4, epochs=0}", "teacher.epochs is 0; it must be from 1 to 1000000000"),
             (
                 "teachers = ['a']\nteacher.width = 4",
                 "teacher.width is 4; it must be left out if teachers are named",
             ),
             ("ema = 1.0", "ema is 1; it must be in (0, 1)"),
-            ("patience = 0", "patience is 0; it must be at least 1"),
+            ("patience = 0", "patience is 0; it must be from 1 to 1000000000"),
             ("threads = 0", "threads is 0; it must be at least 1"),
-            ("model = ' '", "model is empty; it must be a preset's name or a TOML file"),
+            ("model = ' '", "model is empty; it must be a preset's name, a file or a run"),
             (
                 "data.mean = [0.5, nan, 0.5]",
-                "data.mean is [0.5, NaN, 0.5]; it must be a finite number for each channel",
+                "data.mean is 0.5,NaN,0.5; it must be a finite number for each channel",
             ),
-            ("data.std = [0.0]", "data.std is [0.0]; it must be a finite number above 0 for each channel"),
+            ("data.std = [0.0]", "data.std is 0; it must be a finite number above 0 for each channel"),
             (
                 "data.normalize = 'tf'\ndata.mean = [0.5]",
                 "data.normalize is tf; it must be unit if data.mean or data.std is given",
@@ -503,7 +336,7 @@ mod tests {
                 "optimizer = {name='sgd', nesterov=true}",
                 "optimizer.nesterov is true; it must be false if optimizer.momentum is 0",
             ),
-            ("optimizer.betas = [0.9, 1.0]", "optimizer.betas is 1; it must be two numbers in [0, 1)"),
+            ("optimizer.betas = [0.9, 1.0]", "optimizer.betas is 0.9,1; it must be two numbers in [0, 1)"),
             ("optimizer.eps = 0.0", "optimizer.eps is 0; it must be a finite number above 0"),
             (
                 "optimizer.weight_decay = -1.0",

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use convscope_data::{Normalization, Normalize, Source};
 
-use super::{DataConfig, TrainConfig};
+use super::declare::shown;
+use super::{Check, DataConfig, TrainConfig};
 use crate::error::TrainError;
 use crate::onnx::{ChannelOrder, is_onnx};
 
@@ -44,39 +45,16 @@ impl DataConfig {
     }
 }
 
-impl TrainConfig {
-    /// The errors of the values that this file is about.
-    pub(super) fn scaling_problems(&self) -> Vec<TrainError> {
-        let mut problems = Vec::new();
-        let mut check = |fits: bool, field, value: String, accepted| {
-            if !fits {
-                problems.push(TrainError::InvalidValue { field, value, accepted });
-            }
-        };
-        let DataConfig { mean, std, normalize, .. } = &self.data;
-        let shown = |numbers: &Option<Vec<f64>>| format!("{:?}", numbers.as_deref().unwrap_or_default());
-        let are = |numbers: &Option<Vec<f64>>, fit: fn(f32) -> bool| {
-            numbers.as_ref().is_none_or(|numbers| {
-                !numbers.is_empty()
-                    && numbers.iter().all(|&value| (value as f32).is_finite() && fit(value as f32))
-            })
-        };
-        check(are(mean, |_| true), "data.mean", shown(mean), "a finite number for each channel");
-        check(
-            are(std, |value| value > 0.0),
-            "data.std",
-            shown(std),
-            "a finite number above 0 for each channel",
-        );
-        let fits = mean.is_none() && std.is_none() || *normalize == Normalize::Unit;
-        let name = format!("{normalize:?}").to_lowercase();
-        check(fits, "data.normalize", name, "unit if data.mean or data.std is given");
-        let is_file = is_onnx(Path::new(&self.model));
-        let fits = is_file || self.channel_order == ChannelOrder::Rgb;
-        check(fits, "channel_order", "bgr".to_owned(), "rgb unless the model is an ONNX file");
-        let fits = is_file || self.output.is_none();
-        let name = self.output.clone().unwrap_or_default();
-        check(fits, "output", name, "left out unless the model is an ONNX file");
-        problems
-    }
+/// Checks how pixel values are scaled, and what applies to networks of ONNX files only.
+pub(super) fn check(config: &TrainConfig, check: &mut Check<'_>) {
+    let DataConfig { mean, std, normalize, .. } = &config.data;
+    let fits = mean.is_none() && std.is_none() || *normalize == Normalize::Unit;
+    let name = shown(normalize);
+    check(fits, "data.normalize", &name, "unit if data.mean or data.std is given");
+    let is_file = is_onnx(Path::new(&config.model));
+    let fits = is_file || config.channel_order == ChannelOrder::Rgb;
+    check(fits, "channel_order", &"bgr", "rgb unless the model is an ONNX file");
+    let fits = is_file || config.output.is_none();
+    let name = config.output.clone().unwrap_or_default();
+    check(fits, "output", &name, "left out unless the model is an ONNX file");
 }

@@ -1,12 +1,73 @@
-//! A single setting by name, as in a search over settings or a `key=value`.
+//! A single setting by name, as in a flag, a search over settings or a `key=value`.
 
 use toml::{Table, Value};
 
-use super::{ModelOptions, PartialConfig};
+use super::declare::Setting;
+use super::merge::from_table;
+use super::value::NONE;
+use super::{
+    ModelOptions, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, PartialTeacher,
+    setting_value,
+};
 use crate::error::TrainError;
 
-/// Tables in which a name without a table is looked up, in this order.
-const TABLES: [&str; 3] = ["data", "optimizer", "schedule"];
+impl Setting {
+    /// All settings, in the order of help; [`ModelOptions`] have others.
+    pub fn all() -> impl Iterator<Item = &'static Setting> {
+        let tables = [
+            PartialData::SETTINGS,
+            PartialConfig::SETTINGS,
+            PartialTeacher::SETTINGS,
+            PartialOptimizer::SETTINGS,
+            PartialSchedule::SETTINGS,
+        ];
+        tables.into_iter().flatten()
+    }
+
+    /// The setting with this key, the name of its flag, or the last part of its key: `optimizer.weight_decay`, `weight-decay`.
+    pub fn find(name: &str) -> Option<&'static Setting> {
+        let key = name.replace('-', "_");
+        let is_flag =
+            |setting: &&Setting| setting.flag_name().is_some_and(|flag| flag.replace('-', "_") == key);
+        let is_last = |setting: &&Setting| setting.key.rsplit('.').next() == Some(key.as_str());
+        Setting::all()
+            .find(|setting| setting.key == key)
+            .or_else(|| Setting::all().find(is_flag))
+            .or_else(|| Setting::all().find(is_last))
+    }
+
+    /// What it does, in one line.
+    pub fn description(&self) -> String {
+        self.help.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether `none` takes its value away.
+    pub fn may_be_none(&self) -> bool {
+        !self.names.contains(&NONE) && matches!((self.parse)(NONE), Ok(Value::String(text)) if text == NONE)
+    }
+
+    /// Checks that a text is a value of its type.
+    ///
+    /// # Errors
+    /// What it must be instead, as in "a whole number".
+    pub fn check(&self, text: &str) -> Result<(), String> {
+        (self.parse)(text).map(drop)
+    }
+
+    /// A text as the value that a file has.
+    fn parse_text(&self, text: &str) -> Result<Value, TrainError> {
+        (self.parse)(text).map_err(|wanted| self.wrong(text.to_owned(), wanted))
+    }
+
+    /// A value as a file has it.
+    fn read_value(&self, value: &Value) -> Result<Value, TrainError> {
+        (self.read)(value).map_err(|wanted| self.wrong(value.to_string(), wanted))
+    }
+
+    fn wrong(&self, value: String, wanted: String) -> TrainError {
+        TrainError::SettingValue { name: self.key.to_owned(), value, wanted }
+    }
+}
 
 impl PartialConfig {
     /// A configuration with this one setting. `name` is the name of a flag of `convscope train` (`batch-size`,
@@ -24,67 +85,74 @@ impl PartialConfig {
     /// # Errors
     /// [`TrainError::UnknownSetting`]; [`TrainError::SettingValue`] for a value of the wrong kind.
     pub fn setting(name: &str, text: &str) -> Result<PartialConfig, TrainError> {
-        // Text that parses as a number may be a name, such as that of a folder.
-        Self::first_that_fits(name, text, &[setting_value(text), Value::String(text.to_owned())])
+        if let Some(key) = name.strip_prefix("model.") {
+            let mut model_options = ModelOptions::default();
+            model_options.set(key, setting_value(text))?;
+            return Ok(PartialConfig { model_options, ..PartialConfig::default() });
+        }
+        PartialConfig::of_settings([(known(name)?, text)])
     }
 
-    /// [`setting`](Self::setting) with a value of TOML, which may be an array or a table.
+    /// [`setting`](Self::setting) with a value of TOML. A table gives several settings: `name` is `optimizer`, `data` or the like.
     ///
     /// # Errors
     /// Those of [`setting`](Self::setting).
     pub fn setting_of(name: &str, value: Value) -> Result<PartialConfig, TrainError> {
-        Self::first_that_fits(name, &value.to_string(), &[value])
-    }
-
-    fn first_that_fits(name: &str, text: &str, values: &[Value]) -> Result<PartialConfig, TrainError> {
-        if let Some(key) = name.strip_prefix("model.") {
-            let mut model_options = ModelOptions::default();
-            model_options.set(key, values[0].clone())?;
-            return Ok(PartialConfig { model_options, ..PartialConfig::default() });
-        }
-        let key = name.replace('-', "_");
-        let is_table = values[0].is_table();
-        let places: Vec<String> = match key.as_str() {
-            "data" => vec!["data.source".to_owned()],
-            "optimizer" | "schedule" if !is_table => vec![format!("{key}.name")],
-            _ if key.contains('.') => vec![key.clone()],
-            _ => std::iter::once(key.clone()).chain(TABLES.map(|table| format!("{table}.{key}"))).collect(),
-        };
-        let mut wrong = None;
-        for place in places {
-            for value in values {
-                match nested(&place, value.clone()).try_into::<PartialConfig>() {
-                    Ok(config) => return Ok(config),
-                    Err(error) if error.message().starts_with("unknown field") => {}
-                    Err(error) => {
-                        wrong.get_or_insert_with(|| error.message().to_owned());
-                    }
+        let mut values = Vec::new();
+        let mut model_options = ModelOptions::default();
+        for (name, value) in flat(name.to_owned(), value) {
+            match name.strip_prefix("model.").or_else(|| name.strip_prefix("model_options.")) {
+                Some(key) => model_options.set(key, value)?,
+                None => {
+                    let setting = known(&name)?;
+                    values.push((setting, setting.read_value(&value)?));
                 }
             }
         }
-        Err(match wrong {
-            Some(reason) => {
-                TrainError::SettingValue { name: name.to_owned(), value: text.to_owned(), reason }
+        Ok(PartialConfig { model_options, ..from_table(placed(values)) })
+    }
+
+    /// A configuration with these settings, of which the last counts where there are several.
+    ///
+    /// # Errors
+    /// [`TrainError::SettingValue`] for a text that is no value of its setting.
+    pub fn of_settings<'a>(
+        settings: impl IntoIterator<Item = (&'a Setting, &'a str)>,
+    ) -> Result<PartialConfig, TrainError> {
+        let values = settings.into_iter().map(|(setting, text)| Ok((setting, setting.parse_text(text)?)));
+        Ok(from_table(placed(values.collect::<Result<Vec<_>, TrainError>>()?)))
+    }
+}
+
+fn known(name: &str) -> Result<&'static Setting, TrainError> {
+    Setting::find(name).ok_or_else(|| TrainError::UnknownSetting { name: name.to_owned() })
+}
+
+/// The values of a table and of those in it, by their whole keys.
+fn flat(name: String, value: Value) -> Vec<(String, Value)> {
+    match value {
+        Value::Table(table) => {
+            table.into_iter().flat_map(|(key, value)| flat(format!("{name}.{key}"), value)).collect()
+        }
+        value => vec![(name, value)],
+    }
+}
+
+/// Values in the tables of a configuration file.
+fn placed<'a>(values: impl IntoIterator<Item = (&'a Setting, Value)>) -> Table {
+    let mut table = Table::new();
+    for (setting, value) in values {
+        match setting.key.split_once('.') {
+            None => drop(table.insert(setting.key.to_owned(), value)),
+            Some((name, key)) => {
+                let inner = table.entry(name).or_insert_with(|| Table::new().into());
+                if let Value::Table(inner) = inner {
+                    inner.insert(key.to_owned(), value);
+                }
             }
-            None => TrainError::UnknownSetting { name: name.to_owned() },
-        })
+        }
     }
-}
-
-/// The value of a text: a whole number, a number, true or false, otherwise the text itself.
-pub fn setting_value(text: &str) -> Value {
-    let whole = text.parse().map(Value::Integer).ok();
-    let number = || text.parse().map(Value::Float).ok();
-    let switch = || text.parse().map(Value::Boolean).ok();
-    whole.or_else(number).or_else(switch).unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// `a.b = value` as a table.
-fn nested(place: &str, value: Value) -> Table {
-    match place.split_once('.') {
-        None => Table::from_iter([(place.to_owned(), value)]),
-        Some((table, rest)) => Table::from_iter([(table.to_owned(), Value::Table(nested(rest, value)))]),
-    }
+    table
 }
 
 #[cfg(test)]
@@ -131,7 +199,10 @@ mod tests {
             assert_eq!(PartialConfig::setting_of(name, value).unwrap(), expected, "{name}");
         }
         let error = PartialConfig::setting_of("epochs", Value::Boolean(true)).unwrap_err().to_string();
-        assert!(error.starts_with("epochs cannot be true: "), "{error}");
+        assert_eq!(error, "epochs cannot be true; it must be a whole number of at least 0");
+        let error =
+            PartialConfig::setting_of("optimizer", "v = {depth = 2}".parse::<Table>().unwrap()["v"].clone());
+        assert!(error.unwrap_err().to_string().starts_with("optimizer.depth is not a training setting"));
     }
 
     #[test]
@@ -140,12 +211,12 @@ mod tests {
         assert!(error("learning-rate", "1").starts_with("learning-rate is not a training setting"));
         assert!(error("data.batch_size", "1").starts_with("data.batch_size is not a training setting"));
         assert!(
-            error("epochs", "many").starts_with("epochs cannot be many: "),
+            error("epochs", "many").starts_with("epochs cannot be many; it must be a whole number"),
             "{}",
             error("epochs", "many")
         );
         let sgd = error("optimizer", "rmsprop");
-        assert!(sgd.starts_with("optimizer cannot be rmsprop: ") && sgd.contains("adamw"), "{sgd}");
+        assert!(sgd.starts_with("optimizer.name cannot be rmsprop; ") && sgd.contains("adamw"), "{sgd}");
         assert!(error("model.depth", "3").starts_with("model option depth is not an option"));
     }
 }

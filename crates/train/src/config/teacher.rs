@@ -2,16 +2,17 @@
 
 use convscope_data::Augmentation;
 use convscope_graph::ModelOptions;
-use serde::{Deserialize, Serialize};
 
-use super::{FeatureCache, Freeze, PartialConfig, TrainConfig};
+use super::declare::Group::Training;
+use super::declare::{Setting, settings, value};
+use super::value::{NONE, SettingValue};
+use super::{Check, FeatureCache, Freeze, PartialConfig, TrainConfig, is_above_0, is_epochs};
 use crate::error::TrainError;
 use crate::model::model_width;
 
 /// A wider version of a run's own network, which is trained first and then [teaches](crate::teachers::Teachers) it; see
 /// [`TaughtRun`](crate::TaughtRun). Everything that is not here is as in the run itself, but it starts with random weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TeacherConfig {
     /// How many times as wide as the network of the run, finite and above 0.
     pub width: f64,
@@ -21,16 +22,23 @@ pub struct TeacherConfig {
     pub augment: Option<Augmentation>,
 }
 
-/// Some of the values of a [`TeacherConfig`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PartialTeacher {
-    /// See [`TeacherConfig::width`].
-    pub width: Option<f64>,
-    /// See [`TeacherConfig::epochs`].
-    pub epochs: Option<u64>,
-    /// See [`TeacherConfig::augment`].
-    pub augment: Option<Augmentation>,
+settings! {
+    /// Some of the values of a [`TeacherConfig`].
+    pub struct PartialTeacher in "teacher.";
+
+    /// Train a teacher first, in the folder `teacher` of the run: the same network, this many times as wide; --teachers
+    /// takes its place [default: none]
+    width: f64 = NONE, Some(value(Training, "FACTOR").named("teacher-width")), (is_above_0, "a finite number above 0");
+    /// How many times that teacher goes through the training images [default: as --epochs]
+    epochs: u64 = NONE, Some(value(Training, "N").named("teacher-epochs")), (is_epochs, "from 1 to 1000000000");
+    /// How that teacher's training images are changed at random [default: as --augment]
+    augment: Augmentation = NONE, Some(value(Training, "ITEMS").named("teacher-augment")), any;
+}
+
+impl From<&TeacherConfig> for PartialTeacher {
+    fn from(config: &TeacherConfig) -> PartialTeacher {
+        PartialTeacher { width: Some(config.width), epochs: config.epochs, augment: config.augment }
+    }
 }
 
 impl TrainConfig {
@@ -71,22 +79,11 @@ impl TrainConfig {
     }
 }
 
-impl TeacherConfig {
-    /// One error for each value that is out of range.
-    pub(super) fn problems(&self, teachers: &[String]) -> Vec<TrainError> {
-        let mut problems = Vec::new();
-        let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
-            if !fits {
-                problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
-            }
-        };
-        let width = self.width;
-        check(width.is_finite() && width > 0.0, "teacher.width", &width, "a finite number above 0");
-        check(teachers.is_empty(), "teacher.width", &width, "left out if teachers are named");
-        if let Some(epochs) = self.epochs {
-            check(epochs >= 1, "teacher.epochs", &epochs, "at least 1");
-        }
-        problems
+/// Checks who teaches.
+pub(super) fn check(config: &TrainConfig, check: &mut Check<'_>) {
+    if let Some(teacher) = &config.teacher {
+        let fits = config.teachers.is_empty();
+        check(fits, "teacher.width", &teacher.width, "left out if teachers are named");
     }
 }
 
@@ -115,7 +112,11 @@ pub(super) fn merge_teachers(config: &mut TrainConfig, over: &PartialConfig) -> 
     for (field, is_given) in [("teacher.epochs", epochs.is_some()), ("teacher.augment", augment.is_some())] {
         if is_given {
             let (name, owners) = ("a run that trains no teacher", "a teacher.width");
-            return Err(TrainError::SettingNotApplicable { field, name, owners });
+            return Err(TrainError::SettingNotApplicable {
+                field: field.to_owned(),
+                name: name.to_owned(),
+                owners: owners.to_owned(),
+            });
         }
     }
     Ok(())

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
-
 /// The choice of an optimizer, with PyTorch's names and defaults. The learning rate is not part of it: a
 /// [`Schedule`](crate::Schedule) provides it step by step.
 ///
@@ -97,6 +95,9 @@ pub enum DecayScope {
 }
 
 impl OptimizerConfig {
+    /// Every optimizer with its defaults.
+    pub(crate) const ALL: [fn() -> OptimizerConfig; 4] = [Self::adam, Self::adamw, Self::sgd, Self::muon];
+
     /// Adam with its defaults.
     pub fn adam() -> Self {
         Self::Adam { betas: betas(), eps: eps(), weight_decay: 0.0 }
@@ -142,39 +143,6 @@ impl OptimizerConfig {
         | Self::Muon { weight_decay, .. }) = &mut config;
         *weight_decay = 0.0;
         config
-    }
-
-    /// Every value that is out of range.
-    pub(crate) fn problems(&self) -> Vec<TrainError> {
-        let mut problems = Vec::new();
-        let mut check = |fits: bool, field, value: &dyn ToString, accepted| {
-            if !fits {
-                problems.push(TrainError::InvalidValue { field, value: value.to_string(), accepted });
-            }
-        };
-        if let Self::Adam { betas, eps, .. }
-        | Self::AdamW { betas, eps, .. }
-        | Self::Muon { betas, eps, .. } = *self
-        {
-            for beta in betas {
-                check((0.0..1.0).contains(&beta), "optimizer.betas", &beta, "two numbers in [0, 1)");
-            }
-            check(eps.is_finite() && eps > 0.0, "optimizer.eps", &eps, "a finite number above 0");
-        }
-        if let Self::Sgd { momentum, .. } | Self::Muon { momentum, .. } = *self {
-            check((0.0..1.0).contains(&momentum), "optimizer.momentum", &momentum, "in [0, 1)");
-        }
-        if let Self::Sgd { momentum, nesterov, .. } = *self {
-            let fits = !nesterov || momentum != 0.0;
-            check(fits, "optimizer.nesterov", &nesterov, "false if optimizer.momentum is 0");
-        }
-        let (Self::Adam { weight_decay, .. }
-        | Self::AdamW { weight_decay, .. }
-        | Self::Sgd { weight_decay, .. }
-        | Self::Muon { weight_decay, .. }) = *self;
-        let fits = weight_decay.is_finite() && weight_decay >= 0.0;
-        check(fits, "optimizer.weight_decay", &weight_decay, "a finite number of at least 0");
-        problems
     }
 }
 

@@ -123,6 +123,13 @@ impl Session {
         self.run(&AtomicBool::new(false), &mut ())
     }
 
+    /// The same session with another receiver of its progress, after those that write its files.
+    #[must_use]
+    pub fn with_sink(mut self, sink: Box<dyn Sink>) -> Session {
+        self.sinks.push(sink);
+        self
+    }
+
     /// Trains until the run is complete, stops early, or `interrupt` is set. An interruption is noticed after each
     /// batch, also during an evaluation; the run can be continued later.
     ///

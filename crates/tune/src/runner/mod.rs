@@ -1,17 +1,20 @@
-//! Works on a study: claims trials, trains each in a separate process, follows its figures.
+//! Works on a study: claims trials, has each trained, follows its figures.
 
+mod in_process;
 mod job;
 mod keep;
-mod process;
 mod progress;
 mod setbacks;
+mod training;
 
+pub use in_process::InProcess;
 pub use keep::Keep;
 pub use progress::{Progress, RunningTrial};
+pub use training::{Ended, Teller, Training, TrainingEvent, TrialRunner};
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use convscope_train::run_dir::{Summary, write_atomic};
@@ -22,34 +25,13 @@ use crate::TuneError;
 use crate::study::{Claim, Study, Verdict, run_name};
 use crate::trial::{Trial, TrialState};
 use job::Job;
-use process::{Exited, Process};
 use progress::Pace;
 use setbacks::Setbacks;
 
-/// How a program is started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// The file that is executed.
-    pub path: PathBuf,
-    /// What comes before all other arguments, such as `-m convscope` for Python.
-    pub arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// A program that is a file of its own.
-    pub fn new(path: impl Into<PathBuf>) -> Program {
-        Program { path: path.into(), arguments: Vec::new() }
-    }
-}
-
 /// How to work on a study.
-#[derive(Clone, Debug)]
 pub struct Runner {
-    /// The program that trains. It is started as `<program> train --trial <file> --threads <n> --quiet`; see
-    /// [`trial_file`](Self::trial_file). Its exit code is the result: 0 if complete; 130 if it has saved its state
-    /// because it was asked to stop; 1 or 2, after a line `error: <reason>` on standard error, if it would fail again.
-    /// Anything else, such as 75 or a signal, is a failure of the machine.
-    pub program: Program,
+    /// What trains.
+    pub trials: Box<dyn TrialRunner>,
     /// The folder of the study.
     pub folder: PathBuf,
     /// How many trials run at once, at least 1.
@@ -119,8 +101,8 @@ enum End {
     SetBack(String),
 }
 
-/// How often the trials are checked.
-const LOOK: Duration = Duration::from_millis(40);
+/// How long to wait for news before looking whether the caller wants to stop.
+const LOOK: Duration = Duration::from_millis(100);
 /// How often an idle process looks for work.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -138,13 +120,17 @@ impl Runner {
         events: &mut dyn TuneEvents,
     ) -> Result<Ending, TuneError> {
         let mut jobs: Vec<Job> = Vec::new();
-        let worked = self.work(study, &mut jobs, interrupt, events);
+        let mut news = News::new();
+        let worked = self.work(study, &mut jobs, &mut news, interrupt, events);
         let worked = worked.and_then(|ending| self.strip_finished(study).map(|()| ending));
         if worked.is_err() {
             // Running trials are saved and released before the error is returned.
-            jobs.iter_mut().for_each(|job| job.process.stop());
-            for job in &mut jobs {
-                let _ = job.process.wait();
+            jobs.iter_mut().for_each(|job| job.training.stop());
+            while jobs.iter().any(|job| job.ended.is_none()) {
+                let Ok((number, event)) = news.from.recv() else { break };
+                hear(&mut jobs, number, event);
+            }
+            for job in &jobs {
                 let _ = study.release(job.trial);
             }
         }
@@ -182,20 +168,25 @@ impl Runner {
         write_atomic(&file, |file| file.write_all(text.as_bytes()))?;
         let summary = run.join("summary.json");
         if !summary.is_file() {
-            let mut process = Process::start(&self.program, &file, self.threads * self.jobs)?;
-            let exited = loop {
+            let mut news = News::new();
+            let mut training = self.trials.start(&file, self.threads * self.jobs, news.teller().1)?;
+            let ended = loop {
                 if interrupt.load(Ordering::Relaxed) {
-                    process.stop();
+                    training.stop();
                 }
-                if let Some(exited) = process.exited()? {
-                    break exited;
+                if let Some((_, TrainingEvent::Ended(ended))) = news.wait() {
+                    break ended;
                 }
-                std::thread::sleep(LOOK);
             };
-            match exited {
-                Exited::Completed => {}
-                Exited::Stopped if interrupt.load(Ordering::Relaxed) => return Ok(Trained::Interrupted),
-                other => return Err(TuneError::Training { run, reason: process.reason(other) }),
+            match ended {
+                Ended::Completed => {}
+                Ended::Stopped if interrupt.load(Ordering::Relaxed) => return Ok(Trained::Interrupted),
+                Ended::Stopped => {
+                    return Err(TuneError::Training { run, reason: "it was interrupted".to_owned() });
+                }
+                Ended::Failed(reason) | Ended::SetBack(reason) => {
+                    return Err(TuneError::Training { run, reason });
+                }
             }
         }
         Ok(Trained::Completed(Box::new(Summary::read(&summary)?)))
@@ -205,6 +196,7 @@ impl Runner {
         &self,
         study: &mut Study,
         jobs: &mut Vec<Job>,
+        news: &mut News,
         interrupt: &AtomicBool,
         events: &mut dyn TuneEvents,
     ) -> Result<Ending, TuneError> {
@@ -217,7 +209,7 @@ impl Runner {
             let may_ask = asked.is_none_or(|asked| asked.elapsed() >= ASK) && setbacks.allows(Instant::now());
             if jobs.len() < self.jobs.max(1) && !is_interrupted && !is_done && may_ask {
                 match study.claim()? {
-                    Claim::Trial(trial) => match self.begin(study, &trial)? {
+                    Claim::Trial(trial) => match self.begin(study, &trial, news)? {
                         Begun::Job(job) => {
                             events.started(study, &trial);
                             jobs.push(job);
@@ -234,7 +226,7 @@ impl Runner {
             let mut index = 0;
             while index < jobs.len() {
                 if is_interrupted {
-                    jobs[index].process.stop();
+                    jobs[index].training.stop();
                 }
                 match self.follow(study, &mut jobs[index], &mut setbacks, events)? {
                     Some(end) => {
@@ -261,12 +253,14 @@ impl Runner {
             if let Some(reason) = setbacks.gave_up().filter(|_| jobs.is_empty()) {
                 return Ok(Ending::GaveUp { reason: reason.to_owned() });
             }
-            std::thread::sleep(LOOK);
+            if let Some((number, event)) = news.wait() {
+                hear(jobs, number, event);
+            }
         }
     }
 
-    /// Starts the process of a trial.
-    fn begin(&self, study: &mut Study, trial: &Trial) -> Result<Begun, TuneError> {
+    /// Starts the training of a trial.
+    fn begin(&self, study: &mut Study, trial: &Trial, news: &mut News) -> Result<Begun, TuneError> {
         let plan = study.plan();
         let point = trial.point(&plan.space).unwrap_or_default();
         let config = match plan.space.configure(&plan.base, &point) {
@@ -276,10 +270,14 @@ impl Runner {
                 return Ok(Begun::Over(End::Finished));
             }
         };
-        let started = self.write_trial(trial.number, &config).and_then(|()| self.process(trial.number));
+        let (number, teller) = news.teller();
+        let started = self
+            .write_trial(trial.number, &config)
+            .and_then(|()| self.trials.start(&self.trial_file(trial.number), self.threads, teller));
         match started {
-            Ok(process) => {
-                Ok(Begun::Job(Job::new(trial, config.epochs, self.run_dir(trial.number), process)))
+            Ok(training) => {
+                let run = self.run_dir(trial.number);
+                Ok(Begun::Job(Job::new(trial, number, config.epochs, run, training)))
             }
             Err(
                 problem @ (TuneError::Io { .. }
@@ -316,11 +314,7 @@ impl Runner {
         Ok(write_atomic(&file, |file| file.write_all(text.as_bytes()))?)
     }
 
-    fn process(&self, number: usize) -> Result<Process, TuneError> {
-        Process::start(&self.program, &self.trial_file(number), self.threads)
-    }
-
-    /// Reports the new epochs of a trial and checks whether its process has ended.
+    /// Reports the new epochs of a trial and checks whether its training has ended.
     fn follow(
         &self,
         study: &mut Study,
@@ -328,8 +322,7 @@ impl Runner {
         setbacks: &mut Setbacks,
         events: &mut dyn TuneEvents,
     ) -> Result<Option<End>, TuneError> {
-        let exited = job.process.exited()?;
-        for (epoch, accuracy) in job.new_epochs()? {
+        for (epoch, accuracy) in std::mem::take(&mut job.new_epochs) {
             if job.is_settled {
                 break;
             }
@@ -340,33 +333,34 @@ impl Runner {
                 Verdict::Continue => {}
                 Verdict::Pruned => {
                     job.is_settled = true;
-                    job.process.stop();
+                    job.training.stop();
                     self.tell_finished(study, job.trial, events);
                 }
                 Verdict::Lost => {
                     job.is_settled = true;
-                    job.process.stop();
+                    job.training.stop();
                 }
             }
         }
-        let Some(exited) = exited else { return Ok(None) };
+        let Some(ended) = job.ended.take() else { return Ok(None) };
         if job.is_settled {
             return Ok(Some(End::Free));
         }
-        match exited {
-            Exited::Completed => {
+        match ended {
+            Ended::Completed => {
                 setbacks.forget();
                 self.settle(study, job).map(Some)
             }
-            Exited::Failed => {
-                study.fail(job.trial, &job.process.reason(exited))?;
+            Ended::Failed(reason) => {
+                study.fail(job.trial, &reason)?;
                 Ok(Some(End::Finished))
             }
-            Exited::Stopped | Exited::SetBack(_) => Ok(Some(End::SetBack(job.process.reason(exited)))),
+            Ended::Stopped => Ok(Some(End::SetBack("it was interrupted".to_owned()))),
+            Ended::SetBack(reason) => Ok(Some(End::SetBack(reason))),
         }
     }
 
-    /// Releases a trial whose process is gone, or reports that it is finished.
+    /// Releases a trial whose training is over, or reports that it is finished.
     fn close(
         &self,
         study: &mut Study,
@@ -436,5 +430,39 @@ impl Runner {
         if let Some(trial) = study.trial(id) {
             events.finished(study, trial);
         }
+    }
+}
+
+/// What the trainings tell.
+struct News {
+    to: Sender<(u64, TrainingEvent)>,
+    from: Receiver<(u64, TrainingEvent)>,
+    trainings: u64,
+}
+
+impl News {
+    fn new() -> News {
+        let (to, from) = channel();
+        News { to, from, trainings: 0 }
+    }
+
+    /// The number of a new training, and the place for what it tells.
+    fn teller(&mut self) -> (u64, Teller) {
+        self.trainings += 1;
+        (self.trainings, Teller { training: self.trainings, to: self.to.clone() })
+    }
+
+    /// The next event, if there is one within a short time.
+    fn wait(&self) -> Option<(u64, TrainingEvent)> {
+        self.from.recv_timeout(LOOK).ok()
+    }
+}
+
+/// Notes what a training tells with its trial.
+fn hear(jobs: &mut [Job], number: u64, event: TrainingEvent) {
+    let Some(job) = jobs.iter_mut().find(|job| job.number_of_training == number) else { return };
+    match event {
+        TrainingEvent::Epoch { epoch, accuracy } => job.new_epochs.push((epoch, accuracy)),
+        TrainingEvent::Ended(ended) => job.ended = Some(ended),
     }
 }

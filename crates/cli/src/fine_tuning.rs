@@ -1,51 +1,8 @@
-//! The flags of training that keep a part of a network as it is.
+//! What fine-tuning does, and the settings that suit its images.
 
-use convscope_train::config::{FeatureCache, Freeze, PartialConfig};
+use convscope_train::config::{Freeze, PartialConfig};
 use convscope_train::fine_tuning::FineTuning;
 use convscope_train::{TrainConfig, TrainError};
-
-/// What is trained of a network whose weights were trained before.
-#[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Fine-tuning")]
-pub(crate) struct FineTuningFlags {
-    /// What is not trained: `all-but-head`, everything up to a node by its NAME, or `none` [default: none; all-but-head if training
-    /// starts from weights of --weights, a run or an ONNX file]
-    #[arg(long, value_name = "NODE|NAME")]
-    freeze: Option<Freeze>,
-
-    /// From this epoch on, counted from 1, train what is frozen too [default: never]
-    #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
-    unfreeze_at: Option<u64>,
-
-    /// The learning rate of everything before the classifier, or of what --freeze names [default: that of --lr; 0.0001 in
-    /// fine-tuning without --lr]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    lr_body: Option<f64>,
-
-    /// Show a frozen body so many fixed variants of each image, drawn from --augment; 0: the images as they are until it is
-    /// trained [default: 0 if --augment is none, otherwise new variants in each epoch, whose features cannot be kept]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
-    cached_views: Option<u64>,
-
-    /// Keep the features of a frozen body in memory up to so many megabytes, beyond that in the run directory; `off` computes
-    /// them for each batch [default: 1000]
-    #[arg(long, value_name = "MEGABYTES|off")]
-    feature_cache: Option<FeatureCache>,
-}
-
-impl FineTuningFlags {
-    /// The settings of the flags.
-    pub(crate) fn partial(&self) -> PartialConfig {
-        PartialConfig {
-            freeze: self.freeze.clone(),
-            unfreeze_at: self.unfreeze_at,
-            lr_body: self.lr_body,
-            cached_views: self.cached_views,
-            feature_cache: self.feature_cache,
-            ..PartialConfig::default()
-        }
-    }
-}
 
 /// The configuration with the batch size and the number of epochs that suit so many images in fine-tuning, unless `given` has
 /// them.
