@@ -18,7 +18,7 @@ use convscope_onnx::{OnnxFile, OnnxOptions};
 use convscope_torch::TorchFile;
 use convscope_train::run_dir::DataRecord;
 use convscope_train::{Checkpoint, PartialConfig, TrainConfig};
-use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study};
+use convscope_tune::{Parameter, Pruning, Sampler, SearchPlan, Space, Study};
 use convscope_verify::{Case, Tensor, Which};
 
 /// A function that accepts arbitrary bytes.
@@ -153,7 +153,7 @@ pub fn journal(bytes: &[u8]) {
     in_folder(|folder| {
         let path = written(folder, "journal.log", bytes);
         let parameter = Parameter::grid("lr=0.1,0.01").expect("the grid is well-formed");
-        let plan = Plan {
+        let plan = SearchPlan {
             space: Space::new(vec![parameter]).expect("one parameter is enough"),
             sampler: Sampler::Grid,
             seed: 1,

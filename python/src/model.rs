@@ -11,7 +11,7 @@ use convscope::ndarray::{Array4, ArrayD, ArrayView4, Axis, IxDyn};
 use convscope::ops::{Mode, Role};
 use convscope::train::metrics::EpochMetrics;
 use convscope::train::model::{normalization_of, read_weights};
-use convscope::train::onnx::{ChannelOrder, OnnxUse, Treatment, read_onnx};
+use convscope::train::onnx::{ChannelOrder, InputTreatment, OnnxUse, read_onnx};
 use convscope::train::run_dir::{Summary, read_layer_metrics, read_metrics};
 use convscope::train::{Ending, Evaluation, LayerMetrics, RunDir, TrainConfig, TrainedModel};
 use convscope_kernels::layout;
@@ -360,7 +360,7 @@ fn treatment(
     mean: Option<Vec<f32>>,
     std: Option<Vec<f32>>,
     resize: Option<&str>,
-) -> PyResult<Treatment> {
+) -> PyResult<InputTreatment> {
     let fixed = match normalize {
         None => None,
         Some(_) if mean.is_some() || std.is_some() => {
@@ -395,7 +395,7 @@ fn treatment(
         }
         None => Resize::default(),
     };
-    Ok(Treatment { resize: resize.to_string(), background: "white".to_owned(), mean, std })
+    Ok(InputTreatment { resize: resize.to_string(), background: "white".to_owned(), mean, std })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> PyResult<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use convscope::ndarray::{ArrayD, ArrayViewD};
 use convscope::ops::{Mode, Sample};
-use convscope::verify::{self, Call, Tensor};
+use convscope::verify::{self, OperatorCall, Tensor};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -38,7 +38,8 @@ pub(crate) fn run<'py>(
         given.insert(name, tensor);
     }
     let d_output = grad_output.map(|array| floats(operator, "grad_output", array)).transpose()?;
-    let call = Call { operator: operator.to_owned(), arguments: map_from(arguments)?, tensors: given };
+    let call =
+        OperatorCall { operator: operator.to_owned(), arguments: map_from(arguments)?, tensors: given };
     let mode = if training { Mode::Training } else { Mode::Inference };
     let sample = Sample { seed, ..Sample::default() };
     let compute = || match &d_output {
@@ -64,7 +65,7 @@ pub(crate) fn run<'py>(
 const LONG: usize = 1 << 22;
 
 /// Whether a call may take more than a few hundred microseconds.
-fn is_long(call: &Call) -> bool {
+fn is_long(call: &OperatorCall) -> bool {
     let elements: usize = call.tensors.values().map(|tensor| tensor.shape().iter().product::<usize>()).sum();
     // What each value of the input meets: a kernel, or the columns of a matrix.
     let meets = ["weight", "other"].iter().filter_map(|name| call.tensors.get(*name)).map(|tensor| {

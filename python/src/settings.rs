@@ -14,9 +14,6 @@ use serde_json::{Map, Value};
 use crate::error::raised;
 use crate::value::map_from;
 
-/// Names that decide which others exist come first.
-const FIRST: [&str; 3] = ["model", "optimizer", "schedule"];
-
 /// A configuration, and what of it was asked for.
 pub(crate) struct Settings {
     pub(crate) config: TrainConfig,
@@ -49,13 +46,11 @@ impl Settings {
         }
         given.retain(|_, value| !value.is_null());
         let names: Vec<String> = given.keys().cloned().collect();
-        let mut ordered: Vec<&String> = names.iter().collect();
-        ordered.sort_by_key(|name| !FIRST.contains(&name.as_str()));
-        for name in ordered {
-            let value = toml::Value::try_from(&given[name])
-                .map_err(|error| PyValueError::new_err(error.to_string()))?;
-            parts.push(PartialConfig::setting_of(name, value).map_err(raised)?);
-        }
+        let values = given.into_iter().map(|(name, value)| match toml::Value::try_from(value) {
+            Ok(value) => Ok((name, value)),
+            Err(error) => Err(PyValueError::new_err(error.to_string())),
+        });
+        parts.push(PartialConfig::of_values(values.collect::<PyResult<Vec<_>>>()?).map_err(raised)?);
         let is_asked = parts[recipes..].iter().any(|part| part.batch_size.is_some());
         let batch_size = if is_asked { BatchSize::Asked } else { BatchSize::Default };
         let over = |config: TrainConfig| parts.iter().try_fold(config, |config, part| config.merged(part));

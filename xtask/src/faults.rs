@@ -24,7 +24,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<(), String> {
         return Err(format!("no fault is called {unknown}; there are {} and short", CALLS.join(", ")));
     }
     let is_asked = |name: &str| names.is_empty() || names.contains(&name);
-    let place = Place::new(root)?;
+    let place = Scratch::new(root)?;
     let mut lost = 0;
     for call in CALLS.into_iter().filter(|call| is_asked(call)) {
         for fault in FAULTS {
@@ -67,7 +67,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, place: &Place, status: ExitStatus, what: &str) {
+    fn count(&mut self, place: &Scratch, status: ExitStatus, what: &str) {
         self.tried += 1;
         match status.code() {
             Some(0) => self.borne += 1,
@@ -90,7 +90,7 @@ impl std::fmt::Display for Tally {
 }
 
 /// Where the runs lie.
-struct Place {
+struct Scratch {
     program: PathBuf,
     folder: PathBuf,
 }
@@ -107,8 +107,8 @@ const TRAIN: &str =
 const RESULTS: [&str; 4] =
     ["weights/last.safetensors", "weights/best.safetensors", "config.toml", "model.toml"];
 
-impl Place {
-    fn new(root: &Path) -> Result<Place, String> {
+impl Scratch {
+    fn new(root: &Path) -> Result<Scratch, String> {
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--release", "--package", "convscope-cli"])
             .current_dir(root)
@@ -124,7 +124,7 @@ impl Place {
         let target = root.join(target);
         let folder = target.join("faults");
         let _ = fs::remove_dir_all(&folder);
-        let place = Place { program: target.join("release").join("convscope"), folder };
+        let place = Scratch { program: target.join("release").join("convscope"), folder };
         place.write_inputs().map_err(|error| format!("{}: {error}", place.folder.display()))?;
         let status = place.run(&mut place.train("whole"))?;
         if status.success() { Ok(place) } else { Err("the run without faults failed".to_owned()) }

@@ -31,9 +31,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     } else if let Some(error) = cause.downcast_ref::<TuneError>() {
         match error {
             TuneError::Train(error) => of_training(error),
-            TuneError::Plan(text) if text.contains("nothing to search") => {
-                Some("name a parameter with --grid or --range".to_owned())
-            }
+            TuneError::NothingToSearch => Some("name a parameter with --grid or --range".to_owned()),
             _ => None,
         }
     } else {

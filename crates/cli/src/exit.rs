@@ -165,7 +165,8 @@ fn is_usage_elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
             other => matches!(
                 other,
                 TuneError::Parameter { .. }
-                    | TuneError::Plan(_)
+                    | TuneError::NothingToSearch
+                    | TuneError::NoTrials
                     | TuneError::OtherStudy { .. }
                     | TuneError::OtherFolder { .. }
                     | TuneError::ForeignStudy { .. }

@@ -15,6 +15,9 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::exit::{UsageError, sentence};
 
+/// The names of the splits.
+pub(crate) const SPLITS: &[&str] = &["train", "val", "test"];
+
 /// The number of threads of a command.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Threads {

@@ -8,7 +8,7 @@ use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
 use convscope_onnx::OnnxFile;
 use convscope_train::key_map;
 use convscope_train::model::{enlarged_for, image_size_of, read_weights, resolve_model};
-use convscope_train::onnx::{OnnxUse, Treatment, is_onnx, read_onnx};
+use convscope_train::onnx::{InputTreatment, OnnxUse, is_onnx, read_onnx};
 
 use crate::console::Console;
 use crate::exit::UsageError;
@@ -252,7 +252,7 @@ impl ForeignFlags {
             return Err(UsageError(message).into());
         }
         let [channels, height, width] = graph.image();
-        let Treatment { resize, background, mean, std } = self.treatment.treatment(channels)?;
+        let InputTreatment { resize, background, mean, std } = self.treatment.treatment(channels)?;
         let size = [height, width];
         let input = InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std };
         let names = match &self.weights_map {

@@ -1,5 +1,7 @@
 //! Which settings may change when a run is continued.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use convscope_train::config::TrainConfig;
 use convscope_train::run_dir::{read_metrics, write_atomic};
@@ -18,7 +20,7 @@ pub(crate) fn configure(run: &RunDir, flags: &TrainFlags) -> Result<TrainConfig>
     let own = run.config()?;
     let mut asked = flags.over(own.clone())?;
     asked.data.source.clone_from(&own.data.source);
-    let changed = changed_keys(&own, &asked)?;
+    let changed = changed_keys(&own, &asked);
     if changed.is_empty() {
         return Ok(own);
     }
@@ -49,25 +51,12 @@ fn refused(run: &RunDir, reason: &str) -> anyhow::Error {
 }
 
 /// The keys with different values, as `optimizer.momentum`.
-fn changed_keys(own: &TrainConfig, asked: &TrainConfig) -> Result<Vec<String>> {
-    let (own, asked) = (toml::Table::try_from(own)?, toml::Table::try_from(asked)?);
-    let mut changed = Vec::new();
-    compare("", &own, &asked, &mut changed);
-    Ok(changed)
-}
-
-fn compare(prefix: &str, own: &toml::Table, asked: &toml::Table, changed: &mut Vec<String>) {
-    let added = asked.keys().filter(|key| !own.contains_key(*key));
-    for key in own.keys().chain(added) {
-        match (own.get(key), asked.get(key)) {
-            (Some(toml::Value::Table(own)), Some(toml::Value::Table(asked))) => {
-                compare(&format!("{prefix}{key}."), own, asked, changed);
-            }
-            // A configuration file may come from a machine with a different number of cores.
-            (own, asked) if own != asked && key != "threads" => changed.push(format!("{prefix}{key}")),
-            _ => {}
-        }
-    }
+fn changed_keys(own: &TrainConfig, asked: &TrainConfig) -> Vec<String> {
+    let (own, asked) = (own.texts(), asked.texts());
+    let keys: BTreeSet<&String> = own.keys().chain(asked.keys()).collect();
+    // A configuration file may come from a machine with a different number of cores.
+    let is_changed = |key: &&&String| own.get(**key) != asked.get(**key) && ***key != "threads";
+    keys.iter().filter(is_changed).map(|key| (*key).clone()).collect()
 }
 
 #[cfg(test)]
@@ -79,7 +68,7 @@ mod tests {
         let own = TrainConfig::default();
         let mut asked = TrainConfig { lr: 0.5, patience: Some(3), threads: Some(7), ..own.clone() };
         asked.data.source = "cats".into();
-        assert_eq!(changed_keys(&own, &asked).unwrap(), ["data.source", "lr", "patience"]);
-        assert_eq!(changed_keys(&asked, &asked).unwrap(), [""; 0]);
+        assert_eq!(changed_keys(&own, &asked), ["data.source", "lr", "patience"]);
+        assert_eq!(changed_keys(&asked, &asked), [""; 0]);
     }
 }

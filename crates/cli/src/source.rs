@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use convscope_data::{
-    DataError, Observer, Progress, Remarks, SkippedFiles, Source, SourceOptions, Split, SplitFolder, Splits,
-    Stage,
+    DataError, Progress, ProgressListener, Remarks, SkippedFiles, Source, SourceOptions, Split, SplitFolder,
+    Splits, Stage,
 };
 use convscope_report::number::{bytes, thousands};
 use convscope_train::memory::memory_limit_bytes;
@@ -69,11 +69,11 @@ fn options(config: &TrainConfig) -> Result<SourceOptions> {
 pub(crate) fn open(spec: &str, options: SourceOptions, console: Console) -> Result<Arc<dyn Source>> {
     let shown = Arc::new(Mutex::new(None));
     let observed = Arc::clone(&shown);
-    let observer = Observer::new(move |progress| {
+    let listener = ProgressListener::new(move |progress| {
         let mut shown = observed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         show(&mut shown, progress, console);
     });
-    let opened = convscope_data::open(spec, &within_memory(SourceOptions { observer, ..options }));
+    let opened = convscope_data::open(spec, &within_memory(SourceOptions { listener, ..options }));
     if let Some(Shown { bar: Some(bar), .. }) =
         shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     {

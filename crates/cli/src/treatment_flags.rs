@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use convscope_data::{ImageSize, Normalization, Normalize, Resize, Source, Split, Statistics};
-use convscope_train::onnx::{ChannelOrder, Treatment};
+use convscope_train::onnx::{ChannelOrder, InputTreatment};
 
 use crate::console::Console;
 use crate::exit::UsageError;
@@ -74,7 +74,7 @@ impl TreatmentFlags {
     ///
     /// # Errors
     /// Flags that contradict each other, other numbers than channels, numbers that cannot be used.
-    pub(crate) fn treatment(&self, channels: usize) -> Result<Treatment> {
+    pub(crate) fn treatment(&self, channels: usize) -> Result<InputTreatment> {
         let fixed = self.normalize.and_then(|normalize| normalize.fixed(channels));
         let (mean, std) = match fixed {
             Some(Normalization { mean, std }) => (mean, std),
@@ -87,7 +87,7 @@ impl TreatmentFlags {
             return Err(UsageError("--std has a number that is not above 0".to_owned()).into());
         }
         let resize = cropped(self.crop, None, self.resize)?.1.unwrap_or_default().to_string();
-        Ok(Treatment { resize, background: "white".to_owned(), mean, std })
+        Ok(InputTreatment { resize, background: "white".to_owned(), mean, std })
     }
 
     /// The normalisation of `--normalize standard`: by the training images of a source, otherwise by the images of this split.

@@ -17,7 +17,7 @@ use crate::run_page::{self, PAGE_FILE};
 use crate::tune_test::{FINAL, Test};
 
 /// Where everything is.
-pub(crate) struct Place {
+pub(crate) struct StudyPaths {
     pub(crate) folder: PathBuf,
     pub(crate) journal: PathBuf,
     pub(crate) name: String,
@@ -115,7 +115,7 @@ impl Unfinished {
 ///
 /// # Errors
 /// A file cannot be written.
-pub(crate) fn save(place: &Place, found: &Found<'_>, console: Console) -> Result<()> {
+pub(crate) fn save(place: &StudyPaths, found: &Found<'_>, console: Console) -> Result<()> {
     let Found { study, images, test, .. } = *found;
     let trials = study.trials();
     let plan = study.plan();
@@ -164,7 +164,7 @@ fn page_of(trial: &Trial, folder: &Path) -> Option<String> {
 ///
 /// # Errors
 /// A number has no JSON form.
-pub(crate) fn document(place: &Place, found: &Found<'_>) -> Result<String> {
+pub(crate) fn document(place: &StudyPaths, found: &Found<'_>) -> Result<String> {
     let Found { study, images, unfinished, test } = *found;
     let trials = study.trials();
     let report = StudyReport { space: &study.plan().space, trials: &trials, images };
@@ -185,7 +185,7 @@ pub(crate) fn document(place: &Place, found: &Found<'_>) -> Result<String> {
 }
 
 /// The ranking and where everything is; only the ranking if no trial was completed.
-pub(crate) fn render(place: &Place, found: &Found<'_>, console: Console) -> String {
+pub(crate) fn render(place: &StudyPaths, found: &Found<'_>, console: Console) -> String {
     let Found { study, images, test, .. } = *found;
     let space = &study.plan().space;
     let trials = study.trials();

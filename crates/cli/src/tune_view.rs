@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use convscope_report::number::{duration, percent};
 use convscope_report::table::shorten;
 use convscope_report::{Cell, Column, Style, Table, Tone};
-use convscope_tune::runner::{Progress, TuneEvents};
+use convscope_tune::runner::{StudyProgress, TuneEvents};
 use convscope_tune::{Study, Trial, TrialState, best, ranked};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -77,7 +77,7 @@ impl TuneEvents for TuneView {
         self.drawn = None;
     }
 
-    fn tick(&mut self, study: &Study, progress: &Progress) {
+    fn tick(&mut self, study: &Study, progress: &StudyProgress) {
         let Some(bar) = &self.bar else { return };
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             let room = self.console.width().map_or(usize::MAX, |width| width.saturating_sub(OTHERS).max(8));
@@ -103,7 +103,7 @@ fn outcome(trial: &Trial) -> String {
 
 /// The running trials above the best finished ones, and a line about the search. Parameters wider than `room` are cut
 /// off.
-fn render(study: &Study, progress: &Progress, room: usize, style: Style) -> String {
+fn render(study: &Study, progress: &StudyProgress, room: usize, style: Style) -> String {
     let trials = study.trials();
     let mut table = Table::new([
         Column::right("trial"),

@@ -72,7 +72,7 @@ pub use manifest::Manifest;
 pub use near::near_duplicates;
 pub use normalize::{Normalization, Normalize};
 pub use open::open;
-pub use options::{BadImages, Observer, Progress, SourceOptions, SplitCounts, Splits, Stage};
+pub use options::{BadImages, Progress, ProgressListener, SourceOptions, SplitCounts, Splits, Stage};
 pub use regroup::{Fold, all_for_training, folds, only, train_on_val, whole, without_test};
 pub use remarks::{MovedImage, Remarks, SkippedFiles, SplitFolder, UnreadableFile};
 pub use source::{PixelType, Source, Split, spread};

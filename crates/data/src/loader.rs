@@ -11,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::CHANNELS;
 use crate::augment::{Augmenter, Scratch};
-use crate::normalize::Table;
+use crate::normalize::ByteScaling;
 use crate::random::{Stream, generator, shuffle};
 use crate::{Augmentation, DataError, Mixed, Normalization, PixelType, Source, Split};
 
@@ -220,7 +220,7 @@ pub(crate) struct Worker {
     source: Arc<dyn Source>,
     split: Split,
     batch_size: usize,
-    table: Table,
+    table: ByteScaling,
     normalization: Normalization,
     pub(crate) augmenter: Option<Augmenter>,
     /// How many epochs differ in the changes to images; `None` for all.

@@ -121,21 +121,21 @@ impl Normalization {
     }
 
     /// The scaled value of every byte.
-    pub(crate) fn table(&self) -> Result<Table, DataError> {
+    pub(crate) fn table(&self) -> Result<ByteScaling, DataError> {
         self.check()?;
         let of_channel =
             |(mean, std): (&f32, &f32)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
-        Ok(Table { channels: self.mean.iter().zip(&self.std).map(of_channel).collect() })
+        Ok(ByteScaling { channels: self.mean.iter().zip(&self.std).map(of_channel).collect() })
     }
 }
 
 /// A [`Normalization`] precomputed for all 256 values of each channel.
 #[derive(Clone)]
-pub(crate) struct Table {
+pub(crate) struct ByteScaling {
     channels: Vec<[f32; 256]>,
 }
 
-impl Table {
+impl ByteScaling {
     /// See [`Normalization::apply`]; the lengths are equal.
     pub(crate) fn apply(&self, pixels: &[u8], planes: &mut [f32]) {
         let channels = self.channels.len();

@@ -21,7 +21,7 @@ pub fn open(spec: &str, options: &SourceOptions) -> Result<Arc<dyn Source>, Data
     let source = match spec {
         "shapes" => shapes::open(options)?,
         "cifar10" => {
-            let folder = options.cifar10.fetch(options.cache_dir.as_deref(), &options.observer)?;
+            let folder = options.cifar10.fetch(options.cache_dir.as_deref(), &options.listener)?;
             cifar::open(&folder, cifar::Variant::Cifar10, "cifar10", options)?
         }
         _ => open_folder(Path::new(spec), options)?,

@@ -117,7 +117,7 @@ pub struct SourceOptions {
     /// The archive that `cifar10` stands for.
     pub cifar10: Archive,
     /// Receives the progress of long operations.
-    pub observer: Observer,
+    pub listener: ProgressListener,
 }
 
 impl Default for SourceOptions {
@@ -136,7 +136,7 @@ impl Default for SourceOptions {
             memory_limit: None,
             cache_dir: None,
             cifar10: Archive::cifar10(),
-            observer: Observer::default(),
+            listener: ProgressListener::default(),
         }
     }
 }
@@ -205,12 +205,12 @@ pub struct Progress {
 
 /// A function that receives progress, from any thread; by default none.
 #[derive(Clone, Default)]
-pub struct Observer(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+pub struct ProgressListener(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
 
-impl Observer {
+impl ProgressListener {
     /// Calls `function` for every step.
     pub fn new(function: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        Observer(Some(Arc::new(function)))
+        ProgressListener(Some(Arc::new(function)))
     }
 
     pub(crate) fn tell(&self, stage: Stage, done: u64, total: Option<u64>) {
@@ -220,8 +220,8 @@ impl Observer {
     }
 }
 
-impl fmt::Debug for Observer {
+impl fmt::Debug for ProgressListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Observer(..)" } else { "Observer(none)" })
+        f.write_str(if self.0.is_some() { "ProgressListener(..)" } else { "ProgressListener(none)" })
     }
 }

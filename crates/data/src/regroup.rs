@@ -10,13 +10,13 @@ use crate::source::check_read;
 use crate::{DataError, ImageSize, Manifest, PixelType, Remarks, Source, Split};
 
 /// The location of an image in the source.
-type Place = (Split, usize);
+type Location = (Split, usize);
 
 /// A source with its own table for each split.
 struct Regrouped {
     source: Arc<dyn Source>,
     /// In the order of [`Split::ALL`].
-    splits: [Vec<Place>; 3],
+    splits: [Vec<Location>; 3],
     /// The classes, and for each of the source's classes its index in them; `None` if they are the source's own.
     relabelled: Option<(Vec<String>, Vec<usize>)>,
 }
@@ -102,7 +102,7 @@ pub fn folds(source: &Arc<dyn Source>, count: usize, seed: u64) -> Vec<Fold> {
     let fold = |fold: usize| {
         let (test, train): (Vec<usize>, Vec<usize>) =
             (0..places.len()).partition(|&index| fold_of[index] == fold);
-        let of = |indices: &[usize]| indices.iter().map(|&index| places[index]).collect::<Vec<Place>>();
+        let of = |indices: &[usize]| indices.iter().map(|&index| places[index]).collect::<Vec<Location>>();
         let splits = [of(&train), Vec::new(), of(&test)];
         let source = Arc::new(Regrouped { source: Arc::clone(&whole), splits, relabelled: None });
         Fold { source, train, test }
@@ -110,7 +110,7 @@ pub fn folds(source: &Arc<dyn Source>, count: usize, seed: u64) -> Vec<Fold> {
     (0..count).map(fold).collect()
 }
 
-fn all(source: &dyn Source, split: Split) -> Vec<Place> {
+fn all(source: &dyn Source, split: Split) -> Vec<Location> {
     (0..source.len(split)).map(|index| (split, index)).collect()
 }
 
@@ -182,7 +182,7 @@ impl Source for Regrouped {
     fn image_ids(&self, split: Split) -> Option<Vec<ImageId>> {
         let [train, val, test] = Split::ALL.map(|split| self.source.image_ids(split));
         let ids = [train?, val?, test?];
-        let place = |&(split, index): &Place| ids[split as usize][index];
+        let place = |&(split, index): &Location| ids[split as usize][index];
         Some(self.splits[split as usize].iter().map(place).collect())
     }
 }

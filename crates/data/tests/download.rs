@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use convscope_data::cifar::Archive;
-use convscope_data::{DataError, Observer, SourceOptions, Split, Stage, open};
+use convscope_data::{DataError, ProgressListener, SourceOptions, Split, Stage, open};
 use sha2::{Digest, Sha256};
 
 const FOLDER: &str = "cifar-10-batches-bin";
@@ -55,7 +55,7 @@ fn archive(url: String, body: &[u8]) -> Archive {
 }
 
 fn fetch_error(archive: &Archive, cache: &Path) -> String {
-    let error = archive.fetch(Some(cache), &Observer::default()).expect_err("the archive is refused");
+    let error = archive.fetch(Some(cache), &ProgressListener::default()).expect_err("the archive is refused");
     let left: Vec<_> = std::fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
     error.to_string()
@@ -70,7 +70,7 @@ fn a_sound_archive_is_fetched_once_and_opened() {
     let options = SourceOptions {
         cache_dir: Some(cache.path().join("deeper")),
         cifar10: archive(serve(ok_answer(&body, body.len())), &body),
-        observer: Observer::new(move |progress| record.lock().unwrap().push(progress)),
+        listener: ProgressListener::new(move |progress| record.lock().unwrap().push(progress)),
         ..SourceOptions::default()
     };
     let source = open("cifar10", &options).unwrap();
@@ -144,6 +144,6 @@ fn a_cache_that_is_a_file_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, b"").unwrap();
-    let refused = Archive::cifar10().fetch(Some(&file.join("cache")), &Observer::default());
+    let refused = Archive::cifar10().fetch(Some(&file.join("cache")), &ProgressListener::default());
     assert!(matches!(refused, Err(DataError::Io { .. })));
 }

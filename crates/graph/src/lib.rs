@@ -42,7 +42,7 @@ pub use observer::{FirstNonFinite, Observation, Observer};
 pub use options::ModelOptions;
 pub use parameters::Parameters;
 pub use plan::{
-    Action, Buffer, BufferSummary, Ceiling, Place, Plan, PlanMemory, PlanSummary, Step, StepSummary,
+    Action, Ceiling, Plan, PlanMemory, PlanSummary, Region, RegionSummary, Slot, Step, StepSummary,
 };
 pub use predictor::Predictor;
 pub use presets::{PRESETS, preset, preset_file};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use convscope_graph::{
-    Action, Executor, Graph, ModelFile, Parameters, Place, Plan, Predictor, ValueId, preset,
+    Action, Executor, Graph, ModelFile, Parameters, Plan, Predictor, Slot, ValueId, preset,
 };
 use convscope_ops::{Mode, Precision, Role};
 use convscope_testkit::random;
@@ -122,7 +122,7 @@ fn values_that_are_computed_again_take_no_memory() {
     let plan = Plan::new(&graph, Mode::Training, Precision::F32, 8);
     for step in &plan.steps {
         let Action::Forward { node } = step.action else { continue };
-        let is_kept = matches!(step.writes.unwrap().place, Place::Kept(_));
+        let is_kept = matches!(step.writes.unwrap().slot, Slot::Kept(_));
         let name = graph.nodes()[node].operator.name();
         let renewed = plan.steps.iter().any(|other| other.action == Action::Recompute { node });
         match name {

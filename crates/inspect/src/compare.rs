@@ -141,8 +141,7 @@ fn differences(inspectors: &[Inspector]) -> Result<Vec<Difference>, InspectError
     for inspector in inspectors {
         let mut of_run = BTreeMap::new();
         if let Some(run) = inspector.run_dir() {
-            let config = toml::Value::try_from(run.config()?);
-            flatten("", &config.unwrap_or(toml::Value::Boolean(false)), &mut of_run);
+            of_run.extend(run.config()?.texts());
         }
         let graph = inspector.graph();
         of_run.insert("network.nodes".to_string(), graph.nodes().len().to_string());
@@ -157,24 +156,6 @@ fn differences(inspectors: &[Inspector]) -> Result<Vec<Difference>, InspectError
     Ok(each
         .filter(|difference| difference.values.iter().any(|value| *value != difference.values[0]))
         .collect())
-}
-
-/// Every value of a TOML table under its dotted key.
-fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                flatten(&key, value, into);
-            }
-        }
-        toml::Value::String(text) => {
-            into.insert(prefix.to_string(), text.clone());
-        }
-        other => {
-            into.insert(prefix.to_string(), other.to_string());
-        }
-    }
 }
 
 /// In plain words: which network is more accurate, and whose activations stay similar in size.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use convscope_data::{CHANNELS, Channels, PixelType, Source, Split, decode_image, spread};
-use convscope_train::metrics::argmax;
+use convscope_ops::argmax;
 use ndarray::{Array2, Array4, ArrayView3};
 use serde::Serialize;
 

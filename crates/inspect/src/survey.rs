@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use convscope_data::{Loader, Order, Source, Split};
+use convscope_ops::argmax;
 use convscope_train::evaluate::cross_entropy;
-use convscope_train::metrics::{Confusion, RunningMean, argmax};
+use convscope_train::metrics::{Confusion, RunningMean};
 use ndarray::s;
 use serde::Serialize;
 

@@ -72,10 +72,10 @@ impl ChannelSums<'_> {
 pub fn add_moments(isa: Isa, x: &[f32], y: &[f32], center: &[f32], sums: &mut [f64], products: &mut [f64]) {
     let channels = sums.len();
     assert!(x.len() == y.len() && products.len() == channels && center.len() == channels);
-    dispatch(isa, Moments { x, y, center, sums, products });
+    dispatch(isa, AddMoments { x, y, center, sums, products });
 }
 
-struct Moments<'a> {
+struct AddMoments<'a> {
     x: &'a [f32],
     y: &'a [f32],
     center: &'a [f32],
@@ -83,7 +83,7 @@ struct Moments<'a> {
     products: &'a mut [f64],
 }
 
-impl Kernel for Moments<'_> {
+impl Kernel for AddMoments<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.center.len();

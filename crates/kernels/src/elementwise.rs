@@ -34,14 +34,32 @@ pub fn sigmoid_backward(isa: Isa, output: &[f32], d: &mut [f32]) {
 /// Softmax of each row of `len` values: `exp(x - max) / sum of exp(x - max)`.
 pub fn softmax(x: &mut [f32], len: usize) {
     for row in x.chunks_exact_mut(len) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0f64;
-        for value in row.iter_mut() {
-            *value = (*value - largest).exp();
-            sum += f64::from(*value);
-        }
+        let Exponentials { sum, .. } = exponentials(row);
         row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
     }
+}
+
+/// What is left of a row whose values became `exp(x - max)`.
+pub(crate) struct Exponentials {
+    /// The largest value before.
+    pub(crate) largest: f32,
+    /// The sum of all values now.
+    pub(crate) sum: f64,
+}
+
+/// `x = exp(x - max)`, which no large value makes infinite.
+pub(crate) fn exponentials(row: &mut [f32]) -> Exponentials {
+    let largest = largest(row);
+    let mut sum = 0.0f64;
+    for value in row.iter_mut() {
+        *value = (*value - largest).exp();
+        sum += f64::from(*value);
+    }
+    Exponentials { largest, sum }
+}
+
+pub(crate) fn largest(row: &[f32]) -> f32 {
+    row.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// `d = y * (d - sum of d * y)` for each row of an output `y` of [`softmax`].
@@ -55,7 +73,7 @@ pub fn softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
 /// Logarithm of [`softmax`]: `x - max - log(sum of exp(x - max))` for each row of `len` values.
 pub fn log_softmax(x: &mut [f32], len: usize) {
     for row in x.chunks_exact_mut(len) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = largest(row);
         let sum: f64 = row.iter().map(|&value| f64::from((value - largest).exp())).sum();
         // In this order, so that a large maximum does not swallow the logarithm.
         let (log, largest) = (sum.ln(), f64::from(largest));

@@ -1,17 +1,15 @@
 //! Losses of one row of values at a time.
 
+use crate::elementwise::{Exponentials, exponentials, largest};
+
 /// Cross entropy of the softmax of a row: `-sum of target(c) * log p(c)`, where `target` gives the weight of a class in
 /// the sum. Writes `scale` times its gradient, `p(c) * sum of target - target(c)`, to `d_row`.
 ///
 /// A class with target 0 is ignored, even if its value is minus infinity.
 pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_row: &mut [f32]) -> f64 {
     assert_eq!(row.len(), d_row.len());
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0f64;
-    for (&value, d) in row.iter().zip(d_row.iter_mut()) {
-        *d = (value - largest).exp();
-        sum += f64::from(*d);
-    }
+    d_row.copy_from_slice(row);
+    let Exponentials { largest, sum } = exponentials(d_row);
     let (log_sum, mut loss, mut weights) = (sum.ln(), 0.0, 0.0);
     for (class, &value) in row.iter().enumerate() {
         let weight = target(class);
@@ -33,7 +31,7 @@ pub fn cross_entropy(row: &[f32], target: impl Fn(usize) -> f64, scale: f64, d_r
 /// A class with target 0 is ignored, even if its value is minus infinity.
 pub fn divergence(row: &[f32], target: &[f32], temperature: f64, scale: f64, d_row: &mut [f32]) -> f64 {
     assert!(row.len() == target.len() && row.len() == d_row.len());
-    let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let largest = f64::from(largest(row));
     let cooled = |value: f32| (f64::from(value) - largest) / temperature;
     let sum: f64 = row.iter().map(|&value| cooled(value).exp()).sum();
     let (log_sum, mut divergence, mut weights) = (sum.ln(), 0.0, 0.0);

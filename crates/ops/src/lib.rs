@@ -161,7 +161,7 @@ pub use leaky_relu::LeakyRelu;
 pub use linear::{Linear, LinearGradients, linear, linear_backward};
 pub use local_response_norm::LocalResponseNorm;
 pub use log_softmax::{LogSoftmax, log_softmax, log_softmax_backward};
-pub use loss::{Labels, Loss, Reduction, SoftTargets};
+pub use loss::{Labels, Loss, Reduction, SoftTargets, argmax};
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, max_pool2d, max_pool2d_backward, max_pool2d_with_indices};
 pub use mean::Mean;

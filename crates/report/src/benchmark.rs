@@ -1,6 +1,6 @@
 //! The result of a benchmark, as a document for programs and as text.
 
-use convscope_train::benchmark::{Latency, LayerTimes, OtherTime, PassTime, Setting, Throughput};
+use convscope_train::benchmark::{Latency, LayerTimes, OtherTime, PassTime, Setup, Throughput};
 use serde::Serialize;
 
 use crate::number::{bytes, significant};
@@ -13,7 +13,7 @@ use crate::table::{Cell, Column, Style, Table, Tone};
 pub struct BenchmarkReport {
     /// What was measured on which machine.
     #[serde(flatten)]
-    pub setting: Setting,
+    pub setting: Setup,
     /// Training steps with the update of the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<Throughput>,
@@ -45,7 +45,7 @@ pub struct Start {
 
 /// A line per figure, then a table of the layers.
 pub fn render(report: &BenchmarkReport, style: Style) -> String {
-    let Setting { model, input: [channels, rows, columns], batch_size, threads, .. } = &report.setting;
+    let Setup { model, input: [channels, rows, columns], batch_size, threads, .. } = &report.setting;
     let gflops = |multiply_adds: f64| significant(2.0 * multiply_adds / 1e9);
     let mut text = format!(
         "{model} for images of {channels}x{rows}x{columns}: batches of {batch_size}, {precision}, {threads} {noun}, \
@@ -173,7 +173,7 @@ mod tests {
         let pass =
             |milliseconds: f64| PassTime { milliseconds, gflops: Some(123.4), share_of_peak: Some(0.567) };
         BenchmarkReport {
-            setting: Setting {
+            setting: Setup {
                 model: "tiny".into(),
                 input: [3, 8, 9],
                 classes: 4,

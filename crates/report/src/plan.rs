@@ -1,6 +1,6 @@
 //! A plan as text: its steps with their fusions, the location of values, and the work.
 
-use convscope_graph::{Action, BufferSummary, Place, PlanMemory, PlanSummary, StepSummary, ValueId};
+use convscope_graph::{Action, PlanMemory, PlanSummary, RegionSummary, Slot, StepSummary, ValueId};
 use convscope_kernels::peak::Peak;
 use convscope_ops::{Activation, Algorithm, Mode, Precision};
 
@@ -109,9 +109,9 @@ fn steps(plan: &PlanSummary, style: Style) -> String {
 }
 
 fn slots(plan: &PlanSummary, style: Style) -> String {
-    let mut table = Table::new([Column::left("slot"), Column::right("of a lane"), Column::left("lives")]);
+    let mut table = Table::new([Column::left("slot"), Column::right("of a shard"), Column::left("lives")]);
     let kinds = [
-        ("lane", &plan.lane_slot_bytes, "within a stage, in the cache"),
+        ("shard", &plan.shard_slot_bytes, "within a stage, in the cache"),
         ("kept", &plan.kept_slot_bytes, "from stage to stage, in memory"),
     ];
     for (kind, slots, lives) in kinds {
@@ -127,21 +127,21 @@ fn slots(plan: &PlanSummary, style: Style) -> String {
 }
 
 fn totals(plan: &PlanSummary, peak: &Peak) -> String {
-    let PlanMemory { lane_slots, kept_slots, gradients, scratch, packed_parameters } = plan.memory;
+    let PlanMemory { shard_slots, kept_slots, gradients, scratch, packed_parameters } = plan.memory;
     let ceiling = plan.ceiling(peak);
     let gflops = |multiply_adds: f64| significant(2.0 * multiply_adds / 1e9);
     let stages = if plan.stages == 1 { "stage" } else { "stages" };
     format!(
-        "order           {stage_count} {stages}, {lanes} lanes of {images} images, {chunks} at a time\n\
+        "order           {stage_count} {stages}, {shards} shards of {images} images, {chunks} at a time\n\
          multiply-adds   {adds} per image, {made} of them performed ({share:.0} %)\n\
          bytes           {bytes} per image, {kept_bytes} of them kept from stage to stage\n\
-         memory          {memory}: lane slots {lane_slots}, kept slots {kept_slots}, gradients {gradients}, \
+         memory          {memory}: shard slots {shard_slots}, kept slots {kept_slots}, gradients {gradients}, \
          scratch {scratch}, packed parameters {packed}\n\
          peak            {peak} GFLOP/s in f32, {peak_bf16} in bf16, all threads together\n\
          ceiling         {direct} images/s from the multiply-adds of the definition, {products} from those performed\n",
         stage_count = plan.stages,
-        lanes = plan.lanes,
-        images = plan.batch.div_ceil(plan.lanes),
+        shards = plan.shards,
+        images = plan.batch.div_ceil(plan.shards),
         chunks = chunks(&plan.chunks),
         adds = count(plan.multiply_adds),
         made = count(plan.multiply_adds_made),
@@ -149,7 +149,7 @@ fn totals(plan: &PlanSummary, peak: &Peak) -> String {
         bytes = bytes(plan.bytes as u64),
         kept_bytes = bytes(plan.kept_bytes as u64),
         memory = bytes(plan.memory.total() as u64),
-        lane_slots = bytes(lane_slots as u64),
+        shard_slots = bytes(shard_slots as u64),
         kept_slots = bytes(kept_slots as u64),
         gradients = bytes(gradients as u64),
         scratch = bytes(scratch as u64),
@@ -188,10 +188,10 @@ fn fused(step: &StepSummary) -> String {
     bias.into_iter().chain(activation).collect::<Vec<_>>().join(", ")
 }
 
-fn place(buffer: &BufferSummary) -> String {
-    match buffer.place {
-        Place::Lane(slot) => format!("lane {slot}"),
-        Place::Kept(slot) => format!("kept {slot}"),
+fn place(region: &RegionSummary) -> String {
+    match region.slot {
+        Slot::Shard(slot) => format!("shard {slot}"),
+        Slot::Kept(slot) => format!("kept {slot}"),
     }
 }
 

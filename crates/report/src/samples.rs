@@ -16,8 +16,8 @@ use image::RgbImage;
 
 use crate::curves::loss_chart;
 use crate::html::{
-    CloseupSection, ComparisonSection, DataOrigin, EvaluationSection, ExtraCell, ExtraRow, ExtraSection,
-    ExtraTable, KeyFigure, Preview, ReportPage, RunSection, Setting,
+    CloseupSection, ComparisonSection, ConfigValue, DataOrigin, EvaluationSection, ExtraCell, ExtraRow,
+    ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage, RunSection,
 };
 
 /// A layer whose values are `value(channel, y, x)`.
@@ -243,7 +243,7 @@ pub(crate) fn page() -> ReportPage {
     let run = |name: &str, epochs| RunSection {
         name: name.to_owned(),
         figures: vec![KeyFigure::percent("test accuracy", 0.842), KeyFigure::count("parameters", 294_810)],
-        config: vec![Setting {
+        config: vec![ConfigValue {
             key: "data.source".to_owned(),
             value: "<script>alert(1)</script>".to_owned(),
         }],

@@ -10,8 +10,9 @@ use ndarray::{Array2, ArrayView4};
 
 use crate::error::TrainError;
 use crate::features::Batches;
-use crate::metrics::{Confusion, RunningMean, argmax};
+use crate::metrics::{Confusion, RunningMean};
 use crate::views::Views;
+use convscope_ops::argmax;
 
 /// The performance of a network on a split.
 #[derive(Clone, Debug, PartialEq)]

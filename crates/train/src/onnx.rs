@@ -22,14 +22,14 @@ pub struct OnnxUse {
     /// Names of the classes; default those in the file's metadata, otherwise `class 0` and so on.
     pub classes: Option<Vec<String>>,
     /// How pictures are prepared; default as the file's metadata says, otherwise as they are, from 0 to 1.
-    pub treatment: Option<Treatment>,
+    pub treatment: Option<InputTreatment>,
     /// The order in which the network takes red, green and blue.
     pub channel_order: ChannelOrder,
 }
 
 /// How pictures are prepared for a network.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Treatment {
+pub struct InputTreatment {
     /// What happens to other aspect ratios: `squash`, `pad`, `crop`, or the shorter side in pixels.
     pub resize: String,
     /// Colour of transparent pixels and added borders.
@@ -40,11 +40,11 @@ pub struct Treatment {
     pub std: Vec<f32>,
 }
 
-impl Treatment {
+impl InputTreatment {
     /// Squashed, on white, values from 0 to 1.
-    fn unit(channels: usize) -> Treatment {
+    fn unit(channels: usize) -> InputTreatment {
         let (resize, background) = ("squash".to_owned(), "white".to_owned());
-        Treatment { resize, background, mean: vec![0.0; channels], std: vec![1.0; channels] }
+        InputTreatment { resize, background, mean: vec![0.0; channels], std: vec![1.0; channels] }
     }
 }
 
@@ -95,8 +95,8 @@ pub fn read_onnx(path: &Path, how: &OnnxUse) -> Result<WeightsFile, TrainError> 
     let input = match (&how.treatment, own) {
         (None, Some(own)) => InputDescription { size, ..own.clone() },
         (given, _) => {
-            let given = given.clone().unwrap_or_else(|| Treatment::unit(channels));
-            let Treatment { resize, background, mean, std } = given;
+            let given = given.clone().unwrap_or_else(|| InputTreatment::unit(channels));
+            let InputTreatment { resize, background, mean, std } = given;
             InputDescription { size, resize, background, scale: 1.0 / 255.0, mean, std }
         }
     };

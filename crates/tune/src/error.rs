@@ -17,9 +17,12 @@ pub enum TuneError {
         /// What is wrong and what is allowed.
         problem: String,
     },
-    /// A search without parameters or without trials.
-    #[error("{0}")]
-    Plan(&'static str),
+    /// A search without parameters.
+    #[error("there is nothing to search: the space has no parameter")]
+    NothingToSearch,
+    /// A search without trials.
+    #[error("there are no trials to run; ask for at least one")]
+    NoTrials,
     /// An operation on a file or folder failed.
     #[error("{}: cannot {action}: {cause}; check that the folder exists, is writable and has space left", path.display())]
     Io {

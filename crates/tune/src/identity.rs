@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use convscope_train::{PartialConfig, TrainConfig};
+use convscope_train::TrainConfig;
+use convscope_train::config::Setting;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::space::Distribution;
-use crate::study::Plan;
+use crate::study::SearchPlan;
 
 /// The format of a study in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +54,9 @@ const IGNORED: [&str; 4] = ["arithmetic", "data.source", "threads", "version"];
 
 impl Identity {
     /// The identity of a search.
-    pub(crate) fn of(plan: &Plan) -> Identity {
+    pub(crate) fn of(plan: &SearchPlan) -> Identity {
         let parameters = plan.space.parameters().iter();
-        let searched = parameters
-            .flat_map(|parameter| keys(&parameter.name, &sample(&parameter.distribution)))
-            .collect();
+        let searched = parameters.filter_map(|parameter| Setting::key_of(&parameter.name)).collect();
         Identity {
             data: plan.data.clone(),
             model: plan.model.clone(),
@@ -138,10 +137,10 @@ impl Identity {
         match &self.searched {
             Some(searched) => searched.clone(),
             None => {
-                let parameters = self.search.iter().filter_map(|(name, distribution)| {
-                    Some((name, Distribution::from_json(distribution.as_str()?)?))
-                });
-                parameters.flat_map(|(name, distribution)| keys(name, &sample(&distribution))).collect()
+                let is_known =
+                    |distribution: &Value| distribution.as_str().and_then(Distribution::from_json).is_some();
+                let names = self.search.iter().filter(|(_, distribution)| is_known(distribution));
+                names.filter_map(|(name, _)| Setting::key_of(name)).collect()
             }
         }
     }
@@ -165,19 +164,6 @@ impl fmt::Display for Differences {
             _ => f.write_str(&parts.concat()),
         }
     }
-}
-
-/// The configuration keys that a parameter with this name sets.
-fn keys(name: &str, value: &str) -> Vec<String> {
-    let setting = PartialConfig::setting(name, value).ok().and_then(|set| serde_json::to_value(set).ok());
-    let mut keys = BTreeMap::new();
-    flatten("", &setting.unwrap_or_default(), &mut keys);
-    keys.into_keys().collect()
-}
-
-/// One of the values, as a user would type it.
-fn sample(distribution: &Distribution) -> String {
-    distribution.value(distribution.bounds().0).to_string()
 }
 
 /// The values by their keys, those of tables as `optimizer.momentum`; missing ones are left out.
@@ -204,10 +190,10 @@ mod tests {
     use crate::{Parameter, Pruning, Sampler, Space};
 
     /// A search for these lists, with these settings instead of the defaults.
-    fn plan(lists: &[&str], settings: &str) -> Plan {
+    fn plan(lists: &[&str], settings: &str) -> SearchPlan {
         let parameters = lists.iter().map(|text| Parameter::grid(text).unwrap()).collect();
         let base = TrainConfig::default().merged(&toml::from_str(settings).unwrap()).unwrap();
-        Plan {
+        SearchPlan {
             space: Space::new(parameters).unwrap(),
             sampler: Sampler::Grid,
             seed: 1,
@@ -218,7 +204,7 @@ mod tests {
         }
     }
 
-    fn differences(one: &Plan, two: &Plan) -> String {
+    fn differences(one: &SearchPlan, two: &SearchPlan) -> String {
         let (one, two) = (Identity::of(one), Identity::of(two));
         // As read back from a journal.
         let one = Identity::read(Some(&one.to_json())).unwrap();
@@ -268,7 +254,7 @@ mod tests {
     #[test]
     fn data_and_model_are_compared_where_both_are_known() {
         let one = plan(&["lr=0.1"], "");
-        let of = |data: Option<&str>, model: Option<&str>| Plan {
+        let of = |data: Option<&str>, model: Option<&str>| SearchPlan {
             data: data.map(str::to_owned),
             model: model.map(str::to_owned),
             ..one.clone()

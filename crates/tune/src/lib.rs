@@ -34,6 +34,6 @@ pub use identity::{Differences, Format};
 pub use importance::{Importance, importance};
 pub use sampler::{Sampler, TpeSettings};
 pub use space::{Distribution, Parameter, Scale, Space};
-pub use study::{Claim, Plan, Pruning, Study, Verdict};
+pub use study::{Claim, Pruning, SearchPlan, Standing, Study};
 pub use trial::{Trial, TrialState, best, ranked};
 pub use value::Value;

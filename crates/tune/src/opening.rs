@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::TuneError;
 use crate::identity::{Format, Identity};
 use crate::journal::{Record, Replay};
-use crate::study::Plan;
+use crate::study::SearchPlan;
 use crate::trial::{Trial, TrialState};
 
 /// A study that the current search belongs to.
@@ -22,7 +22,7 @@ pub(crate) struct Opened {
 
 /// Where a study's trials are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct StudyFolder {
     host: String,
     path: PathBuf,
 }
@@ -40,7 +40,7 @@ pub(crate) fn open(
     replay: &Replay,
     journal: &Path,
     name: &str,
-    plan: &Plan,
+    plan: &SearchPlan,
     folder: &Path,
 ) -> (Vec<Record>, Result<Opened, TuneError>) {
     let asked = Identity::of(plan);
@@ -51,7 +51,7 @@ pub(crate) fn open(
         let attribute = |key: &str, value| Record::StudyAttribute { study: id, key: key.to_owned(), value };
         let mut records = vec![
             Record::MetricName { study: id, name: METRIC.to_owned() },
-            attribute(FOLDER, json!(Place::of(folder))),
+            attribute(FOLDER, json!(StudyFolder::of(folder))),
             attribute(IDENTITY, asked.to_json()),
         ];
         if known.is_none() {
@@ -85,7 +85,7 @@ fn continue_study(
     if let Some(differences) = known.differences(asked) {
         return Err(TuneError::OtherStudy { path, study, differences });
     }
-    let recorded = replay.study_attribute(id, FOLDER).and_then(|place| Place::deserialize(place).ok());
+    let recorded = replay.study_attribute(id, FOLDER).and_then(|place| StudyFolder::deserialize(place).ok());
     if lies_elsewhere(&replay.trials(id), recorded.as_ref(), folder) {
         let (recorded, asked) = (recorded.map(|place| place.path), folder.to_owned());
         return Err(TuneError::OtherFolder { path, study, recorded, asked });
@@ -117,20 +117,20 @@ fn continue_study(
 
 /// Whether the trials are in another folder: this one lacks the file of a finished trial, or it is a different folder
 /// on the same machine and has none of them.
-fn lies_elsewhere(trials: &[&Trial], recorded: Option<&Place>, folder: &Path) -> bool {
+fn lies_elsewhere(trials: &[&Trial], recorded: Option<&StudyFolder>, folder: &Path) -> bool {
     let is_here =
         |trial: &Trial| trial.run().is_none_or(|run| folder.join(run).with_extension("toml").is_file());
     let has_run = |trial: &Trial| matches!(trial.state, TrialState::Complete | TrialState::Pruned);
     let lacks_one = trials.iter().any(|trial| has_run(trial) && !is_here(trial));
-    let own = Place::of(folder);
+    let own = StudyFolder::of(folder);
     let is_other = recorded.is_some_and(|place| place.host == own.host && place.path != own.path);
     let mut begun = trials.iter().filter(|trial| trial.state != TrialState::Failed).peekable();
     lacks_one || (is_other && begun.peek().is_some() && begun.all(|trial| !is_here(trial)))
 }
 
-impl Place {
-    fn of(folder: &Path) -> Place {
-        Place { host: gethostname::gethostname().to_string_lossy().into_owned(), path: real(folder) }
+impl StudyFolder {
+    fn of(folder: &Path) -> StudyFolder {
+        StudyFolder { host: gethostname::gethostname().to_string_lossy().into_owned(), path: real(folder) }
     }
 }
 

@@ -197,10 +197,10 @@ impl Space {
     /// A space of these parameters.
     ///
     /// # Errors
-    /// [`TuneError::Plan`] if there are none, [`TuneError::Parameter`] if two have the same name.
+    /// [`TuneError::NothingToSearch`] if there are none, [`TuneError::Parameter`] if two have the same name.
     pub fn new(parameters: Vec<Parameter>) -> Result<Space, TuneError> {
         if parameters.is_empty() {
-            return Err(TuneError::Plan("there is nothing to search: the space has no parameter"));
+            return Err(TuneError::NothingToSearch);
         }
         for (index, parameter) in parameters.iter().enumerate() {
             if parameters[..index].iter().any(|other| other.name == parameter.name) {
@@ -265,7 +265,8 @@ impl Space {
         let first: Vec<f64> = self.parameters.iter().map(|parameter| parameter.places()[0]).collect();
         for (index, parameter) in self.parameters.iter().enumerate() {
             for place in parameter.places() {
-                let Ok(config) = base.clone().merged(&parameter.setting(place)?) else { continue };
+                let setting = PartialConfig::of_values([parameter.setting(place)])?;
+                let Ok(config) = base.clone().merged(&setting) else { continue };
                 let mut point = first.clone();
                 point[index] = place;
                 let beside = self.overlay(base, &point).map(|config| config.problems());
@@ -295,7 +296,7 @@ impl Space {
         let mut configs = Vec::new();
         for parameter in &self.parameters {
             for place in parameter.places() {
-                let setting = parameter.setting(place)?;
+                let setting = PartialConfig::of_values([parameter.setting(place)])?;
                 configs.extend(base.clone().merged(&setting).map(|config| (parameter.name.as_str(), config)));
             }
         }
@@ -303,14 +304,9 @@ impl Space {
     }
 
     fn overlay(&self, base: &TrainConfig, point: &[f64]) -> Result<TrainConfig, TuneError> {
-        let mut all = toml::Table::new();
-        for (parameter, &place) in self.parameters.iter().zip(point) {
-            let setting = parameter.setting(place)?;
-            // All at once, because a setting may belong to an optimizer that another parameter chooses.
-            let setting = toml::Table::try_from(setting).expect("a configuration has a TOML form");
-            lay_over(&mut all, setting);
-        }
-        let all: PartialConfig = all.try_into().expect("each of them was one");
+        // All at once, because a setting may belong to an optimizer that another parameter chooses.
+        let values = self.parameters.iter().zip(point).map(|(parameter, &place)| parameter.setting(place));
+        let all = PartialConfig::of_values(values)?;
         Ok(base.clone().merged(&all)?)
     }
 }
@@ -324,25 +320,14 @@ impl Parameter {
         }
     }
 
-    fn setting(&self, place: f64) -> Result<PartialConfig, TuneError> {
-        Ok(PartialConfig::setting(&self.name, &self.value(place).to_string())?)
+    fn setting(&self, place: f64) -> (&str, toml::Value) {
+        (&self.name, self.value(place).to_toml())
     }
 }
 
 /// Whether these are the digits after a decimal comma, such as the 01 in `0,01`.
 fn is_part_of_number(item: &str) -> bool {
     item.len() > 1 && item.starts_with('0') && item.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn lay_over(below: &mut toml::Table, above: toml::Table) {
-    for (key, value) in above {
-        match (below.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
-            (_, value) => {
-                below.insert(key, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

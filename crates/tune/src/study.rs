@@ -23,7 +23,7 @@ use crate::trial::{CAUSE, Cause, REASON, RUN, SETBACKS, Trial, TrialState};
 /// the space sets. The space, the sampler and the pruning may differ. Each process works on, and ranks, the trials
 /// whose point is in its space and whose search has the same parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub struct SearchPlan {
     /// The parameters.
     pub space: Space,
     /// How many points are chosen, and how.
@@ -54,7 +54,7 @@ pub enum Pruning {
 /// A study in its journal, and this process as one of its workers.
 #[derive(Debug)]
 pub struct Study {
-    plan: Plan,
+    plan: SearchPlan,
     journal: Journal,
     opened: Opened,
     worker: Worker,
@@ -74,7 +74,7 @@ pub enum Claim {
 
 /// What a reported accuracy means for its trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Standing {
     /// It continues.
     Continue,
     /// It has been pruned and is finished.
@@ -104,12 +104,12 @@ impl Study {
     pub fn open(
         journal: &Path,
         name: &str,
-        plan: Plan,
+        plan: SearchPlan,
         folder: &Path,
         waiting: fn(&Path),
     ) -> Result<Study, TuneError> {
         if plan.sampler.planned(&plan.space) == 0 {
-            return Err(TuneError::Plan("there are no trials to run; ask for at least one"));
+            return Err(TuneError::NoTrials);
         }
         plan.space.check(&plan.base)?;
         let mut journal = Journal::open(journal, waiting)?;
@@ -137,7 +137,7 @@ impl Study {
     }
 
     /// Its plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &SearchPlan {
         &self.plan
     }
 
@@ -219,11 +219,11 @@ impl Study {
     ///
     /// # Errors
     /// The journal cannot be read or written.
-    pub fn report(&mut self, trial: usize, epoch: u64, accuracy: f64) -> Result<Verdict, TuneError> {
+    pub fn report(&mut self, trial: usize, epoch: u64, accuracy: f64) -> Result<Standing, TuneError> {
         let Self { plan, journal, opened, worker, .. } = self;
         let opened = *opened;
         journal.update(|replay| {
-            let Some(own) = owned(replay, trial, worker.owner()) else { return (Vec::new(), Verdict::Lost) };
+            let Some(own) = owned(replay, trial, worker.owner()) else { return (Vec::new(), Standing::Lost) };
             let mut records = Vec::new();
             if own.curve.get(&epoch) != Some(&accuracy) && accuracy.is_finite() {
                 records.push(Record::Intermediate { trial, step: epoch, value: accuracy });
@@ -235,7 +235,7 @@ impl Study {
             if !goes_on {
                 records.push(Record::State { trial, state: TrialState::Pruned, value: Some(accuracy) });
             }
-            (records, if goes_on { Verdict::Continue } else { Verdict::Pruned })
+            (records, if goes_on { Standing::Continue } else { Standing::Pruned })
         })
     }
 
@@ -375,7 +375,7 @@ fn take(trial: &Trial, by: &Owner) -> Vec<Record> {
     records
 }
 
-fn create(plan: &Plan, opened: Opened, number: usize, point: &Point, by: &Owner) -> Record {
+fn create(plan: &SearchPlan, opened: Opened, number: usize, point: &Point, by: &Owner) -> Record {
     let mut attributes = attributes(plan, opened, number, point);
     attributes.insert(OWNER.to_owned(), json!(by));
     let parameters = parameters(&plan.space, point);
@@ -389,7 +389,7 @@ fn parameters(space: &Space, point: &Point) -> BTreeMap<String, (String, f64)> {
         .collect()
 }
 
-fn attributes(plan: &Plan, opened: Opened, number: usize, point: &Point) -> Map<String, Value> {
+fn attributes(plan: &SearchPlan, opened: Opened, number: usize, point: &Point) -> Map<String, Value> {
     let mut attributes = Map::new();
     attributes.insert(RUN.to_owned(), json!(run_name(number)));
     attributes.insert(SEARCH.to_owned(), json!(opened.search));

@@ -59,6 +59,16 @@ impl Value {
         }
     }
 
+    /// The value of a setting.
+    pub(crate) fn to_toml(&self) -> toml::Value {
+        match self {
+            Self::Int(value) => (*value).into(),
+            Self::Float(value) => (*value).into(),
+            Self::Switch(value) => (*value).into(),
+            Self::Text(value) => value.as_str().into(),
+        }
+    }
+
     /// The value in a JSON document.
     pub fn to_json(&self) -> Json {
         match self {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use convscope_data::{SourceOptions, SplitCounts, open};
 use convscope_train::TrainConfig;
-use convscope_tune::runner::{Ending, InProcess, Keep, Progress, Runner, TuneEvents};
-use convscope_tune::{Parameter, Plan, Pruning, Sampler, Space, Study, Trial, TrialState, best};
+use convscope_tune::runner::{Ending, InProcess, Keep, Runner, StudyProgress, TuneEvents};
+use convscope_tune::{Parameter, Pruning, Sampler, SearchPlan, Space, Study, Trial, TrialState, best};
 
-fn plan(grid: &str) -> Plan {
+fn plan(grid: &str) -> SearchPlan {
     let base =
         TrainConfig { model: "resnet8".to_owned(), epochs: 2, batch_size: 10, ..TrainConfig::default() };
-    Plan {
+    SearchPlan {
         space: Space::new(vec![Parameter::grid(grid).unwrap()]).unwrap(),
         sampler: Sampler::Grid,
         seed: 1,
@@ -55,7 +55,7 @@ fn trials_are_trained_and_ranked_and_one_that_cannot_be_trained_fails() {
 struct Impatient<'a>(&'a AtomicBool);
 
 impl TuneEvents for Impatient<'_> {
-    fn tick(&mut self, study: &Study, _progress: &Progress) {
+    fn tick(&mut self, study: &Study, _progress: &StudyProgress) {
         if study.trials().iter().any(|trial: &Trial| !trial.curve.is_empty()) {
             self.0.store(true, Ordering::Relaxed);
         }

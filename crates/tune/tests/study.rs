@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 
 use convscope_train::TrainConfig;
 use convscope_tune::{
-    Claim, Format, Parameter, Plan, Pruning, Sampler, Space, Study, Trial, TrialState, TuneError, best,
+    Claim, Format, Parameter, Pruning, Sampler, SearchPlan, Space, Study, Trial, TrialState, TuneError, best,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// A folder with a journal, and searches in it.
-struct Place(TempDir);
+struct Folder(TempDir);
 
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -26,13 +26,13 @@ impl Place {
         self.folder("journal.log")
     }
 
-    fn open(&self, plan: Plan) -> Result<Study, TuneError> {
+    fn open(&self, plan: SearchPlan) -> Result<Study, TuneError> {
         Study::open(&self.journal(), "mine", plan, &self.folder("study"), |_| ())
     }
 
     /// Opens a study that is rejected without a trace, and returns why.
     #[track_caller]
-    fn refused(&self, plan: Plan, folder: &str) -> TuneError {
+    fn refused(&self, plan: SearchPlan, folder: &str) -> TuneError {
         let before = fs::read(self.journal()).unwrap();
         let error = Study::open(&self.journal(), "mine", plan, &self.folder(folder), |_| ()).unwrap_err();
         assert_eq!(fs::read(self.journal()).unwrap(), before, "{error}");
@@ -43,8 +43,8 @@ impl Place {
     }
 }
 
-fn plan(lists: &[&str]) -> Plan {
-    Plan {
+fn plan(lists: &[&str]) -> SearchPlan {
+    SearchPlan {
         space: Space::new(lists.iter().map(|text| Parameter::grid(text).unwrap()).collect()).unwrap(),
         sampler: Sampler::Grid,
         seed: 1,
@@ -81,7 +81,7 @@ fn values(study: &Study) -> Vec<String> {
 
 #[test]
 fn a_larger_grid_adds_the_points_that_are_not_there() {
-    let place = Place::new();
+    let place = Folder::new();
     let mut small = place.open(plan(&["lr=0.1,0.01"])).unwrap();
     complete(&mut small, &place.folder("study"), 0.5);
     complete(&mut small, &place.folder("study"), 0.75);
@@ -99,7 +99,7 @@ fn a_larger_grid_adds_the_points_that_are_not_there() {
 
 #[test]
 fn trials_of_other_searches_are_not_ranked() {
-    let place = Place::new();
+    let place = Folder::new();
     let folder = place.folder("study");
     complete(&mut place.open(plan(&["lr=0.1"])).unwrap(), &folder, 0.5);
     // The batch size is searched, with a fixed rate that the first search tried.
@@ -124,7 +124,7 @@ fn trials_of_other_searches_are_not_ranked() {
 
 #[test]
 fn another_identity_is_refused_before_anything_is_written() {
-    let place = Place::new();
+    let place = Folder::new();
     drop(place.open(plan(&["lr=0.1"])).unwrap());
     let mut other = plan(&["lr=0.1"]);
     (other.data, other.base.epochs) = (Some("d2".into()), 77);
@@ -135,7 +135,7 @@ fn another_identity_is_refused_before_anything_is_written() {
         ),
         "{error}"
     );
-    let model = Plan { model: Some("m2".into()), ..plan(&["lr=0.1"]) };
+    let model = SearchPlan { model: Some("m2".into()), ..plan(&["lr=0.1"]) };
     assert!(place.refused(model, "study").to_string().ends_with("was started with a different model"));
     let moved = {
         let mut plan = plan(&["lr=0.1"]);
@@ -148,7 +148,7 @@ fn another_identity_is_refused_before_anything_is_written() {
 
 #[test]
 fn a_study_of_another_folder_is_refused() {
-    let place = Place::new();
+    let place = Folder::new();
     let mut study = place.open(plan(&["lr=0.1,0.2"])).unwrap();
     // Another folder on the same machine is rejected even while the first trial is running.
     let running = claim(&mut study);
@@ -171,7 +171,7 @@ fn a_study_of_another_folder_is_refused() {
 
 #[test]
 fn a_study_that_another_program_began_is_refused() {
-    let place = Place::new();
+    let place = Folder::new();
     let entries = [
         json!({"op_code": 0, "worker_id": "w", "study_name": "mine", "directions": [2]}),
         json!({"op_code": 4, "worker_id": "w", "study_id": 0, "state": 4, "params": {}, "user_attrs": {}}),
@@ -185,7 +185,7 @@ fn a_study_that_another_program_began_is_refused() {
 
 #[test]
 fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
-    let place = Place::new();
+    let place = Folder::new();
     drop(place.open(plan(&["lr=0.1,0.01"])).unwrap());
     let whole = fs::read(place.journal()).unwrap();
     for length in 0..=whole.len() {
@@ -202,7 +202,7 @@ fn a_study_whose_first_write_was_cut_anywhere_can_be_continued() {
 }
 
 /// The attributes of a study as written by versions before manifests, and one of its trials.
-fn legacy_journal(place: &Place) {
+fn legacy_journal(place: &Folder) {
     let mut settings = serde_json::to_value(TrainConfig::default()).unwrap();
     for absent in ["version", "sam", "arithmetic"] {
         settings.as_object_mut().unwrap().remove(absent).unwrap();
@@ -230,7 +230,7 @@ fn legacy_journal(place: &Place) {
 
 #[test]
 fn a_journal_of_an_earlier_version_is_continued() {
-    let place = Place::new();
+    let place = Folder::new();
     legacy_journal(&place);
     let plan = |lists: &[&str]| {
         let mut plan = plan(lists);
@@ -256,14 +256,14 @@ fn a_journal_of_an_earlier_version_is_continued() {
     assert_eq!(values(&study), ["lr=0.01", "lr=0.1"]);
     drop(study);
     // Its images were unknown; those of the first call that knows them apply from then on.
-    let moved = Plan { data: Some("d2".into()), ..plan(&["lr=0.1,0.01"]) };
+    let moved = SearchPlan { data: Some("d2".into()), ..plan(&["lr=0.1,0.01"]) };
     assert!(place.refused(moved, "study").to_string().ends_with("was started with different images"));
     assert_eq!(Study::format(&place.journal(), "mine").unwrap(), Some(Format::Legacy));
 }
 
 #[test]
 fn what_the_machine_failed_is_repeated_three_times_and_lets_others_go_first() {
-    let place = Place::new();
+    let place = Folder::new();
     let mut study = place.open(plan(&["lr=0.1,0.2"])).unwrap();
     let mut order = Vec::new();
     for attempt in 0..8 {
@@ -286,7 +286,7 @@ fn what_the_machine_failed_is_repeated_three_times_and_lets_others_go_first() {
 
 #[test]
 fn failed_trials_are_repeated_under_their_numbers_when_asked() {
-    let place = Place::new();
+    let place = Folder::new();
     let folder = place.folder("study");
     let mut study = place.open(plan(&["lr=0.1,0.2,0.3"])).unwrap();
     complete(&mut study, &folder, 0.5);

@@ -33,11 +33,11 @@ pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
 /// An operator's name with its arguments and tensors, named as in PyTorch.
 ///
 /// ```
-/// use convscope_verify::{Call, Tensor};
+/// use convscope_verify::{OperatorCall, Tensor};
 /// use ndarray::arr2;
 /// use serde_json::json;
 /// let input = Tensor::F32(arr2(&[[0.0, 0.0], [1e4, -1e4]]).into_dyn());
-/// let call = Call {
+/// let call = OperatorCall {
 ///     operator: "softmax".into(),
 ///     arguments: json!({"dim": -1}).as_object().cloned().unwrap_or_default(),
 ///     tensors: [("input".into(), input)].into(),
@@ -47,7 +47,7 @@ pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
 /// # Ok::<(), convscope_verify::VerifyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Call {
+pub struct OperatorCall {
     /// PyTorch's functional name: `conv2d`, `max_pool2d`, ...
     pub operator: String,
     /// Keyword arguments.
@@ -57,7 +57,7 @@ pub struct Call {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-impl Call {
+impl OperatorCall {
     /// Runs the operator. Returns `output` and whatever else it returns or updates (`indices`, `running_mean`, ...),
     /// and, if a gradient with respect to the output is given, `grad.<tensor>` for every tensor that has one.
     ///

@@ -1,6 +1,6 @@
 //! A call together with PyTorch's answer.
 
-use crate::{Call, Comparison, Tensor, TensorFileError, VerifyError};
+use crate::{Comparison, OperatorCall, Tensor, TensorFileError, VerifyError};
 use ndarray::ArrayD;
 use safetensors::SafeTensors;
 use serde_json::Map;
@@ -18,7 +18,7 @@ pub struct Case {
     /// The name of its file, without folder and extension.
     pub name: String,
     /// The call.
-    pub call: Call,
+    pub call: OperatorCall,
     /// The gradient with respect to the output, where gradients are checked.
     pub grad_output: Option<ArrayD<f32>>,
     /// PyTorch's answer: `output`, `grad.input`, ...
@@ -40,7 +40,7 @@ impl Case {
     /// Runs the operator and compares each expected tensor.
     ///
     /// # Errors
-    /// Those of [`Call::run`], an expected tensor that the operator does not return or that has a different shape or
+    /// Those of [`OperatorCall::run`], an expected tensor that the operator does not return or that has a different shape or
     /// type; each with the case's name.
     pub fn check(&self) -> Result<Vec<Comparison>, VerifyError> {
         self.compared().map_err(|error| error.in_case(&self.name))
@@ -96,7 +96,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<Case, VerifyError> {
             return Err(VerifyError::metadata("tolerance", problem));
         }
     };
-    let call = Call { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
+    let call = OperatorCall { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
     let mut case =
         Case { name: name.to_owned(), call, grad_output: None, expected: BTreeMap::new(), tolerance };
     for (key, view) in file.iter() {

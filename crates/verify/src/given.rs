@@ -1,6 +1,6 @@
 //! The inputs of a call, looked up by name and checked for their type.
 
-use crate::{Call, Tensor, VerifyError};
+use crate::{OperatorCall, Tensor, VerifyError};
 use convscope_ops::{Mode, Sample};
 use ndarray::{Array4, ArrayD, ArrayView, ArrayView1, ArrayView4, ArrayViewD, Axis, Dimension};
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// A call as seen by an operator.
 pub(crate) struct Given<'a> {
     operator: &'static str,
-    call: &'a Call,
+    call: &'a OperatorCall,
     how: How<'a>,
 }
 
@@ -62,7 +62,7 @@ impl Images<'_> {
 }
 
 impl<'a> Given<'a> {
-    pub(crate) fn new(operator: &'static str, call: &'a Call, how: How<'a>) -> Given<'a> {
+    pub(crate) fn new(operator: &'static str, call: &'a OperatorCall, how: How<'a>) -> Given<'a> {
         Given { operator, call, how }
     }
 

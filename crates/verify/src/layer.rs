@@ -8,7 +8,7 @@ use convscope_ops::{
 use ndarray::{ArrayD, ArrayViewD};
 
 use crate::given::{Given, How};
-use crate::{Call, Tensor, VerifyError};
+use crate::{OperatorCall, Tensor, VerifyError};
 
 /// Tensors that are parameters of the layer, not inputs.
 const PARAMETERS: [&str; 2] = ["weight", "bias"];
@@ -16,7 +16,7 @@ const PARAMETERS: [&str; 2] = ["weight", "bias"];
 /// Runs an operator; with a gradient by its output, backward too.
 pub(crate) fn run(
     known: &Registered,
-    call: &Call,
+    call: &OperatorCall,
     how: How<'_>,
 ) -> Result<BTreeMap<String, Tensor>, VerifyError> {
     let given = Given::new(known.name, call, how);

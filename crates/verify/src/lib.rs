@@ -1,6 +1,6 @@
 //! Runs operators by name on named tensors and compares them with PyTorch's recorded answers.
 //!
-//! [`Call`] runs any operator with PyTorch's argument names. [`Case`] is such a call together with PyTorch's answer,
+//! [`OperatorCall`] runs any operator with PyTorch's argument names. [`Case`] is such a call together with PyTorch's answer,
 //! read from a safetensors file; [`verify`] runs many of them and summarises the results. Cases come from [`recorded`]
 //! (they are part of the program), from a folder ([`read_folder`]) or archive ([`read_archive`]), or from a PyTorch on
 //! this machine ([`from_pytorch`]).
@@ -34,7 +34,7 @@ mod tensor;
 mod tensor_file;
 
 pub use arguments::arguments;
-pub use call::{Call, operators, tensors};
+pub use call::{OperatorCall, operators, tensors};
 pub use case::Case;
 pub use compare::{Comparison, Worst};
 pub use convscope_ops::Argument;

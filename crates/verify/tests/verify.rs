@@ -294,7 +294,7 @@ fn fresh_random_cases_pass() {
 fn the_listed_arguments_are_those_that_are_read() {
     for operator in operators() {
         let arguments = serde_json::json!({"?": 1}).as_object().cloned().unwrap();
-        let call = Call { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
+        let call = OperatorCall { operator: operator.to_owned(), arguments, tensors: BTreeMap::new() };
         let problem = call.run(None).unwrap_err().to_string();
         assert!(problem.contains("unknown field `?`"), "{operator}: {problem}");
         let (_, read) = problem.split_once(", ").unwrap();

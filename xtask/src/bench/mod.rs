@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     if options.kernels {
         return kernels(root);
     }
-    let place = Place::prepare(root, &options)?;
+    let place = Folders::prepare(root, &options)?;
     let peers = Peers::find(&place, &options);
     for line in &peers.left_out {
         eprintln!("left out: {line}");
@@ -60,7 +60,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
 /// The result of each round, for each program of a subject that could be run.
 fn measure(
     subject: &Subject,
-    place: &Place,
+    place: &Folders,
     peers: &Peers,
     options: &Options,
 ) -> Result<Vec<(String, Vec<Outcome>)>, String> {
@@ -88,18 +88,18 @@ fn measure(
 }
 
 /// Where the built programs and their files are.
-struct Place {
+struct Folders {
     root: PathBuf,
     target: PathBuf,
     /// Model files.
     models: PathBuf,
 }
 
-impl Place {
+impl Folders {
     /// Builds Convscope and has it write the model files.
-    fn prepare(root: &Path, options: &Options) -> Result<Place, String> {
+    fn prepare(root: &Path, options: &Options) -> Result<Folders, String> {
         let target = target_folder(root);
-        let place = Place { root: root.to_owned(), models: target.join("bench"), target };
+        let place = Folders { root: root.to_owned(), models: target.join("bench"), target };
         cargo(root, &["build", "--quiet", "--release", "--package", "convscope-cli"])?;
         if options.rust_peers {
             let target = place.peers().to_string_lossy().into_owned();

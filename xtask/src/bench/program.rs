@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::Place;
+use super::Folders;
 use super::options::Options;
 use super::subjects::{self, Metric, Subject, Task};
 
@@ -64,7 +64,7 @@ impl Program {
     pub(super) fn run(
         &self,
         subject: &Subject,
-        place: &Place,
+        place: &Folders,
         peers: &Peers,
         options: &Options,
     ) -> Result<Outcome, String> {
@@ -77,7 +77,7 @@ impl Program {
         theirs(&mut command).map_err(|message| format!("{}: {message}", self.name))
     }
 
-    fn command(&self, subject: &Subject, place: &Place, peers: &Peers, options: &Options) -> Command {
+    fn command(&self, subject: &Subject, place: &Folders, peers: &Peers, options: &Options) -> Command {
         let python = |script: &str| {
             let mut command = Command::new(&peers.python);
             command.arg(place.script(script));
@@ -145,7 +145,7 @@ print(json.dumps(found))";
 
 impl Peers {
     /// Asks Python, and has PyTorch export the networks for onnxruntime.
-    pub(super) fn find(place: &Place, options: &Options) -> Peers {
+    pub(super) fn find(place: &Folders, options: &Options) -> Peers {
         let mut peers = Peers {
             python: options.python.clone(),
             versions: BTreeMap::new(),
@@ -182,7 +182,7 @@ impl Peers {
     }
 
     /// Has PyTorch export a network for onnxruntime.
-    fn export(&mut self, place: &Place, model: &'static str) {
+    fn export(&mut self, place: &Folders, model: &'static str) {
         let mut command = Command::new(&self.python);
         command.arg(place.script("bench_pytorch.py")).arg("--model").arg(place.model(model, "toml"));
         command.arg("--export").arg(place.model(model, "onnx"));
@@ -204,7 +204,7 @@ impl Peers {
         }
     }
 
-    fn rust(&self, name: &str, place: &Place) -> PathBuf {
+    fn rust(&self, name: &str, place: &Folders) -> PathBuf {
         place.peers().join("release").join(format!("bench-{name}{}", std::env::consts::EXE_SUFFIX))
     }
 }

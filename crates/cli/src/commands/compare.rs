@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
+use crate::flags::{MaxPixels, SPLITS, Threads, at_least_1, config_of_run, named};
 use crate::looking::{SurveyBar, network};
 use crate::network_flags::{Chosen, SeveralNetworks};
 use crate::progress::loss;
@@ -65,8 +65,6 @@ pub(crate) struct Args {
 
 /// The name of the page of a comparison.
 pub(crate) const PAGE_FILE: &str = "comparison.html";
-
-const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 Layers of the same name stand side by side: mean |a| is the mean size of a layer's outputs over all training images, \

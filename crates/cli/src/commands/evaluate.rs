@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags, Network};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{MaxPixels, PRECISIONS, Threads, VIEWS, named};
+use crate::flags::{MaxPixels, PRECISIONS, SPLITS, Threads, VIEWS, named};
 use crate::network_flags::NetworkFlags;
 use crate::progress::loss;
 use crate::{course, source};
@@ -50,8 +50,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
 }
-
-const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 For a run directory, the best weights are used if it was trained with --patience, otherwise the last ones; name a file to \

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
+use crate::flags::{MaxPixels, SPLITS, Threads, at_least_1, config_of_run, named};
 use crate::look::{Look, LookOptions};
 use crate::looking::{Closeup, HeatMapChoice, network};
 use crate::network_flags::{self, NetworkFlags};
@@ -76,8 +76,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
 }
-
-const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 Writes layers.csv, channels.csv, layers.json, findings.json, depth.png, feature_maps/*.png, heat_maps.png, curves.png \

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use convscope_report::table::{Cell, Column, Style, Table};
-use convscope_verify::{Argument, Call, Tensor, arguments, operators, tensors};
+use convscope_verify::{Argument, OperatorCall, Tensor, arguments, operators, tensors};
 use serde_json::{Map, Value};
 
 use crate::console::Console;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let console = if given.quiet { Console::new(true) } else { *console };
-    let mut call = Call { operator: name.clone(), arguments: Map::new(), tensors: BTreeMap::new() };
+    let mut call = OperatorCall { operator: name.clone(), arguments: Map::new(), tensors: BTreeMap::new() };
     let (mut output, mut grad_output) = (None, None);
     for (name, value) in given.values {
         match name.as_str() {

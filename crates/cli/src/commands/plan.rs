@@ -52,9 +52,9 @@ enum Purpose {
 }
 
 const AFTER_HELP: &str = "\
-The batch is divided into lanes, which may run at the same time. A lane runs a few images at a time through all steps of a \
+The batch is divided into shards, which may run at the same time. A shard runs a few images at a time through all steps of a \
 stage while their values are in the cache; only a layer that couples the images of a batch (batch norm in training) ends \
-a stage. Lane slots hold values within a stage, and kept slots those that outlive it. Multiply-adds and bytes are per \
+a stage. Shard slots hold values within a stage, and kept slots those that outlive it. Multiply-adds and bytes are per \
 image.
 
 The ceiling is the speed that the multiply-adds alone allow at this machine's peak, which is measured on every call, in \

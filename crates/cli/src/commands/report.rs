@@ -9,7 +9,7 @@ use convscope_inspect::Inspector;
 use crate::asked::{Asked, DataFlags};
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
-use crate::flags::{MaxPixels, Threads, at_least_1, config_of_run, named};
+use crate::flags::{MaxPixels, SPLITS, Threads, at_least_1, config_of_run, named};
 use crate::look::{Look, LookOptions};
 use crate::looking::network;
 use crate::network_flags::{Chosen, SeveralNetworks};
@@ -45,8 +45,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
 }
-
-const SPLITS: &[&str] = &["train", "val", "test"];
 
 const AFTER_HELP: &str = "\
 The page is a single file that opens with a double-click and makes no network requests. It is the page that `inspect` \

@@ -12,7 +12,9 @@ use convscope_train::TrainConfig;
 use convscope_train::model::configured_model;
 use convscope_train::run_dir::RunLocation;
 use convscope_tune::runner::{Ending, Keep, Runner};
-use convscope_tune::{Format, Parameter, Plan, Pruning, Sampler, Space, Study, TpeSettings, TuneError, best};
+use convscope_tune::{
+    Format, Parameter, Pruning, Sampler, SearchPlan, Space, Study, TpeSettings, TuneError, best,
+};
 use sha2::{Digest, Sha256};
 
 use crate::commands::train::shell_word;
@@ -22,7 +24,7 @@ use crate::flags::{Threads, at_least_1};
 use crate::program::Program;
 use crate::train_flags::TrainFlags;
 use crate::trial_process::Processes;
-use crate::tune_result::{Found, Place, Unfinished, document, render, save};
+use crate::tune_result::{Found, StudyPaths, Unfinished, document, render, save};
 use crate::tune_test::{Tested, sets_the_data, test};
 use crate::tune_view::TuneView;
 use crate::{interrupt, source};
@@ -153,7 +155,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     let source = check_source(&plan, console)?;
     plan.base = args.flags.fitted(plan.base, &*source, console)?;
-    let plan = Plan { data: data_digest(&plan, &*source), model: model_digest(&plan)?, ..plan };
+    let plan = SearchPlan { data: data_digest(&plan, &*source), model: model_digest(&plan)?, ..plan };
     let opened = Study::open(&place.journal, &place.name, plan, &place.folder, tell_of_waiting);
     let mut study = opened.map_err(|error| advise(error, &place))?;
     console.note(&format!("{}: {}", source::describe(&*source), source::contents(&*source)));
@@ -232,14 +234,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 /// Writes the files and prints the result.
-fn tell(args: &Args, place: &Place, found: &Found<'_>, console: Console) -> Result<()> {
+fn tell(args: &Args, place: &StudyPaths, found: &Found<'_>, console: Console) -> Result<()> {
     save(place, found, console)?;
     let text = if args.json { document(place, found)? } else { render(place, found, console) };
     console.result(&text)
 }
 
 /// Says what to do about a study that cannot be used.
-fn advise(error: TuneError, place: &Place) -> anyhow::Error {
+fn advise(error: TuneError, place: &StudyPaths) -> anyhow::Error {
     // Trials of another study would conflict with existing ones.
     let folder = if place.folder.join("trials").exists() { " and --out DIR" } else { "" };
     let another = format!("start another one with --study NAME{folder}");
@@ -265,7 +267,7 @@ fn tell_of_waiting(lock: &Path) {
     ));
 }
 
-fn plan(args: &Args) -> Result<Plan> {
+fn plan(args: &Args) -> Result<SearchPlan> {
     let base = args.flags.checked()?;
     let space = Space::new(args.grid.iter().chain(&args.range).cloned().collect())?;
     space.check(&base)?;
@@ -281,10 +283,10 @@ fn plan(args: &Args) -> Result<Plan> {
         }
     };
     let pruning = if args.prune { Pruning::SuccessiveHalving } else { Pruning::Off };
-    Ok(Plan { space, sampler, seed: base.seed, pruning, base, data: None, model: None })
+    Ok(SearchPlan { space, sampler, seed: base.seed, pruning, base, data: None, model: None })
 }
 
-fn place(args: &Args, plan: &Plan) -> Result<Place> {
+fn place(args: &Args, plan: &SearchPlan) -> Result<StudyPaths> {
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => match RunLocation::default_for(&plan.base.model) {
@@ -302,7 +304,7 @@ fn place(args: &Args, plan: &Plan) -> Result<Place> {
             whole.file_name().map_or_else(|| "study".to_owned(), |name| name.to_string_lossy().into_owned())
         }
     };
-    Ok(Place { folder, journal, name })
+    Ok(StudyPaths { folder, journal, name })
 }
 
 fn no_teacher() -> anyhow::Error {
@@ -311,7 +313,7 @@ fn no_teacher() -> anyhow::Error {
 }
 
 /// Opens the images. Unusable data and invalid models are reported before the first trial.
-fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
+fn check_source(plan: &SearchPlan, console: Console) -> Result<Arc<dyn Source>> {
     if plan.base.data.train_on_val {
         let message = "trials are judged on the validation images; leave out --train-on-val, since --final does this at the end";
         return Err(UsageError(message.to_owned()).into());
@@ -347,14 +349,14 @@ fn check_source(plan: &Plan, console: Console) -> Result<Arc<dyn Source>> {
 }
 
 /// The digest of the images and their splits, unless the data is a parameter.
-fn data_digest(plan: &Plan, source: &dyn Source) -> Option<String> {
+fn data_digest(plan: &SearchPlan, source: &dyn Source) -> Option<String> {
     let is_searched = plan.space.parameters().iter().any(|parameter| sets_the_data(&parameter.name));
     source.manifest().filter(|_| !is_searched).map(|manifest| manifest.digest().to_owned())
 }
 
 /// The digest of the model's file or preset, unless it is a parameter. Comments and the order of its keys do not
 /// matter.
-fn model_digest(plan: &Plan) -> Result<Option<String>> {
+fn model_digest(plan: &SearchPlan) -> Result<Option<String>> {
     if plan.space.parameters().iter().any(|parameter| parameter.name == "model") {
         return Ok(None);
     }

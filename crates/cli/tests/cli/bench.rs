@@ -17,7 +17,7 @@ fn a_plan_is_text_or_json_of_the_same_numbers() {
     let stages = document["stages"].as_u64().unwrap();
     assert!(stages > 8 && text.contains(&format!("{stages} stages")), "{text}");
     for part in
-        ["winograd", "bias, relu", "sums over the batch", "weight gradient", "ceiling", "lane 0", "kept 0"]
+        ["winograd", "bias, relu", "sums over the batch", "weight gradient", "ceiling", "shard 0", "kept 0"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }

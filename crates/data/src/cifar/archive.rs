@@ -8,7 +8,7 @@ use etcetera::BaseStrategy;
 
 #[cfg(feature = "download")]
 use super::fetch;
-use crate::{DataError, Observer};
+use crate::{DataError, ProgressListener};
 
 /// A data set that is published as one `.tar.gz` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +40,13 @@ impl Archive {
     /// # Errors
     /// [`DataError::Download`] (which says what to do without a network), [`DataError::Checksum`],
     /// [`DataError::Unpack`], [`DataError::NoCache`], [`DataError::Io`].
-    pub fn fetch(&self, cache_dir: Option<&Path>, observer: &Observer) -> Result<PathBuf, DataError> {
+    pub fn fetch(&self, cache_dir: Option<&Path>, listener: &ProgressListener) -> Result<PathBuf, DataError> {
         let cache_dir = match cache_dir {
             Some(folder) => folder.to_owned(),
             None => default_cache_dir()?,
         };
         let target = cache_dir.join(&self.folder);
-        if target.is_dir() { Ok(target) } else { self.fetch_into(&cache_dir, target, observer) }
+        if target.is_dir() { Ok(target) } else { self.fetch_into(&cache_dir, target, listener) }
     }
 
     #[cfg(not(feature = "download"))]
@@ -54,7 +54,7 @@ impl Archive {
         &self,
         _cache_dir: &Path,
         folder: PathBuf,
-        _observer: &Observer,
+        _observer: &ProgressListener,
     ) -> Result<PathBuf, DataError> {
         let reason = "this program was built without the feature `download`".to_owned();
         Err(DataError::Download { url: self.url.clone(), reason, folder })
@@ -65,16 +65,16 @@ impl Archive {
         &self,
         cache_dir: &Path,
         target: PathBuf,
-        observer: &Observer,
+        listener: &ProgressListener,
     ) -> Result<PathBuf, DataError> {
         let io_error = |source| DataError::Io { path: cache_dir.to_owned(), source };
         create_folders(cache_dir).map_err(io_error)?;
         let work = tempfile::Builder::new().prefix(".download-").tempdir_in(cache_dir).map_err(io_error)?;
 
         let archive = work.path().join("archive.tar.gz");
-        fetch::download(self, &archive, &target, observer)?;
+        fetch::download(self, &archive, &target, listener)?;
         let unpacked = work.path().join("unpacked");
-        fetch::unpack(self, &archive, &unpacked, observer)?;
+        fetch::unpack(self, &archive, &unpacked, listener)?;
         match move_folder(&unpacked.join(&self.folder), &target) {
             // Another process may have been faster; its copy passed the same checks.
             Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),

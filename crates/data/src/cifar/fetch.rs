@@ -9,7 +9,7 @@ use convscope_files::{create_folders, write_whole};
 use sha2::{Digest, Sha256};
 
 use super::Archive;
-use crate::{DataError, Observer, Stage};
+use crate::{DataError, ProgressListener, Stage};
 
 /// A download fails if no data arrives for this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ pub(super) fn download(
     archive: &Archive,
     to: &Path,
     target: &Path,
-    observer: &Observer,
+    listener: &ProgressListener,
 ) -> Result<(), DataError> {
     let failed =
         |reason: String| DataError::Download { url: archive.url.clone(), reason, folder: target.to_owned() };
@@ -31,7 +31,7 @@ pub(super) fn download(
     let mut digest = Sha256::new();
     let mut done = 0;
     let mut buffer = vec![0; 1 << 16];
-    observer.tell(Stage::Download, done, total);
+    listener.tell(Stage::Download, done, total);
     loop {
         let count = reader.read(&mut buffer).map_err(|error| failed(error.to_string()))?;
         if count == 0 {
@@ -40,7 +40,7 @@ pub(super) fn download(
         file.write_all(&buffer[..count]).map_err(io_error)?;
         digest.update(&buffer[..count]);
         done += count as u64;
-        observer.tell(Stage::Download, done, total);
+        listener.tell(Stage::Download, done, total);
     }
     if let Some(total) = total
         && total != done
@@ -60,13 +60,13 @@ pub(super) fn unpack(
     published: &Archive,
     archive: &Path,
     to: &Path,
-    observer: &Observer,
+    listener: &ProgressListener,
 ) -> Result<(), DataError> {
     let failed = |reason: String| DataError::Unpack { url: published.url.clone(), reason };
     let text = |error: std::io::Error| failed(error.to_string());
     let file = File::open(archive).map_err(text)?;
     let total = file.metadata().map_err(text)?.len();
-    let counted = Counted { inner: BufReader::new(file), total, observer };
+    let counted = Counted { inner: BufReader::new(file), total, listener };
     let mut entries = tar::Archive::new(flate2::read::GzDecoder::new(counted));
     // Only regular files are unpacked, so no link can lead out of the folder.
     for entry in entries.entries().map_err(text)? {
@@ -106,14 +106,14 @@ fn agent(archive: &Archive) -> ureq::Agent {
 struct Counted<'a> {
     inner: BufReader<File>,
     total: u64,
-    observer: &'a Observer,
+    listener: &'a ProgressListener,
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         let done = self.inner.stream_position()?;
-        self.observer.tell(Stage::Unpack, done, Some(self.total));
+        self.listener.tell(Stage::Unpack, done, Some(self.total));
         Ok(count)
     }
 }

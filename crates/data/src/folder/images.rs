@@ -78,10 +78,10 @@ pub(super) fn in_parallel<I: Sync, T: Send>(
 ) -> Vec<T> {
     let total = items.len() as u64;
     let done = AtomicU64::new(0);
-    options.observer.tell(Stage::Decode, 0, Some(total));
+    options.listener.tell(Stage::Decode, 0, Some(total));
     let items = items.par_iter().map_init(Resizer::new, |resizer, item| {
         let result = work(item, resizer);
-        options.observer.tell(Stage::Decode, done.fetch_add(1, Ordering::Relaxed) + 1, Some(total));
+        options.listener.tell(Stage::Decode, done.fetch_add(1, Ordering::Relaxed) + 1, Some(total));
         result
     });
     items.collect()

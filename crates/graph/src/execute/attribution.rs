@@ -1,6 +1,6 @@
 //! Gradients of a class's logit with respect to a network's values and the images.
 
-use super::{Batch, Executor};
+use super::{Executor, RunInputs};
 use crate::{GraphError, Observer, ValueId};
 use convscope_kernels::{layout, memory};
 use convscope_ops::{Labels, Mode, Sample};
@@ -37,7 +37,7 @@ impl Executor {
         self.check_classes(count, classes)?;
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
-        let batch = Batch {
+        let batch = RunInputs {
             images: count,
             inputs: &[input],
             labels: Labels::new(classes),
@@ -49,13 +49,13 @@ impl Executor {
         let (mut logits, mut d_images) = (Vec::new(), memory::zeros(input.len())?);
         let mut rest = d_images.as_mut_slice();
         let shape = self.graph.shape(ValueId::Input(0));
-        for lane in self.active_lanes(count) {
-            logits.extend_from_slice(&lane.logits);
-            let (planes, after) = rest.split_at_mut(lane.input_gradient.len());
-            layout::to_planes(&lane.input_gradient, shape.channels(), shape.len(), planes);
+        for shard in self.active_shards(count) {
+            logits.extend_from_slice(&shard.logits);
+            let (planes, after) = rest.split_at_mut(shard.input_gradient.len());
+            layout::to_planes(&shard.input_gradient, shape.channels(), shape.len(), planes);
             rest = after;
         }
-        let whole = "every lane outputs its images";
+        let whole = "every shard outputs its images";
         Ok(ClassGradients {
             logits: Array2::from_shape_vec((count, self.graph.classes()), logits).expect(whole),
             d_images: Array4::from_shape_vec(images.raw_dim(), d_images).expect(whole),

@@ -1,8 +1,8 @@
 //! Running a plan.
 
 mod attribution;
-mod lane;
 mod outputs;
+mod shard;
 mod timing;
 mod workspace;
 
@@ -13,9 +13,9 @@ use crate::{Graph, GraphError, Node, Observer, Parameters};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, threads};
 use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
-use lane::{Lane, Shared};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
+use shard::{Shard, Shared};
 use std::sync::Arc;
 use workspace::Workspaces;
 
@@ -31,7 +31,7 @@ pub struct Executor {
     batch: usize,
     /// Whether a single image is computed on several threads.
     is_divided: bool,
-    lanes: Vec<Lane>,
+    shards: Vec<Shard>,
     workspaces: Workspaces,
     /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
     packed: Vec<Buffer>,
@@ -41,7 +41,7 @@ pub struct Executor {
     gradients: Vec<Vec<f32>>,
     /// For each node that shares its arrays, its part of their gradients.
     shared_gradients: Vec<Vec<Vec<f32>>>,
-    moments: Moments,
+    moments: ObservationPoints,
 }
 
 /// A batch, with what training needs to know about it.
@@ -100,7 +100,7 @@ impl Executor {
             if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
         Ok(Executor {
-            lanes: Lane::all(&graph, &plan, &bound, batch.max(1))?,
+            shards: Shard::all(&graph, &plan, &bound, batch.max(1))?,
             workspaces: Workspaces::new(&plan, &bound)?,
             packed: zeros(&|bound| bound.packed_len())?,
             states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len()))?,
@@ -118,7 +118,7 @@ impl Executor {
                     shared.iter().map(|spec| memory::zeros(trained_len(spec))).collect()
                 })
                 .collect::<Result<_, _>>()?,
-            moments: Moments::new(&plan, graph.nodes().len()),
+            moments: ObservationPoints::new(&plan, graph.nodes().len()),
             isa: Isa::best(),
             batch: batch.max(1),
             is_divided,
@@ -140,7 +140,7 @@ impl Executor {
 
     /// The shares into which batches are divided at most. Their number does not depend on the number of threads.
     pub fn shares(&self) -> usize {
-        self.plan.lanes
+        self.plan.shards
     }
 
     /// The gradients of the last training step, parallel to [`Parameters::tensors`]; empty for arrays that are not
@@ -171,7 +171,7 @@ impl Executor {
         self.graph.check_batch(images)?;
         self.load(parameters);
         let input = batch.images.as_standard_layout();
-        let shared = Batch {
+        let shared = RunInputs {
             images,
             inputs: &[input.as_slice().unwrap_or(&[])],
             labels: batch.labels,
@@ -182,10 +182,10 @@ impl Executor {
             self.finish_stage(stage, images, Some(parameters));
         }
         self.collect_gradients(images, parameters);
-        let lanes = self.active_lanes(images);
+        let shards = self.active_shards(images);
         Ok(StepOutcome {
-            loss: lanes.iter().map(|lane| lane.loss).sum::<f64>() / images as f64,
-            correct: lanes.iter().map(|lane| lane.correct).sum(),
+            loss: shards.iter().map(|shard| shard.loss).sum::<f64>() / images as f64,
+            correct: shards.iter().map(|shard| shard.correct).sum(),
         })
     }
 
@@ -205,7 +205,7 @@ impl Executor {
         self.load(parameters);
         let input = images.as_standard_layout();
         let input = input.as_slice().unwrap_or(&[]);
-        let batch = Batch { images: total, inputs: &[input], labels: Labels::default(), sample };
+        let batch = RunInputs { images: total, inputs: &[input], labels: Labels::default(), sample };
         let is_measured = |step: &&Step| matches!(step.action, Action::ReduceForward { .. });
         // The loss is one stage after the last reduction.
         let stages = self.plan.steps.iter().rfind(is_measured).map_or(0, |last| last.stage + 1);
@@ -237,7 +237,7 @@ impl Executor {
         let (total, classes) = (images.dim().0, self.graph.classes());
         let mut logits = memory::room(total * classes)?;
         self.logits_into(images, observer, &mut logits)?;
-        Ok(Array2::from_shape_vec((total, classes), logits).expect("every lane outputs its images"))
+        Ok(Array2::from_shape_vec((total, classes), logits).expect("every shard outputs its images"))
     }
 
     /// As [`logits`](Self::logits), replacing the contents of the vector; reusing a vector avoids an allocation.
@@ -259,11 +259,11 @@ impl Executor {
             let images = self.batch.min(total - first);
             let input = &input[first * image_len..][..images * image_len];
             let sample = Sample { first_image: first, ..Sample::default() };
-            let batch = Batch { images, inputs: &[input], labels: Labels::default(), sample };
+            let batch = RunInputs { images, inputs: &[input], labels: Labels::default(), sample };
             for stage in 0..self.plan.stages {
                 self.run_stage(stage, &batch, None, observer)?;
             }
-            self.active_lanes(images).iter().for_each(|lane| logits.extend_from_slice(&lane.logits));
+            self.active_shards(images).iter().for_each(|shard| logits.extend_from_slice(&shard.logits));
         }
         Ok(())
     }
@@ -278,30 +278,30 @@ impl Executor {
         Ok(images.shape()[0])
     }
 
-    fn active_lanes(&self, images: usize) -> &[Lane] {
-        let lane_images = self.plan.lane_images(images);
-        &self.lanes[..images.div_ceil(lane_images)]
+    fn active_shards(&self, images: usize) -> &[Shard] {
+        let shard_images = self.plan.shard_images(images);
+        &self.shards[..images.div_ceil(shard_images)]
     }
 
     fn run_stage(
         &mut self,
         stage: usize,
-        batch: &Batch<'_>,
+        batch: &RunInputs<'_>,
         loss: Option<&Loss>,
         observer: Option<&dyn Observer>,
     ) -> Result<(), OutOfMemory> {
-        threads::in_pool(|| self.run_lanes(stage, batch, loss, observer))
+        threads::in_pool(|| self.run_shards(stage, batch, loss, observer))
     }
 
-    fn run_lanes(
+    fn run_shards(
         &mut self,
         stage: usize,
-        batch: &Batch<'_>,
+        batch: &RunInputs<'_>,
         loss: Option<&Loss>,
         observer: Option<&dyn Observer>,
     ) -> Result<(), OutOfMemory> {
-        let lane_images = self.plan.lane_images(batch.images);
-        let active = batch.images.div_ceil(lane_images);
+        let shard_images = self.plan.shard_images(batch.images);
+        let active = batch.images.div_ceil(shard_images);
         self.workspaces.provide(&self.plan, &self.bound)?;
         let shared = Shared {
             graph: &self.graph,
@@ -318,20 +318,20 @@ impl Executor {
             loss,
             observer,
         };
-        self.lanes[..active].par_iter_mut().enumerate().with_max_len(1).try_for_each(|(index, lane)| {
-            let first = index * lane_images;
-            let images = first..(first + lane_images).min(batch.images);
+        self.shards[..active].par_iter_mut().enumerate().with_max_len(1).try_for_each(|(index, shard)| {
+            let first = index * shard_images;
+            let images = first..(first + shard_images).min(batch.images);
             self.workspaces.lend(&self.plan, &self.bound, |workspace| {
-                let run = || lane.run(stage, images, workspace, &shared);
+                let run = || shard.run(stage, images, workspace, &shared);
                 if self.is_divided { threads::attended(run) } else { run() }
             })
         })
     }
 
-    /// Adds up the sums of the lanes, in order, from which coupled nodes compute their state.
+    /// Adds up the sums of the shards, in order, from which coupled nodes compute their state.
     fn finish_stage(&mut self, stage: usize, images: usize, parameters: Option<&mut Parameters>) {
         let Some(parameters) = parameters else { return };
-        let active = self.active_lanes(images).len();
+        let active = self.active_shards(images).len();
         for step in self.plan.steps.iter().filter(|step| step.stage == stage) {
             let (node, is_forward) = match step.action {
                 Action::ReduceForward { node } => (node, true),
@@ -341,32 +341,32 @@ impl Executor {
             let Some(coupled) = self.bound[node].coupled() else { continue };
             let sums = &mut self.sums[node];
             sums.fill(0.0);
-            for lane in &mut self.lanes[..active] {
-                sums.iter_mut().zip(&lane.sums[node]).for_each(|(sum, part)| *sum += part);
-                lane.sums[node].fill(0.0);
+            for shard in &mut self.shards[..active] {
+                sums.iter_mut().zip(&shard.sums[node]).for_each(|(sum, part)| *sum += part);
+                shard.sums[node].fill(0.0);
             }
             let state = &mut self.states[node];
             if is_forward {
                 coupled.finish_forward(images, sums, parameters.of_node_mut(node), state);
             } else {
-                coupled.finish_backward(images, sums, state, &mut self.lanes[0].gradients[node]);
+                coupled.finish_backward(images, sums, state, &mut self.shards[0].gradients[node]);
             }
         }
     }
 
-    /// Adds up the gradients of the lanes, in order, and converts them to PyTorch's layouts.
+    /// Adds up the gradients of the shards, in order, and converts them to PyTorch's layouts.
     fn collect_gradients(&mut self, images: usize, parameters: &Parameters) {
         const STRETCH: usize = 4096;
-        let lane_images = self.plan.lane_images(images);
-        let lanes = &self.lanes[..images.div_ceil(lane_images)];
+        let shard_images = self.plan.shard_images(images);
+        let shards = &self.shards[..images.div_ceil(shard_images)];
         for (node, total) in self.packed_gradients.iter_mut().enumerate() {
             total.par_chunks_mut(STRETCH).enumerate().for_each(|(stretch, total)| {
                 let part = stretch * STRETCH..stretch * STRETCH + total.len();
-                total.copy_from_slice(&lanes[0].gradients[node][part.clone()]);
-                for lane in &lanes[1..] {
+                total.copy_from_slice(&shards[0].gradients[node][part.clone()]);
+                for shard in &shards[1..] {
                     total
                         .iter_mut()
-                        .zip(&lane.gradients[node][part.clone()])
+                        .zip(&shard.gradients[node][part.clone()])
                         .for_each(|(sum, value)| *sum += value);
                 }
             });
@@ -386,7 +386,7 @@ impl Executor {
 }
 
 /// The inputs of one run through the plan, in PyTorch's order.
-struct Batch<'a> {
+struct RunInputs<'a> {
     images: usize,
     inputs: &'a [&'a [f32]],
     labels: Labels<'a>,
@@ -394,15 +394,15 @@ struct Batch<'a> {
 }
 
 /// Which values observers receive, and when.
-struct Moments {
+struct ObservationPoints {
     /// For each step, the node whose value is final after it.
     value: Vec<Option<usize>>,
     /// For each step, the node whose gradient is complete before it.
     gradient: Vec<Option<usize>>,
 }
 
-impl Moments {
-    fn new(plan: &Plan, nodes: usize) -> Moments {
+impl ObservationPoints {
+    fn new(plan: &Plan, nodes: usize) -> ObservationPoints {
         let (mut value, mut gradient) = (vec![None; nodes], vec![None; nodes]);
         for (index, step) in plan.steps.iter().enumerate() {
             match step.action {
@@ -424,6 +424,6 @@ impl Moments {
             }
             by_step
         };
-        Moments { value: by_step(value), gradient: by_step(gradient) }
+        ObservationPoints { value: by_step(value), gradient: by_step(gradient) }
     }
 }

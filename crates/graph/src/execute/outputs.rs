@@ -6,7 +6,7 @@ use convscope_kernels::{layout, memory};
 use convscope_ops::{Labels, Mode, Sample, Shape};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
-use super::{Batch, Executor};
+use super::{Executor, RunInputs};
 use crate::{GraphError, Observation, Observer};
 
 impl Executor {
@@ -68,7 +68,7 @@ impl Executor {
                 })
                 .collect();
             let sample = Sample { first_image: first, ..Sample::default() };
-            let batch = Batch { images, inputs: &part, labels: Labels::default(), sample };
+            let batch = RunInputs { images, inputs: &part, labels: Labels::default(), sample };
             for stage in 0..self.plan.stages {
                 self.run_stage(stage, &batch, None, Some(&collected))?;
             }

@@ -7,21 +7,21 @@ impl Executor {
     /// Starts timing every step of the plan, from zero. Runs still allocate nothing.
     pub fn start_timing(&mut self) {
         let steps = self.plan.steps.len();
-        for lane in &mut self.lanes {
-            lane.times.clear();
-            lane.times.resize(steps, Duration::ZERO);
+        for shard in &mut self.shards {
+            shard.times.clear();
+            shard.times.resize(steps, Duration::ZERO);
         }
     }
 
     /// Stops timing; no step reads the clock until the next [`Executor::start_timing`].
     pub fn stop_timing(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.times.clear());
+        self.shards.iter_mut().for_each(|shard| shard.times.clear());
     }
 
     /// For each step of the plan, the time spent on it since [`Executor::start_timing`], summed over all threads; zero
     /// if timing is off.
     pub fn step_times(&self) -> Vec<Duration> {
-        let of_step = |step| self.lanes.iter().filter_map(|lane| lane.times.get(step)).sum();
+        let of_step = |step| self.shards.iter().filter_map(|shard| shard.times.get(step)).sum();
         (0..self.plan.steps.len()).map(of_step).collect()
     }
 }

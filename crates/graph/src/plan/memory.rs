@@ -9,13 +9,13 @@ use serde::Serialize;
 /// optimizer's state are extra.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanMemory {
-    /// Values that live within a stage, for the lanes that run at once: one per thread of the current rayon pool.
-    pub lane_slots: usize,
+    /// Values that live within a stage, for the shards that run at once: one per thread of the current rayon pool.
+    pub shard_slots: usize,
     /// Values that outlive a stage, for all images of a batch.
     pub kept_slots: usize,
-    /// Gradients with respect to the parameters, one set per lane and one for their sum.
+    /// Gradients with respect to the parameters, one set per shard and one for their sum.
     pub gradients: usize,
-    /// Scratch space of the operators, for the lanes that run at once.
+    /// Scratch space of the operators, for the shards that run at once.
     pub scratch: usize,
     /// Parameters, packed in the order in which they are read.
     pub packed_parameters: usize,
@@ -30,8 +30,8 @@ impl PlanMemory {
 
     /// The total.
     pub fn total(&self) -> usize {
-        let PlanMemory { lane_slots, kept_slots, gradients, scratch, packed_parameters } = *self;
-        lane_slots + kept_slots + gradients + scratch + packed_parameters
+        let PlanMemory { shard_slots, kept_slots, gradients, scratch, packed_parameters } = *self;
+        shard_slots + kept_slots + gradients + scratch + packed_parameters
     }
 
     pub(super) fn of(plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> PlanMemory {
@@ -39,13 +39,13 @@ impl PlanMemory {
         let sum =
             |len: &dyn Fn(&dyn Bound) -> usize| bound.iter().map(|bound| len(bound.as_ref())).sum::<usize>();
         let gradients = if plan.mode.is_training() { sum(&|bound| bound.gradient_len()) } else { 0 };
-        let (chunk, at_once) = (plan.largest_chunk(), plan.lanes_at_once());
+        let (chunk, at_once) = (plan.largest_chunk(), plan.shards_at_once());
         let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
-        let kept = plan.kept_slots.iter().sum::<usize>() * plan.lane_images(batch);
+        let kept = plan.kept_slots.iter().sum::<usize>() * plan.shard_images(batch);
         PlanMemory {
-            lane_slots: bytes(at_once * chunk * plan.lane_slots.iter().sum::<usize>()),
-            kept_slots: bytes(plan.lanes * kept),
-            gradients: bytes((plan.lanes + 1) * gradients),
+            shard_slots: bytes(at_once * chunk * plan.shard_slots.iter().sum::<usize>()),
+            kept_slots: bytes(plan.shards * kept),
+            gradients: bytes((plan.shards + 1) * gradients),
             scratch: bytes(at_once * scratch),
             packed_parameters: bytes(sum(&|bound| bound.packed_len())),
         }

@@ -3,24 +3,24 @@
 //! A plan runs a few images at a time (a chunk) through a whole stage of steps, forward and backward, while their
 //! values are in the cache. Only nodes that couple the images of a batch (batch normalisation in training) end a stage:
 //! all chunks are reduced to sums, the sums are added in order, and the next stage uses them. Values that live within
-//! one stage have a buffer for one chunk in the lane; values that outlive a stage have a buffer for all images of the
-//! lane. Values of batch normalisations, and activations of them, are computed again in the stages that read them, which
+//! one stage have a region for one chunk in the shard; values that outlive a stage have one for all images of the
+//! shard. Values of batch normalisations, and activations of them, are computed again in the stages that read them, which
 //! costs less than keeping them.
 
-mod buffers;
 mod memory;
 mod recompute;
+mod regions;
 mod steps;
 mod summary;
 
 use crate::{Graph, ValueId};
-use buffers::assign;
 use convscope_ops::{Bound, Mode, Precision};
 pub use memory::PlanMemory;
+use regions::assign;
 use serde::Serialize;
 use std::collections::HashSet;
 use steps::StepList;
-pub use summary::{BufferSummary, Ceiling, PlanSummary, StepSummary};
+pub use summary::{Ceiling, PlanSummary, RegionSummary, StepSummary};
 
 /// One thing to do with a chunk of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,38 +111,38 @@ impl Action {
     }
 }
 
-/// An action with its stage and its buffers.
+/// An action with its stage and the memory it uses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What is done.
     pub action: Action,
     /// Its stage.
     pub stage: usize,
-    /// The buffer it writes.
-    pub writes: Option<Buffer>,
-    /// The buffers of the node's inputs that it reads, in order.
-    pub inputs: Vec<Buffer>,
-    /// The buffer of the node's value, if it reads it.
-    pub output: Option<Buffer>,
-    /// The buffer of the gradient that it reads, if any.
-    pub gradient: Option<Buffer>,
+    /// The region it writes.
+    pub writes: Option<Region>,
+    /// The regions of the node's inputs that it reads, in order.
+    pub inputs: Vec<Region>,
+    /// The region of the node's value, if it reads it.
+    pub output: Option<Region>,
+    /// The region of the gradient that it reads, if any.
+    pub gradient: Option<Region>,
 }
 
-/// The memory that holds a buffer.
+/// The memory that holds a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// A slot of the lane, freed within the stage.
-    Lane(usize),
-    /// A slot for all images of the lane, kept from stage to stage.
+pub enum Slot {
+    /// A slot of the shard, freed within the stage.
+    Shard(usize),
+    /// A slot for all images of the shard, kept from stage to stage.
     Kept(usize),
 }
 
-/// The location of a value or gradient.
+/// Where a value or gradient is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Buffer {
+pub struct Region {
     /// The slot.
-    pub place: Place,
+    pub slot: Slot,
     /// Elements of one image.
     pub len: usize,
 }
@@ -156,25 +156,25 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Number of stages.
     pub stages: usize,
-    /// Elements per image of each lane slot.
-    pub lane_slots: Vec<usize>,
+    /// Elements per image of each shard slot.
+    pub shard_slots: Vec<usize>,
     /// Elements per image of each slot that is kept from stage to stage.
     pub kept_slots: Vec<usize>,
     /// For each stage, how many images run through it together.
     pub chunks: Vec<usize>,
     /// Parts of the batch that may run at the same time. Their number does not depend on the number of threads, so the
     /// results do not either.
-    pub lanes: usize,
+    pub shards: usize,
     /// Most images in a batch.
     pub batch: usize,
 }
 
 /// Most values of a chunk that a plan aims for, so that they stay in a core's cache.
 const CHUNK_VALUES: usize = 1 << 19;
-/// Most lanes; more would cost memory for gradients and gain nothing on fewer cores.
-const MOST_LANES: usize = 16;
-/// Most gradient values of all lanes, so that large networks do not multiply their size.
-const LANE_GRADIENTS: usize = 1 << 26;
+/// Most shards; more would cost memory for gradients and gain nothing on fewer cores.
+const MOST_SHARDS: usize = 16;
+/// Most gradient values of all shards, so that large networks do not multiply their size.
+const SHARD_GRADIENTS: usize = 1 << 26;
 
 impl Plan {
     /// The plan for batches of at most `batch` images.
@@ -191,34 +191,34 @@ impl Plan {
             Mode::Inference | Mode::Attribution => 1,
         };
         // A power of two, so that any common number of threads has equal work.
-        let most = (LANE_GRADIENTS / gradients).clamp(2, MOST_LANES);
-        let lanes = (1 << most.ilog2()).min(lanes_of_batch(mode, batch));
-        let of_lane = batch.div_ceil(lanes);
+        let most = (SHARD_GRADIENTS / gradients).clamp(2, MOST_SHARDS);
+        let shards = (1 << most.ilog2()).min(shards_of_batch(mode, batch));
+        let of_shard = batch.div_ceil(shards);
         let chunk = |stage| {
-            let largest = chunk_of_stage(stage, &assigned.steps, bound).min(of_lane);
+            let largest = chunk_of_stage(stage, &assigned.steps, bound).min(of_shard);
             // Chunks of nearly the same size.
-            of_lane.div_ceil(of_lane.div_ceil(largest))
+            of_shard.div_ceil(of_shard.div_ceil(largest))
         };
         Plan {
             mode,
             chunks: (0..list.stages).map(chunk).collect(),
             stages: list.stages,
-            lane_slots: assigned.lane_slots,
+            shard_slots: assigned.shard_slots,
             kept_slots: assigned.kept_slots,
             steps: assigned.steps,
-            lanes,
+            shards,
             batch,
         }
     }
 
-    /// Images that each lane runs when there are `images` images; the last lane may have fewer.
-    pub fn lane_images(&self, images: usize) -> usize {
-        images.div_ceil(self.lanes).max(1)
+    /// Images that each shard runs when there are `images` images; the last shard may have fewer.
+    pub fn shard_images(&self, images: usize) -> usize {
+        images.div_ceil(self.shards).max(1)
     }
 
-    /// Lanes that run side by side on the current rayon pool.
-    pub fn lanes_at_once(&self) -> usize {
-        self.lanes.min(rayon::current_num_threads())
+    /// Shards that run side by side on the current rayon pool.
+    pub fn shards_at_once(&self) -> usize {
+        self.shards.min(rayon::current_num_threads())
     }
 
     /// The largest of [`Plan::chunks`].
@@ -230,11 +230,11 @@ impl Plan {
 /// As many images as fill a core's cache, or enough to make up for reading the stage's weights.
 fn chunk_of_stage(stage: usize, steps: &[Step], bound: &[Box<dyn Bound>]) -> usize {
     let steps = || steps.iter().filter(|step| step.stage == stage);
-    let buffers: HashSet<Buffer> = steps()
+    let regions: HashSet<Region> = steps()
         .flat_map(|step| step.inputs.iter().chain(&step.output).chain(&step.gradient).chain(&step.writes))
         .copied()
         .collect();
-    let values: usize = buffers.iter().map(|buffer| buffer.len).sum();
+    let values: usize = regions.iter().map(|region| region.len).sum();
     let weights: usize = steps()
         .map(|step| match step.action {
             Action::Forward { node } => bound[node].packed_len(),
@@ -251,9 +251,9 @@ pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<B
     nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
 }
 
-/// The number of lanes for a batch. In training, each lane must clear and add up its gradients, which 32 images make up
-/// for; but fewer than eight lanes would leave cores idle.
-fn lanes_of_batch(mode: Mode, batch: usize) -> usize {
+/// The number of shards for a batch. In training, each shard must clear and add up its gradients, which 32 images make up
+/// for; but fewer than eight shards would leave cores idle.
+fn shards_of_batch(mode: Mode, batch: usize) -> usize {
     match mode {
         Mode::Training => batch.div_ceil(32).max(batch.div_ceil(4).min(8)),
         Mode::Inference | Mode::Attribution => batch,

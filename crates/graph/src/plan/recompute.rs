@@ -4,7 +4,7 @@
 //! cost less to compute again, while the chunk is in the cache, than to write to memory and to read back.
 
 use super::Action;
-use super::buffers::values_read;
+use super::regions::values_read;
 use super::steps::StepList;
 use crate::{Graph, ValueId};
 use convscope_ops::{Activation, Bound};

@@ -1,6 +1,6 @@
 //! A plan in numbers: what each step does, reads and writes.
 
-use super::{Action, Buffer, Place, Plan, PlanMemory};
+use super::{Action, Plan, PlanMemory, Region, Slot};
 use crate::{Graph, ValueId};
 use convscope_kernels::peak::Peak;
 use convscope_ops::{Activation, Algorithm, Bound, Mode, Precision};
@@ -24,12 +24,12 @@ pub struct PlanSummary {
     /// For each stage, how many images run through it together.
     pub chunks: Vec<usize>,
     /// Parts of the batch that may run at the same time.
-    pub lanes: usize,
+    pub shards: usize,
     /// The steps in order.
     pub steps: Vec<StepSummary>,
-    /// Bytes of each slot of a lane, for the images that run together.
-    pub lane_slot_bytes: Vec<usize>,
-    /// Bytes of each slot that a lane keeps from stage to stage, for all its images.
+    /// Bytes of each slot of a shard, for the images that run together.
+    pub shard_slot_bytes: Vec<usize>,
+    /// Bytes of each slot that a shard keeps from stage to stage, for all its images.
     pub kept_slot_bytes: Vec<usize>,
     /// Multiply-adds as the operators are defined.
     pub multiply_adds: u64,
@@ -62,9 +62,9 @@ pub struct StepSummary {
     /// The precision of these products.
     pub precision: Option<Precision>,
     /// What it reads.
-    pub reads: Vec<BufferSummary>,
+    pub reads: Vec<RegionSummary>,
     /// What it writes.
-    pub writes: Option<BufferSummary>,
+    pub writes: Option<RegionSummary>,
     /// Multiply-adds as the operator is defined.
     pub multiply_adds: u64,
     /// Multiply-adds that are performed.
@@ -75,10 +75,10 @@ pub struct StepSummary {
 
 /// A value or gradient of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct BufferSummary {
+pub struct RegionSummary {
     /// Where it lies.
     #[serde(flatten)]
-    pub place: Place,
+    pub slot: Slot,
     /// Its bytes.
     pub bytes: usize,
 }
@@ -111,8 +111,8 @@ impl PlanSummary {
             (0..plan.steps.len()).map(|step| StepSummary::new(graph, &bound, &plan, step)).collect();
         let slot_bytes =
             |lens: &[usize], images: usize| lens.iter().map(|len| len * images * size_of::<f32>()).collect();
-        let buffers = || steps.iter().flat_map(|step| step.reads.iter().chain(&step.writes));
-        let kept = buffers().filter(|buffer| matches!(buffer.place, Place::Kept(_)));
+        let regions = || steps.iter().flat_map(|step| step.reads.iter().chain(&step.writes));
+        let kept = regions().filter(|region| matches!(region.slot, Slot::Kept(_)));
         PlanSummary {
             model: graph.name().to_string(),
             input: graph.shape(ValueId::Input(0)).axes().to_vec(),
@@ -121,13 +121,13 @@ impl PlanSummary {
             precision,
             stages: plan.stages,
             chunks: plan.chunks.clone(),
-            lanes: plan.lanes,
-            lane_slot_bytes: slot_bytes(&plan.lane_slots, plan.largest_chunk()),
-            kept_slot_bytes: slot_bytes(&plan.kept_slots, plan.lane_images(batch)),
+            shards: plan.shards,
+            shard_slot_bytes: slot_bytes(&plan.shard_slots, plan.largest_chunk()),
+            kept_slot_bytes: slot_bytes(&plan.kept_slots, plan.shard_images(batch)),
             multiply_adds: steps.iter().map(|step| step.multiply_adds).sum(),
             multiply_adds_made: steps.iter().map(|step| step.multiply_adds_made).sum(),
             bytes: steps.iter().map(|step| step.bytes).sum(),
-            kept_bytes: kept.map(|buffer| buffer.bytes).sum(),
+            kept_bytes: kept.map(|region| region.bytes).sum(),
             memory: PlanMemory::of(&plan, &bound, batch),
             steps,
         }
@@ -161,9 +161,9 @@ impl StepSummary {
             _ => None,
         };
         let has_bias = |node: &usize| graph.nodes()[*node].parameters.iter().any(|spec| spec.name == "bias");
-        let reads: Vec<BufferSummary> =
-            step.inputs.iter().chain(&step.output).chain(&step.gradient).map(BufferSummary::new).collect();
-        let writes = step.writes.as_ref().map(BufferSummary::new);
+        let reads: Vec<RegionSummary> =
+            step.inputs.iter().chain(&step.output).chain(&step.gradient).map(RegionSummary::new).collect();
+        let writes = step.writes.as_ref().map(RegionSummary::new);
         StepSummary {
             stage: step.stage,
             action: step.action,
@@ -178,16 +178,16 @@ impl StepSummary {
             precision: products.map(|products| products.precision),
             multiply_adds,
             multiply_adds_made: products.map_or(multiply_adds, |products| products.multiply_adds),
-            bytes: reads.iter().chain(&writes).map(|buffer| buffer.bytes).sum(),
+            bytes: reads.iter().chain(&writes).map(|region| region.bytes).sum(),
             reads,
             writes,
         }
     }
 }
 
-impl BufferSummary {
-    fn new(buffer: &Buffer) -> BufferSummary {
-        BufferSummary { place: buffer.place, bytes: buffer.len * size_of::<f32>() }
+impl RegionSummary {
+    fn new(region: &Region) -> RegionSummary {
+        RegionSummary { slot: region.slot, bytes: region.len * size_of::<f32>() }
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
         );
         assert_eq!(step["fuses_activation"], "relu");
         let written = step["writes"].as_object().unwrap();
-        assert!(written.contains_key("lane") ^ written.contains_key("kept"), "{step}");
+        assert!(written.contains_key("shard") ^ written.contains_key("kept"), "{step}");
         assert_eq!(written["bytes"], 32 * 24 * 16 * 4);
     }
 }

@@ -64,7 +64,7 @@ pub fn batch_norm(
     arguments: &BatchNormArguments,
 ) -> Result<ArrayD<f32>, OpError> {
     let running = [running_mean.as_ref(), running_var.as_ref()].map(|array| array.map(|array| array.view()));
-    let mut call = Call::new(input, running, [weight, bias], arguments)?;
+    let mut call = Checked::new(input, running, [weight, bias], arguments)?;
     let (packed, state) = call.prepare();
     let mut output = vec![0.0; call.input.len()];
     call.bound.forward(Forward {
@@ -111,7 +111,7 @@ pub fn batch_norm_backward(
     arguments: &BatchNormArguments,
 ) -> Result<BatchNormGradients, OpError> {
     check_gradient(NAME, input.shape(), d_output.shape())?;
-    let mut call = Call::new(input, [running_mean, running_var], [weight, None], arguments)?;
+    let mut call = Checked::new(input, [running_mean, running_var], [weight, None], arguments)?;
     let (packed, mut state) = call.prepare();
     let d_output = call.channels_last(d_output);
     let (isa, channels) = (Isa::best(), call.channels);
@@ -145,7 +145,7 @@ pub fn batch_norm_backward(
 }
 
 /// Checked arguments, in the layer's form.
-struct Call {
+struct Checked {
     bound: BoundBatchNorm,
     shape: Vec<usize>,
     images: usize,
@@ -155,13 +155,13 @@ struct Call {
     parameters: Vec<Parameter>,
 }
 
-impl Call {
+impl Checked {
     fn new(
         input: ArrayViewD<'_, f32>,
         running: [Option<ArrayView1<'_, f32>>; 2],
         affine: [Option<ArrayView1<'_, f32>>; 2],
         arguments: &BatchNormArguments,
-    ) -> Result<Call, OpError> {
+    ) -> Result<Checked, OpError> {
         let &BatchNormArguments { mode, momentum, eps } = arguments;
         let layer = BatchNorm { eps, momentum: Momentum::Value(momentum), affine: true };
         layer.check()?;
@@ -198,7 +198,7 @@ impl Call {
             parameters.push(parameter);
         }
         let bound = layer.bound(Shape::image(channels, [pixels, 1]), mode);
-        let mut call = Call { bound, images, channels, input: Vec::new(), parameters, shape };
+        let mut call = Checked { bound, images, channels, input: Vec::new(), parameters, shape };
         call.input = call.channels_last(input);
         Ok(call)
     }

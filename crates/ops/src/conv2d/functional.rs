@@ -72,7 +72,7 @@ pub fn conv2d(
     bias: Option<ArrayView1<'_, f32>>,
     arguments: &Conv2dArguments,
 ) -> Result<Array4<f32>, OpError> {
-    let call = Call::new(input, weight, arguments)?;
+    let call = Checked::new(input, weight, arguments)?;
     let size = *call.conv.size();
     if let Some(bias) = bias
         && bias.len() != size.out_channels
@@ -113,7 +113,7 @@ pub fn conv2d_backward(
     weight: ArrayView4<'_, f32>,
     arguments: &Conv2dArguments,
 ) -> Result<Conv2dGradients, OpError> {
-    let call = Call::new(input, weight, arguments)?;
+    let call = Checked::new(input, weight, arguments)?;
     let (conv, isa, images) = (&call.conv, Isa::best(), call.images);
     let size = *conv.size();
     let [rows, columns] = size.output();
@@ -206,19 +206,19 @@ fn check_mode(size: &ConvSize, padding: Padding) -> Result<(), OpError> {
 }
 
 /// Checked arguments with the arrays in the kernels' order.
-struct Call {
+struct Checked {
     conv: Conv,
     images: usize,
     input: Vec<f32>,
     weight: Vec<f32>,
 }
 
-impl Call {
+impl Checked {
     fn new(
         input: ArrayView4<'_, f32>,
         weight: ArrayView4<'_, f32>,
         arguments: &Conv2dArguments,
-    ) -> Result<Call, OpError> {
+    ) -> Result<Checked, OpError> {
         let (images, in_channels, height, width) = input.dim();
         let (out_channels, inner, rows, columns) = weight.dim();
         let size = size(in_channels, [height, width], out_channels, [rows, columns], arguments)?;
@@ -228,7 +228,7 @@ impl Call {
                 format!("input has {in_channels} channels, weight expects {inner} x {groups} groups");
             return Err(OpError::shape(NAME, problem));
         }
-        Ok(Call {
+        Ok(Checked {
             conv: Conv::new(size),
             images,
             input: channels_last(input),

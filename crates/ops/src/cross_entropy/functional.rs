@@ -55,7 +55,7 @@ pub fn cross_entropy(
     weight: Option<ArrayView1<'_, f32>>,
     arguments: &CrossEntropyArguments,
 ) -> Result<ArrayD<f32>, OpError> {
-    let mut call = Call::new(input, target, weight, arguments)?;
+    let mut call = Checked::new(input, target, weight, arguments)?;
     let losses = call.evaluate(|_| 1.0);
     let total: f64 = losses.iter().sum();
     Ok(match arguments.reduction {
@@ -88,7 +88,7 @@ pub fn cross_entropy_backward(
     arguments: &CrossEntropyArguments,
 ) -> Result<ArrayD<f32>, OpError> {
     let shape = input.shape().to_vec();
-    let mut call = Call::new(input, target, weight, arguments)?;
+    let mut call = Checked::new(input, target, weight, arguments)?;
     let none = arguments.reduction == Reduction::None;
     check_gradient(NAME, if none { &call.output_shape } else { &[] }, d_output.shape())?;
     let d_output = values(d_output);
@@ -98,7 +98,7 @@ pub fn cross_entropy_backward(
 }
 
 /// Checked arguments, with the classes of each pixel side by side.
-struct Call {
+struct Checked {
     classes: usize,
     output_shape: Vec<usize>,
     rows: Vec<f32>,
@@ -121,13 +121,13 @@ fn class_axis(shape: &[usize]) -> usize {
     usize::from(shape.len() > 1)
 }
 
-impl Call {
+impl Checked {
     fn new(
         input: ArrayViewD<'_, f32>,
         target: Target<'_>,
         weight: Option<ArrayView1<'_, f32>>,
         arguments: &CrossEntropyArguments,
-    ) -> Result<Call, OpError> {
+    ) -> Result<Checked, OpError> {
         let &CrossEntropyArguments { ignore_index, label_smoothing, .. } = arguments;
         if !(0.0..=1.0).contains(&label_smoothing) {
             let problem = format!("is {label_smoothing}, must be from 0 to 1");
@@ -176,7 +176,7 @@ impl Call {
         };
         let (rows, _) = rows(&input, axis);
         let d_rows = vec![0.0; rows.len()];
-        Ok(Call { classes, output_shape, rows, d_rows, targets, weight, label_smoothing, divisor })
+        Ok(Checked { classes, output_shape, rows, d_rows, targets, weight, label_smoothing, divisor })
     }
 
     /// The loss of each row; writes the gradient times `scale(row)`.

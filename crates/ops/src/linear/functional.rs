@@ -36,7 +36,7 @@ pub fn linear(
     weight: ArrayView2<'_, f32>,
     bias: Option<ArrayView1<'_, f32>>,
 ) -> Result<ArrayD<f32>, OpError> {
-    let Call { conv, rows, output_shape } = Call::new(input.shape(), weight)?;
+    let Checked { conv, rows, output_shape } = Checked::new(input.shape(), weight)?;
     let out_features = weight.nrows();
     if let Some(bias) = bias
         && bias.len() != out_features
@@ -74,7 +74,7 @@ pub fn linear_backward(
     input: ArrayViewD<'_, f32>,
     weight: ArrayView2<'_, f32>,
 ) -> Result<LinearGradients, OpError> {
-    let Call { conv, rows, output_shape } = Call::new(input.shape(), weight)?;
+    let Checked { conv, rows, output_shape } = Checked::new(input.shape(), weight)?;
     check_gradient(NAME, &output_shape, d_output.shape())?;
     let (isa, d_output, input_values) = (Isa::best(), values(d_output), values(input.view()));
     let mut scratch = vec![0.0; conv.scratch_len()];
@@ -93,15 +93,15 @@ pub fn linear_backward(
 }
 
 /// Checked shapes.
-struct Call {
+struct Checked {
     conv: Conv,
     /// Product of all axes of the input but the last.
     rows: usize,
     output_shape: Vec<usize>,
 }
 
-impl Call {
-    fn new(input: &[usize], weight: ArrayView2<'_, f32>) -> Result<Call, OpError> {
+impl Checked {
+    fn new(input: &[usize], weight: ArrayView2<'_, f32>) -> Result<Checked, OpError> {
         let (out_features, in_features) = weight.dim();
         let Some((&last, others)) = input.split_last() else {
             return Err(OpError::shape(NAME, "input is a single number, not [..., in_features]"));
@@ -115,7 +115,7 @@ impl Call {
             return Err(OpError::shape(NAME, problem));
         }
         let output_shape = [others, &[out_features]].concat();
-        Ok(Call {
+        Ok(Checked {
             conv: Conv::new(ConvSize::matrix(out_features, in_features)),
             rows: others.iter().product(),
             output_shape,

@@ -99,6 +99,18 @@ impl Loss {
     }
 }
 
+/// The index of the largest value, the first of equal ones: the class that logits or probabilities predict. NaN is
+/// skipped; if there is nothing else, the result is 0.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best: Option<(usize, f32)> = None;
+    for (index, &value) in values.iter().enumerate() {
+        if !value.is_nan() && best.is_none_or(|(_, largest)| value > largest) {
+            best = Some((index, value));
+        }
+    }
+    best.map_or(0, |(index, _)| index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +147,13 @@ mod tests {
         for (found, expected) in gradient.iter().zip(d.unwrap().iter()) {
             assert!((2.0 * found - expected).abs() < 1e-6, "{found} {expected}");
         }
+    }
+
+    #[test]
+    fn argmax_takes_the_first_of_equals_and_skips_nan() {
+        assert_eq!(argmax(&[-3.0, -1.0, -1.0, -2.0]), 1);
+        assert_eq!(argmax(&[f32::NAN, -2.0, f32::NEG_INFINITY]), 1);
+        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
+        assert_eq!(argmax(&[f32::NAN, f32::NAN]), 0);
     }
 }

@@ -14,8 +14,8 @@ mod view;
 mod words;
 
 pub use page::{
-    CloseupSection, ComparisonSection, DataOrigin, EvaluationSection, ExtraCell, ExtraRow, ExtraSection,
-    ExtraTable, KeyFigure, Preview, ReportPage, RunSection, Setting, contents, settings,
+    CloseupSection, ComparisonSection, ConfigValue, DataOrigin, EvaluationSection, ExtraCell, ExtraRow,
+    ExtraSection, ExtraTable, KeyFigure, Preview, ReportPage, RunSection, contents, settings,
 };
 
 use std::io::Write;

@@ -5,7 +5,7 @@ use convscope_inspect::compare::Difference;
 use convscope_inspect::survey::Mistake;
 use convscope_inspect::{Comparison, FeatureMaps, Finding, HeatMap, LayerTable, Survey};
 use convscope_train::metrics::{Confusion, EpochMetrics};
-use convscope_train::{Evaluation, LayerMetrics};
+use convscope_train::{Evaluation, LayerMetrics, TrainConfig};
 use image::RgbImage;
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ pub struct RunSection {
     /// Its results in a few numbers, the most important first.
     pub figures: Vec<KeyFigure>,
     /// The configuration.
-    pub config: Vec<Setting>,
+    pub config: Vec<ConfigValue>,
     /// One entry per epoch.
     pub metrics: Vec<EpochMetrics>,
     /// How each layer learned: for each epoch, a line per layer.
@@ -108,7 +108,7 @@ pub struct KeyFigure {
 
 /// A key of the configuration and its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub struct ConfigValue {
     /// The key, with those above it: `optimizer.name`.
     pub key: String,
     /// The formatted value.
@@ -296,34 +296,13 @@ pub fn contents(html: &str) -> Option<String> {
     Some(plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
-/// Every value of a configuration under its key with those above it, sorted; keys without a value are left out.
+/// Every value of a configuration under its whole key, sorted; keys without a value are left out.
 ///
 /// ```
-/// let settings = convscope_report::html::settings(&serde_json::json!({"a": 1, "b": {"c": ["x", 2]}, "d": null}));
-/// let lines: Vec<String> = settings.iter().map(|s| format!("{} = {}", s.key, s.value)).collect();
-/// assert_eq!(lines, ["a = 1", "b.c = x, 2"]);
+/// let settings = convscope_report::html::settings(&convscope_train::TrainConfig::default());
+/// let lr = settings.iter().find(|setting| setting.key == "lr").unwrap();
+/// assert_eq!(lr.value, "0.002");
 /// ```
-pub fn settings(config: &impl Serialize) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    if let Ok(value) = serde_json::to_value(config) {
-        flatten("", &value, &mut settings);
-    }
-    settings
-}
-
-fn flatten(key: &str, value: &serde_json::Value, settings: &mut Vec<Setting>) {
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let value = match value {
-        serde_json::Value::Null => return,
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                flatten(&key, value, settings);
-            }
-            return;
-        }
-        serde_json::Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        other => text(other),
-    };
-    settings.push(Setting { key: key.to_owned(), value });
+pub fn settings(config: &TrainConfig) -> Vec<ConfigValue> {
+    config.texts().into_iter().map(|(key, value)| ConfigValue { key, value }).collect()
 }

@@ -31,7 +31,7 @@ pub struct Benchmark {
 
 /// What was measured on which machine.
 #[derive(Clone, Debug, Serialize)]
-pub struct Setting {
+pub struct Setup {
     /// Name of the model.
     pub model: String,
     /// Channels, rows and columns of the images.
@@ -71,10 +71,10 @@ impl Benchmark {
     }
 
     /// Measures the machine's peak and describes what is measured.
-    pub fn setting(&self) -> Setting {
+    pub fn setting(&self) -> Setup {
         let peak = Peak::measure(Isa::best());
         let ceiling = |mode| self.plan(mode).ceiling(&peak);
-        Setting {
+        Setup {
             model: self.graph.name().to_owned(),
             input: self.graph.image(),
             classes: self.graph.classes(),

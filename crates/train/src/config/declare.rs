@@ -105,19 +105,17 @@ pub(super) fn is_empty<T: Default + PartialEq>(given: &T) -> bool {
 
 /// A setting as text in help.
 pub(super) fn shown<T: SettingValue>(value: &T) -> String {
-    match value.write() {
-        None => super::value::NONE.to_owned(),
-        Some(toml::Value::Array(items)) if items.is_empty() => super::value::NONE.to_owned(),
-        Some(toml::Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        Some(value) => plain(&value),
-    }
+    value.write().map_or_else(|| super::value::NONE.to_owned(), |value| as_typed(&value))
 }
 
-fn plain(value: &toml::Value) -> String {
+/// A value as one would type it.
+pub(super) fn as_typed(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) if text.trim().is_empty() => "empty".to_owned(),
         toml::Value::String(text) => text.clone(),
         toml::Value::Float(number) => number.to_string(),
+        toml::Value::Array(items) if items.is_empty() => super::value::NONE.to_owned(),
+        toml::Value::Array(items) => items.iter().map(as_typed).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
 }

@@ -1,12 +1,14 @@
 //! A single setting by name, as in a flag, a search over settings or a `key=value`.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
-use super::declare::Setting;
-use super::merge::from_table;
+use super::declare::{Setting, as_typed};
+use super::merge::{from_table, table_of};
 use super::value::NONE;
 use super::{
-    ModelOptions, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, PartialTeacher,
+    ModelOptions, PartialConfig, PartialData, PartialOptimizer, PartialSchedule, PartialTeacher, TrainConfig,
     setting_value,
 };
 use crate::error::TrainError;
@@ -36,6 +38,14 @@ impl Setting {
             .or_else(|| Setting::all().find(is_last))
     }
 
+    /// The whole key of the setting with this name; that of `model.width` is `model_options.width`.
+    pub fn key_of(name: &str) -> Option<String> {
+        match name.strip_prefix("model.").or_else(|| name.strip_prefix("model_options.")) {
+            Some(option) => Some(format!("model_options.{option}")),
+            None => Setting::find(name).map(|setting| setting.key.to_owned()),
+        }
+    }
+
     /// What it does, in one line.
     pub fn description(&self) -> String {
         self.help.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -61,7 +71,12 @@ impl Setting {
 
     /// A value as a file has it.
     fn read_value(&self, value: &Value) -> Result<Value, TrainError> {
-        (self.read)(value).map_err(|wanted| self.wrong(value.to_string(), wanted))
+        // A number may be a name, such as that of a folder.
+        let as_text = |wanted| match value {
+            Value::Integer(_) | Value::Float(_) => (self.parse)(&value.to_string()).map_err(|_| wanted),
+            _ => Err(wanted),
+        };
+        (self.read)(value).or_else(as_text).map_err(|wanted| self.wrong(value.to_string(), wanted))
     }
 
     fn wrong(&self, value: String, wanted: String) -> TrainError {
@@ -93,23 +108,33 @@ impl PartialConfig {
         PartialConfig::of_settings([(known(name)?, text)])
     }
 
-    /// [`setting`](Self::setting) with a value of TOML. A table gives several settings: `name` is `optimizer`, `data` or the like.
+    /// A configuration with these values of TOML, by names as in [`setting`](Self::setting). A table is several settings, with
+    /// the name of a table of the configuration file: `optimizer`, `data`, `model_options`.
+    ///
+    /// ```
+    /// use convscope_train::PartialConfig;
+    /// let given = PartialConfig::of_values([("optimizer", "sgd".into()), ("momentum", 0.5.into())])?;
+    /// assert_eq!(given.optimizer.momentum, Some(0.5));
+    /// # Ok::<(), convscope_train::TrainError>(())
+    /// ```
     ///
     /// # Errors
-    /// Those of [`setting`](Self::setting).
-    pub fn setting_of(name: &str, value: Value) -> Result<PartialConfig, TrainError> {
-        let mut values = Vec::new();
+    /// As for [`setting`](Self::setting).
+    pub fn of_values<N: Into<String>>(
+        values: impl IntoIterator<Item = (N, Value)>,
+    ) -> Result<PartialConfig, TrainError> {
+        let mut settings = Vec::new();
         let mut model_options = ModelOptions::default();
-        for (name, value) in flat(name.to_owned(), value) {
+        for (name, value) in values.into_iter().flat_map(|(name, value)| flat(name.into(), value)) {
             match name.strip_prefix("model.").or_else(|| name.strip_prefix("model_options.")) {
                 Some(key) => model_options.set(key, value)?,
                 None => {
                     let setting = known(&name)?;
-                    values.push((setting, setting.read_value(&value)?));
+                    settings.push((setting, setting.read_value(&value)?));
                 }
             }
         }
-        Ok(PartialConfig { model_options, ..from_table(placed(values)) })
+        Ok(PartialConfig { model_options, ..from_table(placed(settings)) })
     }
 
     /// A configuration with these settings, of which the last counts where there are several.
@@ -126,6 +151,19 @@ impl PartialConfig {
 
 fn known(name: &str) -> Result<&'static Setting, TrainError> {
     Setting::find(name).ok_or_else(|| TrainError::UnknownSetting { name: name.to_owned() })
+}
+
+impl TrainConfig {
+    /// Every value by its whole key, such as `optimizer.momentum`, as text; keys without a value are left out.
+    ///
+    /// ```
+    /// let texts = convscope_train::TrainConfig::default().texts();
+    /// assert_eq!(texts["optimizer.betas"], "0.9,0.999");
+    /// ```
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let values = table_of(self).into_iter().flat_map(|(key, value)| flat(key, value));
+        values.map(|(key, value)| (key, as_typed(&value))).collect()
+    }
 }
 
 /// The values of a table and of those in it, by their whole keys.
@@ -192,16 +230,18 @@ mod tests {
             ("teachers", "['a', 'b']", "teachers = ['a', 'b']"),
             ("model_options", "{width = 2}", "model_options = {width = 2}"),
             ("schedule", "'step'", "schedule.name = 'step'"),
-            ("data", "'7'", "data.source = '7'"),
+            ("data", "7", "data.source = '7'"),
         ] {
             let value = format!("v = {value}").parse::<Table>().unwrap()["v"].clone();
             let expected: PartialConfig = toml::from_str(expected).unwrap();
-            assert_eq!(PartialConfig::setting_of(name, value).unwrap(), expected, "{name}");
+            assert_eq!(PartialConfig::of_values([(name, value)]).unwrap(), expected, "{name}");
         }
-        let error = PartialConfig::setting_of("epochs", Value::Boolean(true)).unwrap_err().to_string();
+        let error = PartialConfig::of_values([("epochs", Value::Boolean(true))]).unwrap_err().to_string();
         assert_eq!(error, "epochs cannot be true; it must be a whole number of at least 0");
-        let error =
-            PartialConfig::setting_of("optimizer", "v = {depth = 2}".parse::<Table>().unwrap()["v"].clone());
+        let error = PartialConfig::of_values([(
+            "optimizer",
+            Value::Table(Table::from_iter([("depth".to_owned(), 2.into())])),
+        )]);
         assert!(error.unwrap_err().to_string().starts_with("optimizer.depth is not a training setting"));
     }
 

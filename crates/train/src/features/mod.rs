@@ -12,7 +12,7 @@ use convscope_graph::Graph;
 
 pub(crate) use batches::{Batches, FeatureBatches};
 pub(crate) use key::{KeyParts, key};
-pub(crate) use table::{Table, TableWriter};
+pub(crate) use table::{FeatureTable, FeatureTableWriter};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -31,7 +31,7 @@ pub(crate) struct Features {
 /// The features of a split: those of all its images, one variant after the other.
 #[derive(Clone)]
 pub(crate) struct Rows {
-    table: Arc<Table>,
+    table: Arc<FeatureTable>,
     /// The row of each image in the table, if it has those of others too.
     chosen: Option<Arc<[usize]>>,
     images: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// All rows of a table of so many images.
-    pub(crate) fn all(table: Table, images: usize) -> Rows {
+    pub(crate) fn all(table: FeatureTable, images: usize) -> Rows {
         Rows { table: Arc::new(table), chosen: None, images }
     }
 

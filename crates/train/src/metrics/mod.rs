@@ -65,18 +65,6 @@ pub struct EpochMetrics {
     pub data_wait_seconds: f64,
 }
 
-/// The index of the largest value, the first of equal ones: the class that logits or probabilities predict. NaN is
-/// skipped; if there is nothing else, the result is 0.
-pub fn argmax(values: &[f32]) -> usize {
-    let mut best: Option<(usize, f32)> = None;
-    for (index, &value) in values.iter().enumerate() {
-        if !value.is_nan() && best.is_none_or(|(_, largest)| value > largest) {
-            best = Some((index, value));
-        }
-    }
-    best.map_or(0, |(index, _)| index)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,13 +72,5 @@ mod tests {
     #[test]
     fn mean_of_nothing_is_unknown() {
         assert_eq!(RunningMean::default().mean(), None);
-    }
-
-    #[test]
-    fn argmax_takes_the_first_of_equals_and_skips_nan() {
-        assert_eq!(argmax(&[-3.0, -1.0, -1.0, -2.0]), 1);
-        assert_eq!(argmax(&[f32::NAN, -2.0, f32::NEG_INFINITY]), 1);
-        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
-        assert_eq!(argmax(&[f32::NAN, f32::NAN]), 0);
     }
 }

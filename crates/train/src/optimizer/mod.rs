@@ -36,7 +36,7 @@ pub struct Optimizer {
     config: OptimizerConfig,
     step_count: u64,
     /// The steps at the rate itself and at a slower one, each for all parameters and for those without weight decay.
-    steps: [[Step; 2]; 2],
+    steps: [[Update; 2]; 2],
     /// What the rate of slower parameters is multiplied by.
     slowness: f64,
     slots: Vec<Slot>,
@@ -62,7 +62,7 @@ struct Matrix {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Update {
     Adam(AdamStep),
     Sgd(SgdStep),
     /// For matrices, and for everything else.
@@ -151,7 +151,7 @@ impl Optimizer {
         self.steps = [lr, lr * self.slowness].map(|lr| {
             [&self.config, &self.config.without_decay()].map(|config| step(config, self.step_count, lr))
         });
-        let Step::Muon(step, _) = self.steps[0][0] else { return Ok(()) };
+        let Update::Muon(step, _) = self.steps[0][0] else { return Ok(()) };
         let mut gradients = gradients.into_iter();
         for slot in &mut self.slots {
             let gradient = gradients.next().expect("there is a gradient for each parameter");
@@ -175,15 +175,15 @@ impl Optimizer {
     pub fn update(&mut self, index: usize, parameter: &mut [f32], gradient: &[f32]) {
         let slot = &mut self.slots[index];
         match self.steps[usize::from(slot.is_slower)][usize::from(slot.is_spared)] {
-            Step::Muon(step, other) => match &slot.matrix {
+            Update::Muon(step, other) => match &slot.matrix {
                 Some(Matrix { orthogonalizer, direction }) => {
                     step.apply(parameter, direction, orthogonalizer.long_side());
                 }
                 None => other.apply(parameter, gradient, &mut slot.first, &mut slot.second),
             },
-            Step::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
-            Step::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
-            Step::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
+            Update::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
+            Update::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
+            Update::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
         }
     }
 
@@ -270,20 +270,20 @@ fn state_name(name: &str, index: usize) -> String {
     format!("optimizer.{name}.{index}")
 }
 
-fn step(config: &OptimizerConfig, count: u64, lr: f64) -> Step {
+fn step(config: &OptimizerConfig, count: u64, lr: f64) -> Update {
     match *config {
         OptimizerConfig::Adam { betas, eps, weight_decay } => {
-            Step::Adam(AdamStep::new(betas, eps, lr, count).with_l2(weight_decay))
+            Update::Adam(AdamStep::new(betas, eps, lr, count).with_l2(weight_decay))
         }
         OptimizerConfig::AdamW { betas, eps, weight_decay } => {
-            Step::Adam(AdamStep::new(betas, eps, lr, count).with_decoupled(lr * weight_decay))
+            Update::Adam(AdamStep::new(betas, eps, lr, count).with_decoupled(lr * weight_decay))
         }
         OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
-            Step::Sgd(SgdStep::new(lr, momentum, nesterov, weight_decay))
+            Update::Sgd(SgdStep::new(lr, momentum, nesterov, weight_decay))
         }
         OptimizerConfig::Muon { momentum, nesterov, betas, eps, weight_decay } => {
             let other = AdamStep::new(betas, eps, lr, count).with_decoupled(lr * weight_decay);
-            Step::Muon(MuonStep::new(lr, momentum, nesterov, weight_decay), other)
+            Update::Muon(MuonStep::new(lr, momentum, nesterov, weight_decay), other)
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::table::Table;
+use super::csv_log::CsvLog;
 use crate::error::TrainError;
 use crate::layer_meter::LayerMetrics;
 
 /// The open `layer_metrics.csv` of a run; its columns are the fields of [`LayerMetrics`].
 #[derive(Debug)]
-pub struct LayerMetricsCsv(Table);
+pub struct LayerMetricsCsv(CsvLog);
 
 impl LayerMetricsCsv {
     /// Creates the file, or continues it after the first `epochs` epochs: later lines, and one left unfinished by a
@@ -19,7 +19,7 @@ impl LayerMetricsCsv {
     pub fn resume(path: &Path, epochs: u64) -> Result<Self, TrainError> {
         let mut kept = if epochs > 0 && path.exists() { whole_lines(path)? } else { Vec::new() };
         kept.retain(|line| line.epoch <= epochs);
-        Table::start_with(path, &kept).map(Self)
+        CsvLog::start_with(path, &kept).map(Self)
     }
 
     /// Appends the lines of an epoch and syncs them to disk.

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::table::Table;
+use super::csv_log::CsvLog;
 use crate::error::TrainError;
 use crate::metrics::EpochMetrics;
 
 /// The open `metrics.csv` of a run; its columns are the fields of [`EpochMetrics`].
 #[derive(Debug)]
-pub struct MetricsCsv(Table);
+pub struct MetricsCsv(CsvLog);
 
 impl MetricsCsv {
     /// Creates the file of a new run.
@@ -18,7 +18,7 @@ impl MetricsCsv {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn create(path: &Path) -> Result<Self, TrainError> {
-        Table::start_with(path, &[] as &[EpochMetrics]).map(Self)
+        CsvLog::start_with(path, &[] as &[EpochMetrics]).map(Self)
     }
 
     /// Continues the file of a resumed run, truncated to the epochs in its checkpoint, `1..=epochs`. A line left
@@ -42,7 +42,7 @@ impl MetricsCsv {
             );
             return Err(TrainError::BadContents { path: path.to_owned(), reason });
         }
-        Table::start_with(path, &kept).map(Self)
+        CsvLog::start_with(path, &kept).map(Self)
     }
 
     /// Appends the line of an epoch and syncs it to disk.

@@ -1,13 +1,13 @@
 //! The run directory: everything a training run writes, and everything it needs to continue.
 
 mod atomic;
+mod csv_log;
 mod data_record;
 mod layer_metrics_csv;
 mod locked;
 mod metrics_csv;
 mod strip;
 mod summary;
-mod table;
 mod tensorboard;
 
 pub use atomic::write_atomic;

@@ -8,7 +8,7 @@ use convscope_data::{Loader, Normalization, Order, PixelType, Source, Split};
 use convscope_graph::{Graph, ModelDescription, ModelOptions};
 use convscope_kernels::threads;
 
-use super::{Clock, Progress, Session, Warning, best_of, check_classes, frozen, resumed};
+use super::{Clock, RunProgress, Session, Warning, best_of, check_classes, frozen, resumed};
 use crate::checkpoint::Checkpoint;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -175,7 +175,7 @@ impl Session {
     fn restore(&mut self, run: &LockedRun) -> Result<(), TrainError> {
         let path = run.checkpoint_path();
         let checkpoint = Checkpoint::load(&path, &fingerprint(self.graph()))?;
-        let mut progress: Progress = checkpoint.value()?;
+        let mut progress: RunProgress = checkpoint.value()?;
         if progress.is_unfrozen {
             self.unfreeze()?;
         }
@@ -214,7 +214,7 @@ impl Session {
             Some(_) => RunningStatistics::of(&graph, &config, &source, &normalization)?,
             None => None,
         };
-        let mut progress = Progress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
+        let mut progress = RunProgress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
         progress.data = data.as_ref().map(|data| data.identity(source.classes()));
         let learner = Learner::new(graph, &config, length)?
             .with_teachers(teachers)

@@ -13,7 +13,9 @@ use convscope_kernels::threads;
 use super::Session;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::features::{self, Batches, FeatureBatches, Features, KeyParts, Rows, Table, TableWriter};
+use crate::features::{
+    self, Batches, FeatureBatches, FeatureTable, FeatureTableWriter, Features, KeyParts, Rows,
+};
 use crate::learner::Learner;
 use crate::sink::{Sink, Sinks};
 
@@ -129,20 +131,20 @@ impl Session {
         progress: &mut Filling,
         interrupt: &AtomicBool,
         sinks: &mut Sinks<'_>,
-    ) -> Result<Option<Table>, TrainError> {
+    ) -> Result<Option<FeatureTable>, TrainError> {
         let mut writer = match folder {
-            None => TableWriter::in_memory(rows, len)?,
+            None => FeatureTableWriter::in_memory(rows, len)?,
             Some(folder) => {
                 create_folders(folder).map_err(TrainError::io("create the folder", folder))?;
                 let (path, key) = (folder.join(split.name()), self.feature_key(split));
                 if let Some(table) =
-                    key.as_deref().map(|key| Table::open(&path, key, rows, len)).transpose()?.flatten()
+                    key.as_deref().map(|key| FeatureTable::open(&path, key, rows, len)).transpose()?.flatten()
                 {
                     progress.done += rows;
                     return Ok(Some(table));
                 }
                 // Images without identities get a key that no other run asks for.
-                TableWriter::in_file(&path, key.as_deref().unwrap_or("unknown"), rows, len)?
+                FeatureTableWriter::in_file(&path, key.as_deref().unwrap_or("unknown"), rows, len)?
             }
         };
         for view in 0..rows / self.source.len(split) {

@@ -12,7 +12,7 @@ mod warning;
 pub(crate) use begin::{check_trainable, held_bytes, model_of, train_loader};
 pub(crate) use checks::check_classes;
 pub use events::{BatchEvent, Ending, Outcome};
-pub(crate) use progress::Progress;
+pub(crate) use progress::RunProgress;
 pub use warning::Warning;
 
 use std::ops::ControlFlow;
@@ -72,7 +72,7 @@ pub struct Session {
     statistics: Option<RunningStatistics>,
     /// The parameters with the lowest validation loss, if the run ends with them.
     best: Option<Parameters>,
-    progress: Progress,
+    progress: RunProgress,
     /// The memory that the run was predicted to take.
     footprint: Footprint,
     /// Those of the run directory.
@@ -354,7 +354,7 @@ const SHOWN: usize = 32;
 
 impl Clock {
     /// Training starts or continues now.
-    fn now(progress: &Progress) -> Clock {
+    fn now(progress: &RunProgress) -> Clock {
         Clock { started: Instant::now(), before: progress.seconds }
     }
 

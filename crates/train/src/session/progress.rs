@@ -9,7 +9,7 @@ use crate::stop::EarlyStopping;
 
 /// The progress of a run; together with the arrays in a checkpoint, everything that resuming needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct RunProgress {
     pub(crate) epochs_done: u64,
     /// Finished batches of the current epoch.
     pub(crate) batches_done: usize,
@@ -41,9 +41,9 @@ pub(crate) struct Progress {
     pub(crate) data: Option<DataIdentity>,
 }
 
-impl Progress {
-    pub(super) fn new(stopping: EarlyStopping) -> Progress {
-        Progress {
+impl RunProgress {
+    pub(super) fn new(stopping: EarlyStopping) -> RunProgress {
+        RunProgress {
             epochs_done: 0,
             batches_done: 0,
             step: 0,

@@ -18,7 +18,7 @@ use crate::layer_meter::LayerMetrics;
 use crate::learner::Learner;
 use crate::metrics::EpochMetrics;
 use crate::run_dir::{DataRecord, Summary};
-use crate::session::Progress;
+use crate::session::RunProgress;
 use crate::statistics::RunningStatistics;
 
 /// A run at one moment.
@@ -31,7 +31,7 @@ pub struct RunState<'a> {
     /// Factor that pixel values are multiplied by before that.
     pub(crate) scale: f64,
     pub(crate) data: Option<&'a DataRecord>,
-    pub(crate) progress: &'a Progress,
+    pub(crate) progress: &'a RunProgress,
     pub(crate) clock: Clock,
 }
 
@@ -122,7 +122,7 @@ impl<'a> RunState<'a> {
         let mut checkpoint = Checkpoint::new();
         self.learner.save_into(&mut checkpoint);
         let (layers, seconds) = (self.learner.meter().clone(), self.seconds());
-        checkpoint.set_value(&Progress { layers, seconds, ..self.progress.clone() })?;
+        checkpoint.set_value(&RunProgress { layers, seconds, ..self.progress.clone() })?;
         Ok(checkpoint)
     }
 

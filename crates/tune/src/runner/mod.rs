@@ -9,7 +9,7 @@ mod training;
 
 pub use in_process::InProcess;
 pub use keep::Keep;
-pub use progress::{Progress, RunningTrial};
+pub use progress::{RunningTrial, StudyProgress};
 pub use training::{Ended, Teller, Training, TrainingEvent, TrialRunner};
 
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use convscope_train::{RunDir, TrainConfig, TrainError};
 use serde_json::{Map, Value, json};
 
 use crate::TuneError;
-use crate::study::{Claim, Study, Verdict, run_name};
+use crate::study::{Claim, Standing, Study, run_name};
 use crate::trial::{Trial, TrialState};
 use job::Job;
 use progress::Pace;
@@ -54,7 +54,7 @@ pub trait TuneEvents {
     /// A trial failed because of the machine, and waits to be repeated.
     fn set_back(&mut self, _study: &Study, _trial: &Trial) {}
     /// Some time has passed.
-    fn tick(&mut self, _study: &Study, _progress: &Progress) {}
+    fn tick(&mut self, _study: &Study, _progress: &StudyProgress) {}
 }
 
 /// Ignores all events.
@@ -330,13 +330,13 @@ impl Runner {
                 setbacks.forget();
             }
             match study.report(job.trial, epoch, accuracy)? {
-                Verdict::Continue => {}
-                Verdict::Pruned => {
+                Standing::Continue => {}
+                Standing::Pruned => {
                     job.is_settled = true;
                     job.training.stop();
                     self.tell_finished(study, job.trial, events);
                 }
-                Verdict::Lost => {
+                Standing::Lost => {
                     job.is_settled = true;
                     job.training.stop();
                 }

@@ -8,7 +8,7 @@ use crate::trial::{Trial, TrialState};
 
 /// The progress of a study.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub struct StudyProgress {
     /// The trials that this process works on, by their numbers.
     pub running: Vec<RunningTrial>,
     /// How many trials are finished.
@@ -44,7 +44,7 @@ impl Pace {
         Pace { started: Instant::now(), before: done(&study.trials()) }
     }
 
-    pub(super) fn progress(&self, study: &Study, jobs: &[Job]) -> Progress {
+    pub(super) fn progress(&self, study: &Study, jobs: &[Job]) -> StudyProgress {
         let trials = study.trials();
         let mut running: Vec<RunningTrial> = jobs
             .iter()
@@ -66,7 +66,7 @@ impl Pace {
         let here = done(&trials).saturating_sub(self.before);
         let each = self.started.elapsed().as_secs_f64() / here as f64;
         let left = (each * rest(&trials, planned)).max(0.0);
-        Progress { running, finished, planned, left: Duration::try_from_secs_f64(left).ok() }
+        StudyProgress { running, finished, planned, left: Duration::try_from_secs_f64(left).ok() }
     }
 }
 

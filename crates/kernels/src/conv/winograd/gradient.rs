@@ -1,6 +1,6 @@
 //! The matrix products of the gradient with respect to the weights.
 
-use super::transform::{Pixels, Place, gradient_points, input_points};
+use super::transform::{Pixels, Position, gradient_points, input_points};
 use super::weights::Layout;
 use super::{POINTS, SKEW, Stretches};
 use crate::channels::channel_blocks;
@@ -116,7 +116,7 @@ impl Rows<'_> {
     #[inline(always)]
     unsafe fn transform<S: Simd, W: Words>(&self, simd: S, input: *const f32, to: *mut f32, len: usize) {
         let stretches = self.stretches;
-        let mut place = Place::of(stretches, self.first);
+        let mut place = Position::of(stretches, self.first);
         let mut index = 0;
         while index < self.count {
             let next = place.next(stretches);
@@ -157,7 +157,7 @@ impl Rows<'_> {
     ) {
         let stretches = self.stretches;
         let row_len = stretches.layout().panels() * LANES;
-        let mut place = Place::of(stretches, self.first);
+        let mut place = Position::of(stretches, self.first);
         let mut index = 0;
         while index < self.count {
             let next = place.next(stretches);

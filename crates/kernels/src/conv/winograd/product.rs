@@ -1,6 +1,6 @@
 //! The matrix products of the forward direction and the gradient with respect to the input, between the transforms.
 
-use super::transform::{Pixels, Place, input_points, transform_output};
+use super::transform::{Pixels, Position, input_points, transform_output};
 use super::weights::{Layout, PANELS};
 use super::{POINTS, SKEW, Stretches};
 use crate::Epilogue;
@@ -118,7 +118,7 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn transform<S: Simd, W: Words>(&self, simd: S, input: *const f32) {
         let words = W::PRECISION.words(self.stretches.inner);
-        let mut place = Place::of(self.stretches, self.first);
+        let mut place = Position::of(self.stretches, self.first);
         for index in 0..self.count {
             let pixels = Pixels::read(self.stretches, place);
             for (channel, lanes) in channel_blocks(self.stretches.inner) {
@@ -156,7 +156,7 @@ impl Block<'_> {
                 }
             }
             let biases = self.packed.add(self.layout.weight_len());
-            let mut place = Place::of(self.stretches, self.first);
+            let mut place = Position::of(self.stretches, self.first);
             for index in 0..self.count {
                 let pixels = Pixels::output(self.stretches, place);
                 for k in 0..K {

@@ -6,30 +6,30 @@ use crate::simd::Simd;
 
 /// The position of a stretch: its image, and the row and column of its first output pixel.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     image: usize,
     row: usize,
     column: usize,
 }
 
-impl Place {
+impl Position {
     #[inline(always)]
-    pub(super) fn of(stretches: &Stretches, index: usize) -> Place {
+    pub(super) fn of(stretches: &Stretches, index: usize) -> Position {
         let [_, columns] = stretches.grid();
         let (image, rest) = (index / stretches.of_image(), index % stretches.of_image());
-        Place { image, row: rest / columns * STRETCH, column: rest % columns * STRETCH }
+        Position { image, row: rest / columns * STRETCH, column: rest % columns * STRETCH }
     }
 
     /// The stretch to the right, or the first of the next row or image.
     #[inline(always)]
-    pub(super) fn next(self, stretches: &Stretches) -> Place {
+    pub(super) fn next(self, stretches: &Stretches) -> Position {
         let [rows, columns] = stretches.output;
         if self.column + STRETCH < columns {
-            Place { column: self.column + STRETCH, ..self }
+            Position { column: self.column + STRETCH, ..self }
         } else if self.row + STRETCH < rows {
-            Place { row: self.row + STRETCH, column: 0, ..self }
+            Position { row: self.row + STRETCH, column: 0, ..self }
         } else {
-            Place { image: self.image + 1, row: 0, column: 0 }
+            Position { image: self.image + 1, row: 0, column: 0 }
         }
     }
 }
@@ -49,7 +49,7 @@ pub(super) struct Pixels<const N: usize> {
 impl Pixels<READ> {
     /// The input pixels that a stretch reads.
     #[inline(always)]
-    pub(super) fn read(stretches: &Stretches, place: Place) -> Pixels<READ> {
+    pub(super) fn read(stretches: &Stretches, place: Position) -> Pixels<READ> {
         let [row, column] = [(place.row, 0), (place.column, 1)]
             .map(|(at, axis)| at as isize - stretches.before[axis] as isize);
         Pixels::new(stretches.input, stretches.inner, place.image, row, column)
@@ -59,7 +59,7 @@ impl Pixels<READ> {
 impl Pixels<STRETCH> {
     /// The output pixels of a stretch.
     #[inline(always)]
-    pub(super) fn output(stretches: &Stretches, place: Place) -> Pixels<STRETCH> {
+    pub(super) fn output(stretches: &Stretches, place: Position) -> Pixels<STRETCH> {
         let (row, column) = (place.row as isize, place.column as isize);
         Pixels::new(stretches.output, stretches.outer, place.image, row, column)
     }

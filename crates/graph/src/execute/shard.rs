@@ -1,29 +1,29 @@
-//! A lane: runs its share of a batch, a chunk at a time, and adds up the results.
+//! A shard: runs its share of a batch, a chunk at a time, and adds up the results.
 
-use super::Moments;
+use super::ObservationPoints;
 use super::workspace::Workspace;
-use crate::plan::{Action, Buffer, Place, Plan, Step};
+use crate::plan::{Action, Plan, Region, Slot, Step};
 use crate::{Graph, Observation, Observer, ValueId};
 use convscope_kernels::memory::{self, OutOfMemory};
-use convscope_kernels::{Buffer as Memory, elementwise, layout};
+use convscope_kernels::{Buffer, elementwise, layout};
 use convscope_ops::{
-    Activation, Backward, Bound, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample,
+    Activation, Backward, Bound, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample, argmax,
 };
 use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Runs chunks one after another and keeps their sums.
-pub(super) struct Lane {
-    /// Which of the lanes it is.
+pub(super) struct Shard {
+    /// Which of the shards it is.
     index: usize,
-    /// Borrowed while the lane runs.
+    /// Borrowed while the shard runs.
     workspace: Workspace,
-    /// For all images of the lane, from stage to stage.
-    kept: Vec<Memory>,
+    /// For all images of the shard, from stage to stage.
+    kept: Vec<Buffer>,
     /// Packed gradients of each node.
-    pub(super) gradients: Vec<Memory>,
-    /// Sums over the lane's chunks of each coupled node.
+    pub(super) gradients: Vec<Buffer>,
+    /// Sums over the shard's chunks of each coupled node.
     pub(super) sums: Vec<Vec<f64>>,
     pub(super) loss: f64,
     pub(super) correct: usize,
@@ -34,14 +34,14 @@ pub(super) struct Lane {
     pub(super) times: Vec<Duration>,
 }
 
-/// What all lanes read.
+/// What all shards read.
 pub(super) struct Shared<'a> {
     pub(super) graph: &'a Graph,
     pub(super) plan: &'a Plan,
     pub(super) bound: &'a [Box<dyn Bound>],
-    pub(super) packed: &'a [Memory],
-    pub(super) states: &'a [Memory],
-    pub(super) moments: &'a Moments,
+    pub(super) packed: &'a [Buffer],
+    pub(super) states: &'a [Buffer],
+    pub(super) moments: &'a ObservationPoints,
     pub(super) isa: Isa,
     /// The inputs of the batch in PyTorch's order.
     pub(super) inputs: &'a [&'a [f32]],
@@ -56,46 +56,46 @@ pub(super) struct Shared<'a> {
 /// The images of one chunk.
 #[derive(Clone, Copy)]
 struct Chunk {
-    /// The lane.
-    lane: usize,
-    /// Position in the lane of the first image.
-    in_lane: usize,
+    /// The shard.
+    shard: usize,
+    /// Position in the shard of the first image.
+    in_shard: usize,
     /// Position in the batch of the first image.
     first: usize,
     images: usize,
 }
 
 impl Chunk {
-    /// The range of the chunk's values in a buffer.
-    fn range(self, buffer: Buffer) -> Range<usize> {
-        let start = match buffer.place {
-            Place::Lane(_) => 0,
-            Place::Kept(_) => self.in_lane * buffer.len,
+    /// The range of the chunk's values in a region.
+    fn range(self, region: Region) -> Range<usize> {
+        let start = match region.slot {
+            Slot::Shard(_) => 0,
+            Slot::Kept(_) => self.in_shard * region.len,
         };
-        start..start + self.images * buffer.len
+        start..start + self.images * region.len
     }
 }
 
-impl Lane {
-    /// The lanes of a plan for batches of at most `batch` images.
+impl Shard {
+    /// The shards of a plan for batches of at most `batch` images.
     pub(super) fn all(
         graph: &Graph,
         plan: &Plan,
         bound: &[Box<dyn Bound>],
         batch: usize,
-    ) -> Result<Vec<Lane>, OutOfMemory> {
-        let images = plan.lane_images(batch);
+    ) -> Result<Vec<Shard>, OutOfMemory> {
+        let images = plan.shard_images(batch);
         let kept = plan.kept_slots.iter().map(|len| len * images);
         let trained = if plan.mode.is_training() { bound } else { &[] };
-        let lens = (0..plan.lanes)
+        let lens = (0..plan.shards)
             .flat_map(|_| kept.clone().chain(trained.iter().map(|bound| bound.gradient_len())));
-        let mut memory = Memory::zeros_together(lens)?.into_iter();
-        let lane = |index| {
+        let mut memory = Buffer::zeros_together(lens)?.into_iter();
+        let shard = |index| {
             let kept = memory.by_ref().take(plan.kept_slots.len()).collect();
             let gradients = memory.by_ref().take(trained.len()).collect();
-            Lane::new(index, graph, plan, bound, images, kept, gradients)
+            Shard::new(index, graph, plan, bound, images, kept, gradients)
         };
-        (0..plan.lanes).map(lane).collect()
+        (0..plan.shards).map(shard).collect()
     }
 
     fn new(
@@ -104,11 +104,11 @@ impl Lane {
         plan: &Plan,
         bound: &[Box<dyn Bound>],
         images: usize,
-        kept: Vec<Memory>,
-        gradients: Vec<Memory>,
-    ) -> Result<Lane, OutOfMemory> {
+        kept: Vec<Buffer>,
+        gradients: Vec<Buffer>,
+    ) -> Result<Shard, OutOfMemory> {
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input(0)).len() } else { 0 };
-        Ok(Lane {
+        Ok(Shard {
             index,
             workspace: Workspace::default(),
             kept,
@@ -125,7 +125,7 @@ impl Lane {
         })
     }
 
-    /// Runs one stage on the lane's images.
+    /// Runs one stage on the shard's images.
     pub(super) fn run(
         &mut self,
         stage: usize,
@@ -148,8 +148,8 @@ impl Lane {
         let size = shared.plan.chunks[stage];
         for first in images.clone().step_by(size) {
             let chunk = Chunk {
-                lane: self.index,
-                in_lane: first - images.start,
+                shard: self.index,
+                in_shard: first - images.start,
                 first,
                 images: size.min(images.end - first),
             };
@@ -184,27 +184,27 @@ impl Lane {
     fn observation(
         &self,
         node: usize,
-        buffer: Option<Buffer>,
-        input: Option<Buffer>,
+        region: Option<Region>,
+        input: Option<Region>,
         chunk: Chunk,
         shared: &Shared<'_>,
     ) -> Observation<'_> {
         Observation {
             node,
-            share: chunk.lane,
+            share: chunk.shard,
             first_image: shared.sample.first_image + chunk.first,
             images: chunk.images,
             shape: shared.graph.nodes()[node].shape,
-            values: self.read_optional(buffer, chunk),
+            values: self.read_optional(region, chunk),
             input: input.map(|input| self.read(input, chunk)),
         }
     }
 
     fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
         let graph = shared.graph;
-        // The buffer to write is moved out of the lane, so that the others can be read meanwhile.
-        let mut written = step.writes.map_or(Memory::default(), |buffer| take(self.slot(buffer)));
-        let target = &mut written[step.writes.map_or(0..0, |buffer| chunk.range(buffer))];
+        // The buffer to write is moved out of the shard, so that the others can be read meanwhile.
+        let mut written = step.writes.map_or(Buffer::default(), |region| take(self.slot(region)));
+        let target = &mut written[step.writes.map_or(0..0, |region| chunk.range(region))];
         let mut scratch = take(&mut self.workspace.scratch);
         match step.action {
             Action::LoadInput { input } => {
@@ -295,8 +295,8 @@ impl Lane {
             }
         }
         self.workspace.scratch = scratch;
-        if let Some(buffer) = step.writes {
-            *self.slot(buffer) = written;
+        if let Some(region) = step.writes {
+            *self.slot(region) = written;
         }
     }
 
@@ -309,7 +309,7 @@ impl Lane {
         let correct = logits
             .chunks_exact(classes)
             .enumerate()
-            .filter(|&(image, row)| largest(row) == Some(labels.largest(image)))
+            .filter(|&(image, row)| argmax(row) == labels.largest(image))
             .count();
         self.loss += sum;
         self.correct += correct;
@@ -337,23 +337,23 @@ impl Lane {
         }
     }
 
-    fn slot(&mut self, buffer: Buffer) -> &mut Memory {
-        match buffer.place {
-            Place::Lane(slot) => &mut self.workspace.slots[slot],
-            Place::Kept(slot) => &mut self.kept[slot],
+    fn slot(&mut self, region: Region) -> &mut Buffer {
+        match region.slot {
+            Slot::Shard(slot) => &mut self.workspace.slots[slot],
+            Slot::Kept(slot) => &mut self.kept[slot],
         }
     }
 
-    fn read(&self, buffer: Buffer, chunk: Chunk) -> &[f32] {
-        let slot = match buffer.place {
-            Place::Lane(slot) => &self.workspace.slots[slot],
-            Place::Kept(slot) => &self.kept[slot],
+    fn read(&self, region: Region, chunk: Chunk) -> &[f32] {
+        let slot = match region.slot {
+            Slot::Shard(slot) => &self.workspace.slots[slot],
+            Slot::Kept(slot) => &self.kept[slot],
         };
-        &slot[chunk.range(buffer)]
+        &slot[chunk.range(region)]
     }
 
-    fn read_optional(&self, buffer: Option<Buffer>, chunk: Chunk) -> &[f32] {
-        buffer.map_or(&[], |buffer| self.read(buffer, chunk))
+    fn read_optional(&self, region: Option<Region>, chunk: Chunk) -> &[f32] {
+        region.map_or(&[], |region| self.read(region, chunk))
     }
 }
 
@@ -361,12 +361,4 @@ impl Shared<'_> {
     fn sample_of(&self, node: usize, chunk: Chunk) -> Sample {
         Sample { node, first_image: self.sample.first_image + chunk.first, ..self.sample }
     }
-}
-
-/// Index of the largest value; `None` if any is NaN.
-fn largest(row: &[f32]) -> Option<usize> {
-    if row.iter().any(|value| value.is_nan()) {
-        return None;
-    }
-    (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)))
 }

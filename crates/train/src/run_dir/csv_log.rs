@@ -11,13 +11,13 @@ use crate::error::TrainError;
 
 /// An open CSV file; its header is written with its first line.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CsvLog {
     path: PathBuf,
     file: AppendFile,
     is_empty: bool,
 }
 
-impl Table {
+impl CsvLog {
     /// Replaces the file with one with these lines.
     pub(super) fn start_with(path: &Path, lines: &[impl Serialize]) -> Result<Self, TrainError> {
         let text = to_csv(lines, Header::First).map_err(TrainError::io("write the file", path))?;

@@ -1,14 +1,14 @@
-//! Assigns a buffer to each value and gradient for its lifetime.
+//! Assigns a region of memory to each value and gradient for its lifetime.
 
 use super::steps::StepList;
-use super::{Action, Buffer, Place, Step};
+use super::{Action, Region, Slot, Step};
 use crate::{Graph, ValueId};
 use convscope_ops::Bound;
 use std::collections::HashMap;
 
 pub(super) struct Assigned {
     pub(super) steps: Vec<Step>,
-    pub(super) lane_slots: Vec<usize>,
+    pub(super) shard_slots: Vec<usize>,
     pub(super) kept_slots: Vec<usize>,
 }
 
@@ -54,29 +54,29 @@ pub(super) fn assign(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList) -
             _ => unreachable!("only a backward step writes an additional gradient"),
         },
     };
-    let (mut lane, mut kept) = (Slots::default(), Slots::default());
-    let mut buffers: HashMap<Object, Buffer> = HashMap::new();
+    let (mut shard, mut kept) = (Slots::default(), Slots::default());
+    let mut regions: HashMap<Object, Region> = HashMap::new();
     for &(object, first, last) in &lives {
         let len = len_of(&object);
         let stage = |step: usize| list.actions[step].1;
-        let place = if stage(first) == stage(last) {
-            Place::Lane(lane.take(len, first, last, |_| true))
+        let slot = if stage(first) == stage(last) {
+            Slot::Shard(shard.take(len, first, last, |_| true))
         } else {
             // Within a stage, other chunks may still need the contents, unless theirs are elsewhere.
             let is_free = |before: &Use| stage(before.last) < stage(first) || before.len == len;
-            Place::Kept(kept.take(len, first, last, is_free))
+            Slot::Kept(kept.take(len, first, last, is_free))
         };
-        buffers.insert(object, Buffer { place, len });
+        regions.insert(object, Region { slot, len });
     }
     let steps = uses.iter().zip(&list.actions).map(|(uses, &(action, stage))| Step {
         action,
         stage,
-        writes: uses.writes.map(|object| buffers[&object]),
-        inputs: uses.inputs.iter().map(|object| buffers[object]).collect(),
-        output: uses.output.map(|object| buffers[&object]),
-        gradient: uses.gradient.map(|object| buffers[&object]),
+        writes: uses.writes.map(|object| regions[&object]),
+        inputs: uses.inputs.iter().map(|object| regions[object]).collect(),
+        output: uses.output.map(|object| regions[&object]),
+        gradient: uses.gradient.map(|object| regions[&object]),
     });
-    Assigned { steps: steps.collect(), lane_slots: lane.lens, kept_slots: kept.lens }
+    Assigned { steps: steps.collect(), shard_slots: shard.lens, kept_slots: kept.lens }
 }
 
 fn uses(graph: &Graph, bound: &[Box<dyn Bound>], list: &StepList, step: usize) -> Uses {
