@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use convscope::ops::{Backward, Bound, Forward, Layer, Mode, OpError, Reads, Shape, register};
+use convscope::ops::{Backward, BindOptions, Bound, Forward, Layer, OpError, Reads, Shape, register};
 use convscope::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl Layer for Swish {
         }
     }
 
-    fn bind(&self, _inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, _inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(*self)
     }
 }

@@ -108,7 +108,7 @@ impl Node {
 
     /// Checks what needs the operator's bound form, once the size of everything is known.
     fn check_activation(&self) -> Result<(), GraphError> {
-        let bound = || self.operator.layer().bind(&self.input_shapes, Mode::Inference);
+        let bound = || self.operator.layer().bind(&self.input_shapes, Mode::Inference.into());
         match self.activation {
             Some(activation) if bound().backward_reads().output => {
                 let problem = format!(

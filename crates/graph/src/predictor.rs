@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use convscope_ops::{Joined, Mode, Operator, Parameter, Precision};
+use convscope_ops::{BindOptions, Joined, Mode, Operator, Parameter, Precision};
 use ndarray::{Array2, ArrayView4};
 
 use crate::{Executor, Graph, GraphError, ModelDescription, NodeDescription, Parameters, Plan, ValueId};
@@ -16,7 +16,7 @@ use crate::{Executor, Graph, GraphError, ModelDescription, NodeDescription, Para
 /// use ndarray::Array4;
 /// use std::sync::Arc;
 /// let graph = Arc::new(Graph::new(preset("resnet8", [3, 16, 16], 5)?)?);
-/// let mut predictor = Predictor::new(Arc::clone(&graph), 8)?;
+/// let mut predictor = Predictor::new(Arc::clone(&graph), Precision::F32, 8)?;
 /// predictor.load(&Parameters::new(&graph, 1)?);
 /// let logits = predictor.logits(Array4::zeros([2, 3, 16, 16]).view())?;
 /// assert_eq!(logits.dim(), (2, 5));
@@ -30,26 +30,15 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// A predictor for batches of `batch` images, with `f32` products.
-    ///
-    /// # Errors
-    /// [`GraphError::OutOfMemory`].
-    pub fn new(graph: Arc<Graph>, batch: usize) -> Result<Predictor, GraphError> {
-        Predictor::with_precision(graph, Precision::F32, batch)
-    }
-
     /// A predictor for batches of `batch` images.
     ///
     /// # Errors
     /// [`GraphError::OutOfMemory`].
-    pub fn with_precision(
-        graph: Arc<Graph>,
-        precision: Precision,
-        batch: usize,
-    ) -> Result<Predictor, GraphError> {
+    pub fn new(graph: Arc<Graph>, precision: Precision, batch: usize) -> Result<Predictor, GraphError> {
         let joined = JoinedNodes::new(&graph);
         let runs = joined.as_ref().map_or(&graph, |joined| &joined.graph);
-        let executor = Executor::with_precision(Arc::clone(runs), Mode::Inference, precision, batch)?;
+        let executor =
+            Executor::new(Arc::clone(runs), BindOptions { mode: Mode::Inference, precision }, batch)?;
         Ok(Predictor { graph, executor, joined })
     }
 

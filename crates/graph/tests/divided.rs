@@ -1,5 +1,6 @@
 //! A body and a head together are the network that they were divided from, to the last bit.
 
+use convscope_ops::Precision;
 use std::sync::Arc;
 
 use convscope_graph::{Divided, Graph, ModelFile, Parameters, Predictor, preset};
@@ -15,11 +16,11 @@ fn images(count: usize, [channels, height, width]: [usize; 3]) -> Array4<f32> {
 fn both(graph: &Graph, node: usize, images: &Array4<f32>) -> [Vec<f32>; 2] {
     let parameters = Parameters::new(graph, 3).unwrap();
     let divided = Divided::new(graph, node).unwrap();
-    let mut whole = Predictor::new(Arc::new(graph.clone()), 5).unwrap();
+    let mut whole = Predictor::new(Arc::new(graph.clone()), Precision::F32, 5).unwrap();
     whole.load(&parameters);
-    let mut body = Predictor::new(Arc::new(divided.body.clone()), 3).unwrap();
+    let mut body = Predictor::new(Arc::new(divided.body.clone()), Precision::F32, 3).unwrap();
     body.load(&divided.body_parameters(&parameters));
-    let mut head = Predictor::new(Arc::new(divided.head.clone()), 4).unwrap();
+    let mut head = Predictor::new(Arc::new(divided.head.clone()), Precision::F32, 4).unwrap();
     head.load(&divided.head_parameters(&parameters));
     let features = body.logits(images.view()).unwrap();
     let [channels, height, width] = divided.head.image();

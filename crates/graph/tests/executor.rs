@@ -1,7 +1,7 @@
 //! The executor on small networks: gradients, determinism, inference against training.
 
 use convscope_graph::{Executor, Graph, ModelFile, Observation, Observer, Parameters, TrainingBatch, preset};
-use convscope_ops::{Labels, Loss, Mode, Precision, Sample};
+use convscope_ops::{BindOptions, Labels, Loss, Mode, Precision, Sample};
 use convscope_testkit::random;
 use ndarray::Array4;
 use std::sync::{Arc, Mutex};
@@ -93,7 +93,8 @@ fn bits_do_not_depend_on_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mut executor =
-                    Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 64).unwrap();
+                    Executor::new(Arc::clone(&graph), BindOptions { mode: Mode::Training, precision }, 64)
+                        .unwrap();
                 let mut parameters = Parameters::new(&graph, 1).unwrap();
                 let outcome =
                     executor.train_step(&mut parameters, task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
@@ -116,7 +117,7 @@ fn bf16_gradients_point_the_same_way() {
     let parameters = Parameters::new(&graph, 1).unwrap();
     let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
         let mut executor =
-            Executor::with_precision(Arc::clone(&graph), Mode::Training, precision, 24).unwrap();
+            Executor::new(Arc::clone(&graph), BindOptions { mode: Mode::Training, precision }, 24).unwrap();
         executor.train_step(&mut parameters.clone(), task.batch(), &Loss::CROSS_ENTROPY, None).unwrap();
         executor.gradients().to_vec()
     });

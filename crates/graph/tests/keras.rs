@@ -1,5 +1,6 @@
 //! Weights of Keras give Keras' logits. `fixtures/keras_weights.py` writes the files.
 
+use convscope_ops::Precision;
 use std::sync::Arc;
 
 use convscope_graph::{ArraysFile, Graph, GraphError, KeyMap, ModelFile, Predictor};
@@ -43,7 +44,7 @@ fn a_network_has_keras_logits_from_both_forms() {
         let file = ArraysFile::from_bytes(name, bytes.to_vec()).unwrap();
         let loaded = file.load(&graph, &KeyMap::default()).unwrap();
         assert_eq!(loaded.surplus, [""; 0]);
-        let mut predictor = Predictor::new(Arc::clone(&graph), 1).unwrap();
+        let mut predictor = Predictor::new(Arc::clone(&graph), Precision::F32, 1).unwrap();
         predictor.load(&loaded.parameters);
         let found = predictor.logits(image.view()).unwrap();
         for (found, expected) in found.iter().zip(&expected) {

@@ -8,8 +8,8 @@ use convscope_graph::{
     Plan, TrainingBatch, preset,
 };
 use convscope_ops::{
-    Bound, Conv2d, Flatten, Labels, Layer, Loss, Mode, OpError, ParameterSpec, Precision, Relu, Role, Sample,
-    Shape,
+    BindOptions, Bound, Conv2d, Flatten, Labels, Layer, Loss, Mode, OpError, ParameterSpec, Relu, Role,
+    Sample, Shape,
 };
 use ndarray::{Array, IxDyn};
 
@@ -105,8 +105,8 @@ impl Layer for Dotted {
     fn parameters(&self, _inputs: &[Shape]) -> Vec<ParameterSpec> {
         vec![ParameterSpec { name: "b.weight", shape: vec![1], role: Role::Scale }]
     }
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Flatten::default().bind(inputs, mode)
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+        Flatten::default().bind(inputs, options)
     }
 }
 
@@ -177,7 +177,7 @@ fn a_hundred_thousand_nodes_have_names() {
     }
     let graph = Graph::new(model.add(Flatten::default()).build().unwrap()).unwrap();
     assert_eq!((graph.nodes().len(), graph.nodes()[99_998].name.as_str()), (100_000, "re_lu_99998"));
-    Plan::new(&graph, Mode::Training, Precision::F32, 1);
+    Plan::new(&graph, Mode::Training, 1);
 }
 
 /// Every model in the documentation is one, and trains.

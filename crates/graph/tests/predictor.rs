@@ -33,7 +33,7 @@ fn check(graph: Graph) -> usize {
     let mut executor = Executor::new(Arc::clone(&graph), Mode::Inference, 3).unwrap();
     executor.load(&parameters);
     let expected = executor.logits(images.view(), None).unwrap();
-    let mut predictor = Predictor::new(Arc::clone(&graph), 3).unwrap();
+    let mut predictor = Predictor::new(Arc::clone(&graph), Precision::F32, 3).unwrap();
     predictor.load(&parameters);
     let found = predictor.logits(images.view()).unwrap();
     let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
@@ -72,7 +72,7 @@ fn one_image_has_the_same_bits_on_any_number_of_threads() {
         let run = |threads: usize, batch: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let mut predictor = Predictor::new(Arc::clone(&graph), batch).unwrap();
+                let mut predictor = Predictor::new(Arc::clone(&graph), Precision::F32, batch).unwrap();
                 predictor.load(&parameters);
                 predictor.logits(images.view()).unwrap().mapv(f32::to_bits)
             })
@@ -119,7 +119,7 @@ fn what_others_need_is_not_joined() {
 #[test]
 fn values_that_are_computed_again_take_no_memory() {
     let graph = Graph::new(preset("mobilenet_v2", [3, 64, 64], 10).unwrap()).unwrap();
-    let plan = Plan::new(&graph, Mode::Training, Precision::F32, 8);
+    let plan = Plan::new(&graph, Mode::Training, 8);
     for step in &plan.steps {
         let Action::Forward { node } = step.action else { continue };
         let is_kept = matches!(step.writes.unwrap().slot, Slot::Kept(_));

@@ -1,7 +1,7 @@
 //! Convolution forward and its gradients, with the algorithm that is chosen for each shape.
 
 use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers, zeros};
-use convscope_kernels::conv::{Conv, Epilogue, Precision};
+use convscope_kernels::conv::{Conv, ConvPass, Epilogue, Precision};
 use convscope_kernels::Isa;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -9,7 +9,7 @@ fn convolutions(criterion: &mut Criterion) {
     announce_peak();
     for shape in REFERENCE.iter().chain(&RESNET18) {
         for precision in [Precision::F32, Precision::Bf16] {
-            let conv = Conv::with_precision(shape.size(), precision);
+            let conv = Conv::new(shape.size(), precision);
             // Without bfloat16 products there is nothing new to measure.
             if conv.precision() == precision {
                 convolution(criterion, &shape.label(), &conv);
@@ -35,17 +35,17 @@ fn convolution(criterion: &mut Criterion, label: &str, conv: &Conv) {
     group.throughput(Throughput::Elements((2 * IMAGES * size.multiply_adds()) as u64));
     group.bench_function("forward", |bencher| {
         bencher.iter(|| {
-            conv.forward(isa, IMAGES, &input, &forward, Epilogue::Relu, &mut output, &mut scratch);
+            conv.forward(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &input, &forward, Epilogue::Relu, &mut output);
         });
     });
     group.bench_function("by input", |bencher| {
         bencher.iter(|| {
-            conv.backward_input(isa, IMAGES, &d_output, &backward, &mut d_input, &mut scratch);
+            conv.backward_input(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &d_output, &backward, &mut d_input);
         });
     });
     group.bench_function("by weight", |bencher| {
         bencher.iter(|| {
-            conv.backward_weight(isa, IMAGES, &input, &d_output, &mut gradient, &mut scratch);
+            conv.backward_weight(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &input, &d_output, &mut gradient);
         });
     });
     group.finish();

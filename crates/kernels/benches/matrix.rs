@@ -2,7 +2,7 @@
 //! matrices.
 
 use convscope_bench_kernels::{Shape, announce_peak, numbers, zeros};
-use convscope_kernels::conv::{Conv, Epilogue};
+use convscope_kernels::conv::{Conv, ConvPass, Epilogue};
 use convscope_kernels::Isa;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -19,7 +19,7 @@ const IMAGES: usize = 64;
 fn products(criterion: &mut Criterion) {
     announce_peak();
     for shape in SHAPES {
-        let conv = Conv::new(shape.size());
+        let conv = Conv::new(shape.size(), Precision::F32);
         let pixels = IMAGES * shape.side * shape.side;
         let (inner, outer) = (shape.in_channels, shape.out_channels);
         let (input, weight) = (numbers(pixels * inner), numbers(inner * outer));
@@ -33,7 +33,7 @@ fn products(criterion: &mut Criterion) {
         group.bench_function("convscope", |bencher| {
             bencher.iter(|| {
                 let isa = Isa::best();
-                conv.forward(isa, IMAGES, &input, &packed, Epilogue::Linear, &mut output, &mut scratch);
+                conv.forward(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &input, &packed, Epilogue::Linear, &mut output);
             });
         });
         group.bench_function("gemm", |bencher| {

@@ -1,6 +1,8 @@
 //! Every convolution kernel that this processor can run, against the naive oracle.
 
-use convscope_kernels::conv::{Algorithm, Conv, ConvSize, Epilogue, Padding, PaddingMode, Precision};
+use convscope_kernels::conv::{
+    Algorithm, Conv, ConvPass, ConvSize, Epilogue, Padding, PaddingMode, Precision,
+};
 use convscope_kernels::{Isa, layout};
 use convscope_testkit::{Convolution, PadWith, assert_close, random};
 use proptest::prelude::*;
@@ -72,7 +74,13 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
         // NaN in every buffer, so that elements left unwritten show up.
         let mut scratch = vec![f32::NAN; conv.scratch_len()];
         let mut y = vec![f32::NAN; dy.len()];
-        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+        conv.forward(
+            ConvPass { isa, images: case.batch, scratch: &mut scratch },
+            &x_last,
+            &packed,
+            Epilogue::Linear,
+            &mut y,
+        );
         let expected = case.forward(&x, &w, &bias);
         assert_close(
             &format!("{isa} {way:?} output"),
@@ -80,7 +88,13 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
             &expected,
             TOLERANCE,
         );
-        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Relu, &mut y, &mut scratch);
+        conv.forward(
+            ConvPass { isa, images: case.batch, scratch: &mut scratch },
+            &x_last,
+            &packed,
+            Epilogue::Relu,
+            &mut y,
+        );
         let expected: Vec<f64> = expected.iter().map(|y| y.max(0.0)).collect();
         assert_close(
             &format!("{isa} {way:?} relu"),
@@ -91,7 +105,12 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
 
         let mut dx = vec![f32::NAN; x.len()];
         scratch.fill(f32::NAN);
-        conv.backward_input(isa, case.batch, &dy_last, &turned, &mut dx, &mut scratch);
+        conv.backward_input(
+            ConvPass { isa, images: case.batch, scratch: &mut scratch },
+            &dy_last,
+            &turned,
+            &mut dx,
+        );
         let dx = planes(&dx, case.in_channels, input_len);
         assert_close(&format!("{isa} {way:?} d_input"), &dx, &case.d_input(&w, &dy), TOLERANCE);
 
@@ -99,7 +118,12 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
         scratch.fill(f32::NAN);
         // Twice: gradients are added up.
         for _ in 0..2 {
-            conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+            conv.backward_weight(
+                ConvPass { isa, images: case.batch, scratch: &mut scratch },
+                &x_last,
+                &dy_last,
+                &mut d_packed,
+            );
             conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);
         }
         let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
@@ -171,16 +195,32 @@ fn bf16_is_exact_where_it_can_be() {
         for isa in Isa::available() {
             let mut scratch = vec![f32::NAN; conv.scratch_len()];
             let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
-            conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+            conv.forward(
+                ConvPass { isa, images: case.batch, scratch: &mut scratch },
+                &x_last,
+                &packed,
+                Epilogue::Linear,
+                &mut y,
+            );
             let y = planes(&y, out_channels, size.output_len());
             assert_close(&format!("{isa} output"), &y, &case.forward(&x, &w, &bias), 0.0);
             scratch.fill(f32::NAN);
-            conv.backward_input(isa, case.batch, &dy_last, &turned, &mut dx, &mut scratch);
+            conv.backward_input(
+                ConvPass { isa, images: case.batch, scratch: &mut scratch },
+                &dy_last,
+                &turned,
+                &mut dx,
+            );
             let dx = planes(&dx, in_channels, size.input_len());
             assert_close(&format!("{isa} d_input"), &dx, &case.d_input(&w, &dy), 0.0);
             let mut d_packed = vec![0.0; conv.gradient_len()];
             scratch.fill(f32::NAN);
-            conv.backward_weight(isa, case.batch, &x_last, &dy_last, &mut d_packed, &mut scratch);
+            conv.backward_weight(
+                ConvPass { isa, images: case.batch, scratch: &mut scratch },
+                &x_last,
+                &dy_last,
+                &mut d_packed,
+            );
             conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);
             let (mut d_weight, mut d_bias) = (vec![f32::NAN; w.len()], vec![f32::NAN; bias.len()]);
             conv.unpack_gradient(&d_packed, &mut d_weight, Some(&mut d_bias));
@@ -196,7 +236,7 @@ fn bf16_is_near() {
     let case = Convolution { batch: 2, input: [8, 6], in_channels: 24, out_channels: 40, ..PLAIN };
     let size = size_of(&case);
     let (x, w) = (random(1, case.batch * size.input_len()), random(2, size.weight_len()));
-    let conv = Conv::with_precision(size, Precision::Bf16);
+    let conv = Conv::new(size, Precision::Bf16);
     let mut packed = vec![0.0; conv.forward_len()];
     conv.pack_forward(&w, None, &mut packed);
     let expected = case.forward(&x, &w, &[0.0; 40]);
@@ -204,7 +244,13 @@ fn bf16_is_near() {
     for isa in Isa::available() {
         let (mut y, mut scratch) = (vec![0.0; expected.len()], vec![0.0; conv.scratch_len()]);
         let x_last = channels_last(&x, 24, size.input_len());
-        conv.forward(isa, case.batch, &x_last, &packed, Epilogue::Linear, &mut y, &mut scratch);
+        conv.forward(
+            ConvPass { isa, images: case.batch, scratch: &mut scratch },
+            &x_last,
+            &packed,
+            Epilogue::Linear,
+            &mut y,
+        );
         let y = planes(&y, 40, size.output_len());
         let error = y.iter().zip(&expected).fold(0.0f64, |most, (&y, e)| most.max((f64::from(y) - e).abs()));
         assert!(error > 0.0 && error < largest / 100.0, "{isa}: {error} of {largest}");
@@ -294,7 +340,7 @@ fn small_groups() {
             padding: [kernel / 2, 0, 1, kernel / 2],
             ..PLAIN
         };
-        assert_eq!(Conv::new(size_of(&case)).algorithm(), Algorithm::Depthwise);
+        assert_eq!(Conv::new(size_of(&case), Precision::F32).algorithm(), Algorithm::Depthwise);
         check(case);
         check(Convolution { dilation: [1, 2], pad_with: PadWith::Reflect, padding: [1, 1, 2, 1], ..case });
     }

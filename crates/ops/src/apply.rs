@@ -115,7 +115,8 @@ impl Run {
         if mode.is_training() {
             layer.check_batch(&shapes, images)?;
         }
-        let bound = layer.bind(&shapes, if mode.is_training() { mode } else { Mode::Attribution });
+        let mode = if mode.is_training() { mode } else { Mode::Attribution };
+        let bound = layer.bind(&shapes, mode.into());
         let mut packed = vec![0.0; bound.packed_len()];
         bound.pack(&parameters, &mut packed);
         let inputs = inputs.iter().zip(&shapes).map(|(input, &shape)| channels_last(input, shape)).collect();

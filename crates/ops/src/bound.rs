@@ -18,6 +18,21 @@ pub enum Mode {
     Attribution,
 }
 
+/// How an operator is bound; a [`Mode`] alone stands for it with `f32` products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindOptions {
+    /// What the network is for.
+    pub mode: Mode,
+    /// The precision of products, where the operator can use a lower one.
+    pub precision: Precision,
+}
+
+impl From<Mode> for BindOptions {
+    fn from(mode: Mode) -> BindOptions {
+        BindOptions { mode, precision: Precision::F32 }
+    }
+}
+
 impl Mode {
     /// Whether operators normalise by the batch and drop at random.
     pub fn is_training(self) -> bool {

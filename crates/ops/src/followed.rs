@@ -6,8 +6,8 @@ use convscope_kernels::Epilogue;
 use convscope_kernels::pointwise::Function;
 
 use crate::{
-    Arguments, Backward, Bound, Forward, Inputs, Layer, Mode, OpError, Operator, Parameter, ParameterSpec,
-    Precision, Products, Reads, Role, Shape,
+    Arguments, Backward, BindOptions, Bound, Forward, Inputs, Layer, OpError, Operator, Parameter,
+    ParameterSpec, Products, Reads, Role, Shape,
 };
 use ndarray::ArrayD;
 
@@ -116,12 +116,8 @@ impl Layer for Followed {
         self.head.layer().absorb(own, map)
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        self.bind_with(inputs, mode, Precision::F32)
-    }
-
-    fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
-        let head = self.head.layer().bind_with(inputs, mode, precision);
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+        let head = self.head.layer().bind(inputs, options);
         Box::new(BoundFollowed { head, function: self.function, parts: 1 })
     }
 }

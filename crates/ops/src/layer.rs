@@ -1,8 +1,8 @@
 //! What a network needs from an operator's description.
 
 use crate::{
-    Activation, Argument, Bound, ChannelMap, Mode, Onnx, OpError, Operator, Parameter, ParameterSpec,
-    Precision, Shape, Torch,
+    Activation, Argument, BindOptions, Bound, ChannelMap, Onnx, OpError, Operator, Parameter, ParameterSpec,
+    Shape, Torch,
 };
 use convscope_kernels::pointwise::Function;
 use std::fmt::Debug;
@@ -116,12 +116,7 @@ pub trait Layer: Debug + Send + Sync + 'static {
     }
 
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound>;
-
-    /// [`Layer::bind`] with products of lower precision, if the operator can use them.
-    fn bind_with(&self, inputs: &[Shape], mode: Mode, _precision: Precision) -> Box<dyn Bound> {
-        self.bind(inputs, mode)
-    }
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound>;
 }
 
 /// The shape of an operator's only input.

@@ -126,7 +126,7 @@ pub use avg_pool2d::{AvgPool2d, avg_pool2d, avg_pool2d_backward};
 pub use batch_norm::{
     BatchNorm, BatchNormArguments, BatchNormGradients, Momentum, batch_norm, batch_norm_backward,
 };
-pub use bound::{Backward, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
+pub use bound::{Backward, BindOptions, Bound, Coupled, Forward, Inputs, Mode, Products, Reads, Sample};
 pub use channel_dim::ChannelDim;
 pub use channel_shuffle::ChannelShuffle;
 pub use concat::{Concat, concat};

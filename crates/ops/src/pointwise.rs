@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use convscope_kernels::pointwise::Function;
 
 use crate::layer::one_input;
-use crate::{Argument, Backward, Bound, Forward, Layer, Mode, Onnx, OpError, Reads, Shape, Torch};
+use crate::{Argument, Backward, BindOptions, Bound, Forward, Layer, Onnx, OpError, Reads, Shape, Torch};
 
 /// An operator that maps each value by itself: its formula and its slope are all there is to it. Each is a [`Layer`].
 ///
@@ -76,7 +76,7 @@ impl<P: Pointwise> Layer for P {
         one_input(P::NAME, inputs)
     }
 
-    fn bind(&self, _inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, _inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundPointwise(*self))
     }
 }

@@ -219,11 +219,13 @@ pub fn precision_name(precision: Precision) -> &'static str {
 mod tests {
     use super::*;
     use convscope_graph::{Graph, preset};
+    use convscope_ops::BindOptions;
 
     #[test]
     fn every_step_stands_under_its_titles_and_the_totals_follow() {
         let graph = Graph::new(preset("plain8-bn", [3, 32, 32], 10).unwrap()).unwrap();
-        let plan = PlanSummary::new(&graph, Mode::Training, Precision::Bf16, 64);
+        let plan =
+            PlanSummary::new(&graph, BindOptions { mode: Mode::Training, precision: Precision::Bf16 }, 64);
         let text = render(&plan, &Peak { f32: 1e11, bf16: 2e11 }, Style::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "plain8-bn for images of 3x32x32: training in batches of 64, bf16");

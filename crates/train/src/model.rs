@@ -233,7 +233,7 @@ impl TrainedModel {
     /// A network that does not fit into memory, or preprocessing that this version does not know.
     pub fn new(weights: WeightsFile, batch_size: usize) -> Result<TrainedModel, TrainError> {
         let graph = Arc::new(Graph::new(weights.model.clone())?);
-        let mut predictor = Predictor::new(graph, batch_size)?;
+        let mut predictor = Predictor::new(graph, Precision::F32, batch_size)?;
         predictor.load(&weights.parameters);
         let normalization = normalization_of(&weights.input);
         let framing = framing_of(&weights.input)?;
@@ -264,7 +264,7 @@ impl TrainedModel {
     /// The system cannot provide the memory.
     pub fn with_precision(self, precision: Precision) -> Result<TrainedModel, TrainError> {
         let (graph, batch) = (Arc::clone(self.predictor.graph()), self.predictor.plan().batch);
-        let mut predictor = Predictor::with_precision(graph, precision, batch)?;
+        let mut predictor = Predictor::new(graph, precision, batch)?;
         predictor.load(&self.weights.parameters);
         Ok(TrainedModel { predictor, ..self })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use convscope_data::{Loader, Normalization, Order, Source, Split};
 use convscope_graph::{Executor, Graph, Parameters};
-use convscope_ops::{Mode, Role, Sample};
+use convscope_ops::{BindOptions, Mode, Role, Sample};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -50,7 +50,11 @@ impl RunningStatistics {
         let (batch, seed) = (config.batch_size, config.seed);
         let order = Order::Shuffled { seed };
         Ok(Some(RunningStatistics {
-            executor: Executor::with_precision(graph, Mode::Training, config.precision, batch)?,
+            executor: Executor::new(
+                graph,
+                BindOptions { mode: Mode::Training, precision: config.precision },
+                batch,
+            )?,
             loader: Loader::new(Arc::clone(source), Split::Train, batch, order, normalization)?,
             seed,
         }))

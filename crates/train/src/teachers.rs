@@ -158,7 +158,7 @@ impl Teacher {
         }
         let graph = Arc::new(Graph::new(model)?);
         let batch = config.batch_size;
-        let mut predictor = Predictor::with_precision(graph, config.precision, batch)?;
+        let mut predictor = Predictor::new(graph, config.precision, batch)?;
         predictor.load(&parameters);
         let scale = |channel: usize| {
             let (mean, std) = (normalization.mean[channel], normalization.std[channel]);
@@ -191,6 +191,7 @@ impl Teacher {
 mod tests {
     use convscope_data::{SourceOptions, SplitCounts, open};
     use convscope_graph::{InputDescription, Parameters, preset};
+    use convscope_ops::Precision;
     use ndarray::Array4;
 
     use super::*;
@@ -220,7 +221,7 @@ mod tests {
             mean,
             std,
         };
-        let mut predictor = Predictor::new(graph, 2).unwrap();
+        let mut predictor = Predictor::new(graph, Precision::F32, 2).unwrap();
         predictor.load(&parameters);
         std::fs::write(path, WeightsFile { model, classes, input, data: None, parameters }.to_bytes())
             .unwrap();

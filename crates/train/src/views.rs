@@ -59,6 +59,7 @@ mod tests {
     use std::sync::Arc;
 
     use convscope_graph::{Graph, Parameters, preset};
+    use convscope_ops::Precision;
     use ndarray::{Array4, arr2};
 
     use super::*;
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn an_image_and_its_mirror_image_are_judged_alike() {
         let graph = Arc::new(Graph::new(preset("plain8", [3, 8, 12], 4).unwrap()).unwrap());
-        let mut predictor = Predictor::new(Arc::clone(&graph), 3).unwrap();
+        let mut predictor = Predictor::new(Arc::clone(&graph), Precision::F32, 3).unwrap();
         predictor.load(&Parameters::new(&graph, 2).unwrap());
         let images =
             Array4::from_shape_fn((5, 3, 8, 12), |(n, c, y, x)| ((n + 2 * c + 3 * y + x * x) % 7) as f32);

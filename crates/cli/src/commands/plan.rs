@@ -4,7 +4,7 @@ use anyhow::Result;
 use convscope_graph::{Ceiling, Graph, PlanSummary};
 use convscope_kernels::Isa;
 use convscope_kernels::peak::Peak;
-use convscope_ops::{Mode, Precision};
+use convscope_ops::{BindOptions, Mode, Precision};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -85,7 +85,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Purpose::Training => Mode::Training,
         Purpose::Inference => Mode::Inference,
     };
-    let plan = PlanSummary::new(&graph, mode, args.precision, size(args.batch_size));
+    let plan =
+        PlanSummary::new(&graph, BindOptions { mode, precision: args.precision }, size(args.batch_size));
     let peak = args.threads.run(None, || Ok(Peak::measure(Isa::best())))?;
     if args.json {
         let ceiling = plan.ceiling(&peak);

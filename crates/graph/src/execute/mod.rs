@@ -12,7 +12,7 @@ use crate::plan::{Action, Plan, Step, bind_all};
 use crate::{Graph, GraphError, Node, Observer, Parameters};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, threads};
-use convscope_ops::{Bound, Isa, Labels, Loss, Mode, Precision, Sample};
+use convscope_ops::{BindOptions, Bound, Isa, Labels, Loss, Mode, Sample};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
 use shard::{Shard, Shared};
@@ -65,26 +65,19 @@ pub struct StepOutcome {
 }
 
 impl Executor {
-    /// An executor for batches of at most `batch` images, with `f32` products.
+    /// An executor for batches of at most `batch` images. `options` is a [`Mode`], or one with the precision of products.
+    /// Parameters, gradients and all outputs are always `f32`.
     ///
     /// # Errors
     /// [`GraphError::OutOfMemory`].
-    pub fn new(graph: Arc<Graph>, mode: Mode, batch: usize) -> Result<Executor, GraphError> {
-        Executor::with_precision(graph, mode, Precision::F32, batch)
-    }
-
-    /// An executor for batches of at most `batch` images. Parameters, gradients and all outputs are
-    /// always `f32`.
-    ///
-    /// # Errors
-    /// [`GraphError::OutOfMemory`].
-    pub fn with_precision(
+    pub fn new(
         graph: Arc<Graph>,
-        mode: Mode,
-        precision: Precision,
+        options: impl Into<BindOptions>,
         batch: usize,
     ) -> Result<Executor, GraphError> {
-        let mut bound = bind_all(&graph, mode, precision);
+        let options = options.into();
+        let mode = options.mode;
+        let mut bound = bind_all(&graph, options);
         let threads = threads::in_pool(rayon::current_num_threads);
         let is_divided = mode == Mode::Inference && batch <= 1 && threads > 1;
         if is_divided {

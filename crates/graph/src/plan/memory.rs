@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::Graph;
-use convscope_ops::{Bound, Mode, Precision};
+use convscope_ops::{BindOptions, Bound};
 use serde::Serialize;
 
 /// The memory that an executor holds to run a plan, in bytes. Parameters, their gradients in PyTorch's layouts and the
@@ -23,8 +23,9 @@ pub struct PlanMemory {
 
 impl PlanMemory {
     /// The memory for batches of at most `batch` images.
-    pub fn new(graph: &Graph, mode: Mode, precision: Precision, batch: usize) -> PlanMemory {
-        let bound = super::bind_all(graph, mode, precision);
+    pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> PlanMemory {
+        let options = options.into();
+        let (bound, mode) = (super::bind_all(graph, options), options.mode);
         PlanMemory::of(&Plan::for_bound(graph, &bound, mode, batch), &bound, batch)
     }
 

@@ -14,7 +14,7 @@ mod steps;
 mod summary;
 
 use crate::{Graph, ValueId};
-use convscope_ops::{Bound, Mode, Precision};
+use convscope_ops::{BindOptions, Bound, Mode};
 pub use memory::PlanMemory;
 use regions::assign;
 use serde::Serialize;
@@ -178,8 +178,9 @@ const SHARD_GRADIENTS: usize = 1 << 26;
 
 impl Plan {
     /// The plan for batches of at most `batch` images.
-    pub fn new(graph: &Graph, mode: Mode, precision: Precision, batch: usize) -> Plan {
-        Plan::for_bound(graph, &bind_all(graph, mode, precision), mode, batch)
+    pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> Plan {
+        let options = options.into();
+        Plan::for_bound(graph, &bind_all(graph, options), options.mode, batch)
     }
 
     pub(crate) fn for_bound(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode, batch: usize) -> Plan {
@@ -246,9 +247,9 @@ fn chunk_of_stage(stage: usize, steps: &[Step], bound: &[Box<dyn Bound>]) -> usi
 }
 
 /// Every node's operator with its sizes settled.
-pub(crate) fn bind_all(graph: &Graph, mode: Mode, precision: Precision) -> Vec<Box<dyn Bound>> {
+pub(crate) fn bind_all(graph: &Graph, options: BindOptions) -> Vec<Box<dyn Bound>> {
     let nodes = graph.nodes().iter();
-    nodes.map(|node| node.operator.layer().bind_with(&node.input_shapes, mode, precision)).collect()
+    nodes.map(|node| node.operator.layer().bind(&node.input_shapes, options)).collect()
 }
 
 /// The number of shards for a batch. In training, each shard must clear and add up its gradients, which 32 images make up

@@ -3,7 +3,7 @@
 use super::{Action, Plan, PlanMemory, Region, Slot};
 use crate::{Graph, ValueId};
 use convscope_kernels::peak::Peak;
-use convscope_ops::{Activation, Algorithm, Bound, Mode, Precision};
+use convscope_ops::{Activation, Algorithm, BindOptions, Bound, Mode, Precision};
 use serde::Serialize;
 
 /// A plan with the work of each step. Multiply-adds and bytes are per image.
@@ -97,15 +97,16 @@ impl PlanSummary {
     ///
     /// ```
     /// use convscope_graph::{Graph, PlanSummary, preset};
-    /// use convscope_ops::{Mode, Precision};
+    /// use convscope_ops::Mode;
     /// let graph = Graph::new(preset("plain8", [3, 32, 32], 10)?)?;
-    /// let plan = PlanSummary::new(&graph, Mode::Training, Precision::F32, 256);
+    /// let plan = PlanSummary::new(&graph, Mode::Training, 256);
     /// assert_eq!(plan.stages, 1);
     /// assert!(plan.multiply_adds_made < plan.multiply_adds);
     /// # Ok::<(), convscope_graph::GraphError>(())
     /// ```
-    pub fn new(graph: &Graph, mode: Mode, precision: Precision, batch: usize) -> PlanSummary {
-        let bound = super::bind_all(graph, mode, precision);
+    pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> PlanSummary {
+        let options = options.into();
+        let (bound, mode) = (super::bind_all(graph, options), options.mode);
         let plan = Plan::for_bound(graph, &bound, mode, batch);
         let steps: Vec<StepSummary> =
             (0..plan.steps.len()).map(|step| StepSummary::new(graph, &bound, &plan, step)).collect();
@@ -118,7 +119,7 @@ impl PlanSummary {
             input: graph.shape(ValueId::Input(0)).axes().to_vec(),
             batch,
             mode,
-            precision,
+            precision: options.precision,
             stages: plan.stages,
             chunks: plan.chunks.clone(),
             shards: plan.shards,
@@ -198,7 +199,7 @@ mod tests {
 
     fn plan(name: &str, mode: Mode, precision: Precision) -> PlanSummary {
         let graph = Graph::new(preset(name, [3, 32, 24], 10).unwrap()).unwrap();
-        PlanSummary::new(&graph, mode, precision, 40)
+        PlanSummary::new(&graph, BindOptions { mode, precision }, 40)
     }
 
     /// The figures for one convolution of 16 to 16 channels on 32 rows and 24 columns, worked out by hand.

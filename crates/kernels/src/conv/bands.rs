@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
+use super::{Conv, ConvPass, ConvSize, Epilogue, Padding, PaddingMode};
 use crate::Isa;
 use crate::threads::both;
 
@@ -63,7 +63,7 @@ impl Bands {
             &self.0,
             &|band, output, scratch| {
                 let input = &input[band.input.clone()];
-                band.conv.forward(isa, 1, input, packed, epilogue, output, scratch);
+                band.conv.forward(ConvPass { isa, images: 1, scratch }, input, packed, epilogue, output);
             },
             output,
             scratch,
@@ -126,7 +126,7 @@ fn run(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Algorithm;
+    use super::super::{Algorithm, Precision};
     use super::*;
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -172,7 +172,7 @@ mod tests {
         ];
         let mut seen = Vec::new();
         for size in sizes {
-            let conv = Conv::new(size);
+            let conv = Conv::new(size, Precision::F32);
             seen.push(conv.algorithm());
             let weight = numbers(size.weight_len(), 1);
             let bias = numbers(size.out_channels, 2);
@@ -182,7 +182,13 @@ mod tests {
             for isa in Isa::available() {
                 let mut expected = vec![f32::NAN; size.output_len()];
                 let mut scratch = vec![f32::NAN; conv.scratch_len()];
-                conv.forward(isa, 1, &input, &packed, Epilogue::Relu, &mut expected, &mut scratch);
+                conv.forward(
+                    ConvPass { isa, images: 1, scratch: &mut scratch },
+                    &input,
+                    &packed,
+                    Epilogue::Relu,
+                    &mut expected,
+                );
                 for count in [2, 3, 8] {
                     let bands = Bands::new(&conv, count).expect("there is work enough");
                     assert!(bands.0.len() > 1 && bands.0.len() <= count);
@@ -201,9 +207,9 @@ mod tests {
 
     #[test]
     fn little_work_stays_in_one_piece() {
-        assert!(Bands::new(&Conv::new(size([8, 8, 1], [8, 8], 3, 1, 1)), 4).is_none());
+        assert!(Bands::new(&Conv::new(size([8, 8, 1], [8, 8], 3, 1, 1), Precision::F32), 4).is_none());
         let mirrored =
             ConvSize { padding_mode: PaddingMode::Reflect, ..size([24, 40, 1], [37, 41], 3, 1, 1) };
-        assert!(Bands::new(&Conv::new(mirrored), 4).is_none());
+        assert!(Bands::new(&Conv::new(mirrored, Precision::F32), 4).is_none());
     }
 }

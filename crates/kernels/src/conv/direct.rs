@@ -5,11 +5,11 @@
 //! all sizes, strides, dilations, groups and padding modes. The gradient with respect to the input is the same walk
 //! over the framed output gradient with rotated weights, in one pass for each remainder modulo the stride.
 
-use super::Method;
 use super::frame::Frame;
 use super::pass::{Channels, Gather, Outer, Pass};
 use super::size::{ConvSize, Padding, PaddingMode};
 use super::tile::Tap;
+use super::{ConvPass, Method};
 use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
 use crate::{Epilogue, Isa};
@@ -113,13 +113,11 @@ impl Method for Direct {
 
     fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         epilogue: Epilogue,
         output: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for (first, images) in blocks(images, self.block) {
@@ -133,12 +131,10 @@ impl Method for Direct {
 
     fn backward_input(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         d_output: &[f32],
         packed: &[f32],
         d_input: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for (first, images) in blocks(images, self.block) {
@@ -164,12 +160,10 @@ impl Method for Direct {
 
     fn backward_weight(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
         d_packed: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for (first, images) in blocks(images, self.block) {

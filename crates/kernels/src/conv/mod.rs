@@ -33,17 +33,18 @@ pub use words::Precision;
 /// `[out_channels, in_channels / groups, rows, columns]`, and [`Conv::unpack_gradient`] converts back.
 ///
 /// ```
-/// use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding, PaddingMode};
+/// use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Padding, PaddingMode, Precision};
 /// use convscope_kernels::Isa;
 /// // One channel, a 1x3 image, a 1x2 kernel: each output is 10 * left + right.
 /// let conv = Conv::new(ConvSize {
 ///     in_channels: 1, out_channels: 1, groups: 1, input: [1, 3], kernel: [1, 2], stride: [1, 1],
 ///     dilation: [1, 1], padding: Padding::default(), padding_mode: PaddingMode::Zeros,
-/// });
+/// }, Precision::F32);
 /// let mut packed = vec![0.0; conv.forward_len()];
 /// conv.pack_forward(&[10.0, 1.0], None, &mut packed);
 /// let (mut output, mut scratch) = ([0.0; 2], vec![0.0; conv.scratch_len()]);
-/// conv.forward(Isa::best(), 1, &[1.0, 2.0, 3.0], &packed, Epilogue::Linear, &mut output, &mut scratch);
+/// let pass = ConvPass { isa: Isa::best(), images: 1, scratch: &mut scratch };
+/// conv.forward(pass, &[1.0, 2.0, 3.0], &packed, Epilogue::Linear, &mut output);
 /// assert_eq!(output, [12.0, 23.0]);
 /// ```
 #[derive(Clone, Debug)]
@@ -52,6 +53,17 @@ pub struct Conv {
     algorithm: Algorithm,
     precision: Precision,
     method: Arc<dyn Method>,
+}
+
+/// What every pass of a convolution runs on.
+#[derive(Debug)]
+pub struct ConvPass<'a> {
+    /// The instructions.
+    pub isa: Isa,
+    /// Images in the arrays.
+    pub images: usize,
+    /// As many elements as [`Conv::scratch_len`], with any values.
+    pub scratch: &'a mut [f32],
 }
 
 /// The algorithm of a convolution, as shown in a plan.
@@ -76,46 +88,23 @@ trait Method: Debug + Send + Sync {
     fn pack_forward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]);
     fn pack_backward(&self, weight: &[f32], bias: Option<&[f32]>, packed: &mut [f32]);
     fn unpack_gradient(&self, d_packed: &[f32], d_weight: &mut [f32], d_bias: Option<&mut [f32]>);
-    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        pass: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         epilogue: Epilogue,
         output: &mut [f32],
-        scratch: &mut [f32],
     );
-    fn backward_input(
-        &self,
-        isa: Isa,
-        images: usize,
-        d_output: &[f32],
-        packed: &[f32],
-        d_input: &mut [f32],
-        scratch: &mut [f32],
-    );
-    fn backward_weight(
-        &self,
-        isa: Isa,
-        images: usize,
-        input: &[f32],
-        d_output: &[f32],
-        d_packed: &mut [f32],
-        scratch: &mut [f32],
-    );
+    fn backward_input(&self, pass: ConvPass<'_>, d_output: &[f32], packed: &[f32], d_input: &mut [f32]);
+    fn backward_weight(&self, pass: ConvPass<'_>, input: &[f32], d_output: &[f32], d_packed: &mut [f32]);
     fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]);
 }
 
 impl Conv {
-    /// Chooses the algorithm for checked sizes, and precomputes everything that depends on them.
-    pub fn new(size: ConvSize) -> Conv {
-        Conv::with_precision(size, Precision::F32)
-    }
-
-    /// [`Conv::new`] with products of lower precision, if the algorithm can use them.
-    pub fn with_precision(size: ConvSize, precision: Precision) -> Conv {
+    /// Chooses the algorithm for checked sizes, and precomputes everything that depends on them. Products have this
+    /// precision if the algorithm can use it, otherwise `f32`.
+    pub fn new(size: ConvSize, precision: Precision) -> Conv {
         let algorithm = if Winograd::pays(&size) { Algorithm::Winograd } else { Algorithm::Depthwise };
         Conv::with_algorithm(size, algorithm, precision)
     }
@@ -196,45 +185,26 @@ impl Conv {
         self.method.unpack_gradient(d_packed, d_weight, d_bias);
     }
 
-    /// `output = epilogue(weight * input + bias)` for `images` images.
-    #[allow(clippy::too_many_arguments)]
+    /// `output = epilogue(weight * input + bias)`.
     pub fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        pass: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         epilogue: Epilogue,
         output: &mut [f32],
-        scratch: &mut [f32],
     ) {
-        self.method.forward(isa, images, input, packed, epilogue, output, scratch);
+        self.method.forward(pass, input, packed, epilogue, output);
     }
 
     /// `d_input`, from `d_output` and weights packed by [`Conv::pack_backward`].
-    pub fn backward_input(
-        &self,
-        isa: Isa,
-        images: usize,
-        d_output: &[f32],
-        packed: &[f32],
-        d_input: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        self.method.backward_input(isa, images, d_output, packed, d_input, scratch);
+    pub fn backward_input(&self, pass: ConvPass<'_>, d_output: &[f32], packed: &[f32], d_input: &mut [f32]) {
+        self.method.backward_input(pass, d_output, packed, d_input);
     }
 
     /// Adds the gradient of the weight to `d_packed`, from which [`Conv::unpack_gradient`] extracts them.
-    pub fn backward_weight(
-        &self,
-        isa: Isa,
-        images: usize,
-        input: &[f32],
-        d_output: &[f32],
-        d_packed: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        self.method.backward_weight(isa, images, input, d_output, d_packed, scratch);
+    pub fn backward_weight(&self, pass: ConvPass<'_>, input: &[f32], d_output: &[f32], d_packed: &mut [f32]) {
+        self.method.backward_weight(pass, input, d_output, d_packed);
     }
 
     /// Adds the gradient of the bias to `d_packed`, only to be called where there is one.

@@ -106,7 +106,7 @@ impl Layer for AdaptiveAvgPool2d {
         Ok(Shape::image(channels, [windows.rows.len(), windows.columns.len()]))
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let mean = self.mean(inputs[0].channels(), inputs[0].size());
         Box::new(BoundMean(mean.expect("output_shape accepted these inputs")))
     }

@@ -70,7 +70,7 @@ impl Layer for Add {
         joint_shape(NAME, inputs)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
         Box::new(BoundAdd { inputs: inputs.iter().map(|&input| Broadcast::new(input, output)).collect() })
     }

@@ -144,8 +144,8 @@ impl Layer for BatchNorm {
         Some(BatchNorm { momentum: Momentum::Cumulative, ..self.clone() }.into())
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(self.bound(inputs[0], mode))
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+        Box::new(self.bound(inputs[0], options.mode))
     }
 }
 

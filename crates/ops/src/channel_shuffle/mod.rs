@@ -68,7 +68,7 @@ impl Layer for ChannelShuffle {
         Ok(shape)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let channels = inputs[0].channels();
         let each = channels / self.groups;
         let pixel = |position: usize| {

@@ -88,7 +88,7 @@ impl Layer for Concat {
         Ok(inputs[0].with_channels(channels))
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundConcat::new(inputs))
     }
 }

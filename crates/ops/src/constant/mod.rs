@@ -84,7 +84,7 @@ impl Layer for Constant {
         vec![ParameterSpec { name: "", shape: self.shape.clone(), role }]
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let shape = self.output_shape(inputs).expect("output_shape accepted these inputs");
         Box::new(BoundConstant { shape, trained: self.trained })
     }

@@ -1,7 +1,7 @@
 //! Convolution as the executor runs it.
 
 use crate::*;
-use convscope_kernels::conv::{Bands, Conv, Epilogue};
+use convscope_kernels::conv::{Bands, Conv, ConvPass, Epilogue};
 
 /// Whether a bias is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,17 +83,33 @@ impl Bound for BoundConv {
         if let (1, Some(bands)) = (call.images, &self.bands) {
             return bands.forward(call.isa, input, packed, call.epilogue, call.output, call.scratch);
         }
-        self.conv.forward(call.isa, call.images, input, packed, call.epilogue, call.output, call.scratch);
+        self.conv.forward(
+            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
+            input,
+            packed,
+            call.epilogue,
+            call.output,
+        );
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
         let packed = &call.packed[self.conv.forward_len()..];
-        self.conv.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
+        self.conv.backward_input(
+            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
+            call.d_output,
+            packed,
+            d_input,
+        );
     }
 
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         let input = call.inputs.get(0);
-        self.conv.backward_weight(call.isa, call.images, input, call.d_output, d_packed, call.scratch);
+        self.conv.backward_weight(
+            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
+            input,
+            call.d_output,
+            d_packed,
+        );
         if self.bias == Bias::Added {
             self.conv.backward_bias(call.isa, call.images, call.d_output, d_packed);
         }

@@ -5,7 +5,7 @@ use super::layer::{ConvPadding, mode_name};
 use crate::arrays::{channels_last, check_gradient, planes};
 use crate::limits::{check_elements, check_plane, check_taps};
 use crate::{Isa, OpError, PaddingMode, Pair};
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Padding, Precision};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
 use serde::Deserialize;
 
@@ -86,7 +86,13 @@ pub fn conv2d(
     let mut output = vec![0.0; call.images * size.output_len()];
     let mut scratch = vec![0.0; call.conv.scratch_len()];
     let linear = Epilogue::Linear;
-    call.conv.forward(Isa::best(), call.images, &call.input, &packed, linear, &mut output, &mut scratch);
+    call.conv.forward(
+        ConvPass { isa: Isa::best(), images: call.images, scratch: &mut scratch },
+        &call.input,
+        &packed,
+        linear,
+        &mut output,
+    );
     Ok(planes(&output, call.images, size.out_channels, size.output()))
 }
 
@@ -124,9 +130,14 @@ pub fn conv2d_backward(
     let mut packed = vec![0.0; conv.backward_len()];
     conv.pack_backward(&call.weight, None, &mut packed);
     let mut d_input = vec![0.0; call.input.len()];
-    conv.backward_input(isa, images, &d_output, &packed, &mut d_input, &mut scratch);
+    conv.backward_input(ConvPass { isa, images, scratch: &mut scratch }, &d_output, &packed, &mut d_input);
     let mut d_packed = vec![0.0; conv.gradient_len()];
-    conv.backward_weight(isa, images, &call.input, &d_output, &mut d_packed, &mut scratch);
+    conv.backward_weight(
+        ConvPass { isa, images, scratch: &mut scratch },
+        &call.input,
+        &d_output,
+        &mut d_packed,
+    );
     conv.backward_bias(isa, images, &d_output, &mut d_packed);
     let mut d_weight = Array4::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(size.out_channels);
@@ -229,7 +240,7 @@ impl Checked {
             return Err(OpError::shape(NAME, problem));
         }
         Ok(Checked {
-            conv: Conv::new(size),
+            conv: Conv::new(size, Precision::F32),
             images,
             input: channels_last(input),
             weight: weight.iter().copied().collect(),

@@ -256,14 +256,10 @@ impl Layer for Conv2d {
         map.of_outputs(own)
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        self.bind_with(inputs, mode, Precision::F32)
-    }
-
-    fn bind_with(&self, inputs: &[Shape], mode: Mode, precision: Precision) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
-        let conv = Conv::with_precision(size, precision);
-        Box::new(BoundConv::new(conv, Bias::new(self.bias), mode))
+        let conv = Conv::new(size, options.precision);
+        Box::new(BoundConv::new(conv, Bias::new(self.bias), options.mode))
     }
 }
 

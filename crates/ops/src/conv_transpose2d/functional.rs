@@ -4,6 +4,7 @@ use super::NAME;
 use super::transposed::Transposed;
 use crate::arrays::{channels_last, check_gradient, planes, values};
 use crate::{Isa, OpError, Pair};
+use convscope_kernels::conv::ConvPass;
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
 use serde::Deserialize;
 
@@ -84,7 +85,12 @@ pub fn conv_transpose2d(
     let mut output = vec![0.0; images * transposed.output_len()];
     let mut scratch = vec![0.0; transposed.scratch_len(images)];
     let input = channels_last(input);
-    transposed.forward(Isa::best(), images, &input, &packed, &mut output, &mut scratch);
+    transposed.forward(
+        ConvPass { isa: Isa::best(), images, scratch: &mut scratch },
+        &input,
+        &packed,
+        &mut output,
+    );
     Ok(planes(&output, images, out_channels, transposed.output()))
 }
 
@@ -121,9 +127,19 @@ pub fn conv_transpose2d_backward(
     let mut packed = vec![0.0; transposed.backward_len()];
     transposed.pack_backward(&values(weight.into_dyn()), &mut packed);
     let mut d_input = vec![0.0; input.len()];
-    transposed.backward_input(isa, images, &d_output, &packed, &mut d_input, &mut scratch);
+    transposed.backward_input(
+        ConvPass { isa, images, scratch: &mut scratch },
+        &d_output,
+        &packed,
+        &mut d_input,
+    );
     let mut d_packed = vec![0.0; transposed.gradient_len()];
-    transposed.backward_parameters(isa, images, &input, &d_output, &mut d_packed, &mut scratch);
+    transposed.backward_parameters(
+        ConvPass { isa, images, scratch: &mut scratch },
+        &input,
+        &d_output,
+        &mut d_packed,
+    );
     let mut d_weight = Array4::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(transposed.out_channels());
     let (weight_slice, bias_slice) = (d_weight.as_slice_mut(), d_bias.as_slice_mut());

@@ -6,6 +6,7 @@ use crate::defaults::{is_one, is_one_group, is_yes, is_zero, one, one_group, yes
 use crate::layer::one_image;
 use crate::torch::arguments_of;
 use crate::*;
+use convscope_kernels::conv::ConvPass;
 use serde::{Deserialize, Serialize};
 
 /// A transposed convolution with its own weight; arguments and defaults of `torch.nn.ConvTranspose2d`.
@@ -104,9 +105,9 @@ impl Layer for ConvTranspose2d {
         (weights * rows * columns) as u64
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let transposed = self.transposed(inputs).expect("output_shape accepted these inputs");
-        Box::new(BoundConvTranspose2d { transposed, mode })
+        Box::new(BoundConvTranspose2d { transposed, mode: options.mode })
     }
 }
 
@@ -155,17 +156,27 @@ impl Bound for BoundConvTranspose2d {
     fn forward(&self, call: Forward<'_>) {
         let packed = &call.packed[..self.transposed.forward_len()];
         let input = call.inputs.get(0);
-        self.transposed.forward(call.isa, call.images, input, packed, call.output, call.scratch);
+        self.transposed.forward(
+            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
+            input,
+            packed,
+            call.output,
+        );
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
         let packed = &call.packed[self.transposed.forward_len()..];
-        self.transposed.backward_input(call.isa, call.images, call.d_output, packed, d_input, call.scratch);
+        self.transposed.backward_input(
+            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
+            call.d_output,
+            packed,
+            d_input,
+        );
     }
 
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         let (input, d_output) = (call.inputs.get(0), call.d_output);
         let Backward { isa, images, scratch, .. } = call;
-        self.transposed.backward_parameters(isa, images, input, d_output, d_packed, scratch);
+        self.transposed.backward_parameters(ConvPass { isa, images, scratch }, input, d_output, d_packed);
     }
 }

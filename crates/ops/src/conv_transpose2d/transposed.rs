@@ -3,9 +3,9 @@
 use super::{ConvTranspose2dArguments, NAME};
 use crate::conv2d::check_arrays;
 use crate::limits::check_plane;
-use crate::{Isa, OpError, PaddingMode, Pair, Products};
+use crate::{OpError, PaddingMode, Pair, Products};
 use convscope_kernels::channels;
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue, Padding};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Padding, Precision};
 
 /// A transposed convolution with known sizes.
 ///
@@ -70,7 +70,7 @@ impl Transposed {
             padding_mode: PaddingMode::Zeros,
         };
         check_arrays(NAME, &size)?;
-        Ok(Transposed { conv: Conv::new(size), input })
+        Ok(Transposed { conv: Conv::new(size, Precision::F32), input })
     }
 
     // The underlying convolution goes the other way, so its names are swapped.
@@ -134,34 +134,31 @@ impl Transposed {
 
     pub(super) fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         output: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (scratch, space) = scratch.split_at_mut(self.conv.scratch_len());
         let input = self.enlarged(input, space);
-        self.conv.backward_input(isa, images, input, packed, output, scratch);
+        self.conv.backward_input(ConvPass { isa, images, scratch }, input, packed, output);
     }
 
     pub(super) fn backward_input(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         d_output: &[f32],
         packed: &[f32],
         d_input: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (scratch, space) = scratch.split_at_mut(self.conv.scratch_len());
+        let pass = ConvPass { isa, images, scratch };
         if !self.is_enlarged() {
-            self.conv.forward(isa, images, d_output, packed, Epilogue::Linear, d_input, scratch);
+            self.conv.forward(pass, d_output, packed, Epilogue::Linear, d_input);
             return;
         }
         let enlarged = &mut space[..images * self.conv.size().output_len()];
-        self.conv.forward(isa, images, d_output, packed, Epilogue::Linear, enlarged, scratch);
+        self.conv.forward(pass, d_output, packed, Epilogue::Linear, enlarged);
         for (row, target) in self.rows(enlarged.len()).zip(d_input.chunks_exact_mut(self.row_len())) {
             target.copy_from_slice(&enlarged[row..][..target.len()]);
         }
@@ -170,17 +167,15 @@ impl Transposed {
     /// Adds the gradients of weight and bias to `d_packed`.
     pub(super) fn backward_parameters(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
         d_packed: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (scratch, space) = scratch.split_at_mut(self.conv.scratch_len());
         let input = self.enlarged(input, space);
         let (weight, bias) = d_packed.split_at_mut(self.conv.gradient_len());
-        self.conv.backward_weight(isa, images, d_output, input, weight, scratch);
+        self.conv.backward_weight(ConvPass { isa, images, scratch }, d_output, input, weight);
         let channels = self.out_channels();
         let d_output = &d_output[..images * self.output_len()];
         channels::add_channel_sums(isa, d_output, channels, channels, channels, bias);

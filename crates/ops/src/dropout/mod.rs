@@ -125,8 +125,8 @@ impl Layer for Dropout {
         true
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundDropout::new(self, inputs[0].len(), mode))
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+        Box::new(BoundDropout::new(self, inputs[0].len(), options.mode))
     }
 }
 

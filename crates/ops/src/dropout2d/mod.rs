@@ -63,7 +63,7 @@ impl Layer for Dropout2d {
         true
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-        Box::new(BoundParts::new(self.p, Part::Channel, inputs[0], mode))
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+        Box::new(BoundParts::new(self.p, Part::Channel, inputs[0], options.mode))
     }
 }

@@ -132,7 +132,7 @@ impl Layer for Flatten {
         Shape::new(&flat(&with_batch, self.start_dim, self.end_dim)?[1..])
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
         Box::new(Reordered::new(inputs[0], output))
     }

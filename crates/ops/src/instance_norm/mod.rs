@@ -85,7 +85,7 @@ impl Layer for InstanceNorm {
         parameters(&[inputs[0].channels()], self.affine, true)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let shape = inputs[0];
         Box::new(BoundNormalize {
             shape,

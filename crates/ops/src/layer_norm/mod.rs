@@ -164,7 +164,7 @@ impl Layer for LayerNorm {
         parameters(&self.normalized_shape, self.elementwise_affine, self.bias)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let order = match self.data_format {
             DataFormat::ChannelsLast => Order::Planes,
             DataFormat::ChannelsFirst => Order::ChannelsLast,

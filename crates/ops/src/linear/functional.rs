@@ -3,7 +3,7 @@
 use super::NAME;
 use crate::arrays::{array, check_gradient, values};
 use crate::{Isa, OpError};
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Precision};
 use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, ArrayViewD};
 
 /// What [`linear_backward`] returns.
@@ -50,7 +50,8 @@ pub fn linear(
     let mut output = vec![0.0; rows * out_features];
     let mut scratch = vec![0.0; conv.scratch_len()];
     let input = values(input);
-    conv.forward(Isa::best(), rows, &input, &packed, Epilogue::Linear, &mut output, &mut scratch);
+    let pass = ConvPass { isa: Isa::best(), images: rows, scratch: &mut scratch };
+    conv.forward(pass, &input, &packed, Epilogue::Linear, &mut output);
     Ok(array(&output_shape, output))
 }
 
@@ -81,9 +82,11 @@ pub fn linear_backward(
     let mut packed = vec![0.0; conv.backward_len()];
     conv.pack_backward(&values(weight.into_dyn()), None, &mut packed);
     let mut d_input = vec![0.0; input_values.len()];
-    conv.backward_input(isa, rows, &d_output, &packed, &mut d_input, &mut scratch);
+    let pass = ConvPass { isa, images: rows, scratch: &mut scratch };
+    conv.backward_input(pass, &d_output, &packed, &mut d_input);
     let mut d_packed = vec![0.0; conv.gradient_len()];
-    conv.backward_weight(isa, rows, &input_values, &d_output, &mut d_packed, &mut scratch);
+    let pass = ConvPass { isa, images: rows, scratch: &mut scratch };
+    conv.backward_weight(pass, &input_values, &d_output, &mut d_packed);
     conv.backward_bias(isa, rows, &d_output, &mut d_packed);
     let mut d_weight = Array2::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(weight.nrows());
@@ -116,7 +119,7 @@ impl Checked {
         }
         let output_shape = [others, &[out_features]].concat();
         Ok(Checked {
-            conv: Conv::new(ConvSize::matrix(out_features, in_features)),
+            conv: Conv::new(ConvSize::matrix(out_features, in_features), Precision::F32),
             rows: others.iter().product(),
             output_shape,
         })

@@ -101,10 +101,10 @@ impl Layer for Linear {
         map.of_outputs(own)
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let input = inputs[0];
-        let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)));
-        let matrix = BoundConv::new(conv, Bias::new(self.bias), mode);
+        let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)), Precision::F32);
+        let matrix = BoundConv::new(conv, Bias::new(self.bias), options.mode);
         if input.is_vector() {
             return Box::new(matrix);
         }

@@ -1,6 +1,6 @@
 //! The affine map of values with several axes, as the executor runs it.
 
-use convscope_kernels::conv::{Conv, Epilogue};
+use convscope_kernels::conv::{Conv, ConvPass, Epilogue};
 use convscope_kernels::layout;
 
 use crate::conv2d::{Bias, BoundConv};
@@ -74,7 +74,13 @@ impl Bound for BoundRows {
         self.rows_of(self.input, call.inputs.get(0), inputs);
         let (conv, rows) = (self.conv(), call.images * self.rows());
         let packed = &call.packed[..conv.forward_len()];
-        conv.forward(call.isa, rows, inputs, packed, Epilogue::Linear, outputs, scratch);
+        conv.forward(
+            ConvPass { isa: call.isa, images: rows, scratch },
+            inputs,
+            packed,
+            Epilogue::Linear,
+            outputs,
+        );
         self.values_of(self.output, outputs, call.output);
     }
 
@@ -84,7 +90,7 @@ impl Bound for BoundRows {
         self.rows_of(self.output, call.d_output, d_outputs);
         let (conv, rows) = (self.conv(), call.images * self.rows());
         let packed = &call.packed[conv.forward_len()..];
-        conv.backward_input(call.isa, rows, d_outputs, packed, d_inputs, scratch);
+        conv.backward_input(ConvPass { isa: call.isa, images: rows, scratch }, d_outputs, packed, d_inputs);
         self.values_of(self.input, d_inputs, d_input);
     }
 
@@ -94,7 +100,12 @@ impl Bound for BoundRows {
         self.rows_of(self.input, call.inputs.get(0), inputs);
         self.rows_of(self.output, call.d_output, d_outputs);
         let rows = call.images * self.rows();
-        self.conv().backward_weight(call.isa, rows, inputs, d_outputs, d_packed, scratch);
+        self.conv().backward_weight(
+            ConvPass { isa: call.isa, images: rows, scratch },
+            inputs,
+            d_outputs,
+            d_packed,
+        );
         if self.matrix.bias == Bias::Added {
             self.conv().backward_bias(call.isa, rows, d_outputs, d_packed);
         }

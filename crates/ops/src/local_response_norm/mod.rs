@@ -119,7 +119,7 @@ impl Layer for LocalResponseNorm {
         Ok(shape)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundLocalResponseNorm { channels: inputs[0].channels(), norm: *self })
     }
 }

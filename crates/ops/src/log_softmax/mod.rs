@@ -90,7 +90,7 @@ impl Layer for LogSoftmax {
         Ok(shape)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundLogSoftmax { channels: inputs[0].channels() })
     }
 }

@@ -68,7 +68,7 @@ impl Layer for Matmul {
         sizes(inputs).map_or(0, |sizes| sizes.iter().map(|&size| size as u64).product())
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundMatmul(sizes(inputs).expect("output_shape accepted these inputs")))
     }
 }

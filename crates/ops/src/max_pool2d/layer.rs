@@ -92,7 +92,7 @@ impl Layer for MaxPool2d {
         Ok(Shape::image(channels, [windows.rows.len(), windows.columns.len()]))
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let windows = self.windows(inputs[0].channels(), inputs[0].size());
         Box::new(BoundMaxPool2d { windows: windows.expect("output_shape accepted these inputs") })
     }

@@ -108,7 +108,7 @@ impl Layer for Mean {
         Shape::new(&left)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let accepted = "output_shape accepted these inputs";
         let kept = Shape::new(&self.kept(inputs[0]).expect(accepted)).expect(accepted);
         let output = self.output_shape(inputs).expect(accepted);

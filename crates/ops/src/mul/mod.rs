@@ -54,7 +54,7 @@ impl Layer for Mul {
         joint_shape(NAME, inputs)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
         Box::new(BoundMul { inputs: [0, 1].map(|index| Broadcast::new(inputs[index], output)) })
     }

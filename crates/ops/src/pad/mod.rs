@@ -154,7 +154,7 @@ impl Layer for Pad {
         Ok(Shape::image(channels, output))
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let (channels, input) = (inputs[0].channels(), inputs[0].size());
         let output = self.size(input).expect("output_shape accepted these inputs");
         Box::new(BoundPad {

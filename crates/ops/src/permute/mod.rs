@@ -76,7 +76,7 @@ impl Layer for Permute {
         Shape::new(&axes)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let accepted = "output_shape accepted these inputs";
         let output = self.output_shape(inputs).expect(accepted);
         let from: Vec<_> =

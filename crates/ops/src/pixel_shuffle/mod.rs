@@ -64,7 +64,7 @@ impl Layer for PixelShuffle {
         Ok(Shape::image(channels / square, output))
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let (channels, [rows, columns]) = (inputs[0].channels(), inputs[0].size());
         let factor = self.upscale_factor;
         let mut from = Vec::with_capacity(inputs[0].len());

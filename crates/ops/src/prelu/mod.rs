@@ -88,7 +88,7 @@ impl Layer for Prelu {
         }]
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundPrelu { channels: inputs[0].channels(), is_shared: self.num_parameters == 1 })
     }
 }

@@ -82,7 +82,7 @@ impl Layer for Relu {
         Some(Activation::Relu)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Relu, channels: inputs[0].channels() })
     }
 }

@@ -73,7 +73,7 @@ impl Layer for Reshape {
         Shape::new(&asked.iter().map(axis).collect::<Vec<_>>())
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
         Box::new(Reordered::new(inputs[0], output))
     }

@@ -83,7 +83,7 @@ impl Layer for Sigmoid {
         Some(Activation::Sigmoid)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Sigmoid, channels: inputs[0].channels() })
     }
 }

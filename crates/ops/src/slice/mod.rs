@@ -124,7 +124,7 @@ impl Layer for Slice {
         Shape::new(&axes)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let accepted = "output_shape accepted these inputs";
         let (dim, start, _) = self.stretch(inputs[0]).expect(accepted);
         let output = self.output_shape(inputs).expect(accepted);

@@ -97,7 +97,7 @@ impl Layer for Softmax {
         Some(Activation::Softmax)
     }
 
-    fn bind(&self, inputs: &[Shape], _mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         Box::new(BoundActivation { activation: Activation::Softmax, channels: inputs[0].channels() })
     }
 }

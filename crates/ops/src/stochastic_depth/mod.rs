@@ -72,11 +72,11 @@ impl Layer for StochasticDepth {
         true
     }
 
-    fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
+    fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let part = match self.mode {
             StochasticDepthMode::Batch => Part::Batch,
             StochasticDepthMode::Row => Part::Image,
         };
-        Box::new(BoundParts::new(self.p, part, inputs[0], mode))
+        Box::new(BoundParts::new(self.p, part, inputs[0], options.mode))
     }
 }

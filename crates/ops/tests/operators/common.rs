@@ -75,7 +75,7 @@ impl Run<'_> {
     ) -> Passed {
         let Run { layer, shapes, images, chunk, mode, isa, seed } = *self;
         let shape = layer.output_shape(shapes).unwrap();
-        let bound = layer.bind(shapes, mode);
+        let bound = layer.bind(shapes, mode.into());
         let inputs: Vec<Vec<f32>> = inputs.iter().zip(shapes).map(|(x, &shape)| last(x, shape)).collect();
         let d_output = last(d_output, shape);
         let mut packed = vec![f32::NAN; bound.packed_len()];

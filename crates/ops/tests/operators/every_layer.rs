@@ -125,7 +125,7 @@ fn chunks_and_instructions_change_nothing() {
                 }
             }
         }
-        let inference = layer.bind(&shapes, Mode::Inference);
+        let inference = layer.bind(&shapes, Mode::Inference.into());
         assert!(inference.coupled().is_none(), "{operator:?}");
     }
 }

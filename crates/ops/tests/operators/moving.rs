@@ -195,8 +195,8 @@ fn an_own_operator_is_found_by_its_name() {
         fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
             Ok(inputs[0])
         }
-        fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-            Relu {}.bind(inputs, mode)
+        fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+            Relu {}.bind(inputs, options)
         }
     }
     let text = r#"{"op": "twice", "times": 3}"#;
@@ -227,8 +227,8 @@ fn an_own_operator_is_found_by_its_name() {
         fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, OpError> {
             Ok(inputs[0])
         }
-        fn bind(&self, inputs: &[Shape], mode: Mode) -> Box<dyn Bound> {
-            Relu {}.bind(inputs, mode)
+        fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
+            Relu {}.bind(inputs, options)
         }
     }
     assert_eq!(register::<Taken>().unwrap_err().to_string(), "'conv2d' is the name of a built-in operator");

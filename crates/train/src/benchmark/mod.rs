@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use convscope_graph::{Ceiling, Graph, PlanSummary, Predictor};
 use convscope_kernels::peak::Peak;
-use convscope_ops::{Isa, Mode, Precision};
+use convscope_ops::{BindOptions, Isa, Mode, Precision};
 use serde::Serialize;
 
 use crate::TrainError;
@@ -131,12 +131,12 @@ impl Benchmark {
     }
 
     fn plan(&self, mode: Mode) -> PlanSummary {
-        PlanSummary::new(&self.graph, mode, self.precision, self.batch_size)
+        PlanSummary::new(&self.graph, BindOptions { mode, precision: self.precision }, self.batch_size)
     }
 
     fn forward_seconds(&self, batch_size: usize) -> Result<Vec<f64>, TrainError> {
         let graph = Arc::clone(&self.graph);
-        let mut predictor = Predictor::with_precision(graph, self.precision, batch_size)?;
+        let mut predictor = Predictor::new(graph, self.precision, batch_size)?;
         predictor.load(&convscope_graph::Parameters::new(&self.graph, SEED)?);
         let images = Images::new(&self.graph, batch_size)?;
         repeat(self.budget, || {

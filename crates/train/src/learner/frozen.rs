@@ -1,5 +1,6 @@
 //! The part of a network that does not learn.
 
+use convscope_ops::Precision;
 use std::mem::swap;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl Frozen {
     /// # Errors
     /// [`GraphError::OutOfMemory`].
     pub(super) fn new(divided: Divided, batch: usize, whole: &Parameters) -> Result<Frozen, GraphError> {
-        let body = Predictor::new(Arc::new(divided.body.clone()), batch)?;
+        let body = Predictor::new(Arc::new(divided.body.clone()), Precision::F32, batch)?;
         let head = divided.head_parameters(whole);
         let mut frozen = Frozen { divided, body, head };
         frozen.load(whole);

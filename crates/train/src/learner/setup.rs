@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use convscope_data::Loader;
 use convscope_graph::{Executor, Graph, GraphError, Parameters};
-use convscope_ops::{Mode, Role};
+use convscope_ops::{BindOptions, Mode, Role};
 
 use super::Frozen;
 use crate::config::{Freeze, TrainConfig};
@@ -25,7 +25,11 @@ pub(super) fn executor(
     frozen: Option<&Frozen>,
 ) -> Result<Executor, GraphError> {
     let trained = frozen.map_or_else(|| Arc::clone(graph), |frozen| Arc::new(frozen.divided().head.clone()));
-    Executor::with_precision(trained, Mode::Training, config.precision, config.batch_size)
+    Executor::new(
+        trained,
+        BindOptions { mode: Mode::Training, precision: config.precision },
+        config.batch_size,
+    )
 }
 
 /// The indices of the arrays of what is trained.

@@ -2,7 +2,7 @@
 
 use convscope_graph::{Graph, PlanMemory};
 use convscope_kernels::memory;
-use convscope_ops::{Mode, Precision};
+use convscope_ops::{BindOptions, Mode, Precision};
 use serde::Serialize;
 
 use super::memory_limit_bytes;
@@ -41,7 +41,8 @@ impl Footprint {
     /// many bytes of images in memory.
     pub fn new(config: &TrainConfig, graph: &Graph, image_bytes: u64) -> Footprint {
         let batch = config.batch_size;
-        let plan = |mode, precision| PlanMemory::new(graph, mode, precision, batch).total() as u64;
+        let plan =
+            |mode, precision| PlanMemory::new(graph, BindOptions { mode, precision }, batch).total() as u64;
         let all: u64 = parameter_counts(graph).sum();
         let largest = parameter_counts(graph).max().unwrap_or(0);
         let trained = graph.trained_parameters() as u64;
@@ -51,7 +52,10 @@ impl Footprint {
         let state = all + trained * optimizer_values(&config.optimizer) + average;
         let divided = config.freeze.divide(graph).ok().flatten();
         let frozen = divided.map(|divided| {
-            let plan = |graph, mode| PlanMemory::new(graph, mode, config.precision, batch).total() as u64;
+            let plan = |graph, mode| {
+                PlanMemory::new(graph, BindOptions { mode, precision: config.precision }, batch).total()
+                    as u64
+            };
             let features = floats(divided.body.classes() as u64).saturating_mul(batch as u64);
             plan(&divided.body, Mode::Inference) + plan(&divided.head, Mode::Training) + features
         });
@@ -59,8 +63,7 @@ impl Footprint {
             Some(frozen) if config.unfreeze_at.is_none() => frozen,
             frozen => frozen.unwrap_or(0).max(plan(Mode::Training, config.precision)),
         };
-        let observed =
-            PlanMemory::new(graph, Mode::Inference, Precision::F32, OBSERVED_AT_ONCE).total() as u64;
+        let observed = PlanMemory::new(graph, Mode::Inference, OBSERVED_AT_ONCE).total() as u64;
         let evaluation = plan(Mode::Inference, Precision::F32) + observed + OBSERVING;
         let statistics = if config.ema.is_some() { training + floats(trained) } else { 0 };
         let input: usize = graph.image().iter().product();
@@ -135,7 +138,7 @@ fn ask_for(bytes: u64) -> Result<(), TrainError> {
 
 /// What a network takes that only answers: its executor with the packed parameters.
 fn teacher_bytes(graph: &Graph, batch: usize) -> u64 {
-    PlanMemory::new(graph, Mode::Inference, Precision::F32, batch).total() as u64
+    PlanMemory::new(graph, Mode::Inference, batch).total() as u64
 }
 
 /// The sizes of all parameters, trained or not.

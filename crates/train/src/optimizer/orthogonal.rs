@@ -1,8 +1,8 @@
 //! Matrices whose directions all have the same length, for Muon.
 
-use convscope_kernels::conv::{Conv, ConvSize, Epilogue};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue};
 use convscope_kernels::{Buffer, Isa};
-use convscope_ops::OutOfMemory;
+use convscope_ops::{OutOfMemory, Precision};
 use std::sync::{Mutex, PoisonError};
 
 /// Coefficients of the Newton-Schulz iteration, as in `torch.optim.Muon`: singular values `s <- a s + b s^3 + c s^5`.
@@ -174,7 +174,7 @@ struct Product {
 
 impl Product {
     fn new(outer: usize, inner: usize) -> Product {
-        Product { inner, outer, conv: Conv::new(ConvSize::matrix(outer, inner)) }
+        Product { inner, outer, conv: Conv::new(ConvSize::matrix(outer, inner), Precision::F32) }
     }
 
     fn pack(&self, b: &[f32], packed: &mut [f32]) {
@@ -184,7 +184,13 @@ impl Product {
     fn multiply(&self, a: &[f32], packed: &[f32], output: &mut [f32]) {
         let packed = &packed[..self.conv.forward_len()];
         let rows = a.len() / self.inner;
-        self.conv.forward(Isa::best(), rows, a, packed, Epilogue::Linear, output, &mut []);
+        self.conv.forward(
+            ConvPass { isa: Isa::best(), images: rows, scratch: &mut [] },
+            a,
+            packed,
+            Epilogue::Linear,
+            output,
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! A run whose body is frozen: its features, and the moment when it is trained too.
 
+use convscope_ops::Precision;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(super) fn evaluator(learner: &Learner, batch: usize) -> Result<Predictor, Tr
         Some(frozen) => Arc::new(frozen.divided().head.clone()),
         None => Arc::clone(learner.graph()),
     };
-    Ok(Predictor::new(graph, batch)?)
+    Ok(Predictor::new(graph, Precision::F32, batch)?)
 }
 
 impl Session {
@@ -247,9 +248,9 @@ mod tests {
             assert!(session.prepare_features(&AtomicBool::new(false), &mut sinks).unwrap().is_continue());
             let whole = session.learner.parameters().clone();
             let divided = session.learner.frozen().unwrap().divided();
-            let mut body = Predictor::new(Arc::new(divided.body.clone()), 7).unwrap();
+            let mut body = Predictor::new(Arc::new(divided.body.clone()), Precision::F32, 7).unwrap();
             body.load(&divided.body_parameters(&whole));
-            let mut network = Predictor::new(Arc::clone(session.learner.graph()), 7).unwrap();
+            let mut network = Predictor::new(Arc::clone(session.learner.graph()), Precision::F32, 7).unwrap();
             network.load(&whole);
             let mut head = evaluator(&session.learner, 3).unwrap();
             head.load(&divided.head_parameters(&whole));

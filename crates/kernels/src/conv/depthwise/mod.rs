@@ -9,9 +9,9 @@
 mod gradient;
 mod walk;
 
-use super::Method;
 use super::frame::Frame;
 use super::size::{ConvSize, PaddingMode};
+use super::{ConvPass, Method};
 use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
 use crate::{Epilogue, Isa};
@@ -199,13 +199,11 @@ impl Method for Depthwise {
 
     fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         epilogue: Epilogue,
         output: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for image in 0..images {
@@ -217,12 +215,10 @@ impl Method for Depthwise {
 
     fn backward_input(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         d_output: &[f32],
         packed: &[f32],
         d_input: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for image in 0..images {
@@ -248,12 +244,10 @@ impl Method for Depthwise {
 
     fn backward_weight(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
         d_packed: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         let d_weights = &mut d_packed[..self.forward.weight_len()];

@@ -15,9 +15,9 @@ mod product;
 mod transform;
 mod weights;
 
-use super::Method;
 use super::size::{ConvSize, Padding, PaddingMode};
 use super::words::Precision;
+use super::{ConvPass, Method};
 use crate::channels::add_channel_sums;
 use crate::simd::{LANES, dispatch};
 use crate::{Epilogue, Isa};
@@ -172,13 +172,11 @@ impl Method for Winograd {
 
     fn forward(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         packed: &[f32],
         epilogue: Epilogue,
         output: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let stretches = &self.forward;
         dispatch(isa, Walk { stretches, images, input, packed, epilogue, output, scratch });
@@ -186,12 +184,10 @@ impl Method for Winograd {
 
     fn backward_input(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         d_output: &[f32],
         packed: &[f32],
         d_input: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let (stretches, epilogue) = (&self.backward, Epilogue::Linear);
         let walk = Walk { stretches, images, input: d_output, packed, epilogue, output: d_input, scratch };
@@ -200,12 +196,10 @@ impl Method for Winograd {
 
     fn backward_weight(
         &self,
-        isa: Isa,
-        images: usize,
+        ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
         d_packed: &mut [f32],
-        scratch: &mut [f32],
     ) {
         let stretches = &self.forward;
         let d_packed = &mut d_packed[..stretches.gradient_layout().weight_len()];
