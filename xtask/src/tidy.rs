@@ -1,10 +1,12 @@
 //! `cargo xtask tidy`: the rules of this repository that no other tool checks.
 
 mod code;
+mod cycles;
 mod edges;
 mod files;
 mod links;
 mod packages;
+mod strings;
 mod tree;
 
 use std::fmt;
@@ -29,7 +31,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
 
 fn faults(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for check in [edges::check, code::check, files::check, links::check] {
+    for check in [edges::check, cycles::check, code::check, files::check, links::check, strings::check] {
         faults.extend(check(tree));
     }
     faults.sort();

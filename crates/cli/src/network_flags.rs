@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use convscope_data::{ImageSize, Normalization, Source, Split};
 use convscope_graph::{ArraysFile, Graph, InputDescription, KeyMap, WeightsFile};
 use convscope_onnx::OnnxFile;
+use convscope_ops::{ParameterSpec, Role};
 use convscope_train::key_map;
 use convscope_train::model::{enlarged_for, image_size_of, read_weights, resolve_model};
 use convscope_train::onnx::{InputTreatment, OnnxUse, is_onnx, read_onnx};
@@ -276,10 +277,13 @@ impl ForeignFlags {
 
 /// What to say of an ONNX file whose batch normalisations seem to have been multiplied into its convolutions.
 pub(crate) fn about_folding(path: &Path, graph: &Graph) -> Option<String> {
-    let count = |is: fn(&str) -> bool| graph.nodes().iter().filter(|node| is(node.operator.name())).count();
-    let convolutions = count(|name| name == "conv2d");
+    let count = |is: fn(&ParameterSpec) -> bool| {
+        graph.nodes().iter().filter(|node| node.parameters.iter().any(is)).count()
+    };
+    // A convolution's weight has rows and columns, and whatever normalises has factors.
+    let convolutions = count(|spec| spec.shape.len() == 4);
     let is_suspect =
-        is_onnx(path) && convolutions >= MANY_CONVOLUTIONS && count(|name| name.ends_with("_norm")) == 0;
+        is_onnx(path) && convolutions >= MANY_CONVOLUTIONS && count(|spec| spec.role == Role::Scale) == 0;
     is_suspect.then(|| {
         format!(
             "{}: has {convolutions} convolutions and no normalisation; exporters multiply batch normalisations into the \

@@ -11,9 +11,9 @@ use convscope_train::run_dir::Summary;
 use convscope_train::session::Session;
 use convscope_train::{RunDir, TaughtRun};
 
-use crate::commands::train::{Part, follow, what_is_left};
 use crate::console::Console;
 use crate::exit::{Exit, sentence};
+use crate::follow::{Part, follow, what_is_left};
 
 /// Trains the teacher of a run unless it is trained already, and returns the session of the run itself. Breaks if
 /// training was interrupted.

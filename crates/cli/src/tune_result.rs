@@ -11,9 +11,9 @@ use convscope_tune::{Study, Trial, TrialState, best, importance};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::commands::train::shell_word;
 use crate::console::Console;
 use crate::run_page::{self, PAGE_FILE};
+use crate::shell::shell_word;
 use crate::tune_test::{FINAL, Test};
 
 /// Where everything is.

@@ -6,7 +6,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::advice::about_comma;
-use crate::commands::train::shell_word;
+use crate::shell::shell_word;
 
 /// The commands whose images are given with `--data`.
 const WITH_DATA: [&str; 3] = ["train", "tune", "lr-find"];

@@ -11,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::CHANNELS;
 use crate::augment::{Augmenter, Scratch};
-use crate::normalize::ByteScaling;
+use crate::normalization::ByteScaling;
 use crate::random::{Stream, generator, shuffle};
 use crate::{Augmentation, DataError, Mixed, Normalization, PixelType, Source, Split};
 

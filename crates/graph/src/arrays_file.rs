@@ -1,7 +1,6 @@
 //! Weights files of any origin: arrays by name, without a description of the network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use convscope_keras::KerasFile;
@@ -11,9 +10,9 @@ use convscope_torch::{Form, TorchFile, half};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::keys::key;
 use crate::limits::{MOST_WEIGHTS_BYTES, read_file};
-use crate::names::key;
-use crate::{Graph, GraphError, Node, Parameters, keras, timm};
+use crate::{Graph, GraphError, KeyMap, Mismatch, Node, Parameters, keras, timm};
 
 /// The arrays of a safetensors file, or of one that `torch.save` or Keras wrote.
 pub struct ArraysFile {
@@ -27,11 +26,6 @@ enum Contents {
     Keras(KerasFile),
 }
 
-/// What the arrays of a file are called in a network: its key, or the name of a node for all its arrays, and what stands for it in
-/// the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyMap(BTreeMap<String, String>);
-
 /// Parameters from a file, and what else it has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedArrays {
@@ -41,17 +35,6 @@ pub struct LoadedArrays {
     pub surplus: Vec<String>,
     /// Keys of the network that the file has no array for, or one of another shape; these arrays are as they were.
     pub kept: Vec<String>,
-}
-
-/// Why the arrays of a file are not those of a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Keys that the network needs and the file lacks.
-    pub missing: Vec<String>,
-    /// Keys of the file that the network has no array for.
-    pub surplus: Vec<String>,
-    /// Keys with the shape that the network needs and that of the file.
-    pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 impl ArraysFile {
@@ -324,73 +307,6 @@ impl Arrays<'_> {
         }
     }
 }
-
-impl KeyMap {
-    /// Reads lines `ours = theirs`; empty lines and those that begin with `#` count for nothing. Either side is the key of an array,
-    /// or both are prefixes: the name of a node, and what stands for it in the file.
-    ///
-    /// # Errors
-    /// The number of a line without `=`, or that names something twice, and what is wrong with it.
-    ///
-    /// ```
-    /// use convscope_graph::KeyMap;
-    /// let names = KeyMap::parse("conv2d = features.0\ndense.weight = head.w\n")?;
-    /// assert_eq!(names.theirs("conv2d", "conv2d.bias"), "features.0.bias");
-    /// assert_eq!(names.theirs("dense", "dense.weight"), "head.w");
-    /// assert_eq!(names.theirs("dense", "dense.bias"), "dense.bias");
-    /// # Ok::<(), String>(())
-    /// ```
-    pub fn parse(text: &str) -> Result<KeyMap, String> {
-        let mut map = BTreeMap::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let wrong = |problem: &str| format!("line {}: {problem}: {line}", number + 1);
-            let (ours, theirs) = line.split_once('=').ok_or_else(|| wrong("has no '='"))?;
-            let [ours, theirs] = [ours, theirs].map(|side| side.trim().trim_matches('"').to_owned());
-            if ours.is_empty() || theirs.is_empty() {
-                return Err(wrong("one side is empty"));
-            }
-            if map.insert(ours, theirs).is_some() {
-                return Err(wrong("the left side was there before"));
-            }
-        }
-        Ok(KeyMap(map))
-    }
-
-    /// The key in the file of an array `key` of the node `node`.
-    pub fn theirs(&self, node: &str, key: &str) -> String {
-        if let Some(theirs) = self.0.get(key) {
-            return theirs.clone();
-        }
-        match self.0.get(node) {
-            Some(theirs) => format!("{theirs}{}", &key[node.len()..]),
-            None => key.to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shapes = self.shapes.iter().map(|(key, needed, found)| format!("{key} {found:?} for {needed:?}"));
-        let lists = [
-            ("missing", self.missing.clone()),
-            ("of another shape", shapes.collect()),
-            ("surplus", self.surplus.clone()),
-        ];
-        let parts = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| {
-            let more =
-                if list.len() > SHOWN { format!(" and {} more", list.len() - SHOWN) } else { String::new() };
-            format!("{} {what}: {}{more}", list.len(), list[..list.len().min(SHOWN)].join(", "))
-        });
-        f.write_str(&parts.collect::<Vec<_>>().join("; "))
-    }
-}
-
-/// Keys of each list in a message.
-const SHOWN: usize = 6;
 
 /// An array from a file; `None` for an unsupported type.
 pub(crate) fn parameter(

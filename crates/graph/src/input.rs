@@ -29,7 +29,10 @@ pub(crate) mod in_file {
     use super::{INPUT, ModelInput};
 
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(
+        untagged,
+        expecting = "input must be channels, rows and columns such as [3, 32, 32], or a list of inputs with name and shape"
+    )]
     enum InFile {
         Shape(Vec<usize>),
         Inputs(Vec<ModelInput>),

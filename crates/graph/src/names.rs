@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::limits::MOST_NAME_BYTES;
-use crate::{GraphError, ModelDescription, Node, NodeDescription};
+use crate::{GraphError, ModelDescription, NodeDescription};
 
 /// The names of all nodes: given ones, and Keras' names with a number for the others.
 pub(crate) fn names(description: &ModelDescription) -> Result<Vec<String>, GraphError> {
@@ -50,25 +50,4 @@ fn check(name: &str) -> Result<(), GraphError> {
     };
     let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
     Err(GraphError::structure(&format!("'{shown}'"), problem))
-}
-
-/// Fails where two nodes have an array of the same key: a node `a` with an array `b.weight` and a node `a.b` with `weight`.
-pub(crate) fn check_keys(nodes: &[Node]) -> Result<(), GraphError> {
-    let mut of_key: HashMap<String, &str> = HashMap::new();
-    for node in nodes {
-        for spec in node.own_parameters() {
-            let key = key(&node.name, spec.name);
-            if let Some(other) = of_key.get(&key) {
-                let problem = format!("its array '{key}' has the name of an array of node '{other}'");
-                return Err(GraphError::structure(&node.name, problem));
-            }
-            of_key.insert(key, &node.name);
-        }
-    }
-    Ok(())
-}
-
-/// PyTorch's key of an array: `conv2d_1.weight`; that of an array without a name of its own is the node's.
-pub(crate) fn key(node: &str, array: &str) -> String {
-    if array.is_empty() { node.to_owned() } else { format!("{node}.{array}") }
 }

@@ -1,6 +1,6 @@
 //! All arrays of a network.
 
-use crate::names::key;
+use crate::keys::key;
 use crate::{Graph, GraphError};
 use convscope_ops::{Parameter, ParameterSpec};
 use std::ops::Range;

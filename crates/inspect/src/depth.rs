@@ -4,7 +4,7 @@ use convscope_graph::{Graph, Node, ValueId};
 use convscope_ops::Role;
 use serde::Serialize;
 
-use crate::LayerRow;
+use crate::layer_row::LayerRow;
 
 /// How the mean |activation| changes from one layer with weights to the next, over convolutions and dense layers without
 /// the last node.

@@ -8,7 +8,6 @@ use convscope_ops::{Activation, Isa};
 use rayon::prelude::*;
 
 use crate::channel_histograms::ChannelHistograms;
-use crate::layers::SATURATION_MARGIN;
 use crate::rank::{Covariance, Sampling};
 
 /// Statistics of the nodes of a network so far.
@@ -229,3 +228,6 @@ impl Observer for BatchView<'_> {
         }
     }
 }
+
+/// How close to 0 or 1 an output of a sigmoid or softmax must be to count as saturated.
+pub const SATURATION_MARGIN: f32 = 1e-3;

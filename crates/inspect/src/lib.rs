@@ -28,6 +28,7 @@ pub mod findings;
 mod gather;
 pub mod histogram;
 mod inspector;
+mod layer_row;
 pub mod layers;
 pub mod number;
 pub mod quantity;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use convscope_data::{Loader, Order, Source, Split};
 use convscope_ops::argmax;
-use convscope_train::evaluate::cross_entropy;
+use convscope_train::likelihood::cross_entropy;
 use convscope_train::metrics::{Confusion, RunningMean};
 use ndarray::s;
 use serde::Serialize;

@@ -8,6 +8,7 @@ use convscope_graph::{Graph, InputDescription, ModelDescription, Parameters};
 use convscope_ops::{Parameter, ParameterSpec, Role};
 use prost::Message;
 
+use crate::ends::Ends;
 use crate::import::{Finished, Importer, Value};
 use crate::proto::{DataType, DimensionValue, ModelProto, TypeValue, ValueInfoProto};
 use crate::tensor::Tensor;
@@ -25,16 +26,6 @@ pub struct OnnxFile {
     model: ModelProto,
     constants: Vec<(String, Tensor)>,
     opset: i64,
-}
-
-/// What a network is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ends {
-    /// It classifies: the output becomes a vector with a value for each class, and a last softmax its activation.
-    #[default]
-    Classifier,
-    /// Its outputs are as in the file.
-    AsInFile,
 }
 
 /// Which of the networks in a file is meant.

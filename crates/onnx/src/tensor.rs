@@ -1,14 +1,13 @@
 //! Arrays of a file, decoded where their numbers are needed.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use convscope_kernels::memory;
 
 use crate::OnnxError;
+use crate::element::{decode_floats, decode_ints, half, size_of};
+use crate::external::External;
 use crate::proto::{DataLocation, DataType, TensorProto};
 
 /// Most elements of one array, as of a network's.
@@ -46,13 +45,6 @@ pub(crate) struct Stored {
     kind: DataType,
     len: usize,
     external: Option<External>,
-}
-
-/// The place of numbers in another file.
-#[derive(Debug)]
-struct External {
-    path: PathBuf,
-    offset: u64,
 }
 
 /// What an array holds.
@@ -223,7 +215,7 @@ impl Stored {
     fn read(&self, to: &mut [f32]) -> Result<(), OnnxError> {
         let proto = &self.proto;
         if let Some(external) = &self.external {
-            return external.read(&proto.name, self.kind, to);
+            return external.read(self.kind, to);
         }
         if !proto.raw_data.is_empty() {
             decode_floats(self.kind, &proto.raw_data, to);
@@ -251,7 +243,7 @@ impl Stored {
         let mut owned = Vec::new();
         if let Some(external) = &self.external {
             owned = vec![0; self.len * size_of(self.kind).unwrap_or(1)];
-            external.bytes(&proto.name, &mut owned)?;
+            external.bytes(&mut owned)?;
         }
         let raw: &[u8] = if owned.is_empty() { &proto.raw_data } else { &owned };
         if !raw.is_empty() {
@@ -264,81 +256,6 @@ impl Stored {
             }
             _ => proto.int32_data.iter().map(|&value| i64::from(value)).collect(),
         })
-    }
-}
-
-impl External {
-    /// A place in a file of the folder, which it may not leave.
-    fn new(
-        proto: &TensorProto,
-        folder: Option<&std::path::Path>,
-        needed: u64,
-    ) -> Result<External, OnnxError> {
-        let wrong = |problem: String| OnnxError::tensor(&proto.name, problem);
-        let entry = |key: &str| {
-            proto.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
-        };
-        let location =
-            entry("location").ok_or_else(|| wrong("is in another file, which is not named".into()))?;
-        let number = |key: &str, default: u64| match entry(key) {
-            Some(text) => text.parse().map_err(|_| {
-                wrong(format!("has the {key} '{}', which is not a number", crate::error::shortened(text)))
-            }),
-            None => Ok(default),
-        };
-        let (offset, length) = (number("offset", 0)?, number("length", needed)?);
-        let shown = crate::error::shortened(location);
-        let leaves = || wrong(format!("is in '{shown}', which is not a file in the folder of the network"));
-        let relative = std::path::Path::new(location);
-        if !relative
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
-        {
-            return Err(leaves());
-        }
-        let folder = folder.ok_or_else(leaves)?;
-        let read = |source| OnnxError::Read { file: folder.join(relative).display().to_string(), source };
-        let path = folder.join(relative).canonicalize().map_err(read)?;
-        if !path.starts_with(folder.canonicalize().map_err(read)?) {
-            return Err(leaves());
-        }
-        let len = convscope_files::open(&path).and_then(|file| file.metadata()).map_err(read)?.len();
-        if length != needed {
-            return Err(wrong(format!(
-                "has {length} bytes in '{shown}', its axes {:?} need {needed}",
-                proto.dims
-            )));
-        }
-        if offset.checked_add(needed).is_none_or(|end| end > len) {
-            return Err(wrong(format!("is at byte {offset} of '{shown}', which has {len} bytes")));
-        }
-        Ok(External { path, offset })
-    }
-
-    fn open(&self) -> std::io::Result<File> {
-        let mut file = convscope_files::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        Ok(file)
-    }
-
-    fn bytes(&self, _name: &str, to: &mut [u8]) -> Result<(), OnnxError> {
-        let read = |source| OnnxError::Read { file: self.path.display().to_string(), source };
-        self.open().and_then(|mut file| file.read_exact(to)).map_err(read)
-    }
-
-    /// Reads a stretch at a time, so that the numbers are in memory once.
-    fn read(&self, _name: &str, kind: DataType, to: &mut [f32]) -> Result<(), OnnxError> {
-        const STRETCH: usize = 1 << 16;
-        let read = |source| OnnxError::Read { file: self.path.display().to_string(), source };
-        let size = size_of(kind).unwrap_or(1);
-        let mut file = self.open().map_err(read)?;
-        let mut bytes = vec![0; STRETCH * size];
-        for to in to.chunks_mut(STRETCH) {
-            let bytes = &mut bytes[..to.len() * size];
-            file.read_exact(bytes).map_err(read)?;
-            decode_floats(kind, bytes, to);
-        }
-        Ok(())
     }
 }
 
@@ -358,63 +275,9 @@ pub(crate) fn elements(dims: &[usize]) -> Option<usize> {
     Some(dims.iter().product())
 }
 
-fn size_of(kind: DataType) -> Option<usize> {
-    Some(match kind {
-        DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
-        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 2,
-        DataType::Float | DataType::Int32 | DataType::Uint32 => 4,
-        DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
-        DataType::Undefined | DataType::String => return None,
-    })
-}
-
 fn name_of(kind: i32) -> String {
     DataType::try_from(kind)
         .map_or_else(|_| format!("number {kind}"), |kind| format!("{kind:?}").to_lowercase())
-}
-
-fn decode_floats(kind: DataType, raw: &[u8], to: &mut [f32]) {
-    fn each<const SIZE: usize>(raw: &[u8], to: &mut [f32], value: impl Fn([u8; SIZE]) -> f32) {
-        let (numbers, _) = raw.as_chunks::<SIZE>();
-        to.iter_mut().zip(numbers).for_each(|(to, bytes)| *to = value(*bytes));
-    }
-    match kind {
-        DataType::Float => each(raw, to, f32::from_le_bytes),
-        DataType::Double => each(raw, to, |bytes| f64::from_le_bytes(bytes) as f32),
-        DataType::Float16 => each(raw, to, |bytes| half(u16::from_le_bytes(bytes))),
-        DataType::Bfloat16 => {
-            each(raw, to, |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16))
-        }
-        _ => to.iter_mut().zip(decode_ints(kind, raw)).for_each(|(to, from)| *to = from as f32),
-    }
-}
-
-fn decode_ints(kind: DataType, raw: &[u8]) -> Vec<i64> {
-    fn each<const SIZE: usize>(raw: &[u8], value: impl Fn([u8; SIZE]) -> i64) -> Vec<i64> {
-        raw.as_chunks::<SIZE>().0.iter().map(|bytes| value(*bytes)).collect()
-    }
-    match kind {
-        DataType::Int8 => each(raw, |bytes| i64::from(i8::from_le_bytes(bytes))),
-        DataType::Uint16 => each(raw, |bytes| i64::from(u16::from_le_bytes(bytes))),
-        DataType::Int16 => each(raw, |bytes| i64::from(i16::from_le_bytes(bytes))),
-        DataType::Int32 => each(raw, |bytes| i64::from(i32::from_le_bytes(bytes))),
-        DataType::Uint32 => each(raw, |bytes| i64::from(u32::from_le_bytes(bytes))),
-        DataType::Int64 => each(raw, i64::from_le_bytes),
-        DataType::Uint64 => each(raw, |bytes| u64::from_le_bytes(bytes) as i64),
-        _ => raw.iter().map(|&byte| i64::from(byte)).collect(),
-    }
-}
-
-/// Half precision as single.
-fn half(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 31, f32::from(bits & 1023));
-    let size = match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2f32.powi(i32::from(exponent) - 15),
-    };
-    if sign == 1 { -size } else { size }
 }
 
 #[cfg(test)]

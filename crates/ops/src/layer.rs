@@ -1,11 +1,15 @@
-//! What a network needs from an operator's description.
+//! What a network needs from an operator, and an operator with its arguments.
 
+use crate::operator_arguments::arguments_of;
 use crate::{
-    Activation, Argument, BindOptions, Bound, ChannelMap, Onnx, OpError, Operator, Parameter, ParameterSpec,
+    Activation, Argument, Arguments, BindOptions, Bound, ChannelMap, Onnx, OpError, Parameter, ParameterSpec,
     Shape, Torch,
 };
 use convscope_kernels::pointwise::Function;
-use std::fmt::Debug;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 /// An operator as a layer: everything that follows from its arguments and the shapes of its inputs.
 ///
@@ -117,6 +121,81 @@ pub trait Layer: Debug + Send + Sync + 'static {
 
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
     fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound>;
+}
+
+/// An operator with its arguments; in a model file `op = "conv2d"` and the arguments beside it.
+///
+/// Every [`Layer`] that can be written to a file is one, by `into`; a file can name those that are
+/// [registered](crate::register).
+///
+/// ```
+/// use convscope_ops::{Linear, Operator};
+/// let operator: Operator = Linear::new(7).into();
+/// assert_eq!(operator.name(), "linear");
+/// assert_eq!(operator.arguments()["out_features"], 7);
+/// let read: Operator = serde_json::from_str(r#"{"op": "linear", "out_features": 7}"#)?;
+/// assert_eq!(read, operator);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Operator {
+    name: &'static str,
+    arguments: Arc<Arguments>,
+    layer: Arc<dyn Layer>,
+}
+
+impl Operator {
+    pub(crate) fn from_parts(
+        name: &'static str,
+        arguments: Arc<Arguments>,
+        layer: Arc<dyn Layer>,
+    ) -> Operator {
+        Operator { name, arguments, layer }
+    }
+
+    /// PyTorch's name: `conv2d`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its arguments, those that have their default left out.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// The operator as a layer of a network.
+    pub fn layer(&self) -> &dyn Layer {
+        &*self.layer
+    }
+}
+
+impl<L: Layer + Serialize> From<L> for Operator {
+    fn from(layer: L) -> Operator {
+        Operator { name: L::name(), arguments: Arc::new(arguments_of(&layer)), layer: Arc::new(layer) }
+    }
+}
+
+impl PartialEq for Operator {
+    fn eq(&self, other: &Operator) -> bool {
+        self.name == other.name && self.arguments == other.arguments
+    }
+}
+
+impl Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layer.fmt(f)
+    }
+}
+
+impl Serialize for Operator {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(1 + self.arguments.len()))?;
+        map.serialize_entry("op", self.name)?;
+        for (name, value) in &*self.arguments {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
 }
 
 /// The shape of an operator's only input.

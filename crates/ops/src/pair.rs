@@ -66,7 +66,7 @@ impl From<[usize; 2]> for Pair {
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a whole number of at least 0, or one for rows and one for columns")]
 enum OneOrTwo {
     One(usize),
     Two([usize; 2]),

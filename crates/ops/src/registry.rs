@@ -5,8 +5,8 @@ use std::sync::{PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::operator::{Arguments, parse};
 use crate::*;
 
 /// An operator that files can name.
@@ -132,4 +132,12 @@ pub fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = built_in().map(|known| known.name).chain(own.keys().copied()).collect();
     names.sort_unstable();
     names
+}
+
+/// Reads the arguments of one kind of operator.
+fn parse<L: Layer + Serialize + DeserializeOwned>(
+    arguments: Arguments,
+) -> Result<Operator, serde_json::Error> {
+    let layer: L = serde_json::from_value(Value::Object(arguments))?;
+    Ok(layer.into())
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::{Arguments, Layer};
+use crate::Arguments;
+use crate::operator_arguments::arguments_of;
 
 /// An operator as PyTorch's source has it. In expressions `{0}`, `{1}`, ... stand for its inputs and `{inputs}` for all of them,
 /// separated by commas.
@@ -42,19 +43,10 @@ impl Torch {
     }
 
     /// A function of one input with the arguments by name.
-    pub(crate) fn function(name: &str, layer: &(impl Layer + serde::Serialize)) -> Torch {
+    pub(crate) fn function(name: &str, layer: &impl serde::Serialize) -> Torch {
         let arguments = arguments_of(layer);
         let all: Vec<String> = ["{0}".to_owned()].into_iter().chain(keywords(&arguments, &[])).collect();
         Torch::Expression(format!("{name}({})", all.join(", ")))
-    }
-}
-
-/// A layer's arguments, those that have their default left out.
-pub(crate) fn arguments_of(layer: &impl serde::Serialize) -> Arguments {
-    match serde_json::to_value(layer) {
-        Ok(Value::Object(arguments)) => arguments,
-        // A layer without fields, written as a unit struct.
-        _ => Arguments::new(),
     }
 }
 

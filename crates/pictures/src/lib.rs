@@ -14,6 +14,7 @@ mod format;
 mod framing;
 mod picture;
 mod pixel_limit;
+mod read;
 mod resize;
 mod size;
 #[cfg(feature = "decode")]
@@ -26,8 +27,9 @@ pub use format::has_picture_extension;
 #[cfg(not(feature = "decode"))]
 pub use format::{has_readable_format, looks_like_picture};
 pub use framing::{Background, Framing, NotAColour, NotAResize, Resize};
-pub use picture::{Picture, read_file};
+pub use picture::Picture;
 pub use pixel_limit::{LimitOutOfRange, PixelLimit, TooLarge};
+pub use read::read_file;
 pub use resize::Resizer;
 pub use size::{CHANNELS, ImageSize, NotASize};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::table::{CODES, Colours, Style};
+use crate::style::{CODES, Colours, Style};
 
 /// The text with every character that could control a terminal or change the direction of neighbouring text written as
 /// `\u202e`: control characters, line and paragraph separators, and Unicode's bidirectional controls. The form is

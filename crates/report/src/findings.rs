@@ -6,7 +6,8 @@ use convscope_inspect::findings::Severity;
 use convscope_inspect::{Finding, FindingKind};
 
 use crate::number::{percent, significant, thousands};
-use crate::table::{Style, Tone, paint, wrapped};
+use crate::style::{Style, Tone, paint};
+use crate::table::wrapped;
 use crate::{ReportError, json};
 
 /// A paragraph for each finding, starting with its severity; or a sentence if nothing is unusual. Findings that many

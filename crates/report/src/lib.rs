@@ -50,6 +50,7 @@ pub mod png;
 #[cfg(test)]
 mod samples;
 pub mod study;
+mod style;
 pub mod table;
 pub mod torch;
 pub mod torch_file;

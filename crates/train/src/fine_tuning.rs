@@ -8,8 +8,8 @@ use convscope_graph::InputDescription;
 use crate::config::{Freeze, OptimizerName, PartialConfig, PartialData, PartialOptimizer, TrainConfig};
 use crate::error::TrainError;
 use crate::foreign::{is_trained, pretrained_of};
-use crate::model::read_weights;
 use crate::onnx::is_onnx;
+use crate::trained_weights::read_weights;
 
 /// Settings that take the place of the defaults in fine-tuning.
 #[derive(Clone, Debug, Default, PartialEq)]

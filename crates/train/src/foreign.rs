@@ -5,7 +5,7 @@ use std::path::Path;
 use convscope_graph::{Graph, InputDescription, ModelDescription, ModelFile, PRESETS, preset_file};
 
 use crate::error::TrainError;
-use crate::model::read_weights;
+use crate::trained_weights::read_weights;
 
 /// Whether a model's name means a trained network, a run directory or a weights file of this program, rather than a preset or a
 /// model file.

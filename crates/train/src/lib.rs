@@ -28,6 +28,7 @@ pub mod folds;
 mod foreign;
 mod layer_meter;
 pub mod learner;
+pub mod likelihood;
 pub mod lr_find;
 pub mod memory;
 pub mod metrics;
@@ -46,6 +47,7 @@ pub mod stop;
 mod taught;
 pub mod teachers;
 mod trained_on;
+mod trained_weights;
 mod views;
 
 pub use benchmark::Benchmark;

@@ -7,8 +7,8 @@ use convscope_graph::{ArraysFile, Graph, GraphError, KeyMap, LoadedArrays, Misma
 use crate::config::{Freeze, TrainConfig};
 use crate::error::TrainError;
 use crate::foreign::is_trained;
-use crate::model::weights_path;
 use crate::onnx::{is_onnx, start_from_onnx};
+use crate::trained_weights::weights_path;
 
 /// The weights of a file in the network of a configuration.
 pub(crate) struct Start {

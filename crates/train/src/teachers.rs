@@ -11,9 +11,9 @@ use ndarray::{Array4, ArrayView4, Axis};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::evaluate::log_sum;
-use crate::model::read_weights;
+use crate::likelihood::log_sum;
 use crate::trained_on::TrainedOn;
+use crate::trained_weights::read_weights;
 
 /// Trained networks that give the probability of every class for each training image, which says more than its label
 /// (distillation: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015).

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView4, s};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::evaluate::log_sum;
+use crate::likelihood::log_sum;
 
 /// Test-time augmentation: the views of an image whose class probabilities are averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

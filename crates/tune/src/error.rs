@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::identity::Differences;
+use crate::differences::Differences;
 
 /// An error of this crate; its message is one sentence that names the file or the parameter and says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -1,15 +1,15 @@
 //! What makes two searches part of one study: the data, the model, and the settings that are not searched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use convscope_train::TrainConfig;
 use convscope_train::config::Setting;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::space::Distribution;
-use crate::study::SearchPlan;
+use crate::differences::Differences;
+use crate::distribution::Distribution;
+use crate::plan::SearchPlan;
 
 /// The format of a study in its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +35,6 @@ pub(crate) struct Identity {
     /// A legacy study's parameters: the name and the distribution of each.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     search: Map<String, Value>,
-}
-
-/// The differences between two searches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Differences {
-    /// The images, or how they are divided into splits.
-    pub data: bool,
-    /// The network's description.
-    pub model: bool,
-    /// Configuration keys, as in the TOML file.
-    pub settings: Vec<String>,
 }
 
 /// Keys that do not affect the result of a trial, and the path of the data, which is represented by the digest of its
@@ -142,26 +131,6 @@ impl Identity {
                 let names = self.search.iter().filter(|(_, distribution)| is_known(distribution));
                 names.filter_map(|(name, _)| Setting::key_of(name)).collect()
             }
-        }
-    }
-}
-
-/// `different images and different settings (lr, optimizer.momentum)`.
-impl fmt::Display for Differences {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if self.data {
-            parts.push("different images".to_owned());
-        }
-        if self.model {
-            parts.push("a different model".to_owned());
-        }
-        if !self.settings.is_empty() {
-            parts.push(format!("different settings ({})", self.settings.join(", ")));
-        }
-        match parts.split_last() {
-            Some((last, rest)) if !rest.is_empty() => write!(f, "{} and {last}", rest.join(", ")),
-            _ => f.write_str(&parts.concat()),
         }
     }
 }

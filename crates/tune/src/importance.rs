@@ -1,6 +1,7 @@
 //! How much a parameter matters.
 
-use crate::space::{Distribution, Space};
+use crate::distribution::Distribution;
+use crate::space::Space;
 use crate::trial::{Trial, TrialState};
 
 /// A parameter and how much it matters.

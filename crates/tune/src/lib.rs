@@ -15,12 +15,15 @@
 //! # Ok::<(), convscope_tune::TuneError>(())
 //! ```
 
+mod differences;
+mod distribution;
 mod error;
 mod identity;
 pub mod importance;
 mod journal;
 mod opening;
 mod owner;
+mod plan;
 pub mod prune;
 pub mod runner;
 pub mod sampler;
@@ -29,11 +32,14 @@ pub mod study;
 pub mod trial;
 mod value;
 
+pub use differences::Differences;
+pub use distribution::{Distribution, Scale};
 pub use error::TuneError;
-pub use identity::{Differences, Format};
+pub use identity::Format;
 pub use importance::{Importance, importance};
+pub use plan::{Pruning, SearchPlan};
 pub use sampler::{Sampler, TpeSettings};
-pub use space::{Distribution, Parameter, Scale, Space};
-pub use study::{Claim, Pruning, SearchPlan, Standing, Study};
+pub use space::{Parameter, Space};
+pub use study::{Claim, Standing, Study};
 pub use trial::{Trial, TrialState, best, ranked};
 pub use value::Value;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::TuneError;
 use crate::identity::{Format, Identity};
 use crate::journal::{Record, Replay};
-use crate::study::SearchPlan;
+use crate::plan::SearchPlan;
 use crate::trial::{Trial, TrialState};
 
 /// A study that the current search belongs to.

@@ -1,11 +1,11 @@
 //! Calls any operator by name.
 
 use crate::given::{Given, How, Wanted};
+use crate::operator_call::OperatorCall;
 use crate::table::TABLE;
 use crate::{Tensor, VerifyError, layer};
 use convscope_ops::{Mode, Sample, names, registered};
 use ndarray::ArrayD;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// PyTorch's names of all operators that can be called by name.
@@ -28,33 +28,6 @@ pub fn tensors(operator: &str) -> Option<&'static [&'static str]> {
         Some(entry) => Some(entry.tensors),
         None => registered(operator).map(|operator| operator.tensors),
     }
-}
-
-/// An operator's name with its arguments and tensors, named as in PyTorch.
-///
-/// ```
-/// use convscope_verify::{OperatorCall, Tensor};
-/// use ndarray::arr2;
-/// use serde_json::json;
-/// let input = Tensor::F32(arr2(&[[0.0, 0.0], [1e4, -1e4]]).into_dyn());
-/// let call = OperatorCall {
-///     operator: "softmax".into(),
-///     arguments: json!({"dim": -1}).as_object().cloned().unwrap_or_default(),
-///     tensors: [("input".into(), input)].into(),
-/// };
-/// let results = call.run(None)?;
-/// assert_eq!(results["output"], Tensor::F32(arr2(&[[0.5, 0.5], [1.0, 0.0]]).into_dyn()));
-/// # Ok::<(), convscope_verify::VerifyError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct OperatorCall {
-    /// PyTorch's functional name: `conv2d`, `max_pool2d`, ...
-    pub operator: String,
-    /// Keyword arguments.
-    pub arguments: Map<String, Value>,
-    /// `input`, `weight`, ...; a tensor that is `None` in PyTorch is left out. Those of an operator that takes any number
-    /// are `input`, `other`, `other_2`, `other_3` and so on.
-    pub tensors: BTreeMap<String, Tensor>,
 }
 
 impl OperatorCall {

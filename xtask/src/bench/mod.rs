@@ -6,6 +6,7 @@
 mod comparison;
 mod options;
 mod program;
+mod runners;
 mod subjects;
 
 use std::fs;

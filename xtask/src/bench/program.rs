@@ -10,27 +10,8 @@ use serde_json::Value;
 
 use super::Folders;
 use super::options::Options;
+use super::runners::{Program, Runner};
 use super::subjects::{self, Metric, Subject, Task};
-
-/// A program with its arguments.
-pub(super) struct Program {
-    pub(super) name: &'static str,
-    runner: Runner,
-    arguments: Vec<&'static str>,
-}
-
-/// How a program is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Runner {
-    Convscope,
-    /// A Convscope binary from before a change.
-    Before,
-    PyTorch,
-    TensorFlow,
-    OnnxRuntime,
-    Burn,
-    Candle,
-}
 
 /// The figures of one run, by their keys.
 pub(super) type Outcome = BTreeMap<&'static str, f64>;

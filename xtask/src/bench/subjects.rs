@@ -1,7 +1,7 @@
 //! What is compared: networks, tasks, and the programs that do them.
 
 use super::options::Options;
-use super::program::{Program, Runner};
+use super::runners::{Program, Runner};
 
 /// A network for the comparisons.
 pub(super) struct Model {

@@ -8,10 +8,10 @@ use convscope_graph::{Graph, ValueId, WeightsFile, preset};
 use convscope_onnx::export::{ExportOptions, export};
 use convscope_report::torch_file::{TorchFile, program};
 
-use crate::commands::train::shell_word;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::network_flags::NetworkFlags;
+use crate::shell::shell_word;
 
 /// Write a trained network for other programs: ONNX, safetensors, PyTorch
 #[derive(clap::Args)]

@@ -17,11 +17,11 @@ use convscope_tune::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::commands::train::shell_word;
 use crate::console::Console;
 use crate::exit::{Exit, UsageError};
 use crate::flags::{Threads, at_least_1};
 use crate::program::Program;
+use crate::shell::shell_word;
 use crate::train_flags::TrainFlags;
 use crate::trial_process::Processes;
 use crate::tune_result::{Found, StudyPaths, Unfinished, document, render, save};

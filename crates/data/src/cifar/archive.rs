@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "download")]
-use convscope_files::{create_folders, move_folder};
 use etcetera::BaseStrategy;
 
-#[cfg(feature = "download")]
-use super::fetch;
 use crate::{DataError, ProgressListener};
 
 /// A data set that is published as one `.tar.gz` file.
@@ -54,32 +50,10 @@ impl Archive {
         &self,
         _cache_dir: &Path,
         folder: PathBuf,
-        _observer: &ProgressListener,
+        _listener: &ProgressListener,
     ) -> Result<PathBuf, DataError> {
         let reason = "this program was built without the feature `download`".to_owned();
         Err(DataError::Download { url: self.url.clone(), reason, folder })
-    }
-
-    #[cfg(feature = "download")]
-    fn fetch_into(
-        &self,
-        cache_dir: &Path,
-        target: PathBuf,
-        listener: &ProgressListener,
-    ) -> Result<PathBuf, DataError> {
-        let io_error = |source| DataError::Io { path: cache_dir.to_owned(), source };
-        create_folders(cache_dir).map_err(io_error)?;
-        let work = tempfile::Builder::new().prefix(".download-").tempdir_in(cache_dir).map_err(io_error)?;
-
-        let archive = work.path().join("archive.tar.gz");
-        fetch::download(self, &archive, &target, listener)?;
-        let unpacked = work.path().join("unpacked");
-        fetch::unpack(self, &archive, &unpacked, listener)?;
-        match move_folder(&unpacked.join(&self.folder), &target) {
-            // Another process may have been faster; its copy passed the same checks.
-            Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),
-            _ => Ok(target),
-        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use convscope_files::{create_folders, write_whole};
+use convscope_files::{create_folders, move_folder, write_whole};
 use sha2::{Digest, Sha256};
 
 use super::Archive;
@@ -14,7 +14,31 @@ use crate::{DataError, ProgressListener, Stage};
 /// A download fails if no data arrives for this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) fn download(
+impl Archive {
+    /// Downloads and unpacks it.
+    pub(super) fn fetch_into(
+        &self,
+        cache_dir: &Path,
+        target: PathBuf,
+        listener: &ProgressListener,
+    ) -> Result<PathBuf, DataError> {
+        let io_error = |source| DataError::Io { path: cache_dir.to_owned(), source };
+        create_folders(cache_dir).map_err(io_error)?;
+        let work = tempfile::Builder::new().prefix(".download-").tempdir_in(cache_dir).map_err(io_error)?;
+
+        let archive = work.path().join("archive.tar.gz");
+        download(self, &archive, &target, listener)?;
+        let unpacked = work.path().join("unpacked");
+        unpack(self, &archive, &unpacked, listener)?;
+        match move_folder(&unpacked.join(&self.folder), &target) {
+            // Another process may have been faster; its copy passed the same checks.
+            Err(source) if !target.is_dir() => Err(DataError::Io { path: target, source }),
+            _ => Ok(target),
+        }
+    }
+}
+
+fn download(
     archive: &Archive,
     to: &Path,
     target: &Path,
@@ -56,7 +80,7 @@ pub(super) fn download(
     }
 }
 
-pub(super) fn unpack(
+fn unpack(
     published: &Archive,
     archive: &Path,
     to: &Path,

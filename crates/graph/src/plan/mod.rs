@@ -10,6 +10,7 @@
 mod memory;
 mod recompute;
 mod regions;
+mod step_list;
 mod steps;
 mod summary;
 
@@ -19,7 +20,7 @@ pub use memory::PlanMemory;
 use regions::assign;
 use serde::Serialize;
 use std::collections::HashSet;
-use steps::StepList;
+use step_list::StepList;
 pub use summary::{Ceiling, PlanSummary, RegionSummary, StepSummary};
 
 /// One thing to do with a chunk of images.

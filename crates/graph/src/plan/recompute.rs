@@ -5,7 +5,7 @@
 
 use super::Action;
 use super::regions::values_read;
-use super::steps::StepList;
+use super::step_list::StepList;
 use crate::{Graph, ValueId};
 use convscope_ops::{Activation, Bound};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Assigns a region of memory to each value and gradient for its lifetime.
 
-use super::steps::StepList;
+use super::step_list::StepList;
 use super::{Action, Region, Slot, Step};
 use crate::{Graph, ValueId};
 use convscope_ops::Bound;

@@ -1,21 +1,11 @@
 //! The order of the steps.
 
 use super::recompute::recompute;
+use super::step_list::StepList;
 use super::{Action, ends_in_softmax};
 use crate::{Graph, Node, ValueId};
 use convscope_ops::{Bound, Mode};
 use std::collections::{BTreeSet, HashSet};
-
-/// Actions in their order, each with its stage.
-#[derive(Default)]
-pub(super) struct StepList {
-    pub(super) actions: Vec<(Action, usize)>,
-    pub(super) stages: usize,
-    /// Positions of each `BackwardInput` that is not the first gradient of its value.
-    pub(super) further: HashSet<usize>,
-    /// Nodes whose values are computed again in a stage after their own, with that stage.
-    pub(super) recomputed: HashSet<(usize, usize)>,
-}
 
 impl StepList {
     pub(super) fn new(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode) -> StepList {

@@ -7,8 +7,8 @@ use convscope_graph::{Initializer, ModelDescription, ModelInput, NodeDescription
 use convscope_ops::{Activation, Flatten, Operator, Reshape};
 
 use super::{Array, Emitted, EmittedKind, Importer, Source, Value};
+use crate::ends::Ends;
 use crate::error::Unsupported;
-use crate::model::Ends;
 use crate::{OnnxError, names};
 
 /// A network and what is known of its arrays and values.

@@ -38,14 +38,17 @@ impl From<Pair> for OutputSize {
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "output_size must be a whole number or \"none\", or one for rows and one for columns"
+)]
 enum OneOrTwo {
     Two([Number; 2]),
     One(Number),
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "output_size must be a whole number or \"none\"")]
 enum Number {
     Given(usize),
     Named(Named),

@@ -3,7 +3,7 @@
 use super::NAME;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 use convscope_kernels::Epilogue;
 use convscope_kernels::channels::{Affine, Centered, add_moments, normalize, normalize_backward};

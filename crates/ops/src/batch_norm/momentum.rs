@@ -32,7 +32,7 @@ impl Momentum {
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "momentum must be a number or \"cumulative\"")]
 enum Repr {
     Value(f64),
     Named(Named),

@@ -1,7 +1,8 @@
 //! Convolution of arrays.
 
 use super::NAME;
-use super::layer::{ConvPadding, mode_name};
+use super::mode_name;
+use super::padding::ConvPadding;
 use crate::arrays::{channels_last, check_gradient, planes};
 use crate::limits::{check_elements, check_plane, check_taps};
 use crate::{Isa, OpError, PaddingMode, Pair};

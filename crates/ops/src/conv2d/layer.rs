@@ -1,124 +1,15 @@
 //! Convolution as a layer.
 
 use super::functional::{Conv2dArguments, size};
+use super::mode_name;
+use super::padding::{is_no_padding, is_zeros, no_padding};
 use super::{Bias, BoundConv, NAME};
 use crate::defaults::{is_one, is_one_group, is_yes, one, one_group, yes};
 use crate::layer::one_image;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize, Padding};
 use serde::{Deserialize, Serialize};
-
-/// Rows and columns added around an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged)]
-pub enum ConvPadding {
-    /// This many at each side.
-    Size(Pair),
-    /// Another number at each side; `{ top = 0, bottom = 1, left = 0, right = 1 }` in a file.
-    Sides(Sides),
-    /// By name.
-    Named(NamedPadding),
-}
-
-/// Rows and columns added at each of the four sides; those that are not given are 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sides {
-    /// Rows above.
-    pub top: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns before.
-    pub left: usize,
-    /// Columns behind.
-    pub right: usize,
-}
-
-impl From<Padding> for Sides {
-    fn from(Padding { top, bottom, left, right }: Padding) -> Sides {
-        Sides { top, bottom, left, right }
-    }
-}
-
-impl From<Sides> for ConvPadding {
-    fn from(sides: Sides) -> ConvPadding {
-        ConvPadding::Sides(sides)
-    }
-}
-
-impl From<usize> for ConvPadding {
-    fn from(padding: usize) -> ConvPadding {
-        ConvPadding::Size(padding.into())
-    }
-}
-
-impl From<[usize; 2]> for ConvPadding {
-    fn from(padding: [usize; 2]) -> ConvPadding {
-        ConvPadding::Size(padding.into())
-    }
-}
-
-impl From<NamedPadding> for ConvPadding {
-    fn from(padding: NamedPadding) -> ConvPadding {
-        ConvPadding::Named(padding)
-    }
-}
-
-/// Paddings that follow from the other arguments; the first two are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NamedPadding {
-    /// As many as keep the output as large as the input; an odd one is added at the bottom and the right. Stride 1
-    /// only.
-    Same,
-    /// None.
-    Valid,
-    /// As many as give `ceil(input / stride)` rows and columns, so that their number depends on the size of the input;
-    /// an odd one is added at the bottom and the right. TensorFlow's `'same'` and ONNX's `SAME_UPPER`.
-    SameUpper,
-}
-
-impl ConvPadding {
-    /// PyTorch's `'same'`.
-    pub const SAME: ConvPadding = ConvPadding::Named(NamedPadding::Same);
-    /// PyTorch's `'valid'`.
-    pub const VALID: ConvPadding = ConvPadding::Named(NamedPadding::Valid);
-    /// TensorFlow's `'same'`.
-    pub const SAME_UPPER: ConvPadding = ConvPadding::Named(NamedPadding::SameUpper);
-
-    pub(super) fn resolve(
-        self,
-        input: [usize; 2],
-        kernel: [usize; 2],
-        dilation: [usize; 2],
-        stride: [usize; 2],
-    ) -> Result<Padding, OpError> {
-        match self {
-            ConvPadding::Size(pair) => {
-                let Pair { rows, columns } = pair.within(NAME, "padding", 0)?;
-                Ok(Padding { top: rows, bottom: rows, left: columns, right: columns })
-            }
-            ConvPadding::Sides(Sides { top, bottom, left, right }) => {
-                Pair::from([top, left]).within(NAME, "padding", 0)?;
-                Pair::from([bottom, right]).within(NAME, "padding", 0)?;
-                Ok(Padding { top, bottom, left, right })
-            }
-            ConvPadding::Named(NamedPadding::Valid) => Ok(Padding::default()),
-            ConvPadding::Named(NamedPadding::Same) if stride != [1, 1] => {
-                let problem = format!("is 'same', which needs stride 1, not {stride:?}");
-                Err(OpError::argument(NAME, "padding", problem))
-            }
-            ConvPadding::Named(NamedPadding::Same) => {
-                Ok(shared_out([0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1))))
-            }
-            ConvPadding::Named(NamedPadding::SameUpper) => Ok(shared_out([0, 1].map(|axis| {
-                let last_start = (input[axis].div_ceil(stride[axis]).max(1) - 1) * stride[axis];
-                (last_start + dilation[axis] * (kernel[axis] - 1) + 1).saturating_sub(input[axis])
-            }))),
-        }
-    }
-}
 
 /// A convolution with its own weight; arguments and defaults of `torch.nn.Conv2d`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -260,51 +151,5 @@ impl Layer for Conv2d {
         let size = self.size(inputs).expect("output_shape accepted these inputs");
         let conv = Conv::new(size, options.precision);
         Box::new(BoundConv::new(conv, Bias::new(self.bias), options.mode))
-    }
-}
-
-/// Rows and columns in all, half at each side.
-fn shared_out([rows, columns]: [usize; 2]) -> Padding {
-    let (top, left) = (rows / 2, columns / 2);
-    Padding { top, bottom: rows - top, left, right: columns - left }
-}
-
-fn no_padding() -> ConvPadding {
-    ConvPadding::Size(0.into())
-}
-fn is_no_padding(padding: &ConvPadding) -> bool {
-    *padding == no_padding()
-}
-fn is_zeros(mode: &PaddingMode) -> bool {
-    *mode == PaddingMode::Zeros
-}
-
-/// The kernels know nothing about files, so their padding modes are named here.
-pub(super) mod mode_name {
-    use super::PaddingMode;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    const NAMES: [(&str, PaddingMode); 4] = [
-        ("zeros", PaddingMode::Zeros),
-        ("reflect", PaddingMode::Reflect),
-        ("replicate", PaddingMode::Replicate),
-        ("circular", PaddingMode::Circular),
-    ];
-
-    pub(in crate::conv2d) fn serialize<S: Serializer>(mode: &PaddingMode, to: S) -> Result<S::Ok, S::Error> {
-        let name = NAMES.iter().find(|(_, named)| named == mode).map_or("zeros", |(name, _)| name);
-        to.serialize_str(name)
-    }
-
-    pub(in crate::conv2d) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<PaddingMode, D::Error> {
-        let name = String::deserialize(from)?;
-        let found = NAMES.iter().find(|(known, _)| *known == name);
-        let names = NAMES.map(|(name, _)| name).join(", ");
-        found
-            .map(|(_, mode)| *mode)
-            .ok_or_else(|| D::Error::custom(format!("padding_mode must be one of {names}")))
     }
 }

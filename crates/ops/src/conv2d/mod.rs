@@ -8,10 +8,13 @@
 mod bound;
 mod functional;
 mod layer;
+mod mode_name;
+mod padding;
 
 pub(crate) use bound::{Bias, BoundConv};
 pub(crate) use functional::check_arrays;
 pub use functional::{Conv2dArguments, Conv2dGradients, conv2d, conv2d_backward};
-pub use layer::{Conv2d, ConvPadding, NamedPadding, Sides};
+pub use layer::Conv2d;
+pub use padding::{ConvPadding, NamedPadding, Sides};
 
 const NAME: &str = "conv2d";

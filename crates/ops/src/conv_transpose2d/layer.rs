@@ -4,7 +4,7 @@ use super::NAME;
 use super::transposed::Transposed;
 use crate::defaults::{is_one, is_one_group, is_yes, is_zero, one, one_group, yes, zero};
 use crate::layer::one_image;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 use convscope_kernels::conv::ConvPass;
 use serde::{Deserialize, Serialize};

@@ -6,13 +6,13 @@
 //!
 //! Reference: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html>
 
+mod arguments;
 mod functional;
 mod layer;
 mod transposed;
 
-pub use functional::{
-    ConvTranspose2dArguments, ConvTranspose2dGradients, conv_transpose2d, conv_transpose2d_backward,
-};
+pub use arguments::ConvTranspose2dArguments;
+pub use functional::{ConvTranspose2dGradients, conv_transpose2d, conv_transpose2d_backward};
 pub use layer::ConvTranspose2d;
 
 const NAME: &str = "conv_transpose2d";

@@ -8,7 +8,7 @@ use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::normalize::{BoundNormalize, Order, Weights, check_eps, default_eps, is_default_eps, parameters};
 use crate::onnx::with_batch;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 
 const NAME: &str = "group_norm";

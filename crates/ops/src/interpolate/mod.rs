@@ -28,7 +28,7 @@ pub enum InterpolateMode {
 
 /// A factor for rows and one for columns; in files a single number stands for both.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "scale_factor must be a number, or one for rows and one for columns")]
 pub enum ScaleFactor {
     /// For both.
     Both(f64),

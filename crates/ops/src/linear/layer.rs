@@ -6,7 +6,7 @@ use crate::conv2d::{Bias, BoundConv};
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::limits::check_elements;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 use convscope_kernels::conv::{Conv, ConvSize};
 use serde::{Deserialize, Serialize};

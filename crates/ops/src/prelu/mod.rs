@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::layer::one_input;
-use crate::torch::arguments_of;
+use crate::operator_arguments::arguments_of;
 use crate::*;
 
 const NAME: &str = "prelu";

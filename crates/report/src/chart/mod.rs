@@ -1,6 +1,7 @@
 //! Charts: the numbers, drawn once and shown as SVG on a page or as PNG.
 
 pub(crate) mod diagram;
+mod draw;
 mod frame;
 mod layout;
 mod png;

@@ -9,6 +9,7 @@ mod layers;
 mod maps;
 mod page;
 mod pictures;
+mod sprites;
 mod uri;
 mod view;
 mod words;

@@ -5,6 +5,7 @@ use minijinja::{Value, context};
 
 use super::maps::maps_view;
 use super::page::{DataOrigin, ExtraRow, ExtraSection, Preview, ReportPage, RunSection};
+use super::sprites::Sprites;
 use super::uri::picture_uri;
 use super::{SCRIPTS, STYLES, evaluation, layers, words};
 use crate::ReportError;
@@ -42,23 +43,6 @@ pub(super) fn view(page: &ReportPage) -> Result<Value, ReportError> {
         contents => page.contents.clone(),
         terms => words::view(),
     })
-}
-
-/// The pictures of maps as rules of the style sheet, so that a picture that is shown in many places is embedded once.
-#[derive(Default)]
-pub(super) struct Sprites {
-    rules: String,
-    count: usize,
-}
-
-impl Sprites {
-    /// Adds a picture; returns the class that has it as background.
-    pub(super) fn add(&mut self, uri: &str) -> String {
-        let class = format!("m{}", self.count);
-        self.count += 1;
-        self.rules.push_str(&format!(".{class}{{--image:url({uri})}}\n"));
-        class
-    }
 }
 
 /// A chart and its legend.

@@ -2,11 +2,12 @@
 //!
 //! The instructions are those of protocols 2 to 4, as Python's module `pickletools` lists them.
 
+mod global;
 mod globals;
 mod reader;
 mod value;
 
-pub(crate) use globals::Global;
+pub(crate) use global::Global;
 pub(crate) use value::{Id, Storage, Value, Values};
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! The values of a pickle.
 
-use super::Global;
+use super::global::Global;
 use crate::{Dtype, TorchError};
 use std::ops::Range;
 

@@ -3,6 +3,7 @@
 use super::declare::Group::Training;
 use super::declare::{Setting, settings, switch, value};
 use super::merge::{from_table, table_of};
+use super::names::OptimizerName;
 use super::value::SettingValue;
 use super::{Check, is_above_0, is_at_least_0};
 use crate::optimizer::OptimizerConfig;
@@ -24,20 +25,6 @@ settings! {
     momentum: f64 = "0, muon 0.95", Some(value(Training, "SHARE")), (|momentum| (0.0..1.0).contains(momentum), "in [0, 1)");
     /// Let sgd look ahead along its momentum, as muon does
     nesterov: bool = "false, muon true", Some(switch(Training)), any;
-}
-
-/// The optimizers by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    /// [`OptimizerConfig::Adam`].
-    Adam,
-    /// [`OptimizerConfig::AdamW`].
-    AdamW,
-    /// [`OptimizerConfig::Sgd`].
-    Sgd,
-    /// [`OptimizerConfig::Muon`].
-    Muon,
 }
 
 impl From<&OptimizerConfig> for PartialOptimizer {

@@ -3,6 +3,7 @@
 use super::declare::Group::Training;
 use super::declare::{Setting, settings, value};
 use super::merge::{from_table, table_of};
+use super::names::ScheduleName;
 use super::value::SettingValue;
 use super::{is_at_least_0, is_at_least_1, is_inside_0_to_1};
 use crate::schedule::ScheduleConfig;
@@ -28,20 +29,6 @@ settings! {
     div_factor: f64 = "25", None, (is_at_least_1, "a finite number of at least 1");
     /// The factor by which the last rate of one-cycle is below its first
     final_div_factor: f64 = "10000", None, (is_at_least_1, "a finite number of at least 1");
-}
-
-/// The schedules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScheduleName {
-    /// [`ScheduleConfig::Constant`].
-    Constant,
-    /// [`ScheduleConfig::Step`].
-    Step,
-    /// [`ScheduleConfig::Cosine`].
-    Cosine,
-    /// [`ScheduleConfig::OneCycle`].
-    OneCycle,
 }
 
 impl From<&ScheduleConfig> for PartialSchedule {

@@ -7,7 +7,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::Value;
 
-use super::{FeatureCache, Freeze, OptimizerName, ScheduleName};
+use super::names::{OptimizerName, ScheduleName};
+use super::{FeatureCache, Freeze};
 use crate::class_weights::ClassWeights;
 use crate::onnx::ChannelOrder;
 use crate::optimizer::DecayScope;

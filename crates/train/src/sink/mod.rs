@@ -7,6 +7,7 @@ mod metrics;
 mod progress;
 mod state;
 mod tensorboard;
+mod tensorboard_summary;
 
 pub use checkpoint::CheckpointSink;
 pub use history::HistorySink;
@@ -15,7 +16,8 @@ pub use metrics::MetricsSink;
 pub use progress::ProgressSink;
 pub(crate) use state::{Clock, OBSERVED_AT_ONCE, fingerprint, published};
 pub use state::{EpochEnd, Interruption, RunEnd, RunState};
-pub use tensorboard::{BATCHES, TensorBoardSink, TensorBoardSummary};
+pub use tensorboard::{BATCHES, TensorBoardSink};
+pub use tensorboard_summary::TensorBoardSummary;
 
 use convscope_data::Split;
 

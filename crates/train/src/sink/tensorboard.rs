@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use convscope_files::create_folders;
 use convscope_ops::{Parameter, Role};
 
-use super::{EpochEnd, RunState, Sink, SinkResult};
+use super::{EpochEnd, RunState, Sink, SinkResult, TensorBoardSummary};
 use crate::error::TrainError;
 use crate::layer_meter::LayerMetrics;
 use crate::metrics::EpochMetrics;
@@ -26,27 +26,6 @@ pub struct TensorBoardSink {
 
 /// The folder in a run directory with the event files of batches, which TensorBoard shows as a separate run.
 pub const BATCHES: &str = "batches";
-
-/// What a sink adds to TensorBoard for an epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TensorBoardSummary {
-    /// The distribution of some values.
-    Histogram {
-        /// Its name, with slashes for groups.
-        tag: String,
-        /// The values.
-        values: Box<Distribution>,
-    },
-    /// A picture.
-    Image {
-        /// Its name, with slashes for groups.
-        tag: String,
-        /// Height and width in pixels.
-        size: [u32; 2],
-        /// The bytes of a PNG file.
-        png: Vec<u8>,
-    },
-}
 
 impl TensorBoardSink {
     /// A sink for a new file in `folder`, which is created when training starts.

@@ -7,7 +7,7 @@ use super::record::{
     STUDY_ATTRIBUTE, STUDY_SYSTEM_ATTRIBUTE, TRIAL_ATTRIBUTE, TRIAL_SYSTEM_ATTRIBUTE,
 };
 use crate::Value as Setting;
-use crate::space::Distribution;
+use crate::distribution::Distribution;
 use crate::trial::{Trial, TrialState};
 
 /// The attribute of a trial with the number of the failed trial that it repeats.

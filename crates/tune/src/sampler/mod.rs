@@ -8,7 +8,8 @@ pub use tpe::TpeSettings;
 
 use std::collections::HashSet;
 
-use crate::space::{Distribution, Point, Space};
+use crate::distribution::Distribution;
+use crate::space::{Point, Space};
 use crate::trial::Trial;
 use random::Random;
 

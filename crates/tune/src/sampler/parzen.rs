@@ -1,7 +1,7 @@
 //! Parzen estimators: a density from a few points.
 
 use super::random::{Line, Random};
-use crate::space::Distribution;
+use crate::distribution::Distribution;
 
 /// The weight of the prior relative to one point.
 const PRIOR_WEIGHT: f64 = 1.0;

@@ -3,7 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::space::{Distribution, Point, Scale, Space};
+use crate::distribution::{Distribution, Scale};
+use crate::space::{Point, Space};
 
 /// The random numbers of one attempt at one trial.
 pub(super) struct Random(ChaCha8Rng);
