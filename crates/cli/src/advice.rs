@@ -162,8 +162,13 @@ fn of_inspection(error: &InspectError) -> Option<String> {
     }
 }
 
-/// About keys and names that a file's parser does not know, and numbers with a comma.
+/// About keys and names in a file that are not known, where the message has those that are.
 fn of_text(text: &str) -> Option<String> {
+    if let Some((before, after)) = text.split_once(" cannot be used; it must be one of ") {
+        let (_, unknown) = before.trim_end_matches('"').rsplit_once('"')?;
+        let known = after.lines().next().unwrap_or_default();
+        return did_you_mean(unknown, known.trim_end_matches(", or none").split(", "));
+    }
     let kinds = ["unknown field `", "unknown variant `", "unknown operator `"];
     let (_, rest) = kinds.iter().find_map(|kind| text.split_once(kind))?;
     let (unknown, rest) = rest.split_once('`')?;

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use convscope_data::Source;
 use convscope_report::glance::{Glance, GlanceSink};
 use convscope_report::number::thousands;
-use convscope_train::session::{Ending, Outcome, Session, Warning};
+use convscope_train::{Ending, Outcome, Session, Warning};
 use convscope_train::{RunDir, TrainError};
 
 use crate::console::Console;

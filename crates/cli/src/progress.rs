@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use convscope_data::Split;
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::table;
+use convscope_train::BatchEvent;
 use convscope_train::metrics::EpochMetrics;
-use convscope_train::session::BatchEvent;
 use convscope_train::sink::{RunState, Sink, SinkResult};
 use indicatif::{ProgressBar, ProgressStyle};
 

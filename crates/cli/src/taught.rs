@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 use convscope_data::Source;
 use convscope_report::glance::Glance;
 use convscope_report::number::{duration, percent};
+use convscope_train::Session;
 use convscope_train::run_dir::Summary;
-use convscope_train::session::Session;
 use convscope_train::{RunDir, TaughtRun};
 
 use crate::console::Console;

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use convscope_data::without_test;
 use convscope_files::FileLock;
 use convscope_report::glance::Glance;
+use convscope_train::Session;
 use convscope_train::metrics::EpochMetrics;
 use convscope_train::run_dir::{LockedRun, RunLocation, read_complete_metrics};
-use convscope_train::session::Session;
 use convscope_train::sink::{Sink, SinkResult};
 use convscope_train::{RunDir, TrainConfig};
 

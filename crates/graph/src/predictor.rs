@@ -13,6 +13,7 @@ use crate::{Executor, Graph, GraphError, ModelDescription, NodeDescription, Para
 ///
 /// ```
 /// use convscope_graph::{Graph, Parameters, Predictor, preset};
+/// use convscope_ops::Precision;
 /// use ndarray::Array4;
 /// use std::sync::Arc;
 /// let graph = Arc::new(Graph::new(preset("resnet8", [3, 16, 16], 5)?)?);

@@ -47,8 +47,6 @@ pub struct Checkpoint {
 pub enum Array {
     /// 32-bit floating-point numbers.
     F32(Vec<f32>),
-    /// 64-bit floating-point numbers.
-    F64(Vec<f64>),
     /// Unsigned 64-bit integers.
     U64(Vec<u64>),
 }
@@ -62,12 +60,6 @@ impl From<Vec<f32>> for Array {
 impl From<&[f32]> for Array {
     fn from(numbers: &[f32]) -> Self {
         Self::F32(numbers.to_vec())
-    }
-}
-
-impl From<Vec<f64>> for Array {
-    fn from(numbers: Vec<f64>) -> Self {
-        Self::F64(numbers)
     }
 }
 
@@ -138,17 +130,6 @@ impl Checkpoint {
         }
     }
 
-    /// The f64 array with this name.
-    ///
-    /// # Errors
-    /// [`TrainError::StateMismatch`] if there is none.
-    pub fn f64s(&self, name: &str) -> Result<&[f64], TrainError> {
-        match self.get(name) {
-            Some(Array::F64(numbers)) => Ok(numbers),
-            found => Err(array_mismatch(name, found, "an f64 array")),
-        }
-    }
-
     /// The u64 array with this name.
     ///
     /// # Errors
@@ -207,7 +188,6 @@ impl Array {
     fn dtype(&self) -> Dtype {
         match self {
             Self::F32(_) => Dtype::F32,
-            Self::F64(_) => Dtype::F64,
             Self::U64(_) => Dtype::U64,
         }
     }
@@ -215,7 +195,6 @@ impl Array {
     fn len(&self) -> usize {
         match self {
             Self::F32(numbers) => numbers.len(),
-            Self::F64(numbers) => numbers.len(),
             Self::U64(numbers) => numbers.len(),
         }
     }
@@ -223,7 +202,6 @@ impl Array {
     fn bytes(&self) -> Cow<'static, [u8]> {
         match self {
             Self::F32(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            Self::F64(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
             Self::U64(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
         }
     }
@@ -232,9 +210,6 @@ impl Array {
         match dtype {
             Dtype::F32 => {
                 Some(Self::F32(bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()))
-            }
-            Dtype::F64 => {
-                Some(Self::F64(bytes.as_chunks().0.iter().map(|&word| f64::from_le_bytes(word)).collect()))
             }
             Dtype::U64 => {
                 Some(Self::U64(bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect()))
@@ -246,7 +221,6 @@ impl Array {
     fn describe(&self) -> String {
         match self {
             Self::F32(numbers) => format!("{} f32 numbers", numbers.len()),
-            Self::F64(numbers) => format!("{} f64 numbers", numbers.len()),
             Self::U64(numbers) => format!("{} u64 numbers", numbers.len()),
         }
     }
@@ -381,7 +355,7 @@ mod tests {
         let mut checkpoint = Checkpoint::new();
         let bits = [0_u32, 0x8000_0000, 1, 0x7fc0_1234, 0xff80_0000, 0x3f80_0001];
         checkpoint.insert("weights", bits.map(f32::from_bits).to_vec());
-        checkpoint.insert("a", vec![f64::from_bits(0x7ff8_0000_0000_0001), -0.0, 0.1]);
+        checkpoint.insert("a", vec![f32::from_bits(0x7f80_0001), -0.0, 0.1]);
         checkpoint.insert("counts", vec![u64::MAX, (1 << 53) + 1, 0]);
         checkpoint.insert("none", Vec::<f32>::new());
         checkpoint.set_value(&(u64::MAX, 0.1 + 0.2, 5e-324, "\"quoted\"\n")).unwrap();
@@ -453,7 +427,7 @@ mod tests {
             error.starts_with("counts: the saved state has 3 u64 numbers, but this run needs an f32 array"),
             "{error}"
         );
-        assert!(checkpoint.f64s("gone").unwrap_err().to_string().contains("no such array"));
+        assert!(checkpoint.f32s("gone").unwrap_err().to_string().contains("no such array"));
         assert!(checkpoint.value::<Vec<bool>>().is_err());
     }
 }

@@ -4,42 +4,42 @@
 //!
 //! - [`config`]: the settings of a run, read from TOML, merged from defaults, recipe, file and flags, and checked;
 //!   [`recipes`]: the configurations that come with the program;
-//! - [`optimizer`], [`schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
+//! - [`Optimizer`], [`Schedule`], [`sam`], [`clip`], [`ema`], [`stop`]: the arithmetic between a gradient and a new
 //!   weight;
 //! - [`fine_tuning`], [`folds`]: settings for networks that were trained on other images, and cross-validation;
 //! - [`teachers`]: predictions of trained networks that another one learns from; [`TaughtRun`]: training a teacher first;
 //! - [`metrics`]: loss, accuracy and the confusion matrix;
-//! - [`learner`]: a network that learns, step by step; [`session`]: the training loop; [`sink`]: receivers of its
-//!   progress; [`lr_find`]: which learning rate to try; [`evaluate`], [`model`]: using a trained network;
+//! - [`Learner`]: a network that learns, step by step; [`Session`]: the training loop; [`sink`]: receivers of its
+//!   progress; [`lr_find`]: which learning rate to try; [`Evaluation`], [`model`]: using a trained network;
 //! - [`benchmark`]: how fast a network trains and predicts;
-//! - [`run_dir`], [`checkpoint`]: the files of a run on disk, readable after a crash at any instant.
+//! - [`run_dir`], [`Checkpoint`]: the files of a run on disk, readable after a crash at any instant.
 
 pub mod benchmark;
-pub mod checkpoint;
+mod checkpoint;
 pub mod class_weights;
 pub mod clip;
 pub mod config;
 pub mod ema;
 mod error;
-pub mod evaluate;
+mod evaluate;
 mod features;
 pub mod fine_tuning;
 pub mod folds;
 mod foreign;
 mod layer_meter;
-pub mod learner;
+mod learner;
 pub mod likelihood;
 pub mod lr_find;
 pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod onnx;
-pub mod optimizer;
+mod optimizer;
 pub mod recipes;
 pub mod run_dir;
 pub mod sam;
-pub mod schedule;
-pub mod session;
+mod schedule;
+mod session;
 pub mod sink;
 mod start;
 mod statistics;
@@ -51,15 +51,15 @@ mod trained_weights;
 mod views;
 
 pub use benchmark::Benchmark;
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Array, Checkpoint};
 pub use config::{PartialConfig, TrainConfig};
 pub use error::{TrainError, ValuesFrom};
 pub use evaluate::Evaluation;
 pub use foreign::is_trained;
 pub use layer_meter::LayerMetrics;
-pub use learner::Learner;
+pub use learner::{Exchange, Learned, Learner};
 pub use model::{Prediction, TrainedModel, resolve_model};
-pub use optimizer::{Optimizer, OptimizerConfig};
+pub use optimizer::{DecayScope, Optimizer, OptimizerConfig};
 pub use run_dir::RunDir;
 pub use schedule::{RunLength, Schedule, ScheduleConfig};
 pub use session::{BatchEvent, Ending, Outcome, Session, Warning};

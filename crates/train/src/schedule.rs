@@ -92,7 +92,7 @@ pub struct RunLength {
 /// A schedule for a run of known length.
 ///
 /// ```
-/// use convscope_train::schedule::{RunLength, Schedule, ScheduleConfig};
+/// use convscope_train::{RunLength, Schedule, ScheduleConfig};
 /// let length = RunLength { epochs: 5, steps_per_epoch: 100 };
 /// let schedule = Schedule::new(&ScheduleConfig::Step { step_size: 2, gamma: 0.1 }, 0.5, length);
 /// assert_eq!(schedule.lr_at(199), 0.5);

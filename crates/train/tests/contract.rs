@@ -181,7 +181,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_its_place() {
 #[test]
 fn the_exchange_sees_and_changes_the_gradients_of_each_step() {
     struct Nothing(usize);
-    impl convscope_train::learner::Exchange for Nothing {
+    impl convscope_train::Exchange for Nothing {
         fn exchange(&mut self, gradients: &mut [Vec<f32>]) -> Result<(), TrainError> {
             assert!(gradients.iter().flatten().any(|&gradient| gradient != 0.0));
             gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));

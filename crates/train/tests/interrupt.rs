@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use convscope_data::{ImageSize, Source, SourceOptions, Split, SplitCounts, open};
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
-use convscope_train::session::{Ending, Session};
 use convscope_train::sink::{Sink, SinkResult};
+use convscope_train::{Ending, Session};
 use convscope_train::{RunDir, TrainConfig};
 
 /// Sets the flag when a split is evaluated for the n-th time.

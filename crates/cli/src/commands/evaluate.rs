@@ -5,7 +5,7 @@ use convscope_data::{DataError, Source, Split};
 use convscope_ops::Precision;
 use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, ConfusionMatrix, Style, Table};
-use convscope_train::evaluate::Evaluation;
+use convscope_train::Evaluation;
 use convscope_train::model::TrainedModel;
 use convscope_train::{TrainError, Views};
 use serde::Serialize;

@@ -12,7 +12,7 @@ use convscope_report::number::{duration, percent, thousands};
 use convscope_report::{Cell, Column, Style, Table, Tone, findings};
 use convscope_train::folds::CrossValidation;
 use convscope_train::run_dir::{LockedRun, RunLocation, Summary};
-use convscope_train::session::{Ending, Outcome, Session};
+use convscope_train::{Ending, Outcome, Session};
 use convscope_train::{RunDir, TaughtRun, TrainConfig, TrainError};
 
 use crate::commands::compare;

@@ -149,7 +149,7 @@ fn a_validation_loss_that_is_never_finite_is_a_diverged_run() {
     let place = trained();
     let line = "train --data data --model small.toml --batch-size 96 --optimizer sgd --lr 1e38 --schedule constant \
                 --epochs 1 --patience 2 --out diverged --quiet";
-    let parts = ["the validation loss is no longer finite in epoch 1, step 1", "lower learning rate"];
+    let parts = ["the validation loss is no longer finite in epoch 1, step 1", "try a lower --lr"];
     place.run(line).failed(1, &parts);
     let again = place.run("train --resume diverged --quiet");
     again.failed(1, &parts);

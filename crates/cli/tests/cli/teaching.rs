@@ -52,7 +52,7 @@ fn a_teacher_that_cannot_be_asked_is_named_before_anything_is_written() {
     let train = format!("{TRAIN} --data data --out run --teachers");
     place.run(&format!("{train} nobody")).failed(1, &["nobody", "cannot be read"]);
     place.run(&format!("{train} wrong")).failed(1, &["wrong", "is not a run directory"]);
-    place.run(&format!("{train} teacher,,teacher")).failed(2, &["teachers is empty"]);
+    place.run(&format!("{train} teacher,,teacher")).failed(2, &["teachers is teacher,empty,teacher"]);
     place.run(&format!("{train} teacher --teacher-share 0")).failed(2, &["teacher_share is 0", "(0, 1]"]);
     let size = "teacher --image-size 16";
     place.run(&format!("{train} {size}")).failed(1, &["teacher: ", "images of 32x32", "images of 16x16"]);

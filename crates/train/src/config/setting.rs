@@ -76,7 +76,7 @@ impl Setting {
             Value::Integer(_) | Value::Float(_) => (self.parse)(&value.to_string()).map_err(|_| wanted),
             _ => Err(wanted),
         };
-        (self.read)(value).or_else(as_text).map_err(|wanted| self.wrong(value.to_string(), wanted))
+        (self.read)(value).or_else(as_text).map_err(|wanted| self.wrong(as_typed(value), wanted))
     }
 
     fn wrong(&self, value: String, wanted: String) -> TrainError {

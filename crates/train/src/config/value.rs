@@ -155,9 +155,11 @@ textual! {
     Resize;
 }
 
-simple!(Channels, |value| text_of(value)?.parse().map_err(|_| "1 or 3".to_owned()), |value| Value::Integer(
-    value.count() as i64
-));
+simple!(
+    Channels,
+    |value| text_of(value)?.parse().map_err(|_| "1 (grey) or 3 (colour)".to_owned()),
+    |value| Value::Integer(value.count() as i64)
+);
 simple!(
     ImageSize,
     |value| text_of(value)?

@@ -38,7 +38,7 @@ use crate::teachers::Teachers;
 /// use std::sync::Arc;
 /// use convscope_data::Batch;
 /// use convscope_graph::{Graph, preset};
-/// use convscope_train::{Learner, TrainConfig, schedule::RunLength};
+/// use convscope_train::{Learner, RunLength, TrainConfig};
 /// use ndarray::Array4;
 ///
 /// let graph = Arc::new(Graph::new(preset("plain8", [3, 8, 8], 2)?)?);

@@ -11,8 +11,8 @@ use std::thread;
 use convscope_data::{Source, without_test};
 use convscope_kernels::threads;
 use convscope_train::run_dir::{LockedRun, RunLocation, read_complete_metrics};
-use convscope_train::session::{Ending, Session};
 use convscope_train::sink::{EpochEnd, Sink, SinkResult};
+use convscope_train::{Ending, Session};
 use convscope_train::{RunDir, TrainConfig, TrainError};
 
 use super::training::{Ended, Teller, Training, TrainingEvent, TrialRunner};
