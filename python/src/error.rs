@@ -35,7 +35,7 @@ pub(crate) fn raised(error: impl Into<Chain>) -> PyErr {
 /// The exception for a call of an operator.
 pub(crate) fn raised_by_operator(error: VerifyError) -> PyErr {
     let is_type = match &error {
-        VerifyError::Arguments { problem, .. } => problem.starts_with("invalid type"),
+        VerifyError::ArgumentType { .. } => true,
         VerifyError::Tensor { problem, .. } => problem.starts_with("has type"),
         _ => false,
     };

@@ -115,7 +115,7 @@ def test_labels_may_be_names_and_images_numbers_without_channels() -> None:
     ("error", "text", "data", "settings"),
     [
         (ValueError, "momentun is not a training setting", None, {"momentun": 0.5}),
-        (ValueError, 'lr cannot be "fast"', None, {"lr": "fast"}),
+        (ValueError, 'lr cannot be fast', None, {"lr": "fast"}),
         (ValueError, "lr is -1", None, {"lr": -1.0}),
         (ValueError, "optimizer.momentum", None, {"momentum": 0.5}),
         (ValueError, "unknown|plain9", None, {"model": "plain9"}),

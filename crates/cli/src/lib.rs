@@ -48,7 +48,6 @@ use std::sync::LazyLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use convscope_kernels::Isa;
-use convscope_report::Style;
 
 pub use crate::console::Console;
 use crate::exit::UsageError;
@@ -142,8 +141,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 /// The whole command line, with a table of all settings in the help of `settings`.
 fn command() -> clap::Command {
-    let with_table =
-        |command: clap::Command| command.before_help(commands::settings::listed(Style::default()));
+    let with_table = |command: clap::Command| command.before_help(commands::settings::overview());
     Cli::command().mut_subcommand("settings", with_table).long_version(VERSION.as_str())
 }
 

@@ -10,6 +10,7 @@ use crate::{ImageSize, Split, TooLarge, UnreadableFile};
 ///
 /// Every message names the file or the numbers at fault and, if there is a choice, says what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The given path does not exist.
     #[error("{path}: no such folder; give a data folder, `shapes` or `cifar10`")]

@@ -16,6 +16,7 @@ mod lock;
 mod special;
 mod stem;
 mod whole;
+mod wording;
 
 pub use append::AppendFile;
 pub use copy::copy_into;
@@ -24,3 +25,4 @@ pub use input::{open, read, read_to_string};
 pub use lock::{FileLock, LockError};
 pub use stem::{MOST_STEM_BYTES, stems};
 pub use whole::{WholeFile, is_partial_file, remove_partial_files, write_whole};
+pub use wording::{located, plain_words};

@@ -101,7 +101,7 @@ impl ModelDescription {
         self
     }
 
-    /// The description as a TOML file that [`ModelFile`] reads.
+    /// The description as a TOML file that [`ModelFile`](crate::ModelFile) reads.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("TOML can express every description")
     }

@@ -10,6 +10,7 @@ use crate::Mismatch;
 
 /// A model that cannot be built, or weights that cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// A node's operator does not take its arguments or inputs.
     #[error("{node}: {}", problem.detail())]

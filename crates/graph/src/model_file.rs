@@ -3,6 +3,7 @@
 use crate::limits::{MOST_MODEL_BYTES, check_nodes, read_file};
 use crate::names::names;
 use crate::{GraphError, ModelDescription, ModelOptions, NodeDescription, Pretrained, blocks};
+use convscope_files::{located, plain_words};
 use std::path::Path;
 
 /// The keys of a model file.
@@ -55,7 +56,10 @@ impl ModelFile {
     pub fn parse(file: &str, text: &str) -> Result<ModelFile, GraphError> {
         let problem = |error: toml::de::Error| GraphError::File {
             file: file.to_string(),
-            problem: format!("is not TOML: {}", error.to_string().trim_end()),
+            problem: format!(
+                "is not TOML: {}",
+                located(text, error.span().map(|span| span.start), error.message())
+            ),
         };
         let table = text.parse().map_err(problem)?;
         Ok(ModelFile { file: file.to_string(), table, options: ModelOptions::default() })
@@ -93,7 +97,7 @@ impl ModelFile {
     pub fn pretrained(&self) -> Result<Option<Pretrained>, GraphError> {
         let Some(value) = self.table.get("pretrained") else { return Ok(None) };
         let wrong = |cause: toml::de::Error| {
-            let problem = format!("pretrained: {}", cause.to_string().trim_end());
+            let problem = format!("pretrained: {}", plain_words(cause.message()));
             GraphError::File { file: self.file.clone(), problem }
         };
         value.clone().try_into().map(Some).map_err(wrong)
@@ -128,13 +132,13 @@ impl ModelFile {
         for (index, node) in nodes.iter_mut().enumerate() {
             replace_classes(node, classes);
             let parsed: Result<NodeDescription, _> = node.clone().try_into();
-            parsed.map_err(|cause| error(format!("node {}: {}", index + 1, cause.to_string().trim_end())))?;
+            parsed.map_err(|cause| error(format!("node {}: {}", index + 1, plain_words(cause.message()))))?;
         }
         let described = |nodes: &[toml::Value]| {
             let mut table = table.clone();
             table.insert("node".to_string(), toml::Value::Array(nodes.to_vec()));
             let model: Result<ModelDescription, toml::de::Error> = table.try_into();
-            model.map_err(|cause| error(cause.to_string().trim_end().to_string()))
+            model.map_err(|cause| error(plain_words(cause.message())))
         };
         let mut model = described(&nodes)?;
         if !self.options.is_empty() {

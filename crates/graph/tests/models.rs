@@ -272,7 +272,16 @@ fn what_is_wrong_is_said_with_node_and_numbers() {
         ),
         (
             "[[node]]\nop = \"conv2d\"\nkernel_size = 3\n".to_string(),
-            "net.toml: node 1: conv2d: missing field `out_channels`",
+            "net.toml: node 1: conv2d: out_channels is missing",
+        ),
+        (
+            "[[node]]\nop = \"dropout\"\np = \"x\"\n".to_string() + END,
+            "net.toml: node 1: dropout: p is \"x\", must be a number",
+        ),
+        (
+            "[[node]]\nop = \"conv2d\"\nout_channels = 2\nkernel_size = 3\npadding = \"all\"\n".to_string()
+                + END,
+            "padding must be a number, two numbers",
         ),
         (String::new(), "net.toml: has no [[node]]"),
         (

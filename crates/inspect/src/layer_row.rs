@@ -28,7 +28,7 @@ pub struct LayerRow {
     /// The factor by which the weights scale independent inputs: `sqrt(mean of weight^2 * inputs per output)`, for
     /// layers that sum; about 1 to 1.4 when training starts.
     pub weight_gain: Option<f64>,
-    /// Channels of a batch normalisation whose |scale| is below [`SMALL_SCALE`]; `None` for other layers.
+    /// Channels of a batch normalisation whose |scale| is below [`SMALL_SCALE`](crate::layers::SMALL_SCALE); `None` for other layers.
     pub small_scales: Option<usize>,
     /// Mean of |activation|.
     pub mean_abs_activation: f64,
@@ -49,7 +49,7 @@ pub struct LayerRow {
     pub channels: usize,
     /// Channels that were exactly zero at every position of every image.
     pub dead_channels: usize,
-    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, for a sigmoid or softmax; `None` for other
+    /// Share of the activations within [`SATURATION_MARGIN`](crate::layers::SATURATION_MARGIN) of 0 or 1, for a sigmoid or softmax; `None` for other
     /// layers.
     pub saturated_share: Option<f64>,
     /// How many directions the channels actually use, from 1 to `channels`: `(sum of e)^2 / sum of e^2` over the
@@ -96,7 +96,7 @@ pub struct ChannelRow {
     pub max: f64,
     /// Whether it was exactly zero everywhere.
     pub is_dead: bool,
-    /// Share of the activations within [`SATURATION_MARGIN`] of 0 or 1, for a sigmoid or softmax; `None` for other
+    /// Share of the activations within [`SATURATION_MARGIN`](crate::layers::SATURATION_MARGIN) of 0 or 1, for a sigmoid or softmax; `None` for other
     /// layers.
     pub saturated_share: Option<f64>,
     /// The distribution of the channel over evenly chosen positions, the same for all channels of the layer: at least

@@ -15,6 +15,7 @@ use limits::{DEEPEST, MOST_OBJECTS};
 
 /// A file whose arrays cannot be read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum KerasError {
     /// Not HDF5, damaged, or with parts that Keras does not write.
     #[error("is not a whole HDF5 file of Keras ({0})")]

@@ -6,6 +6,7 @@ use thiserror::Error;
 ///
 /// The message contains the numbers; a caller that knows the node's name puts it in front.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OpError {
     /// An argument has a value that the operator does not take.
     #[error("{operator}: {argument} {problem}")]

@@ -173,7 +173,7 @@ pub use mse_loss::{mse_loss, mse_loss_backward};
 pub use mul::Mul;
 pub use named::ParseError;
 pub use onnx::{Onnx, OnnxAttribute, OnnxInput, OnnxNode};
-pub use operator_arguments::Arguments;
+pub use operator_arguments::{ArgumentError, Arguments, read_arguments};
 pub use pad::{Pad, PadMode};
 pub use pair::Pair;
 pub use parameter::{Parameter, ParameterSpec, Role};

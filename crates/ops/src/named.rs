@@ -4,7 +4,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::{Arguments, Operator, registry};
+use crate::{ArgumentError, Arguments, Operator, registry};
 
 /// Why a name with arguments is not an operator.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum ParseError {
         /// The operator.
         name: String,
         /// What is wrong.
-        source: serde_json::Error,
+        source: ArgumentError,
     },
 }
 

@@ -5,7 +5,6 @@ use std::sync::{PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::*;
 
@@ -21,7 +20,7 @@ pub struct Registered {
     parse: Parse,
 }
 
-type Parse = fn(Arguments) -> Result<Operator, serde_json::Error>;
+type Parse = fn(Arguments) -> Result<Operator, ArgumentError>;
 
 impl Registered {
     fn new<L: Layer + Serialize + DeserializeOwned>() -> Registered {
@@ -32,7 +31,7 @@ impl Registered {
     ///
     /// # Errors
     /// An argument that is unknown, missing or of another type.
-    pub fn parse(&self, arguments: Arguments) -> Result<Operator, serde_json::Error> {
+    pub fn parse(&self, arguments: Arguments) -> Result<Operator, ArgumentError> {
         (self.parse)(arguments)
     }
 }
@@ -135,9 +134,6 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// Reads the arguments of one kind of operator.
-fn parse<L: Layer + Serialize + DeserializeOwned>(
-    arguments: Arguments,
-) -> Result<Operator, serde_json::Error> {
-    let layer: L = serde_json::from_value(Value::Object(arguments))?;
-    Ok(layer.into())
+fn parse<L: Layer + Serialize + DeserializeOwned>(arguments: Arguments) -> Result<Operator, ArgumentError> {
+    read_arguments::<L>(arguments).map(Operator::from)
 }

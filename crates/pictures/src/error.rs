@@ -4,6 +4,7 @@ use crate::TooLarge;
 
 /// What is wrong with a picture file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PictureError {
     /// The operating system cannot read the file.
     #[error(transparent)]

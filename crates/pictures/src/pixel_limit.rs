@@ -70,6 +70,7 @@ pub struct LimitOutOfRange {
 
 /// Why a picture exceeds a [`PixelLimit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TooLarge {
     /// It has too many pixels.
     #[error(

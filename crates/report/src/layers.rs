@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use convscope_inspect::layers::ChannelRow;
 use convscope_inspect::{LayerRow, LayerTable};
 use convscope_ops::Activation;
 
@@ -9,45 +10,46 @@ use crate::number::{percent, significant, thousands};
 use crate::table::{Cell, Column, Style, Table, Tone, bar};
 use crate::{ReportError, csv, json};
 
-/// The names of the columns of `layers.csv`.
-pub const COLUMNS: [&str; 24] = [
-    "name",
-    "type",
-    "output_shape",
-    "parameters",
-    "mean_abs_weight",
-    "sum_abs_weight",
-    "mean_abs_activation",
-    "normalized_activation",
-    "mean",
-    "standard_deviation",
-    "min",
-    "max",
-    "zero_share",
-    "channels",
-    "dead_channels",
-    "saturated_share",
-    "effective_rank",
-    "rank_channels",
-    "relative_change",
-    "non_finite_activations",
-    "non_finite_weights",
-    "activation",
-    "weight_gain",
-    "small_scales",
+/// A column of a file: its name, and its value in a line.
+type CsvColumn<Row> = (&'static str, fn(&Row) -> String);
+
+/// The columns of `layers.csv`.
+const LAYERS: [CsvColumn<LayerRow>; 24] = [
+    ("name", |row| row.name.clone()),
+    ("type", |row| row.kind.clone()),
+    ("output_shape", |row| shape(row)),
+    ("parameters", |row| row.parameters.to_string()),
+    ("mean_abs_weight", |row| optional(row.mean_abs_weight)),
+    ("sum_abs_weight", |row| optional(row.sum_abs_weight)),
+    ("mean_abs_activation", |row| row.mean_abs_activation.to_string()),
+    ("normalized_activation", |row| row.normalized_activation.to_string()),
+    ("mean", |row| row.mean.to_string()),
+    ("standard_deviation", |row| row.standard_deviation.to_string()),
+    ("min", |row| row.min.to_string()),
+    ("max", |row| row.max.to_string()),
+    ("zero_share", |row| row.zero_share.to_string()),
+    ("channels", |row| row.channels.to_string()),
+    ("dead_channels", |row| row.dead_channels.to_string()),
+    ("saturated_share", |row| optional(row.saturated_share)),
+    ("effective_rank", |row| optional(row.effective_rank)),
+    ("rank_channels", |row| row.rank_channels.to_string()),
+    ("relative_change", |row| optional(row.relative_change)),
+    ("non_finite_activations", |row| row.non_finite_activations.to_string()),
+    ("non_finite_weights", |row| row.non_finite_weights.to_string()),
+    ("activation", |row| row.activation.map(Activation::name).unwrap_or_default().to_owned()),
+    ("weight_gain", |row| optional(row.weight_gain)),
+    ("small_scales", |row| row.small_scales.map_or_else(String::new, |count| count.to_string())),
 ];
 
-/// The names of the columns of `channels.csv`.
-pub const CHANNEL_COLUMNS: [&str; 9] = [
-    "layer",
-    "channel",
-    "mean",
-    "standard_deviation",
-    "min",
-    "max",
-    "zero_share",
-    "is_dead",
-    "saturated_share",
+/// The columns of `channels.csv` after those for the layer and the number of the channel.
+const CHANNELS: [CsvColumn<ChannelRow>; 7] = [
+    ("mean", |channel| channel.mean.to_string()),
+    ("standard_deviation", |channel| channel.standard_deviation.to_string()),
+    ("min", |channel| channel.min.to_string()),
+    ("max", |channel| channel.max.to_string()),
+    ("zero_share", |channel| channel.zero_share.to_string()),
+    ("is_dead", |channel| channel.is_dead.to_string()),
+    ("saturated_share", |channel| optional(channel.saturated_share)),
 ];
 
 /// A text table with a line for every layer and a bar for its normalised activation, and a line about running
@@ -98,65 +100,30 @@ pub fn render(table: &LayerTable, style: Style) -> String {
     text
 }
 
-/// Writes `layers.csv`, whose columns are [`COLUMNS`]. Values that a layer does not have are empty; shapes are written
-/// `16x32x32`; numbers have enough digits to restore the same bits.
+/// Writes `layers.csv`, a line for every layer. Values that a layer does not have are empty; shapes are written `16x32x32`;
+/// numbers have enough digits to restore the same bits.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.
 pub fn save_csv(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
-    let records = table.rows.iter().map(|row| -> [String; COLUMNS.len()] {
-        [
-            row.name.clone(),
-            row.kind.clone(),
-            shape(row),
-            row.parameters.to_string(),
-            optional(row.mean_abs_weight),
-            optional(row.sum_abs_weight),
-            row.mean_abs_activation.to_string(),
-            row.normalized_activation.to_string(),
-            row.mean.to_string(),
-            row.standard_deviation.to_string(),
-            row.min.to_string(),
-            row.max.to_string(),
-            row.zero_share.to_string(),
-            row.channels.to_string(),
-            row.dead_channels.to_string(),
-            optional(row.saturated_share),
-            optional(row.effective_rank),
-            row.rank_channels.to_string(),
-            optional(row.relative_change),
-            row.non_finite_activations.to_string(),
-            row.non_finite_weights.to_string(),
-            row.activation.map(Activation::name).unwrap_or_default().to_owned(),
-            optional(row.weight_gain),
-            row.small_scales.map_or_else(String::new, |count| count.to_string()),
-        ]
-    });
-    csv::save(path, &COLUMNS, records)
+    let records = table.rows.iter().map(|row| LAYERS.map(|(_, value)| value(row)));
+    csv::save(path, &LAYERS.map(|(name, _)| name), records)
 }
 
-/// Writes `channels.csv`, a line for every channel of every layer, whose columns are [`CHANNEL_COLUMNS`]; channels are
-/// numbered from 0. The histograms of channels are in `layers.json`.
+/// Writes `channels.csv`, a line for every channel of every layer; channels are numbered from 0. The histograms of channels are in
+/// `layers.json`.
 ///
 /// # Errors
 /// [`ReportError::Write`] if the file system refuses the file.
 pub fn save_channels(table: &LayerTable, path: &Path) -> Result<(), ReportError> {
+    let names: Vec<&str> = ["layer", "channel"].into_iter().chain(CHANNELS.map(|(name, _)| name)).collect();
     let channels =
         table.rows.iter().flat_map(|row| row.channel_rows.iter().enumerate().map(move |c| (row, c)));
-    let records = channels.map(|(row, (index, channel))| -> [String; CHANNEL_COLUMNS.len()] {
-        [
-            row.name.clone(),
-            index.to_string(),
-            channel.mean.to_string(),
-            channel.standard_deviation.to_string(),
-            channel.min.to_string(),
-            channel.max.to_string(),
-            channel.zero_share.to_string(),
-            channel.is_dead.to_string(),
-            optional(channel.saturated_share),
-        ]
+    let records = channels.map(|(row, (index, channel))| {
+        let values = CHANNELS.map(|(_, value)| value(channel));
+        [row.name.clone(), index.to_string()].into_iter().chain(values).collect::<Vec<_>>()
     });
-    csv::save(path, &CHANNEL_COLUMNS, records)
+    csv::save(path, &names, records)
 }
 
 /// Writes `layers.json`: the whole table with its histograms and channels. Numbers that are not finite are `null`.
@@ -233,7 +200,10 @@ mod tests {
         save_channels(&table(), &path).unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!((lines.len(), lines[0]), (1 + 3 * 16, CHANNEL_COLUMNS.join(",").as_str()));
+        assert_eq!(
+            (lines.len(), lines[0]),
+            (1 + 3 * 16, "layer,channel,mean,standard_deviation,min,max,zero_share,is_dead,saturated_share")
+        );
         assert_eq!(lines[1 + 1], "conv2d,1,0.125,0.5,-1,2,0.25,false,0.0625");
         assert_eq!(lines[1 + 16 + 2], "conv2d_1,2,0.25,0.5,-1,2,0.25,true,");
     }

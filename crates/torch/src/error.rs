@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// A file whose arrays cannot be read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TorchError {
     /// Neither of the two forms.
     #[error("was not written by torch.save")]

@@ -1,11 +1,12 @@
 //! What can be wrong with a call by name or a case.
 
-use convscope_ops::OpError;
+use convscope_ops::{ArgumentError, OpError};
 use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why an operator could not be called by name, or a case could not be checked.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// Something is wrong in a case.
     #[error("{case}: {source}")]
@@ -40,6 +41,14 @@ pub enum VerifyError {
         /// PyTorch's name of the operator.
         operator: &'static str,
         /// What is wrong, with the valid names.
+        problem: String,
+    },
+    /// An argument has a value of another type.
+    #[error("{operator}: arguments: {problem}")]
+    ArgumentType {
+        /// PyTorch's name of the operator.
+        operator: &'static str,
+        /// The argument, its value, and what it must be.
         problem: String,
     },
     /// A tensor is missing, unknown, or of the wrong type or number of axes.
@@ -82,6 +91,15 @@ pub enum VerifyError {
 impl VerifyError {
     pub(crate) fn in_case(self, case: &str) -> VerifyError {
         VerifyError::Case { case: case.to_owned(), source: Box::new(self) }
+    }
+
+    pub(crate) fn arguments(operator: &'static str, error: &ArgumentError) -> VerifyError {
+        let problem = error.to_string();
+        if error.is_of_type() {
+            VerifyError::ArgumentType { operator, problem }
+        } else {
+            VerifyError::Arguments { operator, problem }
+        }
     }
 
     pub(crate) fn metadata(key: &'static str, problem: impl Into<String>) -> VerifyError {

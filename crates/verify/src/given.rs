@@ -1,7 +1,7 @@
 //! The inputs of a call, looked up by name and checked for their type.
 
 use crate::{OperatorCall, Tensor, VerifyError};
-use convscope_ops::{Mode, Sample};
+use convscope_ops::{Mode, Sample, read_arguments};
 use ndarray::{Array4, ArrayD, ArrayView, ArrayView1, ArrayView4, ArrayViewD, Axis, Dimension};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -80,8 +80,7 @@ impl<'a> Given<'a> {
     pub(crate) fn arguments<T: DeserializeOwned>(&self, without: &[&str]) -> Result<T, VerifyError> {
         let given = self.call.arguments.iter().filter(|(name, _)| !without.contains(&name.as_str()));
         let given: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        serde_json::from_value(Value::Object(given))
-            .map_err(|error| VerifyError::Arguments { operator: self.operator, problem: error.to_string() })
+        read_arguments(given).map_err(|error| VerifyError::arguments(self.operator, &error))
     }
 
     pub(crate) fn has(&self, tensor: &str) -> bool {

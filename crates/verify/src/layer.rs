@@ -20,11 +20,8 @@ pub(crate) fn run(
     how: How<'_>,
 ) -> Result<BTreeMap<String, Tensor>, VerifyError> {
     let given = Given::new(known.name, call, how);
-    let parse = |error: serde_json::Error| VerifyError::Arguments {
-        operator: known.name,
-        problem: error.to_string(),
-    };
-    let operator = known.parse(call.arguments.clone()).map_err(parse)?;
+    let wrong = |error| VerifyError::arguments(known.name, &error);
+    let operator = known.parse(call.arguments.clone()).map_err(wrong)?;
     let names = known.tensors.iter().copied().filter(|name| !PARAMETERS.contains(name) && given.has(name));
     let more = (2..).map(|count| format!("other_{count}")).take_while(|name| given.has(name));
     let names: Vec<String> = names.map(str::to_owned).chain(more).collect();

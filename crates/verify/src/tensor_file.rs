@@ -12,6 +12,7 @@ use thiserror::Error;
 
 /// Why no tensor for an operator could be read from a file.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TensorFileError {
     /// Not in NumPy's format, or damaged.
     #[error("is not a NumPy array: {0}")]

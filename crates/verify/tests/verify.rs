@@ -203,7 +203,7 @@ fn what_is_wrong_with_a_call_is_said() {
     let stride =
         message(&[FORMAT, ("op", "avg_pool2d"), ("args", "{\"kernel_size\": 2, \"strides\": 1}")], &[]);
     assert!(stride.contains("unknown field `strides`, expected one of `kernel_size`, `stride`"), "{stride}");
-    assert!(message(&[FORMAT, ("op", "softmax")], &[]).contains("missing field `dim`"));
+    assert!(message(&[FORMAT, ("op", "softmax")], &[]).contains("dim is missing"));
     assert_eq!(
         message(&[FORMAT, op], &[("weight", Dtype::F32, &[1], f32s(&[1.0]))]),
         "case: relu: tensor weight is unknown; there are input"

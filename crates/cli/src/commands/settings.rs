@@ -45,8 +45,17 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A line for each setting, and below it what it does.
-pub(crate) fn listed(style: Style) -> String {
+/// A line for each setting, narrow enough for help.
+pub(crate) fn overview() -> String {
+    let mut table = Table::new(["key", "flag", "default"].map(Column::left));
+    for setting in Setting::all() {
+        table.row([setting.key.to_owned(), flag(setting), default(setting)].map(Cell::from));
+    }
+    table.render(Style::default())
+}
+
+/// A line for each setting.
+fn listed(style: Style) -> String {
     let columns = ["key", "flag", "default", "accepted"];
     let mut table = Table::new(columns.map(Column::left));
     for setting in Setting::all() {

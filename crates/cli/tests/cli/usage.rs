@@ -237,3 +237,36 @@ fn commands_and_examples_are_built_alike() {
         }
     }
 }
+
+#[test]
+fn the_page_of_settings_is_what_the_program_prints() {
+    let place = Place::new();
+    let table = place.run("settings --markdown").done().out;
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.ends_with(&table), "`convscope settings --markdown` prints:\n{table}");
+    let json: Vec<serde_json::Value> =
+        serde_json::from_str(&place.run("settings --json").done().out).unwrap();
+    let nesterov = json.iter().find(|setting| setting["key"] == "optimizer.nesterov").unwrap();
+    assert_eq!((&nesterov["flag"], &nesterov["negation"]), (&"--nesterov".into(), &"--no-nesterov".into()));
+    let help = place.run("help settings").done().out;
+    assert!(json.iter().all(|setting| help.contains(setting["key"].as_str().unwrap())), "{help}");
+    let widest = help.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?}: {help}");
+}
+
+#[test]
+fn values_are_taken_away_and_switches_negated_in_every_place() {
+    let place = Place::new();
+    place.cifar("data");
+    place.small_model("small.toml");
+    place.write("mine.toml", "patience = 3\nclip_norm = 0.5\n[data]\nbad_images = 'skip'\n");
+    let line =
+        "train --data data --model small.toml --epochs 1 --batch-size 20 --recipe best --config mine.toml";
+    place.run(&format!("{line} --patience none --no-skip-bad --clip-norm none --out run")).done();
+    let config = place.text("run/config.toml");
+    for key in ["patience", "clip_norm"] {
+        assert!(!config.contains(key), "{key}: {config}");
+    }
+    assert!(config.contains("bad_images = \"refuse\""), "{config}");
+}

@@ -4,6 +4,7 @@ use convscope_graph::GraphError;
 
 /// A network that cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// An operator without counterpart in ONNX, with these arguments.
     #[error("{node}: {operator} with these arguments and sizes has no counterpart in ONNX")]

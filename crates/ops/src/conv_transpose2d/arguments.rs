@@ -3,7 +3,7 @@
 use crate::Pair;
 use serde::Deserialize;
 
-/// The arguments of [`conv_transpose2d()`], with PyTorch's names and defaults.
+/// The arguments of [`conv_transpose2d()`](crate::conv_transpose2d()), with PyTorch's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvTranspose2dArguments {

@@ -19,7 +19,7 @@ settings! {
     pub struct PartialData in "data.";
 
     /// `shapes` (synthetic), `cifar10` (downloaded once), a folder in CIFAR's binary layout, or an image
-    /// folder DIR/<class>/* or DIR/{train,val,test}/<class>/*
+    /// folder DIR/CLASS/* or DIR/{train,val,test}/CLASS/*
     source: String = "shapes".to_owned(), Some(value(Data, "DATA").named("data")), (is_text, "a built-in source's name or a folder");
     /// Resize images to this many pixels square, or to WIDTHxHEIGHT [default: the size in the model file if it has one,
     /// otherwise their own if all are equal, otherwise 64]

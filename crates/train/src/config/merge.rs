@@ -20,7 +20,7 @@ impl PartialConfig {
     /// [`TrainError::Io`], and [`TrainError::ConfigSyntax`] for a key that does not exist or has the wrong kind of value.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
-        toml::from_str(&text).map_err(|error| syntax_error(path, &error))
+        toml::from_str(&text).map_err(|error| syntax_error(path, &text, &error))
     }
 }
 

@@ -24,6 +24,7 @@ pub use value::{SettingValue, setting_value};
 use std::path::Path;
 
 use convscope_data::Augmentation;
+use convscope_files::located;
 use convscope_graph::limits::MOST_IMAGES;
 use convscope_graph::{Initializer, ModelOptions};
 use convscope_ops::Precision;
@@ -196,7 +197,7 @@ impl TrainConfig {
     /// [`TrainError::Io`] and [`TrainError::ConfigSyntax`].
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = convscope_files::read_to_string(path).map_err(TrainError::io("read the file", path))?;
-        toml::from_str(&text).map_err(|error| syntax_error(path, &error))
+        toml::from_str(&text).map_err(|error| syntax_error(path, &text, &error))
     }
 
     /// The contents of `config.toml`; keys without a value are left out.
@@ -216,8 +217,9 @@ type Check<'a> = dyn FnMut(bool, &'static str, &dyn ToString, &'static str) + 'a
 /// give different bits.
 pub const ARITHMETIC: u32 = 2;
 
-fn syntax_error(path: &Path, error: &toml::de::Error) -> TrainError {
-    TrainError::ConfigSyntax { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+fn syntax_error(path: &Path, text: &str, error: &toml::de::Error) -> TrainError {
+    let message = located(text, error.span().map(|span| span.start), error.message());
+    TrainError::ConfigSyntax { path: path.to_owned(), message }
 }
 
 #[expect(clippy::ptr_arg, reason = "the type of a setting")]

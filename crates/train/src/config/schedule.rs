@@ -13,7 +13,7 @@ settings! {
     /// schedule's defaults.
     pub struct PartialSchedule in "schedule.";
 
-    /// The learning rate schedule; its settings are keys of [schedule] in a --config file
+    /// The learning rate schedule; its settings are keys of `schedule` in a --config file
     name: ScheduleName = "one-cycle", Some(value(Training, "NAME").named("schedule")), any;
     /// How many epochs step keeps a rate
     step_size: u64 = "10", None, (|size| *size >= 1, "at least 1 epoch");
