@@ -28,6 +28,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     patience: Option<NonZeroU64>,
+    #[serde(default)]
+    min_delta: f64,
     epoch: u64,
     best: Option<Best>,
 }
@@ -44,14 +46,20 @@ pub struct Best {
 impl EarlyStopping {
     /// Stops after `patience` epochs in a row without a lower loss; without patience, never.
     pub fn new(patience: Option<NonZeroU64>) -> Self {
-        Self { patience, epoch: 0, best: None }
+        Self { patience, min_delta: 0.0, epoch: 0, best: None }
+    }
+
+    /// Counts a loss as lower only if it is below the lowest one by more than this, as Keras' `EarlyStopping`. Default 0.
+    #[must_use]
+    pub fn with_min_delta(self, min_delta: f64) -> Self {
+        Self { min_delta, ..self }
     }
 
     /// Adds the validation loss of the next epoch. Only a strictly lower loss is an improvement; one that is not finite
     /// never is.
     pub fn observe(&mut self, loss: f64) -> Verdict {
         self.epoch += 1;
-        if loss.is_finite() && self.best.is_none_or(|best| loss < best.loss) {
+        if loss.is_finite() && self.best.is_none_or(|best| loss < best.loss - self.min_delta) {
             self.best = Some(Best { epoch: self.epoch, loss });
             return Verdict::Improved;
         }
@@ -81,6 +89,15 @@ mod tests {
         use Verdict::{Continue, Improved, Stop};
         assert_eq!(verdicts, [Improved, Continue, Continue, Improved, Continue, Continue, Stop]);
         assert_eq!(stopping.best(), Some(Best { epoch: 4, loss: 0.5 }));
+    }
+
+    #[test]
+    fn a_small_improvement_is_none_with_a_delta() {
+        let mut stopping = EarlyStopping::new(NonZeroU64::new(2)).with_min_delta(0.125);
+        let verdicts = [1.0, 0.9375, 0.75, 0.625, 0.626].map(|loss| stopping.observe(loss));
+        use Verdict::{Continue, Improved, Stop};
+        assert_eq!(verdicts, [Improved, Continue, Improved, Continue, Stop]);
+        assert_eq!(stopping.best(), Some(Best { epoch: 3, loss: 0.75 }));
     }
 
     #[test]

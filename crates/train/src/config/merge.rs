@@ -150,7 +150,7 @@ mod tests {
         // Each value differs from the default, so that a key that is not merged is noticed.
         let over = "model = 'net.onnx'\nchannel_order = 'bgr'\noutput = 'logits'\ninitializer = 'he_normal'\nepochs = 3\nbatch_size = 7\nlr = 0.5\n\
                     augment = 'flip,mixup=0.3'\n\
-                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nfreeze = 'node 1'\nunfreeze_at = 3\nlr_body = 0.25\ncached_views = 0\nfeature_cache = 'off'\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
+                    weight_decay_on = 'weights'\nclip_norm = 2.0\nsam = 0.5\nweights = 'a.pth'\nweights_map = 'map'\nweights_partial = true\nfreeze = 'node 1'\nunfreeze_at = 3\nlr_body = 0.25\ncached_views = 0\nfeature_cache = 'off'\nteachers = ['a', 'b']\nteacher_share = 0.25\nteacher_temperature = 2.0\nlabel_smoothing = 0.1\nclass_weights = 'balanced'\nema = 0.9\npatience = 4\nmin_delta = 0.01\nseed = 9\nprecision = 'bf16'\nthreads = 5\n\
                     [data]\nsource = 'cats'\nimage_size = '48x32'\nchannels = 1\nresize = 'pad'\nbackground = '#102030'\nval_fraction = 0.3\nsplit_seed = 5\ntrain_on_val = true\nnormalize = 'unit'\nmean = [0.25, 0.5, 0.75]\nstd = [0.5, 0.25, 1.0]\nbad_images = 'skip'\nmax_pixels = 5000\n\
                     [model_options]\nwidth = 0.5\ndropout = {p=0.25}\n\
                     [optimizer]\nname = 'sgd'\nmomentum = 0.8\nnesterov = true\nweight_decay = 0.25\n\

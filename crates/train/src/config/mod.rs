@@ -128,6 +128,8 @@ settings! {
     weight_decay_on: DecayScope = DecayScope::All, Some(value(Training, "NAME")), any;
     /// Stop after this many epochs without a lower validation loss, and use the best weights [default: off]
     patience: Option<u64> = None, Some(value(Training, "EPOCHS")), (is_epochs, "from 1 to 1000000000");
+    /// By how much an epoch's validation loss must be below the lowest one to count as lower, for --patience
+    min_delta: f64 = 0.0, Some(value(Training, "LOSS")), (is_at_least_0, "a finite number of at least 0");
     /// The seed for all randomness of training: initial weights, order, augmentation, dropout
     seed: u64 = 1, Some(value(Training, "N")), (is_seed, "at most 9223372036854775807");
     /// Precision of convolution products: `bf16` is faster, but keeps only eight bits of each factor; weights, gradients and sums

@@ -214,7 +214,9 @@ impl Session {
             Some(_) => RunningStatistics::of(&graph, &config, &source, &normalization)?,
             None => None,
         };
-        let mut progress = RunProgress::new(EarlyStopping::new(config.patience.and_then(NonZeroU64::new)));
+        let mut progress = RunProgress::new(
+            EarlyStopping::new(config.patience.and_then(NonZeroU64::new)).with_min_delta(config.min_delta),
+        );
         progress.data = data.as_ref().map(|data| data.identity(source.classes()));
         let learner = Learner::new(graph, &config, length)?
             .with_teachers(teachers)
