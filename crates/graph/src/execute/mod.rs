@@ -33,11 +33,10 @@ pub struct Executor {
     is_divided: bool,
     shards: Vec<Shard>,
     workspaces: Workspaces,
-    /// For each node: packed parameters, state and sums over the batch of a coupled node, packed gradients.
+    /// For each node: packed parameters, state and sums over the batch of a coupled node.
     packed: Vec<Buffer>,
     states: Vec<Buffer>,
     sums: Vec<Vec<f64>>,
-    packed_gradients: Vec<Buffer>,
     gradients: Vec<Vec<f32>>,
     /// For each node that shares its arrays, its part of their gradients.
     shared_gradients: Vec<Vec<Vec<f32>>>,
@@ -84,7 +83,6 @@ impl Executor {
             bound.iter_mut().for_each(|bound| bound.divide(threads));
         }
         let plan = Plan::for_bound(&graph, &bound, mode, batch);
-        let gradient_len = |bound: &dyn Bound| if mode.is_training() { bound.gradient_len() } else { 0 };
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Result<Vec<Buffer>, OutOfMemory> {
             Buffer::zeros_together(bound.iter().map(|bound| len(bound.as_ref())))
         };
@@ -101,7 +99,6 @@ impl Executor {
                 .iter()
                 .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
                 .collect(),
-            packed_gradients: zeros(&gradient_len)?,
             gradients: specs.map(|spec| memory::zeros(trained_len(spec))).collect::<Result<_, _>>()?,
             shared_gradients: graph
                 .nodes()
@@ -215,6 +212,8 @@ impl Executor {
             .par_iter_mut()
             .zip(&self.bound)
             .enumerate()
+            // The last nodes of a network have most of its weights.
+            .with_max_len(1)
             .for_each(|(node, (packed, bound))| bound.pack(parameters.of_node(node), packed));
     }
 
@@ -347,33 +346,62 @@ impl Executor {
         }
     }
 
-    /// Adds up the gradients of the shards, in order, and converts them to PyTorch's layouts.
+    /// Adds up the gradients of the shards, in order, in the memory of the first, and converts them to PyTorch's layouts.
     fn collect_gradients(&mut self, images: usize, parameters: &Parameters) {
-        const STRETCH: usize = 4096;
-        let shard_images = self.plan.shard_images(images);
-        let shards = &self.shards[..images.div_ceil(shard_images)];
-        for (node, total) in self.packed_gradients.iter_mut().enumerate() {
-            total.par_chunks_mut(STRETCH).enumerate().for_each(|(stretch, total)| {
-                let part = stretch * STRETCH..stretch * STRETCH + total.len();
-                total.copy_from_slice(&shards[0].gradients[node][part.clone()]);
-                for shard in &shards[1..] {
-                    total
-                        .iter_mut()
-                        .zip(&shard.gradients[node][part.clone()])
-                        .for_each(|(sum, value)| *sum += value);
-                }
-            });
-            let gradients = &mut self.gradients[parameters.range(node)];
-            if self.graph.nodes()[node].weights_of.is_none() {
-                self.bound[node].unpack_gradient(total, gradients);
-                continue;
-            }
-            // The node that the arrays belong to comes before, and has written its part.
+        let active = images.div_ceil(self.plan.shard_images(images));
+        let Some((first, others)) = self.shards[..active].split_first_mut() else { return };
+        let nodes = self.graph.nodes();
+        let all = Collected { nodes, bound: &self.bound, first: 0, others };
+        all.collect(&mut first.gradients, &mut self.gradients);
+        for (node, described) in nodes.iter().enumerate().filter(|(_, node)| node.weights_of.is_some()) {
+            debug_assert!(described.weights_of < Some(node), "the owner has written its part");
             let part = &mut self.shared_gradients[node];
-            self.bound[node].unpack_gradient(total, part);
-            for (sum, part) in gradients.iter_mut().zip(part) {
+            self.bound[node].unpack_gradient(&first.gradients[node], part);
+            for (sum, part) in self.gradients[parameters.range(node)].iter_mut().zip(part) {
                 sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += *value);
             }
+        }
+    }
+}
+
+/// Some nodes whose gradients are collected, from the node `first` of the network on.
+#[derive(Clone, Copy)]
+struct Collected<'a> {
+    nodes: &'a [Node],
+    bound: &'a [Box<dyn Bound>],
+    first: usize,
+    /// All shards but the first.
+    others: &'a [Shard],
+}
+
+impl Collected<'_> {
+    /// Adds the others' gradients to `sums`, and writes those of arrays that belong to these nodes to `gradients`.
+    fn collect(self, sums: &mut [Buffer], gradients: &mut [Vec<f32>]) {
+        const STRETCH: usize = 4096;
+        let [node] = self.nodes else {
+            let half = self.nodes.len() / 2;
+            let arrays: usize = self.nodes[..half].iter().map(|node| node.own_parameters().len()).sum();
+            let (sums, more_sums) = sums.split_at_mut(half);
+            let (gradients, more_gradients) = gradients.split_at_mut(arrays);
+            let (nodes, more_nodes) = self.nodes.split_at(half);
+            let (bound, more_bound) = self.bound.split_at(half);
+            let more = Collected { nodes: more_nodes, bound: more_bound, first: self.first + half, ..self };
+            rayon::join(
+                || Collected { nodes, bound, ..self }.collect(sums, gradients),
+                || more.collect(more_sums, more_gradients),
+            );
+            return;
+        };
+        let sum = &mut sums[0];
+        sum.par_chunks_mut(STRETCH).enumerate().for_each(|(stretch, sum)| {
+            let part = stretch * STRETCH..stretch * STRETCH + sum.len();
+            for other in self.others {
+                let other = &other.gradients[self.first][part.clone()];
+                sum.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+            }
+        });
+        if node.weights_of.is_none() {
+            self.bound[0].unpack_gradient(sum, gradients);
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct PlanMemory {
     pub shard_slots: usize,
     /// Values that outlive a stage, for all images of a batch.
     pub kept_slots: usize,
-    /// Gradients with respect to the parameters, one set per shard and one for their sum.
+    /// Gradients with respect to the parameters, one set per shard.
     pub gradients: usize,
     /// Scratch space of the operators, for the shards that run at once.
     pub scratch: usize,
@@ -46,7 +46,7 @@ impl PlanMemory {
         PlanMemory {
             shard_slots: bytes(at_once * chunk * plan.shard_slots.iter().sum::<usize>()),
             kept_slots: bytes(plan.shards * kept),
-            gradients: bytes((plan.shards + 1) * gradients),
+            gradients: bytes(plan.shards * gradients),
             scratch: bytes(at_once * scratch),
             packed_parameters: bytes(sum(&|bound| bound.packed_len())),
         }
