@@ -237,7 +237,10 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A class folder whose name is not one of the expected classes.
-    #[error("{path}: none of the classes has this name; the classes are {}", classes.join(", "))]
+    #[error(
+        "{path}: none of the classes has this name; the classes are {}",
+        convscope_files::listed(classes)
+    )]
     OtherClass {
         /// The class folder.
         path: PathBuf,

@@ -25,4 +25,4 @@ pub use input::{open, read, read_to_string};
 pub use lock::{FileLock, LockError};
 pub use stem::{MOST_STEM_BYTES, stems};
 pub use whole::{WholeFile, is_partial_file, remove_partial_files, write_whole};
-pub use wording::{located, plain_words};
+pub use wording::{listed, located, plain_words};

@@ -52,6 +52,22 @@ fn wanted(expected: &str) -> &str {
     }
 }
 
+/// Names for a sentence: all of them, or the first ten and how many more there are.
+///
+/// ```
+/// use convscope_files::listed;
+/// assert_eq!(listed(&["cat", "dog"]), "cat, dog");
+/// let many: Vec<String> = (0..1000).map(|class| class.to_string()).collect();
+/// assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 990 more");
+/// ```
+pub fn listed<N: AsRef<str>>(names: &[N]) -> String {
+    const SHOWN: usize = 10;
+    // Two more take no more room than their number.
+    let shown = if names.len() > SHOWN + 2 { SHOWN } else { names.len() };
+    let text = names[..shown].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if shown < names.len() { format!("{text} and {} more", names.len() - shown) } else { text }
+}
+
 /// A message about a stretch of a text: `line 2, column 6: ...`, in plain words; the place is left out where it is unknown.
 pub fn located(text: &str, start: Option<usize>, message: &str) -> String {
     let plain = plain_words(message.trim_end());

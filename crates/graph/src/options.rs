@@ -1,6 +1,7 @@
 //! Changes to a model without a new file: its width, and arguments of its nodes.
 
 use crate::{GraphError, NodeDescription};
+use convscope_files::listed;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -112,7 +113,7 @@ impl ModelOptions {
             let Value::Table(arguments) = arguments else { return Err(unknown(key)) };
             let place = names.iter().position(|name| name == key);
             let Some(Value::Table(node)) = place.and_then(|place| nodes.get_mut(place)) else {
-                let problem = format!("is not a node of the model; its nodes are {}", names.join(", "));
+                let problem = format!("is not a node of the model; its nodes are {}", listed(names));
                 return Err(GraphError::Option { key: key.clone(), problem, known: names.to_vec() });
             };
             for (argument, value) in arguments {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{Channels, Framing, ImageSize, Normalization, PixelLimit, Source};
+use convscope_files::listed;
 use convscope_graph::{DataDescription, Executor, Graph, Parameters, WeightsFile};
 use convscope_kernels::elementwise::softmax;
 use convscope_ops::Mode;
@@ -182,7 +183,7 @@ impl Inspector {
             return Err(InspectError::OtherSize { expected: channels(expected), found: channels(found) });
         }
         if source.classes() != self.classes() {
-            let (model, data) = (self.classes().join(", "), source.classes().join(", "));
+            let (model, data) = (listed(self.classes()), listed(source.classes()));
             return Err(InspectError::OtherClasses { model, data });
         }
         Ok(())

@@ -277,8 +277,8 @@ impl TrainedModel {
     pub fn evaluate(&mut self, source: Arc<dyn Source>, split: Split) -> Result<Evaluation, TrainError> {
         if source.classes() != self.classes() {
             return Err(TrainError::OtherClasses {
-                model: self.classes().join(", "),
-                data: source.classes().join(", "),
+                model: convscope_files::listed(self.classes()),
+                data: convscope_files::listed(source.classes()),
             });
         }
         threads::in_pool(|| {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convscope_data::{Normalization, Source, Split};
+use convscope_files::listed;
 use convscope_graph::{Graph, Predictor, WeightsFile};
 use convscope_kernels::memory;
 use convscope_ops::{Labels, SoftTargets};
@@ -129,8 +130,8 @@ impl Teacher {
         };
         if classes != source.classes() {
             return unfit(
-                format!("the classes {}", classes.join(", ")),
-                format!("the classes {}", source.classes().join(", ")),
+                format!("the classes {}", listed(&classes)),
+                format!("the classes {}", listed(source.classes())),
             );
         }
         let (size, [height, width]) = (source.image_size(), input.size);

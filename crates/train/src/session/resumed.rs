@@ -1,6 +1,7 @@
 //! Checks that a resumed run has the same images as before.
 
 use convscope_data::{Framing, Source};
+use convscope_files::listed;
 use convscope_graph::WeightsFile;
 
 use crate::config::TrainConfig;
@@ -22,7 +23,7 @@ pub(super) fn check(
         if run.last_weights_path().is_file() {
             let weights = WeightsFile::read(&run.last_weights_path())?;
             if weights.classes != source.classes() {
-                return other("classes", weights.classes.join(", "), source.classes().join(", "));
+                return other("classes", listed(&weights.classes), listed(source.classes()));
             }
         }
         return Ok(None);
