@@ -93,7 +93,7 @@ pub enum TrainError {
         /// The name.
         name: String,
     },
-    /// A text that is no value of a setting.
+    /// A text that is not a value of a setting.
     #[error("{name} cannot be {value}; it must be {wanted}")]
     SettingValue {
         /// The setting.

@@ -123,7 +123,7 @@ pub(super) fn as_typed(value: &toml::Value) -> String {
 /// Declares settings: a struct in which each has a value, one in which each may be missing, and the table `SETTINGS` of the latter.
 ///
 /// A setting is `name: Type = default, flag, accepted;` after what it does. `accepted` is `any` or a pair of a condition and words.
-/// `also` has fields that are no settings themselves: `name: Type = default, type where it may be missing;`.
+/// `also` has fields that are not settings themselves: `name: Type = default, type where it may be missing;`.
 macro_rules! settings {
     (
         $(#[$doc:meta])* pub struct $config:ident;

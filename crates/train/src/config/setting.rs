@@ -140,7 +140,7 @@ impl PartialConfig {
     /// A configuration with these settings, of which the last counts where there are several.
     ///
     /// # Errors
-    /// [`TrainError::SettingValue`] for a text that is no value of its setting.
+    /// [`TrainError::SettingValue`] for a text that is not a value of its setting.
     pub fn of_settings<'a>(
         settings: impl IntoIterator<Item = (&'a Setting, &'a str)>,
     ) -> Result<PartialConfig, TrainError> {
