@@ -4,6 +4,7 @@ use super::tile::{self, Panels, Tap};
 use super::words::Singles;
 use crate::Epilogue;
 use crate::simd::{Kernel, LANES, Simd};
+use std::ops::Range;
 
 /// Pixels of a weight gradient that are added up before their sum goes to memory, to limit rounding errors.
 const EXACT_PIXELS: usize = 64;
@@ -258,7 +259,8 @@ impl Kernel for Outer<'_> {
 }
 
 impl Outer<'_> {
-    /// All weight rows of `K` panels, in tiles of `P` rows and the rest in smaller ones.
+    /// All weight rows of `K` panels, in tiles of `P` rows and the rest in smaller ones. Stretch by stretch, so that the
+    /// gradients of its pixels stay in the cache.
     #[inline(always)]
     fn panels<S: Simd, const P: usize, const K: usize>(
         &mut self,
@@ -267,24 +269,27 @@ impl Outer<'_> {
         panel: usize,
         pixels: usize,
     ) {
-        for tap in 0..self.pass.taps.len() {
-            let len = self.pass.taps[tap].len;
-            let mut at = 0;
-            while len - at >= P {
-                self.tile::<S, P, K>(simd, group, panel, tap, at, pixels);
-                at += P;
-            }
-            while len - at >= 8 {
-                self.tile::<S, 8, K>(simd, group, panel, tap, at, pixels);
-                at += 8;
-            }
-            while len - at >= 3 {
-                self.tile::<S, 3, K>(simd, group, panel, tap, at, pixels);
-                at += 3;
-            }
-            while at < len {
-                self.tile::<S, 1, K>(simd, group, panel, tap, at, pixels);
-                at += 1;
+        for first in (0..pixels).step_by(EXACT_PIXELS) {
+            let stretch = first..pixels.min(first + EXACT_PIXELS);
+            for tap in 0..self.pass.taps.len() {
+                let len = self.pass.taps[tap].len;
+                let mut at = 0;
+                while len - at >= P {
+                    self.tile::<S, P, K>(simd, group, panel, tap, at, stretch.clone());
+                    at += P;
+                }
+                while len - at >= 8 {
+                    self.tile::<S, 8, K>(simd, group, panel, tap, at, stretch.clone());
+                    at += 8;
+                }
+                while len - at >= 3 {
+                    self.tile::<S, 3, K>(simd, group, panel, tap, at, stretch.clone());
+                    at += 3;
+                }
+                while at < len {
+                    self.tile::<S, 1, K>(simd, group, panel, tap, at, stretch.clone());
+                    at += 1;
+                }
             }
         }
     }
@@ -297,27 +302,25 @@ impl Outer<'_> {
         panel: usize,
         tap: usize,
         at: usize,
-        pixels: usize,
+        stretch: Range<usize>,
     ) {
         let Pass { channels, .. } = *self.pass;
         let Tap { input, row, .. } = self.pass.taps[tap];
         let first = (group * channels.panels() + panel) * self.pass.panel_len() + (row + at) * LANES;
         let pixel_len = channels.groups * channels.outer;
-        for (stretch, pixels) in self.pass.inputs[..pixels].chunks(EXACT_PIXELS).enumerate() {
-            let d_first = stretch * EXACT_PIXELS * pixel_len + group * channels.outer + panel * LANES;
-            // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every
-            // pixel's channels, and the packed gradients all panels.
-            unsafe {
-                tile::outer::<S, Singles, P, K>(
-                    simd,
-                    self.input.as_ptr().add(group * channels.inner + input + at),
-                    pixels,
-                    self.d_output.as_ptr().add(d_first),
-                    pixel_len,
-                    channels.last_lanes(panel, K),
-                    Panels { first: self.d_packed.as_mut_ptr().add(first), stride: self.pass.panel_len() },
-                );
-            }
+        let d_first = stretch.start * pixel_len + group * channels.outer + panel * LANES;
+        // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every pixel's
+        // channels, and the packed gradients all panels.
+        unsafe {
+            tile::outer::<S, Singles, P, K>(
+                simd,
+                self.input.as_ptr().add(group * channels.inner + input + at),
+                &self.pass.inputs[stretch],
+                self.d_output.as_ptr().add(d_first),
+                pixel_len,
+                channels.last_lanes(panel, K),
+                Panels { first: self.d_packed.as_mut_ptr().add(first), stride: self.pass.panel_len() },
+            );
         }
     }
 }
