@@ -1,9 +1,9 @@
 //! Exponentials and their kin in single precision, in a form that compilers vectorise.
 //!
-//! Coefficients: `exp` and `tanh` from the Cephes library (Moshier, `expf.c` and `tanhf.c`), `erfc` from the fit in Press
-//! et al., "Numerical Recipes", section 6.2.
+//! Coefficients: `exp` and `tanh` from the Cephes library (Moshier, `expf.c` and `tanhf.c`), `normal` from Abramowitz and
+//! Stegun, "Handbook of Mathematical Functions", 7.1.26.
 
-use std::f32::consts::LOG2_E;
+use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 /// `ln(2)` in two parts, the first of few bits, so that whole multiples of it are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
@@ -60,23 +60,19 @@ pub(super) fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far.copysign(x) }
 }
 
-/// `1 - erf(x)`.
+/// The share of the standard normal distribution below `x`, and `exp(-x^2 / 2)`.
 #[inline(always)]
-pub(super) fn erfc(x: f32) -> f32 {
-    let size = x.abs();
-    let t = 1.0 / (1.0 + 0.5 * size);
-    let p = 0.170_872_77;
-    let p = p * t - 0.822_152_2;
-    let p = p * t + 1.488_515_9;
-    let p = p * t - 1.135_204;
-    let p = p * t + 0.278_868_08;
-    let p = p * t - 0.186_288_06;
-    let p = p * t + 0.096_784_18;
-    let p = p * t + 0.374_091_96;
-    let p = p * t + 1.000_023_7;
-    let p = p * t - 1.265_512_2;
-    let tail = t * exp(p - size * size);
-    if x < 0.0 { 2.0 - tail } else { tail }
+pub(super) fn normal(x: f32) -> (f32, f32) {
+    let size = x.abs() * FRAC_1_SQRT_2;
+    let density = exp(-size * size);
+    let t = 1.0 / (1.0 + 0.327_591_1 * size);
+    let p = 1.061_405_4;
+    let p = p * t - 1.453_152;
+    let p = p * t + 1.421_413_7;
+    let p = p * t - 0.284_496_74;
+    let p = p * t + 0.254_829_6;
+    let tail = 0.5 * p * t * density;
+    (if x < 0.0 { tail } else { 1.0 - tail }, density)
 }
 
 /// `ln(1 + x)` between 0 and 1: twice the area tangent of `x / (2 + x)`, whose series ends early.

@@ -9,7 +9,7 @@ use crate::Isa;
 use crate::elementwise::Loop;
 use crate::simd::dispatch;
 use crate::threads::both;
-use approximate::{erfc, exp, expm1, ln_1p, sigmoid, tanh};
+use approximate::{exp, expm1, ln_1p, normal, sigmoid, tanh};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// A function of single values. NaN stays NaN.
@@ -136,10 +136,10 @@ impl Function {
                 1.0 - y * y
             }),
             Function::Gelu => task.run(
-                |x| 0.5 * x * erfc(-x * FRAC_1_SQRT_2),
+                |x| x * normal(x).0,
                 |x| {
-                    let density = 0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * exp(-0.5 * x * x);
-                    0.5 * erfc(-x * FRAC_1_SQRT_2) + x * density
+                    let (below, density) = normal(x);
+                    below + x * (0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * density)
                 },
             ),
             Function::GeluTanh => task.run(
