@@ -89,6 +89,12 @@ pub fn log_softmax_backward(output: &[f32], d: &mut [f32], len: usize) {
     }
 }
 
+/// `output = input * factor`.
+pub fn scale(isa: Isa, input: &[f32], factor: f32, output: &mut [f32]) {
+    assert_eq!(input.len(), output.len());
+    dispatch(isa, Loop(|| output.iter_mut().zip(input).for_each(|(y, &x)| *y = x * factor)));
+}
+
 /// `into += from`.
 pub fn add_assign(isa: Isa, into: &mut [f32], from: &[f32]) {
     assert_eq!(into.len(), from.len());

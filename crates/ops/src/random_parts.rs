@@ -1,6 +1,6 @@
 //! Parts of a value set to zero at random: channels, images or whole batches.
 
-use convscope_kernels::random;
+use convscope_kernels::{channels, elementwise, random};
 
 use crate::{Backward, Bound, Forward, Isa, Mode, OpError, Reads, Sample, Shape};
 
@@ -48,10 +48,9 @@ impl BoundParts {
             let place = if self.part == Part::Batch { 0 } else { (sample.first_image + image) as u64 };
             let key = random::key(&[sample.seed, sample.step, sample.node as u64, place]);
             random::mask(isa, key, self.threshold, self.scale, ones, factors);
-            for (x, y) in x.chunks_exact(self.channels).zip(y.chunks_exact_mut(self.channels)) {
-                for (channel, (x, y)) in x.iter().zip(y).enumerate() {
-                    *y = x * factors[channel % factors.len()];
-                }
+            match *factors {
+                [factor] => elementwise::scale(isa, x, factor, y),
+                _ => channels::scale_channels(isa, x, factors, y),
             }
         }
     }
