@@ -1,5 +1,7 @@
 //! A checked network: named nodes with shapes.
 
+mod rewired;
+
 use std::collections::HashMap;
 
 use convscope_ops::{Activation, ParameterSpec, Shape};
@@ -65,10 +67,7 @@ impl Graph {
         }
         check_keys(&nodes)?;
         let outputs = find_outputs(&description, &names)?;
-        let mut consumers = vec![Vec::new(); inputs.len() + nodes.len()];
-        for (index, node) in nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|&input| consumers[place(inputs.len(), input)].push(index));
-        }
+        let consumers = readers_of(inputs.len(), &nodes);
         let is_needed = needed(&nodes, outputs[0]);
         let graph = Graph { description, inputs, nodes, outputs, consumers, is_needed };
         graph.check_softmax()?;
@@ -259,6 +258,15 @@ fn place(inputs: usize, value: ValueId) -> usize {
         ValueId::Input(index) => index,
         ValueId::Node(index) => inputs + index,
     }
+}
+
+/// The nodes that use each value, starting with the inputs.
+fn readers_of(inputs: usize, nodes: &[Node]) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); inputs + nodes.len()];
+    for (index, node) in nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|&input| readers[place(inputs, input)].push(index));
+    }
+    readers
 }
 
 /// Checks the inputs of a network.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use convscope_ops::{BindOptions, Joined, Mode, Operator, Parameter, Precision};
 use ndarray::{Array2, ArrayView4};
 
+use crate::plan::Joining;
 use crate::{Executor, Graph, GraphError, ModelDescription, NodeDescription, Parameters, Plan, ValueId};
 
 /// Computes logits and nothing else. Where nobody can look in between, batch normalisations become part of the weights
@@ -38,8 +39,8 @@ impl Predictor {
     pub fn new(graph: Arc<Graph>, precision: Precision, batch: usize) -> Result<Predictor, GraphError> {
         let joined = JoinedNodes::new(&graph);
         let runs = joined.as_ref().map_or(&graph, |joined| &joined.graph);
-        let executor =
-            Executor::new(Arc::clone(runs), BindOptions { mode: Mode::Inference, precision }, batch)?;
+        let options = BindOptions { mode: Mode::Inference, precision };
+        let executor = Executor::wired(Arc::clone(runs), options, batch, Joining::Allowed)?;
         Ok(Predictor { graph, executor, joined })
     }
 

@@ -11,6 +11,7 @@
 //! - [`pool`]: maximum and mean over windows.
 //! - [`elementwise`]: activations and sums.
 //! - [`channels`]: sums, moments, scale and shift per channel.
+//! - [`clamped`]: batch normalisation with limits on its values.
 //! - [`loss`]: losses of rows and their gradients.
 //! - [`random`]: masks from a hash of the position.
 //! - [`roi`]: pooling of regions.
@@ -26,6 +27,7 @@
 
 mod buffer;
 pub mod channels;
+pub mod clamped;
 pub mod conv;
 pub mod elementwise;
 mod epilogue;

@@ -60,6 +60,11 @@ impl Activation {
         (self == Activation::Relu).then_some(Epilogue::Relu)
     }
 
+    /// The function of single values that it is, if its gradient is the same whether the input or the output is known.
+    pub fn function(self) -> Option<Function> {
+        (self == Activation::Relu).then_some(Function::Clamp { low: 0.0, high: f32::INFINITY })
+    }
+
     /// Applies it in place; `channels` is the length of the last axis.
     pub fn apply(self, isa: Isa, x: &mut [f32], channels: usize) {
         match self {

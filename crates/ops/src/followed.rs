@@ -83,6 +83,12 @@ impl Layer for Followed {
         self.head.layer().absorb(own, map)
     }
 
+    fn on_channels(&self, own: &Operator, image: Shape) -> Option<Operator> {
+        let head = self.head.layer().on_channels(&self.head, image)?;
+        let layer = Followed { head, function: self.function };
+        Some(Operator::in_memory(own.name(), own.arguments().clone(), Arc::new(layer)))
+    }
+
     fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let head = self.head.layer().bind(inputs, options);
         Box::new(BoundFollowed { head, function: self.function, parts: 1 })

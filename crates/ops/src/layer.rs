@@ -109,6 +109,17 @@ pub trait Layer: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The operator that does to the channels of `image` what this one, `own`, does to the last axis of the same image with its
+    /// channels there, if there is one. It has the same arrays, perhaps with more axes of length 1.
+    fn on_channels(&self, own: &Operator, _image: Shape) -> Option<Operator> {
+        self.function().map(|_| own.clone())
+    }
+
+    /// If all it does is to move axes: for each axis of the output, the axis of the input.
+    fn moved_axes(&self, _input: Shape) -> Option<Vec<usize>> {
+        None
+    }
+
     /// What PyTorch calls it, for inputs that [`Layer::output_shape`] accepted; none where it has no counterpart.
     fn torch(&self, _inputs: &[Shape]) -> Option<Torch> {
         None
@@ -121,6 +132,17 @@ pub trait Layer: Debug + Send + Sync + 'static {
 
     /// The form that the executor runs, for inputs that [`Layer::output_shape`] accepted.
     fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound>;
+
+    /// As [`Layer::bind`], with a function of each of its values in the same pass over memory; none where that is not faster
+    /// than one after the other. The bits are the same.
+    fn bind_activated(
+        &self,
+        _inputs: &[Shape],
+        _options: BindOptions,
+        _function: Function,
+    ) -> Option<Box<dyn Bound>> {
+        None
+    }
 }
 
 /// An operator with its arguments; in a model file `op = "conv2d"` and the arguments beside it.

@@ -8,7 +8,7 @@ mod workspace;
 
 pub use attribution::ClassGradients;
 
-use crate::plan::{Action, Plan, Step, bind_all};
+use crate::plan::{Action, Joining, Plan, Step, Wiring};
 use crate::{Graph, GraphError, Node, Observer, Parameters};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, threads};
@@ -25,8 +25,11 @@ use workspace::Workspaces;
 /// is spread over the rayon pool of the caller, and results do not depend on its number of threads.
 pub struct Executor {
     graph: Arc<Graph>,
+    options: BindOptions,
     plan: Plan,
-    bound: Vec<Box<dyn Bound>>,
+    wiring: Wiring,
+    /// Computes every node's value by itself; exists once somebody has watched a training step.
+    watched: Option<Box<Executor>>,
     isa: Isa,
     batch: usize,
     /// Whether a single image is computed on several threads.
@@ -75,30 +78,37 @@ impl Executor {
         batch: usize,
     ) -> Result<Executor, GraphError> {
         let options = options.into();
+        Executor::wired(graph, options, batch, Joining::of(options.mode))
+    }
+
+    /// An executor whose nodes may do the work of others.
+    pub(crate) fn wired(
+        graph: Arc<Graph>,
+        options: BindOptions,
+        batch: usize,
+        joining: Joining,
+    ) -> Result<Executor, GraphError> {
         let mode = options.mode;
-        let mut bound = bind_all(&graph, options);
+        let mut wiring = Wiring::new(&graph, options, joining);
         let threads = threads::in_pool(rayon::current_num_threads);
         let is_divided = mode == Mode::Inference && batch <= 1 && threads > 1;
         if is_divided {
-            bound.iter_mut().for_each(|bound| bound.divide(threads));
+            wiring.bound.iter_mut().for_each(|bound| bound.divide(threads));
         }
-        let plan = Plan::for_bound(&graph, &bound, mode, batch);
+        let plan = Plan::of(&wiring, mode, batch);
         let zeros = |len: &dyn Fn(&dyn Bound) -> usize| -> Result<Vec<Buffer>, OutOfMemory> {
-            Buffer::zeros_together(bound.iter().map(|bound| len(bound.as_ref())))
+            Buffer::zeros_together(wiring.own_lens(len))
         };
         let specs = graph.nodes().iter().flat_map(Node::own_parameters);
         let trained_len = |spec: &convscope_ops::ParameterSpec| {
             if mode.is_training() && spec.role.is_trained() { spec.shape.iter().product() } else { 0 }
         };
         Ok(Executor {
-            shards: Shard::all(&graph, &plan, &bound, batch.max(1))?,
-            workspaces: Workspaces::new(&plan, &bound)?,
+            shards: Shard::all(&plan, &wiring, batch.max(1))?,
+            workspaces: Workspaces::new(&plan, &wiring.bound)?,
             packed: zeros(&|bound| bound.packed_len())?,
             states: zeros(&|bound| bound.coupled().map_or(0, |coupled| coupled.state_len()))?,
-            sums: bound
-                .iter()
-                .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
-                .collect(),
+            sums: wiring.zeroed_sums(),
             gradients: specs.map(|spec| memory::zeros(trained_len(spec))).collect::<Result<_, _>>()?,
             shared_gradients: graph
                 .nodes()
@@ -112,7 +122,9 @@ impl Executor {
             isa: Isa::best(),
             batch: batch.max(1),
             is_divided,
-            bound,
+            watched: None,
+            options,
+            wiring,
             plan,
             graph,
         })
@@ -159,6 +171,9 @@ impl Executor {
     ) -> Result<StepOutcome, GraphError> {
         let images = self.check(&batch.images, self.batch)?;
         self.graph.check_batch(images)?;
+        if observer.is_some() && self.wiring.is_changed() {
+            return self.watched_step(parameters, batch, loss, observer);
+        }
         self.load(parameters);
         let input = batch.images.as_standard_layout();
         let shared = RunInputs {
@@ -177,6 +192,27 @@ impl Executor {
             loss: shards.iter().map(|shard| shard.loss).sum::<f64>() / images as f64,
             correct: shards.iter().map(|shard| shard.correct).sum(),
         })
+    }
+
+    /// A training step in which every node has a value of its own.
+    fn watched_step(
+        &mut self,
+        parameters: &mut Parameters,
+        batch: TrainingBatch<'_>,
+        loss: &Loss,
+        observer: Option<&dyn Observer>,
+    ) -> Result<StepOutcome, GraphError> {
+        let watched = match &mut self.watched {
+            Some(watched) => watched,
+            none => {
+                let graph = Arc::clone(&self.graph);
+                let made = Executor::wired(graph, self.options, self.batch, Joining::Forbidden)?;
+                none.insert(Box::new(made))
+            }
+        };
+        let outcome = watched.train_step(parameters, batch, loss, observer)?;
+        std::mem::swap(&mut self.gradients, &mut watched.gradients);
+        Ok(outcome)
     }
 
     /// Updates the running statistics from a batch, as [`train_step`](Self::train_step) does, but without loss or
@@ -210,10 +246,11 @@ impl Executor {
     pub fn load(&mut self, parameters: &Parameters) {
         self.packed
             .par_iter_mut()
-            .zip(&self.bound)
+            .zip(&self.wiring.bound)
             .enumerate()
             // The last nodes of a network have most of its weights.
             .with_max_len(1)
+            .filter(|(node, _)| self.wiring.is_owner(*node))
             .for_each(|(node, (packed, bound))| bound.pack(parameters.of_node(node), packed));
     }
 
@@ -294,11 +331,10 @@ impl Executor {
     ) -> Result<(), OutOfMemory> {
         let shard_images = self.plan.shard_images(batch.images);
         let active = batch.images.div_ceil(shard_images);
-        self.workspaces.provide(&self.plan, &self.bound)?;
+        self.workspaces.provide(&self.plan, &self.wiring.bound)?;
         let shared = Shared {
-            graph: &self.graph,
             plan: &self.plan,
-            bound: &self.bound,
+            wiring: &self.wiring,
             packed: &self.packed,
             states: &self.states,
             moments: &self.moments,
@@ -313,7 +349,7 @@ impl Executor {
         self.shards[..active].par_iter_mut().enumerate().with_max_len(1).try_for_each(|(index, shard)| {
             let first = index * shard_images;
             let images = first..(first + shard_images).min(batch.images);
-            self.workspaces.lend(&self.plan, &self.bound, |workspace| {
+            self.workspaces.lend(&self.plan, &self.wiring.bound, |workspace| {
                 let run = || shard.run(stage, images, workspace, &shared);
                 if self.is_divided { threads::attended(run) } else { run() }
             })
@@ -330,7 +366,8 @@ impl Executor {
                 Action::ReduceBackward { node } => (node, false),
                 _ => continue,
             };
-            let Some(coupled) = self.bound[node].coupled() else { continue };
+            let Some(coupled) = self.wiring.bound[node].coupled() else { continue };
+            let node = self.wiring.owners[node];
             let sums = &mut self.sums[node];
             sums.fill(0.0);
             for shard in &mut self.shards[..active] {
@@ -351,12 +388,12 @@ impl Executor {
         let active = images.div_ceil(self.plan.shard_images(images));
         let Some((first, others)) = self.shards[..active].split_first_mut() else { return };
         let nodes = self.graph.nodes();
-        let all = Collected { nodes, bound: &self.bound, first: 0, others };
+        let all = Collected { nodes, wiring: &self.wiring, first: 0, others };
         all.collect(&mut first.gradients, &mut self.gradients);
         for (node, described) in nodes.iter().enumerate().filter(|(_, node)| node.weights_of.is_some()) {
             debug_assert!(described.weights_of < Some(node), "the owner has written its part");
             let part = &mut self.shared_gradients[node];
-            self.bound[node].unpack_gradient(&first.gradients[node], part);
+            self.wiring.bound[node].unpack_gradient(&first.gradients[node], part);
             for (sum, part) in self.gradients[parameters.range(node)].iter_mut().zip(part) {
                 sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += *value);
             }
@@ -368,7 +405,7 @@ impl Executor {
 #[derive(Clone, Copy)]
 struct Collected<'a> {
     nodes: &'a [Node],
-    bound: &'a [Box<dyn Bound>],
+    wiring: &'a Wiring,
     first: usize,
     /// All shards but the first.
     others: &'a [Shard],
@@ -384,10 +421,9 @@ impl Collected<'_> {
             let (sums, more_sums) = sums.split_at_mut(half);
             let (gradients, more_gradients) = gradients.split_at_mut(arrays);
             let (nodes, more_nodes) = self.nodes.split_at(half);
-            let (bound, more_bound) = self.bound.split_at(half);
-            let more = Collected { nodes: more_nodes, bound: more_bound, first: self.first + half, ..self };
+            let more = Collected { nodes: more_nodes, first: self.first + half, ..self };
             rayon::join(
-                || Collected { nodes, bound, ..self }.collect(sums, gradients),
+                || Collected { nodes, ..self }.collect(sums, gradients),
                 || more.collect(more_sums, more_gradients),
             );
             return;
@@ -400,8 +436,8 @@ impl Collected<'_> {
                 sum.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
             }
         });
-        if node.weights_of.is_none() {
-            self.bound[0].unpack_gradient(sum, gradients);
+        if node.weights_of.is_none() && self.wiring.is_owner(self.first) {
+            self.wiring.bound[self.first].unpack_gradient(sum, gradients);
         }
     }
 }

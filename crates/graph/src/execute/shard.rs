@@ -2,12 +2,12 @@
 
 use super::ObservationPoints;
 use super::workspace::Workspace;
-use crate::plan::{Action, Plan, Region, Slot, Step};
-use crate::{Graph, Observation, Observer, ValueId};
+use crate::plan::{Action, Plan, Region, Slot, Step, Wiring};
+use crate::{Observation, Observer, ValueId};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, elementwise, layout};
 use convscope_ops::{
-    Activation, Backward, Bound, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample, argmax,
+    Activation, Backward, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample, argmax,
 };
 use std::mem::take;
 use std::ops::Range;
@@ -36,9 +36,8 @@ pub(super) struct Shard {
 
 /// What all shards read.
 pub(super) struct Shared<'a> {
-    pub(super) graph: &'a Graph,
     pub(super) plan: &'a Plan,
-    pub(super) bound: &'a [Box<dyn Bound>],
+    pub(super) wiring: &'a Wiring,
     pub(super) packed: &'a [Buffer],
     pub(super) states: &'a [Buffer],
     pub(super) moments: &'a ObservationPoints,
@@ -78,45 +77,37 @@ impl Chunk {
 
 impl Shard {
     /// The shards of a plan for batches of at most `batch` images.
-    pub(super) fn all(
-        graph: &Graph,
-        plan: &Plan,
-        bound: &[Box<dyn Bound>],
-        batch: usize,
-    ) -> Result<Vec<Shard>, OutOfMemory> {
+    pub(super) fn all(plan: &Plan, wiring: &Wiring, batch: usize) -> Result<Vec<Shard>, OutOfMemory> {
         let images = plan.shard_images(batch);
         let kept = plan.kept_slots.iter().map(|len| len * images);
-        let trained = if plan.mode.is_training() { bound } else { &[] };
-        let lens = (0..plan.shards)
-            .flat_map(|_| kept.clone().chain(trained.iter().map(|bound| bound.gradient_len())));
+        let mut trained: Vec<usize> = wiring.own_lens(|bound| bound.gradient_len()).collect();
+        trained.truncate(if plan.mode.is_training() { trained.len() } else { 0 });
+        let lens = (0..plan.shards).flat_map(|_| kept.clone().chain(trained.iter().copied()));
         let mut memory = Buffer::zeros_together(lens)?.into_iter();
         let shard = |index| {
             let kept = memory.by_ref().take(plan.kept_slots.len()).collect();
             let gradients = memory.by_ref().take(trained.len()).collect();
-            Shard::new(index, graph, plan, bound, images, kept, gradients)
+            Shard::new(index, plan, wiring, images, kept, gradients)
         };
         (0..plan.shards).map(shard).collect()
     }
 
     fn new(
         index: usize,
-        graph: &Graph,
         plan: &Plan,
-        bound: &[Box<dyn Bound>],
+        wiring: &Wiring,
         images: usize,
         kept: Vec<Buffer>,
         gradients: Vec<Buffer>,
     ) -> Result<Shard, OutOfMemory> {
+        let graph = &wiring.graph;
         let input_len = if plan.mode == Mode::Attribution { graph.shape(ValueId::Input(0)).len() } else { 0 };
         Ok(Shard {
             index,
             workspace: Workspace::default(),
             kept,
             gradients,
-            sums: bound
-                .iter()
-                .map(|bound| vec![0.0; bound.coupled().map_or(0, |coupled| coupled.sums_len())])
-                .collect(),
+            sums: wiring.zeroed_sums(),
             loss: 0.0,
             correct: 0,
             logits: memory::room(images * graph.classes())?,
@@ -194,14 +185,14 @@ impl Shard {
             share: chunk.shard,
             first_image: shared.sample.first_image + chunk.first,
             images: chunk.images,
-            shape: shared.graph.nodes()[node].shape,
+            shape: shared.wiring.graph.nodes()[node].shape,
             values: self.read_optional(region, chunk),
             input: input.map(|input| self.read(input, chunk)),
         }
     }
 
     fn step(&mut self, step: &Step, chunk: Chunk, shared: &Shared<'_>) {
-        let graph = shared.graph;
+        let Wiring { graph, bound, owners, .. } = shared.wiring;
         // The buffer to write is moved out of the shard, so that the others can be read meanwhile.
         let mut written = step.writes.map_or(Buffer::default(), |region| take(self.slot(region)));
         let target = &mut written[step.writes.map_or(0..0, |region| chunk.range(region))];
@@ -214,14 +205,14 @@ impl Shard {
             }
             Action::Forward { node } | Action::Recompute { node } => {
                 let activation = graph.nodes()[node].activation.and_then(Activation::epilogue);
-                let bound = &shared.bound[node];
+                let (bound, owner) = (&bound[node], owners[node]);
                 bound.forward(Forward {
                     isa: shared.isa,
                     images: chunk.images,
                     sample: shared.sample_of(node, chunk),
                     inputs: Inputs(&|index| self.read(step.inputs[index], chunk)),
-                    packed: &shared.packed[node],
-                    state: &shared.states[node],
+                    packed: &shared.packed[owner],
+                    state: &shared.states[owner],
                     epilogue: activation
                         .filter(|&epilogue| bound.fuses(epilogue))
                         .unwrap_or(Epilogue::Linear),
@@ -236,7 +227,8 @@ impl Shard {
                 }
             }
             Action::ReduceForward { node } => {
-                if let Some(coupled) = shared.bound[node].coupled() {
+                if let Some(coupled) = bound[node].coupled() {
+                    let node = owners[node];
                     let mut sums = take(&mut self.sums[node]);
                     coupled.reduce_forward(shared.isa, self.read(step.inputs[0], chunk), &mut sums);
                     self.sums[node] = sums;
@@ -250,7 +242,7 @@ impl Shard {
             Action::Loss => self.loss_step(step, chunk, shared, target),
             Action::SelectClass => {
                 target.fill(0.0);
-                let classes = shared.graph.classes();
+                let classes = shared.wiring.graph.classes();
                 for (row, &class) in
                     target.chunks_exact_mut(classes).zip(&shared.labels.classes()[chunk.first..])
                 {
@@ -270,7 +262,8 @@ impl Shard {
                 }
             }
             Action::ReduceBackward { node } => {
-                if let Some(coupled) = shared.bound[node].coupled() {
+                if let Some(coupled) = bound[node].coupled() {
+                    let node = owners[node];
                     let mut sums = take(&mut self.sums[node]);
                     let input = self.read(step.inputs[0], chunk);
                     let d_output = self.read_optional(step.gradient, chunk);
@@ -282,13 +275,13 @@ impl Shard {
                 let mut gradient = take(&mut self.gradients[node]);
                 let inputs = |index: usize| self.read(step.inputs[index], chunk);
                 let call = self.backward(node, step, chunk, shared, &inputs, &mut scratch);
-                shared.bound[node].backward_parameters(call, &mut gradient);
+                bound[node].backward_parameters(call, &mut gradient);
                 self.gradients[node] = gradient;
             }
             Action::BackwardInput { node, input } => {
                 let inputs = |index: usize| self.read(step.inputs[index], chunk);
                 let call = self.backward(node, step, chunk, shared, &inputs, &mut scratch);
-                shared.bound[node].backward_input(input, call, target);
+                bound[node].backward_input(input, call, target);
             }
             Action::Accumulate { .. } => {
                 elementwise::add_assign(shared.isa, target, self.read_optional(step.gradient, chunk));
@@ -331,8 +324,8 @@ impl Shard {
             inputs: Inputs(inputs),
             output: self.read_optional(step.output, chunk),
             d_output: self.read_optional(step.gradient, chunk),
-            packed: &shared.packed[node],
-            state: &shared.states[node],
+            packed: &shared.packed[shared.wiring.owners[node]],
+            state: &shared.states[shared.wiring.owners[node]],
             scratch,
         }
     }

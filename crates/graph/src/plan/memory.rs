@@ -1,8 +1,8 @@
 //! The memory that a plan needs.
 
-use super::Plan;
+use super::{Joining, Plan, Wiring};
 use crate::Graph;
-use convscope_ops::{BindOptions, Bound};
+use convscope_ops::BindOptions;
 use serde::Serialize;
 
 /// The memory that an executor holds to run a plan, in bytes. Parameters, their gradients in PyTorch's layouts and the
@@ -25,8 +25,8 @@ impl PlanMemory {
     /// The memory for batches of at most `batch` images.
     pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> PlanMemory {
         let options = options.into();
-        let (bound, mode) = (super::bind_all(graph, options), options.mode);
-        PlanMemory::of(&Plan::for_bound(graph, &bound, mode, batch), &bound, batch)
+        let wiring = Wiring::new(graph, options, Joining::of(options.mode));
+        PlanMemory::of(&Plan::of(&wiring, options.mode, batch), &wiring, batch)
     }
 
     /// The total.
@@ -35,20 +35,19 @@ impl PlanMemory {
         shard_slots + kept_slots + gradients + scratch + packed_parameters
     }
 
-    pub(super) fn of(plan: &Plan, bound: &[Box<dyn Bound>], batch: usize) -> PlanMemory {
+    pub(super) fn of(plan: &Plan, wiring: &Wiring, batch: usize) -> PlanMemory {
         let bytes = |values: usize| values * size_of::<f32>();
-        let sum =
-            |len: &dyn Fn(&dyn Bound) -> usize| bound.iter().map(|bound| len(bound.as_ref())).sum::<usize>();
-        let gradients = if plan.mode.is_training() { sum(&|bound| bound.gradient_len()) } else { 0 };
+        let gradients =
+            if plan.mode.is_training() { wiring.own_lens(|bound| bound.gradient_len()).sum() } else { 0 };
         let (chunk, at_once) = (plan.largest_chunk(), plan.shards_at_once());
-        let scratch = bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
+        let scratch = wiring.bound.iter().map(|bound| bound.scratch_len(chunk)).max().unwrap_or(0);
         let kept = plan.kept_slots.iter().sum::<usize>() * plan.shard_images(batch);
         PlanMemory {
             shard_slots: bytes(at_once * chunk * plan.shard_slots.iter().sum::<usize>()),
             kept_slots: bytes(plan.shards * kept),
             gradients: bytes(plan.shards * gradients),
             scratch: bytes(at_once * scratch),
-            packed_parameters: bytes(sum(&|bound| bound.packed_len())),
+            packed_parameters: bytes(wiring.own_lens(|bound| bound.packed_len()).sum()),
         }
     }
 }

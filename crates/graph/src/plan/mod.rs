@@ -13,6 +13,7 @@ mod regions;
 mod step_list;
 mod steps;
 mod summary;
+mod wiring;
 
 use crate::{Graph, ValueId};
 use convscope_ops::{BindOptions, Bound, Mode};
@@ -22,6 +23,7 @@ use serde::Serialize;
 use std::collections::HashSet;
 use step_list::StepList;
 pub use summary::{Ceiling, PlanSummary, RegionSummary, StepSummary};
+pub(crate) use wiring::{Joining, Wiring};
 
 /// One thing to do with a chunk of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -181,15 +183,16 @@ impl Plan {
     /// The plan for batches of at most `batch` images.
     pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> Plan {
         let options = options.into();
-        Plan::for_bound(graph, &bind_all(graph, options), options.mode, batch)
+        Plan::of(&Wiring::new(graph, options, Joining::of(options.mode)), options.mode, batch)
     }
 
-    pub(crate) fn for_bound(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode, batch: usize) -> Plan {
-        let list = StepList::new(graph, bound, mode);
+    pub(crate) fn of(wiring: &Wiring, mode: Mode, batch: usize) -> Plan {
+        let Wiring { graph, bound, .. } = wiring;
+        let list = StepList::new(wiring, mode);
         let assigned = assign(graph, bound, &list);
         let batch = batch.max(1);
         let gradients = match mode {
-            Mode::Training => bound.iter().map(|bound| bound.gradient_len()).sum::<usize>().max(1),
+            Mode::Training => wiring.own_lens(|bound| bound.gradient_len()).sum::<usize>().max(1),
             Mode::Inference | Mode::Attribution => 1,
         };
         // A power of two, so that any common number of threads has equal work.
@@ -245,12 +248,6 @@ fn chunk_of_stage(stage: usize, steps: &[Step], bound: &[Box<dyn Bound>]) -> usi
         })
         .sum();
     (CHUNK_VALUES.max(weights) / values.max(1)).max(1)
-}
-
-/// Every node's operator with its sizes settled.
-pub(crate) fn bind_all(graph: &Graph, options: BindOptions) -> Vec<Box<dyn Bound>> {
-    let nodes = graph.nodes().iter();
-    nodes.map(|node| node.operator.layer().bind(&node.input_shapes, options)).collect()
 }
 
 /// The number of shards for a batch. In training, each shard must clear and add up its gradients, which 32 images make up

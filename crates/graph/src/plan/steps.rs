@@ -2,14 +2,15 @@
 
 use super::recompute::recompute;
 use super::step_list::StepList;
-use super::{Action, ends_in_softmax};
+use super::{Action, Wiring, ends_in_softmax};
 use crate::{Graph, Node, ValueId};
 use convscope_ops::{Bound, Mode};
 use std::collections::{BTreeSet, HashSet};
 
 impl StepList {
-    pub(super) fn new(graph: &Graph, bound: &[Box<dyn Bound>], mode: Mode) -> StepList {
-        let order = Order { graph, bound, mode, forward: forward_stages(graph, bound) };
+    pub(super) fn new(wiring: &Wiring, mode: Mode) -> StepList {
+        let Wiring { graph, bound, .. } = wiring;
+        let order = Order { graph, wiring, bound, mode, forward: forward_stages(graph, bound) };
         let last = order.forward.iter().copied().max().unwrap_or(0);
         let mut list = StepList { stages: last + 1, ..StepList::default() };
         for stage in 0..=last {
@@ -76,6 +77,7 @@ impl StepList {
 
 struct Order<'a> {
     graph: &'a Graph,
+    wiring: &'a Wiring,
     bound: &'a [Box<dyn Bound>],
     mode: Mode,
     /// Stage in which each node's value is computed.
@@ -104,7 +106,7 @@ impl Order<'_> {
             }
         }
         for (index, node) in self.graph.nodes().iter().enumerate() {
-            if self.forward[index] != stage {
+            if self.forward[index] != stage || self.wiring.is_left_out(index) {
                 continue;
             }
             actions.push((Action::Forward { node: index }, stage));

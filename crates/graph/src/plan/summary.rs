@@ -1,9 +1,9 @@
 //! A plan in numbers: what each step does, reads and writes.
 
-use super::{Action, Plan, PlanMemory, Region, Slot};
+use super::{Action, Joining, Plan, PlanMemory, Region, Slot, Step, Wiring};
 use crate::{Graph, ValueId};
 use convscope_kernels::peak::Peak;
-use convscope_ops::{Activation, Algorithm, BindOptions, Bound, Mode, Precision};
+use convscope_ops::{Activation, Algorithm, BindOptions, Mode, Precision};
 use serde::Serialize;
 
 /// A plan with the work of each step. Multiply-adds and bytes are per image.
@@ -53,6 +53,8 @@ pub struct StepSummary {
     pub action: Action,
     /// Name of the node that it belongs to.
     pub name: Option<String>,
+    /// Name of the node before it whose work it does too.
+    pub joins: Option<String>,
     /// Whether a bias is added as part of the step.
     pub fuses_bias: bool,
     /// The activation that is applied as part of the step.
@@ -106,10 +108,10 @@ impl PlanSummary {
     /// ```
     pub fn new(graph: &Graph, options: impl Into<BindOptions>, batch: usize) -> PlanSummary {
         let options = options.into();
-        let (bound, mode) = (super::bind_all(graph, options), options.mode);
-        let plan = Plan::for_bound(graph, &bound, mode, batch);
+        let (wiring, mode) = (Wiring::new(graph, options, Joining::of(options.mode)), options.mode);
+        let plan = Plan::of(&wiring, mode, batch);
         let steps: Vec<StepSummary> =
-            (0..plan.steps.len()).map(|step| StepSummary::new(graph, &bound, &plan, step)).collect();
+            plan.steps.iter().map(|step| StepSummary::new(graph, &wiring, step)).collect();
         let slot_bytes =
             |lens: &[usize], images: usize| lens.iter().map(|len| len * images * size_of::<f32>()).collect();
         let regions = || steps.iter().flat_map(|step| step.reads.iter().chain(&step.writes));
@@ -129,7 +131,7 @@ impl PlanSummary {
             multiply_adds_made: steps.iter().map(|step| step.multiply_adds_made).sum(),
             bytes: steps.iter().map(|step| step.bytes).sum(),
             kept_bytes: kept.map(|region| region.bytes).sum(),
-            memory: PlanMemory::of(&plan, &bound, batch),
+            memory: PlanMemory::of(&plan, &wiring, batch),
             steps,
         }
     }
@@ -146,8 +148,9 @@ impl PlanSummary {
 }
 
 impl StepSummary {
-    fn new(graph: &Graph, bound: &[Box<dyn Bound>], plan: &Plan, step: usize) -> StepSummary {
-        let step = &plan.steps[step];
+    /// `graph` is the network as it was given.
+    fn new(graph: &Graph, wiring: &Wiring, step: &Step) -> StepSummary {
+        let bound = &wiring.bound;
         let node = step.action.node();
         let multiplies = match step.action {
             Action::Forward { node }
@@ -156,7 +159,7 @@ impl StepSummary {
             _ => None,
         };
         let products = multiplies.and_then(|node| bound[node].products());
-        let multiply_adds = multiplies.map_or(0, |node| graph.nodes()[node].multiply_adds);
+        let multiply_adds = multiplies.map_or(0, |node| wiring.graph.nodes()[node].multiply_adds);
         let forward = match step.action {
             Action::Forward { node } => Some(node),
             _ => None,
@@ -169,10 +172,15 @@ impl StepSummary {
             stage: step.stage,
             action: step.action,
             name: node.map(|node| graph.nodes()[node].name.clone()),
+            joins: node
+                .map(|node| wiring.owners[node])
+                .filter(|owner| Some(*owner) != node)
+                .map(|owner| graph.nodes()[owner].name.clone()),
             fuses_bias: products.is_some() && forward.as_ref().is_some_and(has_bias),
             fuses_activation: forward.and_then(|node| {
                 graph.nodes()[node].activation.filter(|activation| {
-                    activation.epilogue().is_some_and(|epilogue| bound[node].fuses(epilogue))
+                    wiring.is_activated(node)
+                        || activation.epilogue().is_some_and(|epilogue| bound[node].fuses(epilogue))
                 })
             }),
             algorithm: products.map(|products| products.algorithm),

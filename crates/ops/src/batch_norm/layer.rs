@@ -1,12 +1,14 @@
 //! Batch normalisation as a layer and as the executor runs it.
 
 use super::NAME;
+use super::clamped::ClampedBatchNorm;
 use crate::defaults::{is_yes, yes};
 use crate::layer::one_input;
 use crate::operator_arguments::arguments_of;
 use crate::*;
 use convscope_kernels::Epilogue;
 use convscope_kernels::channels::{Affine, Centered, add_moments, normalize, normalize_backward};
+use convscope_kernels::pointwise::Function;
 use serde::{Deserialize, Serialize};
 
 /// Batch normalisation with its own weight, bias and running statistics; arguments and defaults of
@@ -147,6 +149,18 @@ impl Layer for BatchNorm {
     fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         Box::new(self.bound(inputs[0], options.mode))
     }
+
+    fn bind_activated(
+        &self,
+        inputs: &[Shape],
+        options: BindOptions,
+        function: Function,
+    ) -> Option<Box<dyn Bound>> {
+        // Other functions take so long that computing them in both passes costs more than memory does.
+        let Function::Clamp { low, high } = function else { return None };
+        let norm = self.bound(inputs[0], options.mode);
+        options.mode.is_training().then(|| Box::new(ClampedBatchNorm { norm, low, high }) as Box<dyn Bound>)
+    }
 }
 
 /// In training, all per-channel numbers are in the state that [`Coupled`] computes; in inference, the first three are
@@ -166,7 +180,7 @@ pub(super) struct BoundBatchNorm {
 /// The mean is kept as `center + rest`: `input - center` is exact if the values are close to their mean, and what
 /// `center` lacks goes into `shift` and `mean`. So channels with a large mean lose no precision.
 #[derive(Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     /// The mean in single precision.
     Center,
     /// `weight / sqrt(var + eps)`.
@@ -188,7 +202,7 @@ impl Part {
 }
 
 impl BoundBatchNorm {
-    fn part<'a>(&self, part: Part, of: &'a [f32]) -> &'a [f32] {
+    pub(super) fn part<'a>(&self, part: Part, of: &'a [f32]) -> &'a [f32] {
         &of[part as usize * self.channels..][..self.channels]
     }
 

@@ -164,6 +164,12 @@ impl Layer for LayerNorm {
         parameters(&self.normalized_shape, self.elementwise_affine, self.bias)
     }
 
+    fn on_channels(&self, _own: &Operator, image: Shape) -> Option<Operator> {
+        let is_of_channels = self.normalized_shape == [image.channels()];
+        let on_channels = LayerNorm { data_format: DataFormat::ChannelsFirst, ..self.clone() };
+        (is_of_channels && self.data_format == DataFormat::ChannelsLast).then(|| on_channels.into())
+    }
+
     fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let order = match self.data_format {
             DataFormat::ChannelsLast => Order::Planes,

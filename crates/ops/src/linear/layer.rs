@@ -101,6 +101,10 @@ impl Layer for Linear {
         map.of_outputs(own)
     }
 
+    fn on_channels(&self, _own: &Operator, _image: Shape) -> Option<Operator> {
+        Some(Conv2d { bias: self.bias, ..Conv2d::new(self.out_features, 1) }.into())
+    }
+
     fn bind(&self, inputs: &[Shape], options: BindOptions) -> Box<dyn Bound> {
         let input = inputs[0];
         let conv = Conv::new(ConvSize::matrix(self.out_features, last_axis(inputs)), Precision::F32);

@@ -76,6 +76,10 @@ impl Layer for Permute {
         Shape::new(&axes)
     }
 
+    fn moved_axes(&self, input: Shape) -> Option<Vec<usize>> {
+        self.sources(input).ok()
+    }
+
     fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let accepted = "output_shape accepted these inputs";
         let output = self.output_shape(inputs).expect(accepted);
