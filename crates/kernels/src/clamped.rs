@@ -158,8 +158,8 @@ impl<V: Copy> Block<V> {
         let value = simd.fma(centered, self.scale, self.shift);
         let zero = simd.splat(0.0);
         let above_low = simd.select(simd.exceeds(value, self.low), d_output, zero);
-        let is_low_enough = simd.exceeds(self.high, value);
-        (centered, simd.select(is_low_enough, above_low, zero))
+        let is_capped = simd.equals(simd.min(self.high, value), self.high);
+        (centered, simd.select(is_capped, zero, above_low))
     }
 }
 
