@@ -13,7 +13,7 @@
 /// ```
 pub fn clip_gradients<G>(gradients: &mut [G], max_norm: f64) -> f64
 where
-    G: AsRef<[f32]> + AsMut<[f32]>,
+    G: AsRef<[f32]> + AsMut<[f32]> + Sync,
 {
     let norm = gradient_norm(gradients);
     let coefficient = clip_coefficient(norm, max_norm);
@@ -25,9 +25,22 @@ where
     norm
 }
 
-/// The Euclidean norm of all gradients taken together, summed in f64 in a fixed order.
-pub fn gradient_norm<G: AsRef<[f32]>>(gradients: &[G]) -> f64 {
-    gradients.iter().map(|gradient| sum_of_squares(gradient.as_ref())).sum::<f64>().sqrt()
+/// The Euclidean norm of all gradients taken together, summed in f64 in a fixed order, on all threads of the caller's pool.
+pub fn gradient_norm<G: AsRef<[f32]> + Sync>(gradients: &[G]) -> f64 {
+    squares_of_all(gradients).sqrt()
+}
+
+/// The sum of all squares: that of the first half and that of the second, and so on, whoever adds them up.
+fn squares_of_all<G: AsRef<[f32]> + Sync>(gradients: &[G]) -> f64 {
+    match gradients {
+        [] => 0.0,
+        [gradient] => sum_of_squares(gradient.as_ref()),
+        _ => {
+            let (first, others) = gradients.split_at(gradients.len() / 2);
+            let (first, others) = rayon::join(|| squares_of_all(first), || squares_of_all(others));
+            first + others
+        }
+    }
 }
 
 /// The factor of [`clip_gradients`]: `min(1, max_norm / (norm + 1e-6))`, or 1 if the norm is not finite.

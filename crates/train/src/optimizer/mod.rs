@@ -179,9 +179,11 @@ impl Optimizer {
                 Some(Matrix { orthogonalizer, direction }) => {
                     step.apply(parameter, direction, orthogonalizer.long_side());
                 }
-                None => other.apply(parameter, gradient, &mut slot.first, &mut slot.second),
+                None => other.apply_in_parts(parameter, gradient, &mut slot.first, &mut slot.second),
             },
-            Update::Adam(step) => step.apply(parameter, gradient, &mut slot.first, &mut slot.second),
+            Update::Adam(step) => {
+                step.apply_in_parts(parameter, gradient, &mut slot.first, &mut slot.second);
+            }
             Update::Sgd(step) if slot.first.is_empty() => step.apply_plain(parameter, gradient),
             Update::Sgd(step) => step.apply_momentum(parameter, gradient, &mut slot.first),
         }

@@ -1,5 +1,10 @@
 //! The loops over one parameter; every number that does not depend on the element is computed beforehand.
 
+use rayon::join;
+
+/// Elements that one thread updates at least, so that handing them over costs little in comparison.
+const PART: usize = 1 << 15;
+
 /// One step of Adam or AdamW.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdamStep {
@@ -37,7 +42,29 @@ impl AdamStep {
         Self { keep: (1.0 - decay) as f32, ..self }
     }
 
-    pub(super) fn apply(self, parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+    /// Updates a parameter on all threads of the caller's pool.
+    pub(super) fn apply_in_parts(
+        self,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+    ) {
+        let half = parameter.len() / 2;
+        if half < PART {
+            return self.apply(parameter, gradient, mean, square);
+        }
+        let (parameter, more_parameter) = parameter.split_at_mut(half);
+        let (gradient, more_gradient) = gradient.split_at(half);
+        let (mean, more_mean) = mean.split_at_mut(half);
+        let (square, more_square) = square.split_at_mut(half);
+        join(
+            || self.apply_in_parts(parameter, gradient, mean, square),
+            || self.apply_in_parts(more_parameter, more_gradient, more_mean, more_square),
+        );
+    }
+
+    fn apply(self, parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
         assert!(
             gradient.len() == parameter.len()
                 && mean.len() == parameter.len()
