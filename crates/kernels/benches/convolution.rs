@@ -1,7 +1,7 @@
 //! Convolution forward and its gradients, with the algorithm that is chosen for each shape.
 
 use convscope_bench_kernels::{IMAGES, REFERENCE, RESNET18, announce_peak, numbers, zeros};
-use convscope_kernels::conv::{Conv, ConvPass, Epilogue, Precision};
+use convscope_kernels::conv::{Conv, ConvPass, Epilogue, Onto, Precision};
 use convscope_kernels::Isa;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -45,7 +45,7 @@ fn convolution(criterion: &mut Criterion, label: &str, conv: &Conv) {
     });
     group.bench_function("by weight", |bencher| {
         bencher.iter(|| {
-            conv.backward_weight(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &input, &d_output, &mut gradient);
+            conv.backward_weight(ConvPass { isa, images: IMAGES, scratch: &mut scratch }, &input, &d_output, Onto::Sum, &mut gradient);
         });
     });
     group.finish();

@@ -1,7 +1,7 @@
 //! Every convolution kernel that this processor can run, against the naive oracle.
 
 use convscope_kernels::conv::{
-    Algorithm, Conv, ConvPass, ConvSize, Epilogue, Padding, PaddingMode, Precision,
+    Algorithm, Conv, ConvPass, ConvSize, Epilogue, Onto, Padding, PaddingMode, Precision,
 };
 use convscope_kernels::{Isa, layout};
 use convscope_testkit::{Convolution, PadWith, assert_close, random};
@@ -118,14 +118,15 @@ fn check_algorithm(case: &Convolution, conv: &Conv) {
         let dx = planes(&dx, case.in_channels, input_len);
         assert_close(&format!("{isa} {way:?} d_input"), &dx, &case.d_input(&w, &dy), tolerance);
 
-        let mut d_packed = vec![0.0; conv.gradient_len()];
+        let mut d_packed = vec![f32::NAN; conv.gradient_len()];
         scratch.fill(f32::NAN);
-        // Twice: gradients are added up.
-        for _ in 0..2 {
+        // Twice: gradients are added up, the first ones onto anything.
+        for onto in [Onto::Nothing, Onto::Sum] {
             conv.backward_weight(
                 ConvPass { isa, images: case.batch, scratch: &mut scratch },
                 &x_last,
                 &dy_last,
+                onto,
                 &mut d_packed,
             );
             conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);
@@ -223,6 +224,7 @@ fn bf16_is_exact_where_it_can_be() {
                 ConvPass { isa, images: case.batch, scratch: &mut scratch },
                 &x_last,
                 &dy_last,
+                Onto::Sum,
                 &mut d_packed,
             );
             conv.backward_bias(isa, case.batch, &dy_last, &mut d_packed);

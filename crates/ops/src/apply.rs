@@ -4,7 +4,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use convscope_kernels::layout;
 
-use crate::{Backward, Bound, Forward, Inputs, Isa, Layer, Mode, OpError, Parameter, Sample, Shape};
+use crate::{Backward, Bound, Forward, Inputs, Isa, Layer, Mode, Onto, OpError, Parameter, Sample, Shape};
 use convscope_kernels::Epilogue;
 
 /// What [`apply`] returns.
@@ -168,6 +168,7 @@ impl Run {
                 d_output,
                 packed: &self.packed,
                 state: &state,
+                onto: Onto::Sum,
                 scratch: &mut scratch,
             });
         };

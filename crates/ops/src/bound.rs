@@ -2,7 +2,7 @@
 
 use crate::{Algorithm, Isa, Parameter, Precision};
 use convscope_kernels::Epilogue;
-use convscope_kernels::conv::Conv;
+use convscope_kernels::conv::{Conv, Onto};
 use serde::Serialize;
 use std::fmt::Debug;
 
@@ -118,6 +118,9 @@ pub struct Backward<'a> {
     pub packed: &'a [f32],
     /// The result of [`Coupled::finish_backward`] over the batch; empty for other operators.
     pub state: &'a [f32],
+    /// What gradients with respect to the parameters are for: to be added, or, in an operator that
+    /// [begins gradients](Bound::begins_gradient), to be the first of a step.
+    pub onto: Onto,
     /// [`Bound::scratch_len`] elements with arbitrary content.
     pub scratch: &'a mut [f32],
 }
@@ -196,6 +199,12 @@ pub trait Bound: Debug + Send + Sync {
 
     /// Writes the gradient with respect to the input at `index`: every element of `d_input`.
     fn backward_input(&self, index: usize, call: Backward<'_>, d_input: &mut [f32]);
+
+    /// Whether [`Bound::backward_parameters`] can write the first gradients of a step over anything. For other operators, the
+    /// caller starts with zeros.
+    fn begins_gradient(&self) -> bool {
+        false
+    }
 
     /// Adds the gradients with respect to the parameters to `d_packed` ([`Bound::gradient_len`] elements).
     fn backward_parameters(&self, _call: Backward<'_>, _d_packed: &mut [f32]) {}

@@ -141,7 +141,7 @@ pub use conv_transpose2d::{
 pub use conv2d::{
     Conv2d, Conv2dArguments, Conv2dGradients, ConvPadding, NamedPadding, Sides, conv2d, conv2d_backward,
 };
-pub use convscope_kernels::conv::{Algorithm, PaddingMode, Precision};
+pub use convscope_kernels::conv::{Algorithm, Onto, PaddingMode, Precision};
 pub use convscope_kernels::memory::OutOfMemory;
 pub use convscope_kernels::{Epilogue, Isa};
 pub use cross_entropy::{CrossEntropyArguments, Target, cross_entropy, cross_entropy_backward};

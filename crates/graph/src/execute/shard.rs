@@ -7,7 +7,7 @@ use crate::{Observation, Observer, ValueId};
 use convscope_kernels::memory::{self, OutOfMemory};
 use convscope_kernels::{Buffer, elementwise, layout};
 use convscope_ops::{
-    Activation, Backward, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Sample, argmax,
+    Activation, Backward, Epilogue, Forward, Inputs, Isa, Labels, Loss, Mode, Onto, Sample, argmax,
 };
 use std::mem::take;
 use std::ops::Range;
@@ -131,7 +131,12 @@ impl Shard {
 
     fn run_chunks(&mut self, stage: usize, images: Range<usize>, shared: &Shared<'_>) {
         if stage == 0 {
-            self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+            // Without training there are no gradients.
+            for (bound, gradient) in shared.wiring.bound.iter().zip(&mut self.gradients) {
+                if !bound.begins_gradient() {
+                    gradient.fill(0.0);
+                }
+            }
             (self.loss, self.correct) = (0.0, 0);
             self.logits.clear();
             self.input_gradient.clear();
@@ -324,6 +329,7 @@ impl Shard {
             inputs: Inputs(inputs),
             output: self.read_optional(step.output, chunk),
             d_output: self.read_optional(step.gradient, chunk),
+            onto: if chunk.in_shard == 0 { Onto::Nothing } else { Onto::Sum },
             packed: &shared.packed[shared.wiring.owners[node]],
             state: &shared.states[shared.wiring.owners[node]],
             scratch,

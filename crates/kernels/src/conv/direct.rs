@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::pass::{Channels, Gather, Outer, Pass};
 use super::size::{ConvSize, Padding, PaddingMode};
 use super::tile::Tap;
-use super::{ConvPass, Method};
+use super::{ConvPass, Method, Onto};
 use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
 use crate::{Epilogue, Isa};
@@ -163,15 +163,20 @@ impl Method for Direct {
         ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
+        onto: Onto,
         d_packed: &mut [f32],
     ) {
+        if onto == Onto::Nothing {
+            d_packed[self.forward.weight_len()..].fill(0.0);
+        }
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         for (first, images) in blocks(images, self.block) {
             let input = &input[first * input_len..][..images * input_len];
             let d_output = &d_output[first * output_len..][..images * output_len];
             let input = framed(&self.input_frame, input, input_len, scratch);
             let pass = &self.forward;
-            dispatch(isa, Outer { pass, images, input, d_output, d_packed });
+            let onto = if first == 0 { onto } else { Onto::Sum };
+            dispatch(isa, Outer { pass, images, input, d_output, onto, d_packed });
         }
     }
 

@@ -79,6 +79,15 @@ pub enum Algorithm {
     Depthwise,
 }
 
+/// What a gradient of the weight does to what is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onto {
+    /// It is added.
+    Sum,
+    /// It replaces any values, and gradients of the bias become zero.
+    Nothing,
+}
+
 /// The interface of every convolution algorithm; [`Conv`] documents the methods.
 trait Method: Debug + Send + Sync {
     fn forward_len(&self) -> usize;
@@ -97,7 +106,14 @@ trait Method: Debug + Send + Sync {
         output: &mut [f32],
     );
     fn backward_input(&self, pass: ConvPass<'_>, d_output: &[f32], packed: &[f32], d_input: &mut [f32]);
-    fn backward_weight(&self, pass: ConvPass<'_>, input: &[f32], d_output: &[f32], d_packed: &mut [f32]);
+    fn backward_weight(
+        &self,
+        pass: ConvPass<'_>,
+        input: &[f32],
+        d_output: &[f32],
+        onto: Onto,
+        d_packed: &mut [f32],
+    );
     fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]);
 }
 
@@ -202,9 +218,19 @@ impl Conv {
         self.method.backward_input(pass, d_output, packed, d_input);
     }
 
-    /// Adds the gradient of the weight to `d_packed`, from which [`Conv::unpack_gradient`] extracts them.
-    pub fn backward_weight(&self, pass: ConvPass<'_>, input: &[f32], d_output: &[f32], d_packed: &mut [f32]) {
-        self.method.backward_weight(pass, input, d_output, d_packed);
+    /// Adds the gradient of the weight to `d_packed`, or puts it there, from which [`Conv::unpack_gradient`] extracts it.
+    pub fn backward_weight(
+        &self,
+        pass: ConvPass<'_>,
+        input: &[f32],
+        d_output: &[f32],
+        onto: Onto,
+        d_packed: &mut [f32],
+    ) {
+        if onto == Onto::Nothing && pass.images == 0 {
+            d_packed.fill(0.0);
+        }
+        self.method.backward_weight(pass, input, d_output, onto, d_packed);
     }
 
     /// Adds the gradient of the bias to `d_packed`, only to be called where there is one.

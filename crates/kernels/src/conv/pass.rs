@@ -1,5 +1,6 @@
 //! One pass over the pixels of an image: which inputs meet which weights, and where the sums go.
 
+use super::Onto;
 use super::tile::{self, Panels, Tap};
 use super::words::Singles;
 use crate::Epilogue;
@@ -84,13 +85,18 @@ impl Pass {
     pub(super) fn for_each_weight(&self, mut visit: impl FnMut(usize, [usize; 5])) {
         let Channels { groups, inner, outer } = self.channels;
         for group in 0..groups {
-            for channel in 0..outer {
-                let panel = group * self.channels.panels() + channel / LANES;
-                let first = panel * self.panel_len() + channel % LANES;
-                for (tap, &[row, column]) in self.order.iter().enumerate() {
-                    for from in 0..inner {
-                        let packed = first + (tap * inner + from) * LANES;
-                        visit(packed, [group, channel, from, row, column]);
+            for panel in 0..self.channels.panels() {
+                let first = (group * self.channels.panels() + panel) * self.panel_len();
+                let channels = panel * LANES..outer.min((panel + 1) * LANES);
+                // A few channels of the input at a time, so that both orders stay in the first cache.
+                for start in (0..inner).step_by(LANES) {
+                    for channel in channels.clone() {
+                        for (tap, &[row, column]) in self.order.iter().enumerate() {
+                            let packed = first + tap * inner * LANES + channel % LANES;
+                            for from in start..inner.min(start + LANES) {
+                                visit(packed + from * LANES, [group, channel, from, row, column]);
+                            }
+                        }
                     }
                 }
             }
@@ -218,13 +224,14 @@ impl Gather<'_> {
     }
 }
 
-/// Adds the weight gradients of one block of images; `pass` is the forward pass.
+/// The weight gradients of one block of images; `pass` is the forward pass.
 pub(super) struct Outer<'a> {
     pub(super) pass: &'a Pass,
     pub(super) images: usize,
     pub(super) input: &'a [f32],
     pub(super) d_output: &'a [f32],
-    /// Packed gradients, added to.
+    pub(super) onto: Onto,
+    /// Packed gradients.
     pub(super) d_packed: &'a mut [f32],
 }
 
@@ -308,6 +315,7 @@ impl Outer<'_> {
         let Tap { input, row, .. } = self.pass.taps[tap];
         let first = (group * channels.panels() + panel) * self.pass.panel_len() + (row + at) * LANES;
         let pixel_len = channels.groups * channels.outer;
+        let onto = if stretch.start == 0 { self.onto } else { Onto::Sum };
         let d_first = stretch.start * pixel_len + group * channels.outer + panel * LANES;
         // SAFETY: `run` checked that the input holds every pixel's taps for every group, the gradient every pixel's
         // channels, and the packed gradients all panels.
@@ -319,6 +327,7 @@ impl Outer<'_> {
                 self.d_output.as_ptr().add(d_first),
                 pixel_len,
                 channels.last_lanes(panel, K),
+                onto,
                 Panels { first: self.d_packed.as_mut_ptr().add(first), stride: self.pass.panel_len() },
             );
         }

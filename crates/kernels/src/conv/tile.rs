@@ -3,6 +3,7 @@
 //! Both keep `P x K` vectors of sums in registers and add `broadcast * vector` to them: [`gather`] runs over the
 //! taps and channels of `P` output pixels, [`outer`] over the pixels of `P` weight rows.
 
+use super::Onto;
 use super::words::{Singles, Words};
 use crate::Epilogue;
 use crate::simd::{LANES, Simd};
@@ -117,7 +118,8 @@ pub(super) unsafe fn sums<S: Simd, W: Words, const P: usize, const K: usize>(
     sums
 }
 
-/// `d_weight[r][k] += sum over pixels q of input[pixels[q] + r] * d_output[q * d_stride + k]`, for `P` adjacent rows.
+/// `d_weight[r][k] += sum over pixels q of input[pixels[q] + r] * d_output[q * d_stride + k]`, for `P` adjacent rows; onto
+/// nothing, the sum alone.
 ///
 /// # Safety
 /// From each of `pixels`, `P` values of the input are readable; from each `q * d_stride` the first
@@ -131,6 +133,7 @@ pub(super) unsafe fn outer<S: Simd, W: Words, const P: usize, const K: usize>(
     d_output: *const f32,
     d_stride: usize,
     last_lanes: usize,
+    onto: Onto,
     d_weights: Panels<*mut f32>,
 ) {
     // SAFETY: every access below is one that the caller vouches for.
@@ -153,7 +156,8 @@ pub(super) unsafe fn outer<S: Simd, W: Words, const P: usize, const K: usize>(
         for p in 0..P {
             for k in 0..K {
                 let at = d_weights.first.add(k * d_weights.stride + p * LANES);
-                simd.store(at, simd.add(simd.load(at), sums[p][k]));
+                let sum = sums[p][k];
+                simd.store(at, if onto == Onto::Sum { simd.add(simd.load(at), sum) } else { sum });
             }
         }
     }

@@ -131,6 +131,7 @@ pub fn batch_norm_backward(
         d_output: &d_output,
         packed: &packed,
         state: &state,
+        onto: Onto::Sum,
         scratch,
     };
     call.bound.backward_parameters(backward(&mut []), &mut d_packed);

@@ -102,12 +102,17 @@ impl Bound for BoundConv {
         );
     }
 
+    fn begins_gradient(&self) -> bool {
+        true
+    }
+
     fn backward_parameters(&self, call: Backward<'_>, d_packed: &mut [f32]) {
         let input = call.inputs.get(0);
         self.conv.backward_weight(
             ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
             input,
             call.d_output,
+            call.onto,
             d_packed,
         );
         if self.bias == Bias::Added {

@@ -6,7 +6,7 @@ use super::padding::ConvPadding;
 use crate::arrays::{channels_last, check_gradient, planes};
 use crate::limits::{check_elements, check_plane, check_taps};
 use crate::{Isa, OpError, PaddingMode, Pair};
-use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Padding, Precision};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Onto, Padding, Precision};
 use ndarray::{Array1, Array4, ArrayView1, ArrayView4};
 use serde::Deserialize;
 
@@ -137,6 +137,7 @@ pub fn conv2d_backward(
         ConvPass { isa, images, scratch: &mut scratch },
         &call.input,
         &d_output,
+        Onto::Sum,
         &mut d_packed,
     );
     conv.backward_bias(isa, images, &d_output, &mut d_packed);

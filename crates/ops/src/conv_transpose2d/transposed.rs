@@ -5,7 +5,7 @@ use crate::conv2d::check_arrays;
 use crate::limits::check_plane;
 use crate::{OpError, PaddingMode, Pair, Products};
 use convscope_kernels::channels;
-use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Padding, Precision};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Onto, Padding, Precision};
 
 /// A transposed convolution with known sizes.
 ///
@@ -175,7 +175,7 @@ impl Transposed {
         let (scratch, space) = scratch.split_at_mut(self.conv.scratch_len());
         let input = self.enlarged(input, space);
         let (weight, bias) = d_packed.split_at_mut(self.conv.gradient_len());
-        self.conv.backward_weight(ConvPass { isa, images, scratch }, d_output, input, weight);
+        self.conv.backward_weight(ConvPass { isa, images, scratch }, d_output, input, Onto::Sum, weight);
         let channels = self.out_channels();
         let d_output = &d_output[..images * self.output_len()];
         channels::add_channel_sums(isa, d_output, channels, channels, channels, bias);

@@ -3,7 +3,7 @@
 use super::NAME;
 use crate::arrays::{array, check_gradient, values};
 use crate::{Isa, OpError};
-use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Precision};
+use convscope_kernels::conv::{Conv, ConvPass, ConvSize, Epilogue, Onto, Precision};
 use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, ArrayViewD};
 
 /// What [`linear_backward`] returns.
@@ -86,7 +86,7 @@ pub fn linear_backward(
     conv.backward_input(pass, &d_output, &packed, &mut d_input);
     let mut d_packed = vec![0.0; conv.gradient_len()];
     let pass = ConvPass { isa, images: rows, scratch: &mut scratch };
-    conv.backward_weight(pass, &input_values, &d_output, &mut d_packed);
+    conv.backward_weight(pass, &input_values, &d_output, Onto::Sum, &mut d_packed);
     conv.backward_bias(isa, rows, &d_output, &mut d_packed);
     let mut d_weight = Array2::zeros(weight.raw_dim());
     let mut d_bias = Array1::zeros(weight.nrows());

@@ -104,6 +104,7 @@ impl Bound for BoundRows {
             ConvPass { isa: call.isa, images: rows, scratch },
             inputs,
             d_outputs,
+            Onto::Sum,
             d_packed,
         );
         if self.matrix.bias == Bias::Added {

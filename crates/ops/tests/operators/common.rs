@@ -142,6 +142,7 @@ impl Run<'_> {
                     d_output: &d,
                     packed: &packed,
                     state: &state,
+                    onto: if first_image == 0 { Onto::Nothing } else { Onto::Sum },
                     scratch: &mut scratch,
                 });
             };

@@ -11,7 +11,7 @@ mod walk;
 
 use super::frame::Frame;
 use super::size::{ConvSize, PaddingMode};
-use super::{ConvPass, Method};
+use super::{ConvPass, Method, Onto};
 use crate::channels::add_channel_sums;
 use crate::simd::dispatch;
 use crate::{Epilogue, Isa};
@@ -247,8 +247,12 @@ impl Method for Depthwise {
         ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
+        onto: Onto,
         d_packed: &mut [f32],
     ) {
+        if onto == Onto::Nothing {
+            d_packed.fill(0.0);
+        }
         let (input_len, output_len) = (self.size.input_len(), self.size.output_len());
         let d_weights = &mut d_packed[..self.forward.weight_len()];
         for image in 0..images {

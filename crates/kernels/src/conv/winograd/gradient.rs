@@ -4,6 +4,7 @@ use super::transform::{Pixels, Position, gradient_points, input_points};
 use super::weights::Layout;
 use super::{POINTS, SKEW, Stretches};
 use crate::channels::channel_blocks;
+use crate::conv::Onto;
 use crate::conv::tile::{self, Panels};
 use crate::conv::words::{Pairs, Precision, Singles, Words};
 use crate::simd::{Kernel, LANES, Simd};
@@ -11,12 +12,13 @@ use crate::simd::{Kernel, LANES, Simd};
 /// Rows of stretches of a weight gradient, or of pairs of them, that are summed before the sum goes to memory.
 const EXACT_ROWS: usize = 64;
 
-/// Adds the weight gradients of all images to packed gradients; the stretches are those of the forward direction.
+/// The weight gradients of all images; the stretches are those of the forward direction.
 pub(super) struct GradientWalk<'a> {
     pub(super) stretches: &'a Stretches,
     pub(super) images: usize,
     pub(super) input: &'a [f32],
     pub(super) d_output: &'a [f32],
+    pub(super) onto: Onto,
     pub(super) d_packed: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
 }
@@ -82,6 +84,7 @@ impl GradientWalk<'_> {
                         offsets: &offsets[..W::PRECISION.words(count)],
                         transformed: transformed.as_ptr().add(point * input_len),
                         gradients: gradients.as_ptr().add(point * gradient_len),
+                        onto: if first == 0 { self.onto } else { Onto::Sum },
                         d_packed: self.d_packed.as_mut_ptr(),
                     };
                     let mut panel = 0;
@@ -192,6 +195,7 @@ struct GradientBlock<'a> {
     offsets: &'a [u32],
     transformed: *const f32,
     gradients: *const f32,
+    onto: Onto,
     d_packed: *mut f32,
 }
 
@@ -252,6 +256,7 @@ impl GradientBlock<'_> {
                 self.gradients.add(panel * LANES),
                 layout.panels() * LANES,
                 LANES,
+                self.onto,
                 Panels {
                     first: self.d_packed.add(layout.row(point, panel, channel)),
                     stride: layout.panel_len(),

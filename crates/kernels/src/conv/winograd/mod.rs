@@ -17,7 +17,7 @@ mod weights;
 
 use super::size::{ConvSize, Padding, PaddingMode};
 use super::words::Precision;
-use super::{ConvPass, Method};
+use super::{ConvPass, Method, Onto};
 use crate::channels::add_channel_sums;
 use crate::simd::{LANES, dispatch};
 use crate::{Epilogue, Isa};
@@ -199,11 +199,15 @@ impl Method for Winograd {
         ConvPass { isa, images, scratch }: ConvPass<'_>,
         input: &[f32],
         d_output: &[f32],
+        onto: Onto,
         d_packed: &mut [f32],
     ) {
         let stretches = &self.forward;
-        let d_packed = &mut d_packed[..stretches.gradient_layout().weight_len()];
-        dispatch(isa, GradientWalk { stretches, images, input, d_output, d_packed, scratch });
+        let (d_packed, d_biases) = d_packed.split_at_mut(stretches.gradient_layout().weight_len());
+        if onto == Onto::Nothing {
+            d_biases.fill(0.0);
+        }
+        dispatch(isa, GradientWalk { stretches, images, input, d_output, onto, d_packed, scratch });
     }
 
     fn backward_bias(&self, isa: Isa, images: usize, d_output: &[f32], d_packed: &mut [f32]) {
