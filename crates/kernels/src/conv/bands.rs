@@ -33,9 +33,8 @@ impl Bands {
         if size.padding_mode != PaddingMode::Zeros && top + bottom > 0 {
             return None;
         }
-        let work = conv.multiply_adds() as usize + 4 * (size.input_len() + size.output_len());
         let steps = size.output()[0].div_ceil(STEP);
-        let count = count.min(work / LEAST_WORK).min(steps);
+        let count = count.min(worthwhile(conv)).min(steps);
         if count < 2 {
             return None;
         }
@@ -69,6 +68,12 @@ impl Bands {
             scratch,
         );
     }
+}
+
+/// The most bands into which one image may be divided so that each is worth starting.
+pub(super) fn worthwhile(conv: &Conv) -> usize {
+    let size = conv.size();
+    (conv.multiply_adds() as usize + 4 * (size.input_len() + size.output_len())) / LEAST_WORK
 }
 
 impl Band {

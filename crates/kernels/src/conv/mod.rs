@@ -6,6 +6,7 @@
 //! `tile`. The transposed convolution is the gradient with respect to the input.
 
 mod bands;
+mod channel_bands;
 mod depthwise;
 mod direct;
 mod frame;
@@ -18,6 +19,7 @@ pub(crate) mod words;
 pub use crate::Epilogue;
 use crate::Isa;
 pub use bands::Bands;
+pub use channel_bands::ChannelBands;
 use depthwise::Depthwise;
 use direct::Direct;
 use serde::Serialize;

@@ -7,6 +7,10 @@ use crate::Epilogue;
 use crate::simd::{Kernel, LANES, Simd};
 use std::ops::Range;
 
+/// Pixels whose outputs are computed for all channels before the next ones, so that both sides stay in the caches: whole
+/// tiles of 14 and of 16.
+const STRETCH: usize = 112;
+
 /// Pixels of a weight gradient that are added up before their sum goes to memory, to limit rounding errors.
 const EXACT_PIXELS: usize = 64;
 
@@ -138,18 +142,21 @@ impl Kernel for Gather<'_> {
         let last = pass.targets[..pixels].iter().max().map_or(0, |&at| at as usize);
         assert!(last + pass.channels.groups * pass.channels.outer <= self.output.len(), "output too short");
         for group in 0..pass.channels.groups {
-            let panels = pass.channels.panels();
-            let mut panel = 0;
-            while panel < panels {
-                if S::REGISTERS >= 32 && panels - panel >= 2 {
-                    self.panels::<S, 14, 2>(simd, group, panel, pixels);
-                    panel += 2;
-                } else if S::REGISTERS >= 32 {
-                    self.panels::<S, 16, 1>(simd, group, panel, pixels);
-                    panel += 1;
-                } else {
-                    self.panels::<S, 6, 1>(simd, group, panel, pixels);
-                    panel += 1;
+            for first in (0..pixels).step_by(STRETCH) {
+                let stretch = first..pixels.min(first + STRETCH);
+                let panels = pass.channels.panels();
+                let mut panel = 0;
+                while panel < panels {
+                    if S::REGISTERS >= 32 && panels - panel >= 2 {
+                        self.panels::<S, 14, 2>(simd, group, panel, stretch.clone());
+                        panel += 2;
+                    } else if S::REGISTERS >= 32 {
+                        self.panels::<S, 16, 1>(simd, group, panel, stretch.clone());
+                        panel += 1;
+                    } else {
+                        self.panels::<S, 6, 1>(simd, group, panel, stretch.clone());
+                        panel += 1;
+                    }
                 }
             }
         }
@@ -157,34 +164,40 @@ impl Kernel for Gather<'_> {
 }
 
 impl Gather<'_> {
-    /// All pixels of `K` panels: tiles of `P`, with the last one moved back over pixels that are already done.
+    /// Some pixels of `K` panels: tiles of `P`, and a smaller one for the rest.
     #[inline(always)]
     fn panels<S: Simd, const P: usize, const K: usize>(
         &mut self,
         simd: S,
         group: usize,
         panel: usize,
-        pixels: usize,
+        pixels: Range<usize>,
     ) {
-        let mut pixel = 0;
-        while pixels - pixel >= P {
+        let mut pixel = pixels.start;
+        while pixels.end - pixel >= P {
             self.tile::<S, P, K>(simd, group, panel, pixel);
             pixel += P;
         }
-        if pixel == pixels {
+        if pixel == pixels.end {
             return;
         }
-        if pixels >= P {
-            self.tile::<S, P, K>(simd, group, panel, pixels - P);
-            return;
-        }
-        while pixels - pixel >= 4 {
-            self.tile::<S, 4, K>(simd, group, panel, pixel);
-            pixel += 4;
-        }
-        while pixel < pixels {
-            self.tile::<S, 1, K>(simd, group, panel, pixel);
-            pixel += 1;
+        // The smallest tile that holds the rest, if it can be moved back over pixels that are already done.
+        let (rest, end) = (pixels.end - pixel, pixels.end);
+        if rest <= 4 && end >= 4 {
+            self.tile::<S, 4, K>(simd, group, panel, end - 4);
+        } else if rest <= 8 && end >= 8 && P > 8 {
+            self.tile::<S, 8, K>(simd, group, panel, end - 8);
+        } else if end >= P {
+            self.tile::<S, P, K>(simd, group, panel, end - P);
+        } else {
+            while end - pixel >= 4 {
+                self.tile::<S, 4, K>(simd, group, panel, pixel);
+                pixel += 4;
+            }
+            while pixel < end {
+                self.tile::<S, 1, K>(simd, group, panel, pixel);
+                pixel += 1;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Convolution as the executor runs it.
 
 use crate::*;
-use convscope_kernels::conv::{Bands, Conv, ConvPass, Epilogue};
+use convscope_kernels::conv::{Bands, ChannelBands, Conv, ConvPass, Epilogue};
 
 /// Whether a bias is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,24 +22,40 @@ pub(crate) struct BoundConv {
     pub(crate) conv: Conv,
     pub(crate) bias: Bias,
     pub(crate) mode: Mode,
-    /// How a single image is divided among threads, if it is.
-    bands: Option<Bands>,
+    divided: Divided,
+}
+
+/// How a single image is divided among threads.
+#[derive(Debug)]
+enum Divided {
+    /// It is not.
+    No,
+    /// By its rows.
+    Rows(Bands),
+    /// By the channels of the output; only single images are computed then.
+    Channels(ChannelBands),
 }
 
 impl BoundConv {
     pub(crate) fn new(conv: Conv, bias: Bias, mode: Mode) -> BoundConv {
-        BoundConv { conv, bias, mode, bands: None }
+        BoundConv { conv, bias, mode, divided: Divided::No }
     }
 }
 
 impl Bound for BoundConv {
     fn packed_len(&self) -> usize {
+        if let Divided::Channels(bands) = &self.divided {
+            return bands.packed_len();
+        }
         let backward = if self.mode.has_backward() { self.conv.backward_len() } else { 0 };
         self.conv.forward_len() + backward
     }
 
     fn pack(&self, parameters: &[Parameter], packed: &mut [f32]) {
         let weight = parameters[0].slice();
+        if let Divided::Channels(bands) = &self.divided {
+            return bands.pack(weight, parameters.get(1).map(Parameter::slice), packed);
+        }
         let (forward, backward) = packed.split_at_mut(self.conv.forward_len());
         self.conv.pack_forward(weight, parameters.get(1).map(Parameter::slice), forward);
         if self.mode.has_backward() {
@@ -57,7 +73,11 @@ impl Bound for BoundConv {
     }
 
     fn scratch_len(&self, _images: usize) -> usize {
-        self.conv.scratch_len().max(self.bands.as_ref().map_or(0, Bands::scratch_len))
+        match &self.divided {
+            Divided::No => self.conv.scratch_len(),
+            Divided::Rows(bands) => self.conv.scratch_len().max(bands.scratch_len()),
+            Divided::Channels(bands) => bands.scratch_len(),
+        }
     }
 
     fn backward_reads(&self) -> Reads {
@@ -74,22 +94,24 @@ impl Bound for BoundConv {
 
     fn divide(&mut self, threads: usize) {
         // More than one for each thread, since threads are not always equally fast.
-        self.bands = Bands::new(&self.conv, 2 * threads);
+        let count = 2 * threads;
+        let by_channels = ChannelBands::new(&self.conv, count).map(Divided::Channels);
+        let by_rows = || Bands::new(&self.conv, count).map(Divided::Rows);
+        self.divided = by_channels.or_else(by_rows).unwrap_or(Divided::No);
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let packed = &call.packed[..self.conv.forward_len()];
         let input = call.inputs.get(0);
-        if let (1, Some(bands)) = (call.images, &self.bands) {
-            return bands.forward(call.isa, input, packed, call.epilogue, call.output, call.scratch);
+        let Forward { isa, epilogue, output, scratch, .. } = call;
+        if let Divided::Channels(bands) = &self.divided {
+            debug_assert_eq!(call.images, 1);
+            return bands.forward(isa, input, call.packed, epilogue, output, scratch);
         }
-        self.conv.forward(
-            ConvPass { isa: call.isa, images: call.images, scratch: call.scratch },
-            input,
-            packed,
-            call.epilogue,
-            call.output,
-        );
+        let packed = &call.packed[..self.conv.forward_len()];
+        if let (1, Divided::Rows(bands)) = (call.images, &self.divided) {
+            return bands.forward(isa, input, packed, epilogue, output, scratch);
+        }
+        self.conv.forward(ConvPass { isa, images: call.images, scratch }, input, packed, epilogue, output);
     }
 
     fn backward_input(&self, _index: usize, call: Backward<'_>, d_input: &mut [f32]) {
