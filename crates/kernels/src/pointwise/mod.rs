@@ -6,7 +6,7 @@
 mod approximate;
 
 use crate::Isa;
-use crate::elementwise::Loop;
+use crate::elementwise::{FEWEST_OF_PART, Loop};
 use crate::simd::dispatch;
 use crate::threads::both;
 use approximate::{exp, expm1, ln_1p, normal, sigmoid, tanh};
@@ -77,9 +77,7 @@ impl Function {
 
     /// [`Function::apply_in_place`] with the values in `parts`, on as many threads as are free.
     pub fn apply_in_parts(self, isa: Isa, x: &mut [f32], parts: usize) {
-        /// What pays for another thread.
-        const FEWEST: usize = 1 << 14;
-        if parts < 2 || x.len() < 2 * FEWEST {
+        if parts < 2 || x.len() < 2 * FEWEST_OF_PART {
             return self.apply_in_place(isa, x);
         }
         let (left, right) = x.split_at_mut((x.len() / 2).next_multiple_of(16));

@@ -72,13 +72,23 @@ impl Layer for Add {
 
     fn bind(&self, inputs: &[Shape], _options: BindOptions) -> Box<dyn Bound> {
         let output = self.output_shape(inputs).expect("output_shape accepted these inputs");
-        Box::new(BoundAdd { inputs: inputs.iter().map(|&input| Broadcast::new(input, output)).collect() })
+        let inputs = inputs.iter().map(|&input| Broadcast::new(input, output)).collect();
+        Box::new(BoundAdd { inputs, parts: 1 })
     }
 }
 
 #[derive(Debug)]
 struct BoundAdd {
     inputs: Vec<Broadcast>,
+    /// Into how many parts the values of a single image are divided.
+    parts: usize,
+}
+
+impl BoundAdd {
+    /// Whether it adds two values of the same shape.
+    fn is_pair(&self) -> bool {
+        self.inputs.len() == 2 && self.inputs.iter().all(Broadcast::is_whole)
+    }
 }
 
 impl Bound for BoundAdd {
@@ -91,7 +101,20 @@ impl Bound for BoundAdd {
         parts.map(|input| input.len).max().unwrap_or(0)
     }
 
+    fn fuses(&self, epilogue: Epilogue) -> bool {
+        epilogue == Epilogue::Linear || self.is_pair()
+    }
+
+    fn divide(&mut self, threads: usize) {
+        self.parts = threads;
+    }
+
     fn forward(&self, call: Forward<'_>) {
+        if self.is_pair() {
+            let parts = if call.images == 1 { self.parts } else { 1 };
+            let [a, b] = [0, 1].map(|index| call.inputs.get(index));
+            return elementwise::add_in_parts(call.isa, a, b, call.epilogue, call.output, parts);
+        }
         for (index, input) in self.inputs.iter().enumerate() {
             let values = call.inputs.get(index);
             if input.is_whole() && index == 0 {
