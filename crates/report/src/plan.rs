@@ -185,7 +185,7 @@ fn node(step: &StepSummary) -> String {
 fn fused(step: &StepSummary) -> String {
     let activation = step.fuses_activation.map(Activation::name);
     let bias = step.fuses_bias.then_some("bias");
-    bias.into_iter().chain(activation).collect::<Vec<_>>().join(", ")
+    step.joins.as_deref().into_iter().chain(bias).chain(activation).collect::<Vec<_>>().join(", ")
 }
 
 fn place(region: &RegionSummary) -> String {

@@ -200,3 +200,24 @@ fn what_to_try_next_is_said_after_training() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.out.contains("problem: ") && ran.out.contains("convscope lr-find"), "{}", ran.out);
 }
+
+/// Nothing listens at the proxy, so nothing leaves this machine.
+#[test]
+fn a_download_that_fails_says_how_to_do_without() {
+    let place = place();
+    let mut command = place.command(["train", "--data", "cifar10"]);
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"] {
+        command.env(name, "http://127.0.0.1:1");
+    }
+    let output = command
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .env("XDG_CACHE_HOME", place.path("cache"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in ["https://", "--data DIR"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -14,7 +14,7 @@ use crate::TrainError;
 /// The time that a layer takes in a training step, averaged over the threads.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerTimes {
-    /// The node's name.
+    /// The node's name, after that of the node before it where both are one step.
     pub name: String,
     /// How it computes products, if it does.
     pub algorithm: Option<Algorithm>,
@@ -72,7 +72,8 @@ pub(super) fn measure(
     let plan = benchmark.plan(Mode::Training).steps;
     let of_steps = times.iter().sum::<f64>();
     let images = benchmark.batch_size;
-    let nodes = benchmark.graph.nodes().iter();
+    let is_run = |name: &str| plan.iter().any(|step| step.name.as_deref() == Some(name));
+    let nodes = benchmark.graph.nodes().iter().filter(|node| is_run(&node.name));
     let layers = nodes.map(|node| layer(&node.name, &plan, &times, images, peak)).collect();
     let besides = |wanted: &dyn Fn(Action) -> bool| -> f64 {
         plan.iter().zip(&times).filter(|(step, _)| wanted(step.action)).map(|(_, time)| time).sum()
@@ -122,8 +123,9 @@ fn layer(name: &str, plan: &[StepSummary], times: &[f64], images: usize, peak: &
     let forward = plan
         .iter()
         .find(|step| step.name.as_deref() == Some(name) && matches!(step.action, Action::Forward { .. }));
+    let joins = forward.and_then(|step| step.joins.as_deref());
     LayerTimes {
-        name: name.to_owned(),
+        name: joins.map_or_else(|| name.to_owned(), |before| format!("{before} + {name}")),
         algorithm: forward.and_then(|step| step.algorithm),
         precision: forward.and_then(|step| step.precision),
         forward: pass(&|action| {
