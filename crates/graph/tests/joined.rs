@@ -21,8 +21,11 @@ fn graph(text: &str, input: [usize; 3]) -> Arc<Graph> {
     Arc::new(Graph::new(model).unwrap())
 }
 
-/// Gradients and running statistics of both, and how many nodes are run in the forward direction.
-fn both(graph: &Arc<Graph>) -> ([(Vec<Vec<f32>>, Parameters); 2], usize) {
+/// Gradients, and parameters with their running statistics.
+type Results = (Vec<Vec<f32>>, Parameters);
+
+/// The results with nodes joined and of every node by itself, and how many nodes are run in the forward direction.
+fn both(graph: &Arc<Graph>) -> ([Results; 2], usize) {
     let [channels, height, width] = graph.image();
     let images = random(5, 6 * channels * height * width);
     let images = Array4::from_shape_vec((6, channels, height, width), images).unwrap();

@@ -17,6 +17,7 @@
 //! - [`roi`]: pooling of regions.
 //! - [`layout`]: planes to channels-last and back.
 //! - [`statistics`]: sums and counts that describe the values in a network.
+//! - [`sum`]: the sum of two values.
 //! - [`peak`]: the most multiply-adds that this machine can do.
 //! - [`threads`]: the thread pool.
 //!
@@ -42,6 +43,7 @@ pub mod roi;
 pub mod rows;
 mod simd;
 pub mod statistics;
+pub mod sum;
 pub mod threads;
 
 pub use buffer::Buffer;

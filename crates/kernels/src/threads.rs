@@ -69,6 +69,9 @@ pub fn attended<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::join(work, || watch.with(rayon::current_num_threads() - 1)).0
 }
 
+/// Values for which another thread pays, in a loop that does little with each.
+pub(crate) const FEWEST_OF_PART: usize = 1 << 14;
+
 /// Runs two parts of a work, on two threads if one is free.
 pub(crate) fn both(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     rayon::join(|| part(left), || part(right));

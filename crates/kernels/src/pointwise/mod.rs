@@ -6,9 +6,9 @@
 mod approximate;
 
 use crate::Isa;
-use crate::elementwise::{FEWEST_OF_PART, Loop};
+use crate::elementwise::Loop;
 use crate::simd::dispatch;
-use crate::threads::both;
+use crate::threads::{FEWEST_OF_PART, both};
 use approximate::{exp, expm1, ln_1p, normal, sigmoid, tanh};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 

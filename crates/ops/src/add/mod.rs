@@ -6,7 +6,7 @@ use crate::arrays::{array, values};
 use crate::broadcast::{Broadcast, joint_shape};
 use crate::summing::add_up;
 use crate::*;
-use convscope_kernels::elementwise;
+use convscope_kernels::{elementwise, sum};
 use ndarray::{ArrayD, ArrayViewD};
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,7 @@ impl Bound for BoundAdd {
         if self.is_pair() {
             let parts = if call.images == 1 { self.parts } else { 1 };
             let [a, b] = [0, 1].map(|index| call.inputs.get(index));
-            return elementwise::add_in_parts(call.isa, a, b, call.epilogue, call.output, parts);
+            return sum::add(call.isa, a, b, call.epilogue, call.output, parts);
         }
         for (index, input) in self.inputs.iter().enumerate() {
             let values = call.inputs.get(index);

@@ -1,6 +1,6 @@
 //! Batch normalisation with limits on its values as one, for training.
 
-use super::layer::{BoundBatchNorm, Part};
+use super::bound::{BoundBatchNorm, Part};
 use crate::*;
 use convscope_kernels::Epilogue;
 use convscope_kernels::channels::{Affine, Centered};

@@ -1,7 +1,7 @@
 //! Batch normalisation of arrays.
 
 use super::NAME;
-use super::layer::BoundBatchNorm;
+use super::bound::BoundBatchNorm;
 use crate::arrays::{array, check_gradient, values};
 use crate::*;
 use convscope_kernels::{Epilogue, layout};

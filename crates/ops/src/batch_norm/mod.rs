@@ -8,6 +8,7 @@
 //! References: <https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html>, Ioffe and
 //! Szegedy, "Batch normalization", 2015.
 
+mod bound;
 mod clamped;
 mod functional;
 mod layer;
