@@ -66,7 +66,14 @@ impl Stretch {
                 return (!is_seen && !between.is_empty()).then_some(Stretch { between, last: index });
             }
             let shape = image_of(node)?;
-            between.push((index, node.operator.layer().on_channels(&node.operator, shape)?));
+            let operator = node.operator.layer().on_channels(&node.operator, shape)?;
+            // It may have limits of its own.
+            let channels = *node.shape.axes().last()?;
+            let is_same = operator.layer().output_shape(&[shape]).ok() == Some(shape.with_channels(channels));
+            if !is_same {
+                return None;
+            }
+            between.push((index, operator));
             before = index;
         }
     }
