@@ -157,11 +157,11 @@ impl Executor {
     }
 
     /// Computes the loss of a batch and the gradients with respect to all trained parameters; updates running
-    /// statistics.
+    /// statistics. The first step with an observer allocates memory for the values that other steps do not compute.
     ///
     /// # Errors
     /// Images of a different shape from the graph's, or more of them than the executor was created for; a single value
-    /// per channel in a batch normalisation.
+    /// per channel in a batch normalisation; too little memory for an observer.
     pub fn train_step(
         &mut self,
         parameters: &mut Parameters,
@@ -171,7 +171,7 @@ impl Executor {
     ) -> Result<StepOutcome, GraphError> {
         let images = self.check(&batch.images, self.batch)?;
         self.graph.check_batch(images)?;
-        if observer.is_some() && self.wiring.is_changed() {
+        if let Some(observer) = observer.filter(|_| self.wiring.is_changed()) {
             return self.watched_step(parameters, batch, loss, observer);
         }
         self.load(parameters);
@@ -200,7 +200,7 @@ impl Executor {
         parameters: &mut Parameters,
         batch: TrainingBatch<'_>,
         loss: &Loss,
-        observer: Option<&dyn Observer>,
+        observer: &dyn Observer,
     ) -> Result<StepOutcome, GraphError> {
         let watched = match &mut self.watched {
             Some(watched) => watched,
@@ -210,7 +210,7 @@ impl Executor {
                 none.insert(Box::new(made))
             }
         };
-        let outcome = watched.train_step(parameters, batch, loss, observer)?;
+        let outcome = watched.train_step(parameters, batch, loss, Some(observer))?;
         std::mem::swap(&mut self.gradients, &mut watched.gradients);
         Ok(outcome)
     }

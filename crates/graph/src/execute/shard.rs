@@ -131,7 +131,7 @@ impl Shard {
 
     fn run_chunks(&mut self, stage: usize, images: Range<usize>, shared: &Shared<'_>) {
         if stage == 0 {
-            // Without training there are no gradients.
+            // Only training allocates gradients.
             for (bound, gradient) in shared.wiring.bound.iter().zip(&mut self.gradients) {
                 if !bound.begins_gradient() {
                     gradient.fill(0.0);

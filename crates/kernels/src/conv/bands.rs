@@ -130,11 +130,11 @@ fn run(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Algorithm, Precision};
     use super::*;
 
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    pub(in super::super) fn numbers(count: usize, seed: u32) -> Vec<f32> {
         (0..count as u32)
             .map(|index| {
                 (index.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8_388_608.0 - 1.0
@@ -142,7 +142,7 @@ mod tests {
             .collect()
     }
 
-    fn size(
+    pub(in super::super) fn size(
         channels: [usize; 3],
         input: [usize; 2],
         kernel: usize,

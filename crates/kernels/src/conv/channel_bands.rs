@@ -142,34 +142,19 @@ fn run(bands: &[Band], shared: &Shared<'_>, packed: &[f32], scratch: &mut [f32])
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Algorithm, Padding, PaddingMode, Precision};
+    use super::super::bands::tests::{numbers, size};
+    use super::super::{Algorithm, Precision};
     use super::*;
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let number = |index: u32| index.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8;
-        (0..count as u32).map(|index| number(index) as f32 / 8_388_608.0 - 1.0).collect()
-    }
-
-    fn size([in_channels, out_channels]: [usize; 2], input: [usize; 2], kernel: usize) -> ConvSize {
-        let around = kernel / 2;
-        ConvSize {
-            in_channels,
-            out_channels,
-            groups: 1,
-            input,
-            kernel: [kernel; 2],
-            stride: [1, 1],
-            dilation: [1, 1],
-            padding: Padding { top: around, bottom: around, left: around, right: around },
-            padding_mode: PaddingMode::Zeros,
-        }
-    }
 
     /// Both algorithms, and channels that do not fill the last vector.
     #[test]
     fn bands_have_the_bits_of_the_whole() {
         let mut seen = Vec::new();
-        for size in [size([70, 203], [6, 5], 3), size([240, 331], [5, 4], 1), size([640, 1290], [1, 1], 1)] {
+        for size in [
+            size([70, 203, 1], [6, 5], 3, 1, 1),
+            size([240, 331, 1], [5, 4], 1, 1, 1),
+            size([640, 1290, 1], [1, 1], 1, 1, 1),
+        ] {
             let conv = Conv::new(size, Precision::F32);
             seen.push(conv.algorithm());
             let (weight, bias) = (numbers(size.weight_len(), 1), numbers(size.out_channels, 2));
@@ -200,7 +185,7 @@ mod tests {
     #[test]
     fn few_weights_and_few_channels_stay_in_one_piece() {
         let conv = |size| Conv::new(size, Precision::F32);
-        assert!(ChannelBands::new(&conv(size([64, 128], [30, 30], 1)), 4).is_none());
-        assert!(ChannelBands::new(&conv(size([500, 64], [2, 2], 1)), 4).is_none());
+        assert!(ChannelBands::new(&conv(size([64, 128, 1], [30, 30], 1, 1, 1)), 4).is_none());
+        assert!(ChannelBands::new(&conv(size([500, 64, 1], [2, 2], 1, 1, 1)), 4).is_none());
     }
 }
